@@ -1,0 +1,1 @@
+"""What every part shares: errors, artifacts on disk, configuration, randomness, progress."""

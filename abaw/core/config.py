@@ -1,0 +1,36 @@
+"""Typed configuration as plain values: for saving, hashing and comparing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, paths, enums and sequences as what JSON can hold. Raises TypeError for anything else."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Sequence):
+        return [to_plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} is no configuration value")
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """`key: old -> new` for every leaf in which two plain configurations differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        found: list[str] = []
+        for name in sorted({*old, *new}):
+            found += differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+        return found
+    return [] if old == new else [f"{key}: {old!r} -> {new!r}"]

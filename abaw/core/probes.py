@@ -1,0 +1,267 @@
+"""Trials of the installed packages: each really does a little of its work, in a process of its own.
+
+A package that is missing, mismatched, that crashes or hangs is a finding here, never a fault of the caller; so every
+probe imports what it tries out inside itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+Facts = TypeVar("Facts")
+
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+CLIP_FRAMES = 8
+_CLIP_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Facts]):
+    """What a probe found: `facts` when it ran through, otherwise None and the `fault` in one line."""
+
+    facts: Facts | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TorchFacts:
+    """torch and torchvision as they loaded. `cuda`: the CUDA version torch was built for, empty for a CPU build."""
+
+    torch: str
+    torchvision: str
+    cuda: str
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRun:
+    """One onnxruntime provider: what the session used when this one was asked for, and why not this one."""
+
+    name: str
+    used: str
+    fault: str = ""
+
+    @property
+    def runs(self) -> bool:
+        return self.used == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCVFacts:
+    """`gui`: the window system that this build was made for, NONE for the headless one."""
+
+    version: str
+    gui: str
+
+
+class Pending(Generic[Facts]):
+    """A probe that runs in a fresh process since this object was made."""
+
+    def __init__(self, probe: Callable[[], Facts]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_answer, args=(probe, sender), daemon=True)
+        self._process.start()
+        sender.close()
+
+    def outcome(self, timeout_s: float) -> Outcome[Facts]:
+        """Wait for the answer at most `timeout_s` seconds; a process that does not answer is ended."""
+        try:
+            if not self._receiver.poll(timeout_s):
+                return Outcome(None, f"no answer within {timeout_s:.0f} s")
+            outcome: Outcome[Facts] = self._receiver.recv()
+            return outcome
+        except EOFError:
+            self._process.join(timeout_s)
+            return Outcome(None, f"the process ended without an answer (exit status {self._process.exitcode})")
+        finally:
+            self._receiver.close()
+            self._process.kill()
+            self._process.join()
+
+
+def _answer(probe: Callable[[], Facts], sender: Connection) -> None:
+    """Body of a probe's process. Native libraries write to both standard streams; the caller's stay clean."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    try:
+        outcome = Outcome(probe())
+    except Exception as error:  # whatever a broken package raises is the finding
+        outcome = Outcome(None, one_line(error))
+    sender.send(outcome)
+
+
+def one_line(error: Exception, limit: int = 300) -> str:
+    """The error's kind and message without line breaks, at most `limit` characters."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def probe_torch() -> TorchFacts:
+    """Import torch and torchvision, run a compiled operator of torchvision, and a product on every CUDA device."""
+    import torch
+    import torchvision
+
+    corners = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 4.0]])
+    kept = torchvision.ops.nms(corners, torch.tensor([0.9, 0.8]), 0.5)
+    if kept.tolist() != [0]:
+        raise RuntimeError(f"torchvision.ops.nms kept boxes {kept.tolist()}, expected [0]")
+    gpus = []
+    for index in range(torch.cuda.device_count()):
+        matrix = torch.ones(4, 4, device=f"cuda:{index}")
+        if (matrix @ matrix).sum().item() != 64.0:
+            raise RuntimeError(f"a product on cuda:{index} came out wrong")
+        properties = torch.cuda.get_device_properties(index)
+        gpus.append(f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+    return TorchFacts(torch.__version__, torchvision.__version__, torch.version.cuda or "", tuple(gpus))
+
+
+def probe_opencv() -> OpenCVFacts:
+    """Import cv2, warp a picture, and read which window system the build has."""
+    import cv2
+    import numpy as np
+
+    picture = np.full((8, 8, 3), 7, np.uint8)
+    warped = cv2.warpAffine(picture, np.eye(2, 3), (8, 8))
+    if int(warped[4, 4, 0]) != 7:
+        raise RuntimeError("cv2.warpAffine changed a picture that it should have left alone")
+    gui = [line.split(":", 1)[1].strip() for line in cv2.getBuildInformation().splitlines() if "GUI:" in line]
+    return OpenCVFacts(cv2.__version__, gui[0] if gui else "unknown")
+
+
+def probe_providers() -> tuple[ProviderRun, ...]:
+    """Run a one-layer ONNX network once on each provider that this project uses, as far as the wheel has it."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: finds the CUDA libraries that pip has installed
+        onnxruntime.preload_dlls()
+    model = _convolution()
+    available = onnxruntime.get_available_providers()
+    return tuple(_run_provider(model, name) for name in PROVIDERS if name in available)
+
+
+def _run_provider(model: bytes, name: str) -> ProviderRun:
+    import numpy as np
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(model, providers=[name])
+        (answer,) = session.run(None, {"x": np.ones((1, 1, 8, 8), np.float32)})
+    except Exception as error:  # the reason why this provider does not run is the finding
+        return ProviderRun(name, "", one_line(error))
+    if not np.array_equal(answer, np.full((1, 1, 6, 6), 9.0, np.float32)):
+        return ProviderRun(name, "", "a convolution came out wrong")
+    used = session.get_providers()[0]
+    return ProviderRun(name, used, "" if used == name else _why_not_loaded(name))
+
+
+def _why_not_loaded(name: str) -> str:
+    """Why onnxruntime fell back from a provider without an error: usually a shared library that its own one needs."""
+    import onnxruntime
+
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    kind = name.removesuffix("ExecutionProvider").lower()
+    try:
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(folder / f"libonnxruntime_providers_{kind}.so"))
+    except OSError as error:
+        return one_line(error)
+    return "its library loads, so the GPU or its driver refused"
+
+
+def _convolution() -> bytes:
+    """An ONNX network: one 3×3 convolution with ones, x (1, 1, 8, 8) -> y (1, 1, 6, 6).
+
+    A convolution, because face detectors are made of them and the CUDA provider needs cuDNN for it.
+    """
+    from onnx import TensorProto, checker, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "probe",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 6, 6])],
+        [helper.make_tensor("w", TensorProto.FLOAT, [1, 1, 3, 3], [1.0] * 9)],
+    )
+    # Old format versions: the onnx package may be ahead of what the installed onnxruntime can read.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    checker.check_model(model)
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def write_clip(path: Path, num_frames: int = CLIP_FRAMES) -> None:
+    """An H.264 video of plain grey frames that grow brighter, written with PyAV."""
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width = stream.height = _CLIP_SIDE
+        stream.pix_fmt = "yuv420p"
+        for index in range(num_frames):
+            grey = np.full((_CLIP_SIDE, _CLIP_SIDE, 3), 20 + 20 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def probe_pyav() -> int:
+    """Number of frames that PyAV decodes of a fresh clip of `CLIP_FRAMES` frames."""
+    return _decode_clip(_decode_with_pyav)
+
+
+def probe_decord() -> int:
+    """The same with decord."""
+    return _decode_clip(_decode_with_decord)
+
+
+def probe_torchcodec() -> int:
+    """The same with torchcodec."""
+    return _decode_clip(_decode_with_torchcodec)
+
+
+def _decode_clip(decode: Callable[[Path], int]) -> int:
+    with tempfile.TemporaryDirectory(prefix="abaw-doctor-") as folder:
+        clip = Path(folder) / "clip.mp4"
+        write_clip(clip)
+        return decode(clip)
+
+
+def _decode_with_pyav(path: Path) -> int:
+    import av
+
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def _decode_with_decord(path: Path) -> int:
+    import decord
+
+    reader: Any = decord.VideoReader(str(path))
+    return sum(1 for index in range(len(reader)) if reader[index].shape[2] == 3)
+
+
+def _decode_with_torchcodec(path: Path) -> int:
+    from torchcodec.decoders import VideoDecoder
+
+    return sum(1 for _ in VideoDecoder(str(path)))
+
+
+def probe_cascade() -> str:
+    """File name of the face cascade that comes with scikit-image, after loading it."""
+    from skimage import data
+    from skimage.feature import Cascade
+
+    path = data.lbp_frontal_face_cascade_filename()
+    Cascade(path)
+    return Path(path).name

@@ -1,0 +1,1 @@
+"""Data for training: images, views, sampling, clips of features."""

@@ -1,0 +1,105 @@
+"""Views of face images: random changes that leave the expression, a whole batch at a time on the batch's device.
+
+Images come as (B, 3, S, S) uint8 RGB and leave as float32 in 0..1, not yet standardised.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How far a view may go; 0 leaves that change out.
+
+    flip: chance of a mirror image; degrees: rotation to either side; scale: zoom, 1 ± scale; shift: part of the side;
+    brightness, contrast, saturation: factor 1 ± value; grey: chance of a grey image (many face sets are grey, video is
+    not); erase: chance that a rectangle of 2 to 20 % of the area is replaced by noise.
+    """
+
+    flip: float = 0.5
+    degrees: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    grey: float = 0.0
+    erase: float = 0.0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """images (B, 3, S, S) uint8 -> (B, 3, S, S) float32 in 0..1. `generator` is of the images' device."""
+        views = _moved(unit(images), self, generator)
+        return _erased(_coloured(views, self, generator), self.erase, generator)
+
+
+WEAK = View(degrees=5.0, scale=0.05, shift=0.05, grey=0.2)
+STRONG = View(degrees=15.0, scale=0.15, shift=0.08, brightness=0.4, contrast=0.4, saturation=0.4, grey=0.2, erase=0.5)
+
+
+def unit(images: Tensor) -> Tensor:
+    """uint8 0..255 -> float32 0..1: the view for evaluation."""
+    return images.float() / 255
+
+
+def _uniform(count: int, spread: float, generator: torch.Generator) -> Tensor:
+    """(count,) from -spread to spread."""
+    return (2 * torch.rand(count, generator=generator, device=generator.device) - 1) * spread
+
+
+def _chosen(count: int, chance: float, generator: torch.Generator) -> Tensor:
+    """(count,) True with that chance."""
+    return torch.rand(count, generator=generator, device=generator.device) < chance
+
+
+def _moved(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
+    """Mirror, rotate, zoom and shift in one resampling; what comes in from outside repeats the border."""
+    count = len(images)
+    angle = _uniform(count, math.radians(view.degrees), generator)
+    zoom = 1 + _uniform(count, view.scale, generator)
+    shift_x = _uniform(count, 2 * view.shift, generator)  # the picture is 2 wide in the grid's coordinates
+    shift_y = _uniform(count, 2 * view.shift, generator)
+    mirror = 1 - 2 * _chosen(count, view.flip, generator).float()
+    cos, sin = angle.cos() / zoom, angle.sin() / zoom
+    theta = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], dim=1).view(count, 2, 3)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _coloured(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
+    """Saturation (grey is none of it), contrast about the mean grey of the image, brightness."""
+    count = len(images)
+    saturation = 1 + _uniform(count, view.saturation, generator)
+    saturation = saturation.masked_fill(_chosen(count, view.grey, generator), 0.0).view(-1, 1, 1, 1)
+    contrast = (1 + _uniform(count, view.contrast, generator)).view(-1, 1, 1, 1)
+    brightness = (1 + _uniform(count, view.brightness, generator)).view(-1, 1, 1, 1)
+    luma = (images * torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    images = luma + (images - luma) * saturation
+    middle = luma.mean(dim=(2, 3), keepdim=True)
+    return ((middle + (images - middle) * contrast) * brightness).clamp(0, 1)
+
+
+def _erased(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """Replace a random rectangle by noise (arXiv 1708.04896), in each image with that chance."""
+    if chance == 0:
+        return images
+    count, _, height, width = images.shape
+    area = 0.11 + _uniform(count, 0.09, generator)
+    ratio = _uniform(count, math.log(2.0), generator).exp()
+    half_h, half_w = (area * ratio).sqrt() / 2, (area / ratio).sqrt() / 2
+    centre_y, centre_x = 0.5 + _uniform(count, 0.5, generator), 0.5 + _uniform(count, 0.5, generator)
+    rows = (torch.arange(height, device=images.device) + 0.5) / height
+    columns = (torch.arange(width, device=images.device) + 0.5) / width
+    inside = ((rows[None] - centre_y[:, None]).abs() < half_h[:, None])[:, :, None] & (
+        (columns[None] - centre_x[:, None]).abs() < half_w[:, None]
+    )[:, None, :]
+    inside &= _chosen(count, chance, generator)[:, None, None]
+    noise = torch.rand(images.shape, generator=generator, device=images.device)
+    return torch.where(inside[:, None], noise, images)

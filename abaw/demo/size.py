@@ -1,0 +1,49 @@
+"""How large the demo data set is, apart from the renderer, so that reading a configuration loads no OpenCV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abaw.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSize:
+    """How much is rendered.
+
+    Args:
+        train_videos: videos of the training split
+        validation_videos: videos of the validation split
+        test_videos: videos of the test split
+        frames_per_video: frames a video, on average
+        segments_per_video: expressions that a person shows in a video, one after another
+        frame_wh: width and height of the frame of one person in pixels; a video of two people is wider
+        fps: frames a second
+        labelled_stills: labelled photographs, of people who are in no video
+        unlabelled_stills: photographs without labels
+    """
+
+    train_videos: int = 44
+    validation_videos: int = 12
+    test_videos: int = 6
+    frames_per_video: int = 128
+    segments_per_video: int = 4
+    frame_wh: tuple[int, int] = (224, 224)
+    fps: int = 25
+    labelled_stills: int = 1000
+    unlabelled_stills: int = 400
+
+    def __post_init__(self) -> None:
+        if min(self.train_videos, self.validation_videos, self.test_videos) < 1:
+            raise ConfigError("each of train_videos, validation_videos and test_videos must be at least 1")
+        if self.frames_per_video < 2 * self.fps:
+            raise ConfigError(
+                f"frames_per_video {self.frames_per_video}: expected at least {2 * self.fps}, two seconds"
+            )
+        if self.frames_per_video < self.segments_per_video * self.fps:
+            raise ConfigError(
+                f"segments_per_video {self.segments_per_video}: an expression lasts a second or more, so expected "
+                f"at most {self.frames_per_video // self.fps} in {self.frames_per_video} frames at {self.fps} fps"
+            )
+        if min(self.frame_wh) < 96 or any(side % 2 for side in self.frame_wh):
+            raise ConfigError(f"frame_wh {self.frame_wh}: expected even numbers of at least 96 pixels")

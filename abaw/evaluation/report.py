@@ -1,0 +1,122 @@
+"""The report folder of a validation: metrics.json, CSV tables, the confusion matrix, a page that holds it all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.artifacts import provenance, write_bytes, write_json, write_text
+from abaw.core.errors import DataError
+from abaw.evaluation.figures import confusion_png
+from abaw.evaluation.metrics import Scores, VideoScore
+from abaw.evaluation.page import render_page
+from abaw.evaluation.result import Result
+from abaw.protocol.classes import EXPRESSION_CLASSES
+
+PAGE = "index.html"
+METRICS = "metrics.json"
+
+
+def write_report(folder: Path, results: Sequence[Result], annotations: str) -> Path:
+    """Write the report of one or several results and return the path of its page.
+
+    metrics.json and index.html tell of all results. per_class.csv, per_video.csv, confusion.csv and confusion.png lie
+    beside them when there is one result, otherwise in a folder for each, named like it. An older report is replaced.
+    Raises DataError when the folder holds something else, or two results have one name.
+    """
+    names = [result.name for result in results]
+    if len(set(names)) < len(names):
+        raise DataError(f"two results have one name: {', '.join(names)}")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / METRICS).exists():
+        raise DataError(f"{folder}: is not empty and holds no report (no {METRICS}); choose another --out")
+    # First, so that a folder in which a kill left half a report is known as one.
+    write_json(folder / METRICS, _metrics(results, annotations))
+    images = []
+    for result in results:
+        place = folder if len(results) == 1 else folder / result.name
+        image = confusion_png(result.evaluation.all_frames.confusion, EXPRESSION_CLASSES, f"{result.name}: % of frames")
+        images.append(image)
+        write_text(place / "per_class.csv", _csv(_class_rows(result)))
+        write_text(place / "per_video.csv", _csv(_video_rows(result.evaluation.videos)))
+        write_text(place / "confusion.csv", _csv(_confusion_rows(result.evaluation.all_frames.confusion)))
+        write_bytes(place / "confusion.png", image)
+    write_text(folder / PAGE, render_page(results, annotations, images))
+    return folder / PAGE
+
+
+def _metrics(results: Sequence[Result], annotations: str) -> dict[str, Any]:
+    return {**provenance(annotations=annotations), "results": [_result(result) for result in results]}
+
+
+def _result(result: Result) -> dict[str, Any]:
+    evaluation = result.evaluation
+    with_face = evaluation.with_face
+    return {
+        "name": result.name,
+        "predictions": result.source,
+        "smoothing": result.smoothing,
+        "num_videos": len(evaluation.videos),
+        "num_frames": evaluation.all_frames.num_frames,
+        "num_frames_with_face": with_face.num_frames if with_face else 0,
+        "macro_f1": evaluation.all_frames.macro_f1,
+        "macro_f1_with_face": with_face.macro_f1 if with_face else None,
+        "accuracy": evaluation.all_frames.accuracy,
+        "per_class": _per_class(evaluation.all_frames),
+        "per_class_with_face": _per_class(with_face) if with_face else None,
+        "facts": dict(result.facts),
+        "notes": list(result.notes),
+        "length_differences": list(result.differences),
+    }
+
+
+def _per_class(scores: Scores) -> dict[str, dict[str, float]]:
+    return {
+        name: {"f1": score.f1, "precision": score.precision, "recall": score.recall, "frames": score.support}
+        for name, score in zip(EXPRESSION_CLASSES, scores.per_class, strict=True)
+    }
+
+
+def _class_rows(result: Result) -> list[list[Any]]:
+    rows: list[list[Any]] = [["frames", "class", "f1", "precision", "recall", "support"]]
+    for convention, scores in (("all", result.evaluation.all_frames), ("with_face", result.evaluation.with_face)):
+        if scores is not None:
+            rows += [
+                [convention, name, _cell(item.f1), _cell(item.precision), _cell(item.recall), item.support]
+                for name, item in zip(EXPRESSION_CLASSES, scores.per_class, strict=True)
+            ]
+    return rows
+
+
+def _video_rows(videos: Iterable[VideoScore]) -> list[list[Any]]:
+    header = ["video", "frames", "frames_with_face", "classes", "macro_f1", "macro_f1_with_face", "accuracy"]
+    return [
+        header,
+        *(
+            [video.name, video.num_frames, video.num_frames_with_face, video.num_classes]
+            + [_cell(value) for value in (video.macro_f1, video.macro_f1_with_face, video.accuracy)]
+            for video in videos
+        ),
+    ]
+
+
+def _confusion_rows(confusion: NDArray[np.int64]) -> list[list[Any]]:
+    """Rows annotated, columns predicted."""
+    rows = [[name, *counts] for name, counts in zip(EXPRESSION_CLASSES, confusion.tolist(), strict=True)]
+    return [["annotated", *EXPRESSION_CLASSES], *rows]
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6f}"
+
+
+def _csv(rows: Iterable[Iterable[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""From faces to features, from features to probabilities."""

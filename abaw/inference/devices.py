@@ -1,0 +1,16 @@
+"""Where a model computes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from abaw.core.errors import ConfigError
+
+
+def choose_device(accelerator: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """The device of that name; auto is the GPU when there is one. Raises ConfigError when cuda is not there."""
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("accelerator cuda: torch finds no GPU; use auto or cpu, or look at `abaw doctor`")
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")

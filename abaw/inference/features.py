@@ -1,0 +1,117 @@
+"""Faces + static model -> features: one row for every row of the faces store, streamed: memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from abaw.core.artifacts import provenance, quick_hash, value_hash
+from abaw.core.errors import ConfigError, DataError
+from abaw.core.progress import Progress, silent
+from abaw.data.crops import decode_crops
+from abaw.data.views import unit
+from abaw.models.static import ImageInput, StaticModel, image_input, load_static
+from abaw.stores.arrow import StoreError, is_done
+from abaw.stores.checkpoints import Spec
+from abaw.stores.faces import FaceStore
+from abaw.stores.features import feature_batch, write_features
+
+
+@dataclass(frozen=True, slots=True)
+class Extractor:
+    """A static model ready to make features.
+
+    model: in eval mode on `device`; flip: mean of the features of each image and its mirror image; batch_size: frames
+    in memory at once.
+    """
+
+    model: StaticModel
+    spec: Spec
+    device: torch.device
+    flip: bool = False
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size is {self.batch_size}; expected at least 1")
+
+    @property
+    def image(self) -> ImageInput:
+        return image_input(self.spec)
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> NDArray[np.float16]:
+        """images (B, 3, S, S) uint8 -> (B, D)."""
+        standard = self.image.normalise(unit(images.to(self.device)))
+        features = self.model.features(standard)
+        if self.flip:
+            features = (features + self.model.features(standard.flip(3))) / 2
+        half: NDArray[np.float16] = features.half().cpu().numpy()
+        return half
+
+
+def load_extractor(checkpoint: Path, device: torch.device, flip: bool = False, batch_size: int = 128) -> Extractor:
+    """Raises CheckpointError when the checkpoint is missing, damaged or no static one."""
+    model, spec = load_static(checkpoint)
+    return Extractor(model.to(device), spec, device, flip, batch_size)
+
+
+def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, progress: Progress = silent) -> bool:
+    """Write the features of one video to `path`; False when they are there already, made from the same faces.
+
+    Raises StoreError for an image set, or when `path` holds other features, and DataError for a damaged crop.
+    """
+    if not faces.is_video:
+        raise StoreError(f"{faces.store.path}: holds stills; features are made of the frames of a video")
+    fingerprint = _fingerprint(faces, extractor)
+    if is_done(path, fingerprint):
+        return False
+    spec = extractor.spec
+    meta = provenance(
+        fingerprint=fingerprint,
+        backbone=spec.weights_id,
+        classes=list(spec.classes),
+        flip=extractor.flip,
+        fps=faces.meta.get("fps"),
+        faces={key: value for key, value in faces.meta.items() if key != "kind"},
+    )
+    write_features(path, spec.feature_dim, _batches(faces, extractor, progress), meta)
+    return True
+
+
+def _fingerprint(faces: FaceStore, extractor: Extractor) -> str:
+    source = faces.meta.get("fingerprint") or quick_hash(faces.store.path)
+    return value_hash({"faces": source, "weights": extractor.spec.weights_sha256, "flip": extractor.flip})
+
+
+def _batches(faces: FaceStore, extractor: Extractor, progress: Progress) -> Iterator[pa.RecordBatch]:
+    frames = faces.keys.to_numpy().astype(np.int32)
+    valid = faces.valid
+    progress(0, len(faces))
+    for start in range(0, len(faces), extractor.batch_size):
+        part = slice(start, min(start + extractor.batch_size, len(faces)))
+        features = np.zeros((part.stop - start, extractor.spec.feature_dim), dtype=np.float16)
+        rows = np.flatnonzero(valid[part]) + start
+        if len(rows):
+            features[rows - start] = _features_of(faces, rows, extractor)
+        yield feature_batch(frames[part], valid[part], features)
+        progress(part.stop, len(faces))
+
+
+def _features_of(faces: FaceStore, rows: NDArray[np.integer], extractor: Extractor) -> NDArray[np.float16]:
+    """Features of rows that have a face, (B, D)."""
+    names = [f"{faces.store.path}:{faces.keys[int(row)].as_py()}" for row in rows]
+    jpegs = [faces.jpeg(int(row)) or b"" for row in rows]
+    features = extractor.features(decode_crops(jpegs, extractor.image.size, names))
+    finite = np.isfinite(features).all(axis=1)
+    if not finite.all():
+        bad = names[int(np.flatnonzero(~finite)[0])]
+        raise DataError(f"{bad}: its feature does not fit float16 (infinite or not a number); train the model again")
+    return features

@@ -1,0 +1,1 @@
+"""Networks, rebuilt from the spec of a checkpoint."""

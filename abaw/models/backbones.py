@@ -1,0 +1,77 @@
+"""Backbones by name: torchvision's classification networks without their head, and `small`.
+
+A backbone maps images (B, 3, S, S) to features (B, D).
+"""
+
+from __future__ import annotations
+
+import torch
+import torchvision
+from torch import nn
+
+from abaw.core.errors import ConfigError, nearest
+from abaw.models.small import SmallNet
+
+SMALL = "small"
+# Their forward pass returns more than one tensor while training.
+_WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
+
+
+def backbone_names() -> list[str]:
+    """`small` and every network of torchvision.models that has one output and a linear head."""
+    torchvision_names = torchvision.models.list_models(module=torchvision.models)
+    return [SMALL, *sorted(set(torchvision_names) - _WITH_SIDE_OUTPUTS)]
+
+
+def build_backbone(name: str, pretrained: bool = False) -> nn.Module:
+    """A backbone with random weights, or with torchvision's weights for ImageNet.
+
+    Raises ConfigError for a name that is not there, for pretrained weights that do not exist or cannot be had (they
+    are downloaded once), and for a network whose head is not linear.
+    """
+    if name not in (names := backbone_names()):
+        raise ConfigError(
+            f"unknown backbone '{name}'; expected {SMALL} or a classification network of torchvision such as resnet18, "
+            f"efficientnet_b0, mobilenet_v3_small.{nearest(name, names)}"
+        )
+    if name == SMALL:
+        if pretrained:
+            raise ConfigError(f"there are no pretrained weights for '{SMALL}'; leave pretrained out or choose resnet18")
+        return SmallNet()
+    return _without_head(name, _pretrained(name) if pretrained else torchvision.models.get_model(name, weights=None))
+
+
+def _pretrained(name: str) -> nn.Module:
+    try:
+        network: nn.Module = torchvision.models.get_model(name, weights="DEFAULT")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"cannot get the pretrained weights of {name} ({error}); they are downloaded once, which needs a network: "
+            f"put the file into {torch.hub.get_dir()}/checkpoints or train without pretrained"
+        ) from error
+    return network
+
+
+def _without_head(name: str, network: nn.Module) -> nn.Module:
+    """Replace the last linear layer, which gives the classes, by nothing: its input is the feature."""
+    linears = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linears:
+        raise ConfigError(f"backbone {name} has no linear head to take off; choose another")
+    parent, _, leaf = linears[-1].rpartition(".")
+    setattr(network.get_submodule(parent), leaf, nn.Identity())
+    return network
+
+
+def probe_feature_dim(backbone: nn.Module, size: int, name: str) -> int:
+    """D, from a trial with one image. Raises ConfigError when the backbone does not take images of that size."""
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            features = backbone(torch.zeros(1, 3, size, size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"backbone {name} does not take images of {size}x{size} pixels: {error}; choose another size"
+        ) from error
+    finally:
+        backbone.train()
+    return int(features.shape[1])

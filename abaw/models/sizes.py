@@ -1,0 +1,34 @@
+"""Sizes of models, apart from the models, so that reading a configuration loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abaw.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TransformerSize:
+    """Size of the temporal encoder.
+
+    Raises ConfigError when the width is not a multiple of 2 x heads: rotary positions turn pairs of numbers.
+
+    Args:
+        layers: encoder blocks
+        heads: attention heads a block
+        width: numbers that stand for a frame inside
+        dropout: share of numbers dropped in training
+    """
+
+    layers: int = 8
+    heads: int = 4
+    width: int = 512
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.layers, self.heads, self.width) < 1:
+            raise ConfigError(f"layers {self.layers}, heads {self.heads} and width {self.width} must be at least 1")
+        if self.width % (2 * self.heads):
+            raise ConfigError(f"width {self.width} must be a multiple of 2 x heads = {2 * self.heads}")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout {self.dropout} must lie in [0, 1)")

@@ -1,0 +1,1 @@
+"""The facts of the ABAW challenge: classes, annotation files, templates, folder layout, submission formats."""

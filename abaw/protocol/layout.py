@@ -1,0 +1,67 @@
+"""Names: videos on disk, subjects of two-person videos, frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from abaw.core.errors import DataError
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+Side = Literal["left", "right"]
+_SUBJECT = re.compile(r"^(?P<video>.+?)_(?P<side>left|right)(?P<number>_\d+)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One person of one video, as named by the annotation files: `<video>`, `<video>_left`, `<video>_right_1`.
+
+    side: where the person is in the picture (the viewer's left or right); None for the main person.
+    """
+
+    name: str
+    video: str
+    side: Side | None
+
+
+def parse_subject(name: str) -> Subject:
+    """Read an annotation or template name: a `_left` or `_right` suffix (and `_left_1`) tells one of two people."""
+    match = _SUBJECT.match(name)
+    if match is None:
+        return Subject(name, name, None)
+    return Subject(name, match["video"], "left" if match["side"] == "left" else "right")
+
+
+def frame_name(video: str, frame: int) -> str:
+    """`<video>/00001.jpg`: frames count from 1, five digits (more when needed)."""
+    return f"{video}/{frame:05d}.jpg"
+
+
+def find_videos(paths: Iterable[Path]) -> list[Path]:
+    """Video files among the paths and below the folders, sorted by name.
+
+    A path given as a file is taken whatever its suffix. Raises DataError for a missing path, a folder without a
+    video, or two videos of one name (their stores would overwrite each other).
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = [file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()]
+            if not below:
+                raise DataError(f"{path}: no video there; looked for {' '.join(sorted(VIDEO_SUFFIXES))}")
+            found += below
+        elif path.exists():
+            found.append(path)
+        else:
+            raise DataError(f"{path}: no such file or folder")
+    by_name: dict[str, Path] = {}
+    for file in found:
+        other = by_name.setdefault(file.stem, file)
+        if other.resolve() != file.resolve():
+            raise DataError(f"two videos are named '{file.stem}': {other} and {file}; rename one or extract them apart")
+    return [by_name[name] for name in sorted(by_name)]

@@ -1,0 +1,1 @@
+"""Learning methods, one a module."""

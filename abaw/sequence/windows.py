@@ -1,0 +1,86 @@
+"""Windows over a sequence of frames: where to cut, how to cut, how to put the overlapping pieces together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from abaw.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Where a sequence is cut: windows of `length` frames, `hop` apart, the last one moved back to cover the tail.
+
+    Raises ConfigError when one is below 1 or hop > length: frames between windows would get no prediction.
+    """
+
+    length: int
+    hop: int
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.hop < 1:
+            raise ConfigError(f"window {self.length} and hop {self.hop} must be at least 1 frame")
+        if self.hop > self.length:
+            raise ConfigError(
+                f"hop {self.hop} > window {self.length}: frames between windows get no prediction; use hop <= window"
+            )
+
+    def starts(self, num_frames: int) -> list[int]:
+        """First frame (from 0) of every window; a sequence shorter than a window has one, an empty one has none."""
+        if num_frames == 0:
+            return []
+        last = max(0, num_frames - self.length)
+        return sorted({*range(0, last + 1, self.hop), last})
+
+
+def cut(values: Tensor, starts: Sequence[int], length: int) -> Tensor:
+    """Cut windows out of a sequence; behind its end they are padded with zeros (False).
+
+    values: (T, ...). Returns (W, length, ...), one row per start.
+    """
+    positions = _positions(starts, length)
+    num_frames = values.shape[0]
+    windows = values[positions.clamp(max=num_frames - 1)]
+    windows[positions >= num_frames] = 0
+    return windows
+
+
+def inside(starts: Sequence[int], length: int, num_frames: int) -> Tensor:
+    """(W, length) True where a window shows a frame of the sequence, False where it is padding."""
+    return _positions(starts, length) < num_frames
+
+
+def overlap_weights(length: int) -> Tensor:
+    """(length,) weights that rise from the ends to the centre by equal steps; none is 0, so that every frame counts."""
+    ramp = torch.arange(1, length + 1, dtype=torch.float32)
+    return torch.minimum(ramp, ramp.flip(0)) / ((length + 1) // 2)
+
+
+def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int) -> Tensor:
+    """Average the logits of overlapping windows, centre frames weighing most.
+
+    logits: (W, T, C), one row per start; what lies behind the sequence's end (padding) is left out.
+    Returns (num_frames, C). Raises ValueError when the rows do not match the starts or a frame lies in no window.
+    """
+    num_windows, length, num_classes = logits.shape
+    if num_windows != len(starts):
+        raise ValueError(f"expected one window per start ({len(starts)}), got {num_windows}")
+    positions = _positions(starts, length)
+    kept = positions < num_frames
+    rows = positions[kept]
+    weights = overlap_weights(length).expand(num_windows, length)[kept]
+    total = torch.zeros(num_frames, num_classes)
+    total.index_add_(0, rows, logits.cpu().float()[kept] * weights[:, None])
+    weight = torch.zeros(num_frames).index_add_(0, rows, weights)
+    if (weight == 0).any():
+        raise ValueError(f"frame {int((weight == 0).nonzero()[0])} lies in no window")
+    return total / weight[:, None]
+
+
+def _positions(starts: Sequence[int], length: int) -> Tensor:
+    """(W, length) frame index of every place in every window."""
+    return torch.tensor(starts, dtype=torch.long)[:, None] + torch.arange(length)

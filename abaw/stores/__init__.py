@@ -1,0 +1,1 @@
+"""The on-disk formats, one a module: read and write together."""

@@ -1,0 +1,102 @@
+"""Faces: one row for every decoded frame of a video, or one for every still image of a set.
+
+Videos are keyed by `frame` (int32, from 1), stills by `image` (string) with `label` (null where there is none).
+`jpeg` is the aligned crop, null where no face was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from abaw.stores.arrow import OpenStore, StoreError, open_store, write_store
+
+KIND = "faces"
+_FACE_FIELDS = [
+    ("jpeg", pa.binary()),
+    ("box_xyxy", pa.list_(pa.float32(), 4)),
+    ("landmarks_xy", pa.list_(pa.float32(), 10)),
+    ("score", pa.float32()),
+]
+VIDEO_SCHEMA = pa.schema(
+    [
+        ("frame", pa.int32()),
+        ("time_s", pa.float64()),
+        *_FACE_FIELDS,
+        ("track", pa.int32()),
+    ]
+)
+IMAGE_SCHEMA = pa.schema([("image", pa.string()), ("label", pa.int8()), *_FACE_FIELDS])
+
+
+@dataclass(frozen=True, slots=True)
+class FaceStore:
+    """One faces store, memory-mapped: crops are read when asked for.
+
+    name: video or image set; meta: provenance (fps, frame size, counts, detector, …).
+    """
+
+    name: str
+    store: OpenStore
+
+    def __len__(self) -> int:
+        return int(self.store.table.num_rows)
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        return self.store.meta
+
+    @property
+    def is_video(self) -> bool:
+        return "frame" in self.store.table.column_names
+
+    @property
+    def key(self) -> str:
+        """The key column: `frame` or `image`."""
+        return "frame" if self.is_video else "image"
+
+    @property
+    def keys(self) -> pa.ChunkedArray:
+        return self.store.table.column(self.key)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(T,) True where there is a face."""
+        mask: NDArray[np.bool_] = self.store.table.column("jpeg").is_valid().to_numpy(zero_copy_only=False)
+        return mask
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """(N,) labels of an image set, -1 where there is none. Raises StoreError for a video's store."""
+        if self.is_video:
+            raise StoreError(f"{self.store.path}: frames of a video carry no labels; give the annotations beside it")
+        column = self.store.table.column("label").fill_null(-1)
+        labels: NDArray[np.int8] = column.to_numpy().astype(np.int8)
+        return labels
+
+    def jpeg(self, row: int) -> bytes | None:
+        """The encoded crop of a row, None where no face was found."""
+        value: bytes | None = self.store.table.column("jpeg")[row].as_py()
+        return value
+
+
+def open_faces(path: Path) -> FaceStore:
+    """Raises StoreError when the file is missing, damaged or of another kind."""
+    store = open_store(path, KIND, ["jpeg", "box_xyxy", "landmarks_xy", "score"])
+    return FaceStore(path.stem, store)
+
+
+def write_video_faces(path: Path, batches: Iterable[pa.RecordBatch], meta: Mapping[str, Any]) -> int:
+    """Write rows of VIDEO_SCHEMA; returns their number."""
+    return write_store(path, KIND, VIDEO_SCHEMA, batches, meta)
+
+
+def write_image_faces(path: Path, batches: Iterable[pa.RecordBatch], meta: Mapping[str, Any]) -> int:
+    """Write rows of IMAGE_SCHEMA; returns their number."""
+    return write_store(path, KIND, IMAGE_SCHEMA, batches, meta)

@@ -1,0 +1,1 @@
+"""Submission files: write and check."""

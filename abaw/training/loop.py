@@ -1,0 +1,275 @@
+"""The training loop, for static and temporal models alike, on a CPU, a GPU or several (Fabric).
+
+Everything random depends on the seed and the step alone, so a run that is killed and resumed from its last checkpoint
+walks the same path (to the bit on a CPU). Two checkpoints are kept in the run folder: `last/`, with the state to
+resume from, and `best/`, chosen by a score on data that the caller has set apart from its training data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from abaw.core.errors import ConfigError, DataError
+from abaw.core.progress import Progress, silent
+from abaw.core.run_folder import RunFolder
+from abaw.core.seed import derive_seed
+from abaw.semisup.ema import Ema
+from abaw.semisup.method import Batch, Method, StepResult
+from abaw.stores.checkpoints import STATE, load_state, save_state
+from abaw.training.optim import build_optimizer, schedule_factor, set_learning_rate
+from abaw.training.prefetch import prefetched
+from abaw.training.settings import TrainSettings
+
+LAST = "last"
+BEST = "best"
+
+Batches = Callable[[int, int], Batch]
+"""(step, rank) -> the batch of that step for that process, on the CPU; the same arguments give the same batch."""
+Evaluate = Callable[[nn.Module], Mapping[str, float]]
+"""Scores by name of the model, which is in eval mode and on the device; called without gradients."""
+Save = Callable[[Path, nn.Module, Mapping[str, Any]], None]
+"""Write a checkpoint of the model to a folder; the mapping holds `step` and, if evaluated there, `scores`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """Scores on the selection data of the last and of the best checkpoint, and the step at which each was taken."""
+
+    steps: int
+    last: Mapping[str, float]
+    best_step: int
+    best: Mapping[str, float]
+
+
+def launch(settings: TrainSettings) -> Fabric:
+    """Start the processes of a run. Raises ConfigError when the accelerator or the precision is not there."""
+    try:
+        fabric = Fabric(
+            accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision, strategy="auto"
+        )
+        fabric.launch()
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
+        asked = f"accelerator {settings.accelerator}, devices {settings.devices}, precision {settings.precision}"
+        raise ConfigError(f"cannot train with {asked}: {error}") from error
+    return fabric
+
+
+def train(
+    fabric: Fabric,
+    method: Method[Any, Any],
+    batches: Batches,
+    run: RunFolder,
+    settings: TrainSettings,
+    *,
+    evaluate: Evaluate,
+    save: Save,
+    select_by: str,
+    progress: Progress = silent,
+) -> TrainResult:
+    """Train `method.model`, or go on where `run` stopped; a run that is done returns its result again.
+
+    select_by: the score of `evaluate` of which the highest makes the best checkpoint.
+    Raises DataError naming step and samples when the loss or its gradient is not finite.
+    """
+    trainer = _Trainer(fabric, method, run, settings, evaluate, save, select_by)
+    done = trainer.resume()
+    progress(done, settings.steps)
+    steps = range(done, settings.steps)
+    with trainer.logging(), trainer.own_randomness():
+        for step, batch in prefetched(lambda step: batches(step, fabric.global_rank), steps, settings.prefetch):
+            logs = trainer.step(step, batch)
+            done = step + 1
+            trainer.log(done, logs)
+            trainer.evaluate(done)
+            trainer.checkpoint(done)
+            progress(done, settings.steps)
+    return trainer.result()
+
+
+class _Trainer:
+    """What a run holds between its steps. `done` counts the steps that are finished."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        method: Method[Any, Any],
+        run: RunFolder,
+        settings: TrainSettings,
+        evaluate: Evaluate,
+        save: Save,
+        select_by: str,
+    ) -> None:
+        self._fabric = fabric
+        self._method = method
+        self._run = run
+        self._settings = settings
+        self._score = evaluate
+        self._save = save
+        self._select_by = select_by
+        optimizer = build_optimizer(method, settings.lr, settings.weight_decay)
+        self._forward, self._optimizer = fabric.setup(method, optimizer)
+        self._ema = Ema(method.model, settings.ema_decay) if settings.ema_decay > 0 else None
+        self._writer: SummaryWriter | None = None
+        self._resumed_at = 0
+        self._scores: dict[str, float] = {}
+        self._scored_at = 0
+        self._best: dict[str, float] = {}
+        self._best_at = 0
+
+    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """One step of the optimiser; returns what is worth logging."""
+        self._method.train()
+        torch.manual_seed(derive_seed(self._settings.seed, "train", step, self._fabric.global_rank))
+        views = self._views(step, self._fabric.to_device(batch))
+        result: StepResult = self._forward(views)
+        self._fabric.backward(result.loss)
+        norm = self._clip_gradients()
+        self._require_finite(step, batch, result.loss, norm)
+        set_learning_rate(self._optimizer, self._factor(step))
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        with torch.no_grad():
+            self._method.update(views)
+        if self._ema is not None:
+            self._ema.update(self._method.model)
+        return {"loss": result.loss, "gradient_norm": norm, **result.logs}
+
+    def _clip_gradients(self) -> Tensor:
+        """Returns the norm before clipping, a scalar."""
+        norm = self._fabric.clip_gradients(
+            self._forward, self._optimizer, max_norm=self._settings.clip_norm, error_if_nonfinite=False
+        )
+        assert norm is not None  # it is for a clipping by value only
+        return norm
+
+    @torch.no_grad()
+    def _views(self, step: int, batch: Batch) -> Batch:
+        generator = torch.Generator(self._fabric.device)
+        generator.manual_seed(derive_seed(self._settings.seed, "views", step, self._fabric.global_rank))
+        views: Batch = self._method.views(batch, generator)
+        return views
+
+    def _require_finite(self, step: int, batch: Batch, loss: Tensor, norm: Tensor) -> None:
+        """With 16-mixed an overflowing gradient is normal: the loss is scaled down and the step is skipped."""
+        what = loss if self._settings.precision == "16-mixed" else loss + norm
+        if bool(torch.isfinite(what)):
+            return
+        ids = ", ".join(map(str, list(batch.ids)[:8]))
+        raise DataError(
+            f"step {step}: loss {float(loss.detach()):g}, norm of its gradient {float(norm):g}: not finite. Batch of "
+            f"{len(batch.ids)}: {ids}, … Look at these samples; else lower the learning rate ({self._settings.lr:g})"
+        )
+
+    def _factor(self, step: int) -> float:
+        return schedule_factor(step, self._settings.steps, self._settings.warmup_steps)
+
+    def _due(self, done: int, every: int) -> bool:
+        return done % every == 0 or done == self._settings.steps
+
+    def log(self, done: int, logs: Mapping[str, Tensor]) -> None:
+        if self._due(done, self._settings.log_every):
+            values = {name: float(value.detach()) for name, value in logs.items()}
+            self._write(done, {**values, "lr": self._settings.lr * self._factor(done - 1)})
+
+    def _write(self, done: int, values: Mapping[str, float]) -> None:
+        if self._writer is None:
+            return
+        self._run.log(done, values)
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, done)
+
+    def evaluate(self, done: int) -> None:
+        """Score the model when it is time, and keep it as the best one when it is."""
+        if not self._due(done, self._settings.evaluate_every):
+            return
+        scores: dict[str, float] = {}
+        if self._fabric.is_global_zero:
+            with torch.no_grad():
+                scores = dict(self._score(self._kept_model().eval()))
+        self._scores, self._scored_at = self._fabric.broadcast(scores), done
+        if self._select_by not in self._scores:
+            raise ConfigError(f"no score '{self._select_by}' to select by; there are {', '.join(self._scores)}")
+        self._write(done, {f"eval/{name}": value for name, value in self._scores.items()})
+        if not self._best or self._scores[self._select_by] > self._best[self._select_by]:
+            self._best, self._best_at = self._scores, done
+            self._save_model(BEST, done)
+
+    def _kept_model(self) -> nn.Module:
+        return self._method.model if self._ema is None else self._ema.model
+
+    def _save_model(self, name: str, done: int) -> None:
+        if self._fabric.is_global_zero:
+            scores = {"scores": dict(self._scores)} if self._scored_at == done else {}
+            self._save(self._run.path / name, self._kept_model(), {"step": done, **scores})
+
+    def checkpoint(self, done: int) -> None:
+        """Write the last model, then the state to resume from; a kill between the two only repeats some steps."""
+        if not self._due(done, self._settings.checkpoint_every):
+            return
+        self._save_model(LAST, done)
+        if self._fabric.is_global_zero:
+            save_state(self._state_path, self._state(done))
+        self._fabric.barrier()
+
+    @property
+    def _state_path(self) -> Path:
+        return self._run.path / LAST / STATE
+
+    def _state(self, done: int) -> dict[str, Any]:
+        return {
+            "done": done,
+            "method": self._method.state_dict(),
+            "ema": self._ema.state_dict() if self._ema is not None else None,
+            "optimizer": self._optimizer.state_dict(),
+            "precision": self._fabric.strategy.precision.state_dict(),
+            "scores": self._scores,
+            "scored_at": self._scored_at,
+            "best": self._best,
+            "best_at": self._best_at,
+        }
+
+    def resume(self) -> int:
+        """Take up the state of the last checkpoint; returns the number of steps that are done."""
+        state = load_state(self._state_path)
+        if state is not None:
+            self._method.load_state_dict(state["method"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._fabric.strategy.precision.load_state_dict(state["precision"])
+            if self._ema is not None:
+                self._ema.load_state_dict(state["ema"])
+            self._scores, self._scored_at = state["scores"], state["scored_at"]
+            self._best, self._best_at = state["best"], state["best_at"]
+            self._resumed_at = state["done"]
+        return self._resumed_at
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Metrics go to the run folder and to TensorBoard; what was logged behind the resumed state is dropped."""
+        if not self._fabric.is_global_zero:
+            yield
+            return
+        self._run.rewind(self._resumed_at)
+        with SummaryWriter(str(self._run.path / "tensorboard"), purge_step=self._resumed_at + 1) as writer:
+            self._writer = writer
+            yield
+            self._writer = None
+
+    @contextmanager
+    def own_randomness(self) -> Iterator[None]:
+        """Dropout draws from torch's global generators, which each step seeds: leave the caller's as they were."""
+        device = self._fabric.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+
+    def result(self) -> TrainResult:
+        return TrainResult(self._settings.steps, self._scores, self._best_at, self._best)

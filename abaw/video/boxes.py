@@ -1,0 +1,25 @@
+"""Geometry of boxes in pixels, (x1, y1, x2, y2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def areas(box_xyxy: NDArray[Any]) -> NDArray[np.float64]:
+    """(N,) areas of (N, 4) boxes, zero for one that is inside out."""
+    sides = np.clip(box_xyxy[:, 2:].astype(np.float64) - box_xyxy[:, :2], 0, None)
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float64)
+
+
+def iou_matrix(first_xyxy: NDArray[Any], second_xyxy: NDArray[Any]) -> NDArray[np.float64]:
+    """Intersection over union of every pair: (N, 4) and (M, 4) -> (N, M)."""
+    first, second = first_xyxy.astype(np.float64), second_xyxy.astype(np.float64)
+    top_left = np.maximum(first[:, None, :2], second[None, :, :2])
+    bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.clip(bottom_right - top_left, 0, None).prod(axis=2)
+    union = areas(first)[:, None] + areas(second)[None, :] - shared
+    ratio: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ratio

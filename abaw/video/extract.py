@@ -1,0 +1,180 @@
+"""One pass over a video: detect, track, align, encode, choose the person, write one row for every decoded frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.config import to_plain
+from abaw.core.errors import ConfigError, DataError
+from abaw.core.progress import Progress, silent
+from abaw.protocol.layout import Subject
+from abaw.video.align import CROP_SIZE, align
+from abaw.video.detect import Detections, Detector
+from abaw.video.reader import VideoReader, open_video
+from abaw.video.spill import FaceSpill
+from abaw.video.subjects import TrackBook
+from abaw.video.targets import ExtractedStore, VideoTargets
+from abaw.video.track import Tracker
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractOptions:
+    """Settings that change what a store holds.
+
+    reader: `pyav` or `decord`; min_score: the detector's threshold, None for its own default; max_gap, min_iou: see
+    Tracker; min_track_frames: shorter tracks get no store of their own when every track does; jpeg_quality: 1-100.
+    """
+
+    reader: str = "pyav"
+    min_score: float | None = None
+    max_gap: int = 15
+    min_iou: float = 0.3
+    min_track_frames: int = 10
+    jpeg_quality: int = 95
+
+    def __post_init__(self) -> None:
+        if self.min_score is not None and not 0 < self.min_score < 1:
+            raise ConfigError(f"min_score {self.min_score}: expected a number between 0 and 1")
+        if self.max_gap < 0:
+            raise ConfigError(f"max_gap {self.max_gap}: expected at least 0 frames")
+        if not 0 < self.min_iou <= 1:
+            raise ConfigError(f"min_iou {self.min_iou}: expected above 0 and at most 1")
+        if self.min_track_frames < 1:
+            raise ConfigError(f"min_track_frames {self.min_track_frames}: expected at least 1")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ConfigError(f"jpeg_quality {self.jpeg_quality}: expected 1 to 100")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedVideo:
+    """What became of one video. frames: decoded; faces: frames with any face; skipped: all stores were there before."""
+
+    video: str
+    stores: tuple[ExtractedStore, ...]
+    frames: int = 0
+    faces: int = 0
+    lost_frames: int = 0
+    skipped: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What one pass over the video found out."""
+
+    frames: int = 0
+    faces: int = 0
+    image_wh: tuple[int, int] = (0, 0)
+    book: TrackBook = field(default_factory=TrackBook)
+
+
+def extract_video(
+    path: Path,
+    out: Path,
+    detector: Detector,
+    subjects: Sequence[Subject] | None,
+    options: ExtractOptions,
+    progress: Progress = silent,
+) -> ExtractedVideo:
+    """Write `<out>/<subject>.arrow` for each subject of the video at `path`, in memory that does not grow with it.
+
+    subjects: people of this video, or None for one store `<video>_track<k>` a track. Stores that are there already from
+    the same video and settings are left alone; when all are, the video is not read. A video without a face gives
+    stores of nulls and a warning. Raises DataError for a file that cannot be read, StoreError when another store is in
+    the way and StorageError when the disk is full or may not be written.
+    """
+    settings = {"detector": detector.identity, "crop_size": CROP_SIZE, "options": to_plain(options)}
+    targets = VideoTargets(path, out, settings)
+    done = targets.done_tracks() if subjects is None else targets.done_subjects(subjects)
+    if done is not None:
+        return ExtractedVideo(path.stem, tuple(done), skipped=True)
+    with FaceSpill(out) as spill:
+        with open_video(path, options.reader) as video:
+            found = _read(video, detector, options, spill, progress)
+        spill.finish()
+        people = found.book.summaries
+        chosen = (
+            targets.of_tracks(people, options.min_track_frames)
+            if subjects is None
+            else targets.of_subjects(subjects, people)
+        )
+        stores = targets.write(chosen, spill, people, _facts(video, found))
+    return ExtractedVideo(
+        video=path.stem,
+        stores=tuple(stores),
+        frames=found.frames,
+        faces=found.faces,
+        lost_frames=video.lost_frames,
+        warnings=tuple(_warnings(video, found, stores)),
+    )
+
+
+def _read(
+    video: VideoReader, detector: Detector, options: ExtractOptions, spill: FaceSpill, progress: Progress
+) -> _Pass:
+    found = _Pass()
+    tracker = Tracker(options.max_gap, options.min_iou)
+    for frame in video:
+        image_wh = (frame.image.shape[1], frame.image.shape[0])
+        faces = detector.detect(frame.image)
+        tracks = tracker.update(frame.index, faces.box_xyxy)
+        found.book.add(frame.index, tracks, faces.box_xyxy, image_wh)
+        spill.add(frame.index, frame.time_s, faces, _crops(frame.image, faces, options.jpeg_quality), tracks.tolist())
+        if not found.frames:
+            found.image_wh = image_wh
+        found.frames = frame.index
+        found.faces += len(faces) > 0
+        progress(frame.index, video.header_frames)
+    return found
+
+
+def _crops(image: NDArray[np.uint8], faces: Detections, quality: int) -> list[bytes]:
+    return [
+        encode_crop(align(image, box, None if faces.landmarks_xy is None else faces.landmarks_xy[row]), quality)
+        for row, box in enumerate(faces.box_xyxy)
+    ]
+
+
+def encode_crop(crop: NDArray[np.uint8], quality: int) -> bytes:
+    """JPEG bytes of an RGB crop (H, W, 3) uint8."""
+    encoded, data = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not encoded:
+        raise DataError(f"a crop of shape {crop.shape} could not be encoded as JPEG")
+    return data.tobytes()
+
+
+def _facts(video: VideoReader, found: _Pass) -> Mapping[str, Any]:
+    """What the metadata tell of the video itself."""
+    return {
+        "fps": video.fps,
+        "frame_size_wh": list(found.image_wh),
+        "num_frames": found.frames,
+        "header_frames": video.header_frames,
+        "hidden_frames": video.hidden_frames,
+        "lost_frames": video.lost_frames,
+        "bad_packets": video.bad_packets,
+        "num_tracks": len(found.book.summaries),
+    }
+
+
+def _warnings(video: VideoReader, found: _Pass, stores: Sequence[ExtractedStore]) -> list[str]:
+    lines = []
+    if video.lost_frames:
+        lines.append(
+            f"damaged or cut off: {video.lost_frames} of the {video.header_frames} frames that the file states are lost"
+            f" ({video.bad_packets} packets could not be decoded)"
+        )
+    elif video.bad_packets:
+        lines.append(f"damaged: {video.bad_packets} packets could not be decoded and were skipped")
+    if not found.faces:
+        lines.append("no face on any frame")
+    else:
+        lines += [f"nobody found for {store.subject}: its store has no face" for store in stores if not store.faces]
+    return lines

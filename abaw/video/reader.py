@@ -1,0 +1,95 @@
+"""Reading videos frame by frame: frames are counted by decoding, never by the header."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.video.ahead import ahead
+from abaw.video.container import Header
+
+ReaderName = Literal["pyav", "decord"]
+READERS: Final[tuple[str, ...]] = get_args(ReaderName)
+_FRAMES_AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoFrame:
+    """One decoded frame. index: from 1; time_s: presentation time; image: RGB, (H, W, 3) uint8, upright."""
+
+    index: int
+    time_s: float
+    image: NDArray[np.uint8]
+
+
+class VideoReader(ABC):
+    """An open video. Iterate once; `hidden_frames` and `bad_packets` are known when the iteration has ended.
+
+    fps: mean frame rate of the header; header_frames: number of frames that the header states, None when it is silent;
+    hidden_frames: frames that an edit list takes out of the presentation, which are not decoded frames of the video;
+    bad_packets: packets that could not be decoded and were skipped.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.fps = header.fps
+        self.header_frames = header.num_frames
+        self.hidden_frames = 0
+        self.bad_packets = 0
+        self.decoded_frames = 0
+
+    @property
+    def lost_frames(self) -> int:
+        """Frames that the header states but decoding did not give, once the iteration has ended."""
+        if self.header_frames is None:
+            return 0
+        return max(0, self.header_frames - self.hidden_frames - self.decoded_frames)
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """Frames in order of presentation, decoded a few ahead in a thread. Raises DataError when there is none."""
+        for frame in ahead(self._frames(), _FRAMES_AHEAD):
+            self.decoded_frames = frame.index
+            yield frame
+        if not self.decoded_frames:
+            raise DataError(f"{self.path}: not one frame could be decoded; the file is empty or damaged, get it again")
+
+    @abstractmethod
+    def _frames(self) -> Iterator[VideoFrame]: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+@contextmanager
+def open_video(path: Path, reader: str = "pyav") -> Iterator[VideoReader]:
+    """Open a video with one of READERS and close it afterwards.
+
+    Raises ConfigError for another reader, and DataError for a file that is no video.
+    """
+    if reader not in READERS:
+        raise ConfigError(f"no reader '{reader}'; there are {', '.join(READERS)}.{nearest(reader, READERS)}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    opened = _open(path, reader)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _open(path: Path, reader: str) -> VideoReader:
+    if reader == "decord":
+        from abaw.video.reader_decord import DecordReader
+
+        return DecordReader(path)
+    from abaw.video.reader_pyav import PyAVReader
+
+    return PyAVReader(path)

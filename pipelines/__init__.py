@@ -1,0 +1,1 @@
+"""The application: the command line and one module a stage, each a typed config and run(config)."""

@@ -1,0 +1,120 @@
+"""The `abaw` command: one sub-command a stage.
+
+A stage is a module here with a config dataclass, whose fields are the flags, and `run(config)` that returns the exit
+status.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from abaw import __version__
+from abaw.core.errors import AbawError, nearest
+from pipelines.settings import make_parser, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a sub-command lives. positional: the config field that takes the arguments without a flag."""
+
+    module: str
+    config: str
+    help: str
+    positional: str | None = None
+
+
+STAGES = {
+    "doctor": Stage("doctor", "DoctorConfig", "check the installation, name what is broken and the remedy"),
+    "demo": Stage("demo", "DemoConfig", "run the whole chain on a data set made on the spot"),
+    "extract": Stage("extract", "ExtractConfig", "videos -> faces: detect, track and align", "videos"),
+    "import-crops": Stage("import_crops", "ImportCropsConfig", "official crop folders -> faces", "folders"),
+    "import-images": Stage("import_images", "ImportImagesConfig", "labelled or unlabelled stills -> faces"),
+    "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),
+    "features": Stage("features", "FeaturesConfig", "faces + static checkpoint -> features"),
+    "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),
+    "predict": Stage("predict", "PredictConfig", "features + checkpoint -> per-frame probabilities"),
+    "validate": Stage("validate", "ValidateConfig", "predictions + annotations -> report"),
+    "submit": Stage("submit", "SubmitConfig", "predictions + template -> submission file"),
+    "check-submission": Stage("check_submission", "CheckSubmissionConfig", "list every fault of a file", "file"),
+    "ablate": Stage("ablate", "AblateConfig", "compare window lengths from one set of features"),
+}
+
+
+def stage_parser(name: str) -> ArgumentParser:
+    """The parser of one sub-command, from the fields of its config."""
+    stage = STAGES[name]
+    return make_parser(_module(stage).__dict__[stage.config], f"abaw {name}", stage.positional, stage.help)
+
+
+def parse_config(name: str, arguments: Sequence[str]) -> Any:
+    """The config of a sub-command from its words. Ends the process with status 2 and one line when they are wrong."""
+    stage = STAGES[name]
+    return parse(_module(stage).__dict__[stage.config], arguments, f"abaw {name}", stage.positional)
+
+
+def _module(stage: Stage) -> ModuleType:
+    return importlib.import_module(f"pipelines.{stage.module}")
+
+
+def _run_stage(name: str, arguments: Sequence[str]) -> int:
+    config = parse_config(name, arguments)
+    status: int = _module(STAGES[name]).run(config)
+    return status
+
+
+def _usage() -> str:
+    width = max(map(len, STAGES))
+    lines = [f"  {name:<{width}}  {stage.help}" for name, stage in STAGES.items()]
+    return "\n".join(
+        [f"abaw {__version__}: from videos of faces to a checked ABAW submission", "", "usage: abaw COMMAND …", ""]
+        + lines
+        + ["", "`abaw COMMAND --help` lists the settings of a command."]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a sub-command. Exit status: 0 done, 1 a fault in the data or the run, 2 wrong usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads of torch that wait for work would otherwise spin, and on a busy machine take it from those that work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        try:
+            return dispatch(words)
+        finally:
+            sys.stdout.flush()
+    except AbawError as error:
+        print(f"abaw {words[0]}: error: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of our output is gone (`abaw … | head`); nothing more may be written, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print(f"abaw {words[0]}: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def dispatch(words: list[str]) -> int:
+    """Run a sub-command; faults come as AbawError."""
+    if not words or words[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"abaw {__version__}")
+        return 0
+    if words[0] not in STAGES:
+        print(f"abaw: error: no command '{words[0]}'.{nearest(words[0], STAGES)} See `abaw --help`.", file=sys.stderr)
+        return 2
+    return _run_stage(words[0], words[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""`abaw demo`: the whole chain on a data set made on the spot, stage by stage as a user would run it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from abaw.core.errors import AbawError
+from abaw.demo.size import DemoSize
+from pipelines.console import progress, result, say
+from pipelines.settings import recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from abaw.demo.dataset import DemoPaths
+
+STATIC = "static"
+TEMPORAL = "temporal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """Render a small data set of the shape of Aff-Wild2 and run every stage on it.
+
+    Args:
+        out: folder for everything; a demo that stands there is gone on with
+        seed: seed of the data and of both trainings
+        detector: face detector of `abaw extract`; builtin needs no download
+        workers: processes that render and extract; 0 takes one a core
+        size: how much is rendered
+    """
+
+    out: Path = Path("work/demo")
+    seed: int = 0
+    detector: str = "builtin"
+    workers: int = 0
+    size: DemoSize = field(default_factory=DemoSize)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where each stage of the demo puts its result."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def faces(self) -> Path:
+        return self.root / "faces"
+
+    @property
+    def stills(self) -> Path:
+        return self.root / "stills"
+
+    @property
+    def static_run(self) -> Path:
+        return self.root / "static"
+
+    @property
+    def features(self) -> Path:
+        return self.root / "features"
+
+    @property
+    def temporal_run(self) -> Path:
+        return self.root / "temporal"
+
+    def predictions(self, model: str) -> Path:
+        return self.root / "predictions" / model
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def submission(self) -> Path:
+        return self.root / "predictions.txt"
+
+
+def run(config: DemoConfig) -> int:
+    from abaw.core.artifacts import read_json, write_json
+
+    begin = time.monotonic()
+    places = Places(config.out)
+    seconds: dict[str, float] = {}
+    for number, (name, work) in enumerate(steps := _steps(config, places), start=1):
+        say(f"[{number}/{len(steps)}] {name}")
+        start = time.monotonic()
+        status = work()
+        if status:
+            raise AbawError(f"the demo stopped at '{name}': see the lines above; run it again to go on from there")
+        seconds[name] = round(time.monotonic() - start, 1)
+    metrics = read_json(places.report / "metrics.json")
+    summary = {
+        "static_macro_f1": _macro_f1(metrics, STATIC),
+        "temporal_macro_f1": _macro_f1(metrics, TEMPORAL),
+        "submission": str(places.submission),
+        "submission_checked": True,
+        "report": str(places.report / "index.html"),
+        "seconds": round(time.monotonic() - begin, 1),
+        "seconds_by_stage": seconds,
+        "seed": config.seed,
+        "detector": config.detector,
+    }
+    write_json(places.root / "summary.json", summary)
+    result(f"static macro F1    {summary['static_macro_f1']:.3f}   (one frame at a time, validation videos)")
+    result(f"temporal macro F1  {summary['temporal_macro_f1']:.3f}   (chance: about 0.1)")
+    result(f"submission         {summary['submission']}   (checked: every row of the template, no fault)")
+    result(f"report             {summary['report']}")
+    result(f"summary            {places.root / 'summary.json'}   ({summary['seconds']:.0f} s)")
+    return 0
+
+
+def _steps(config: DemoConfig, places: Places) -> list[tuple[str, Callable[[], int]]]:
+    """Every stage with the command line that a user would give it."""
+    from abaw.demo.dataset import demo_paths
+
+    data = demo_paths(places.data)
+    seed = ["--train.seed", str(config.seed)]
+    return [
+        ("render the data set", lambda: _render(config, places)),
+        ("extract faces from the videos", lambda: _extract(config, places, data)),
+        ("import the labelled stills", lambda: _import_stills(config, places, data)),
+        (
+            "train the static model on the stills",
+            lambda: _command(
+                "train-static",
+                "--config",
+                recipe("static_demo"),
+                *seed,
+                "--labelled",
+                places.stills,
+                "--out",
+                places.static_run,
+            ),
+        ),
+        (
+            "features of every frame",
+            lambda: _command(
+                "features",
+                "--faces",
+                places.faces,
+                "--checkpoint",
+                places.static_run / "last",
+                "--out",
+                places.features,
+            ),
+        ),
+        (
+            "train the temporal model on the training videos",
+            lambda: _command(
+                "train-temporal",
+                "--config",
+                recipe("temporal_demo"),
+                *seed,
+                "--features",
+                places.features,
+                "--annotations",
+                data.train_annotations,
+                "--out",
+                places.temporal_run,
+            ),
+        ),
+        ("predict with the static model", lambda: _predict(places, STATIC, places.static_run)),
+        ("predict with the temporal model", lambda: _predict(places, TEMPORAL, places.temporal_run)),
+        (
+            "validate both on the validation videos",
+            lambda: _command(
+                "validate",
+                "--predictions",
+                places.predictions(STATIC),
+                places.predictions(TEMPORAL),
+                "--annotations",
+                data.validation_annotations,
+                "--out",
+                places.report,
+            ),
+        ),
+        (
+            "write the submission for the test videos",
+            lambda: _command(
+                "submit",
+                "--predictions",
+                places.predictions(TEMPORAL),
+                "--template",
+                data.template,
+                "--out",
+                places.submission,
+            ),
+        ),
+        (
+            "check the submission",
+            lambda: _command("check-submission", places.submission, "--template", data.template),
+        ),
+    ]
+
+
+def _command(name: str, *words: str | Path) -> int:
+    """Run a sub-command as the command line does, and show it."""
+    from pipelines.cli import dispatch
+
+    texts = [str(word) for word in words]
+    say(f"$ abaw {shlex.join([name, *texts])}")
+    return dispatch([name, *texts])
+
+
+def _render(config: DemoConfig, places: Places) -> int:
+    from abaw.core.artifacts import write_bytes
+    from abaw.demo.dataset import make_demo_dataset
+    from abaw.demo.sheet import expression_sheet
+
+    size = config.size
+    with progress("rendering", "videos and sittings") as hook:
+        make_demo_dataset(places.data, size, config.seed, hook, _workers(config))
+    picture = places.root / "expressions.jpg"
+    if not picture.exists():
+        write_bytes(picture, _jpeg(expression_sheet(config.seed)))
+    videos = size.train_videos + size.validation_videos + size.test_videos
+    say(f"{videos} videos and {size.labelled_stills + size.unlabelled_stills} stills in {places.data}; see {picture}")
+    return 0
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    import cv2
+
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1])
+
+
+def _extract(config: DemoConfig, places: Places, data: DemoPaths) -> int:
+    names: Sequence[str | Path] = (data.train_annotations, data.validation_annotations, data.template)
+    return _command(
+        "extract",
+        data.videos,
+        "--out",
+        places.faces,
+        "--detector",
+        config.detector,
+        "--subjects",
+        *names,
+        "--workers",
+        str(_workers(config)),
+    )
+
+
+def _import_stills(config: DemoConfig, places: Places, data: DemoPaths) -> int:
+    return _command(
+        "import-images",
+        "--dataset",
+        "folder_per_class",
+        "--root",
+        data.labelled_stills,
+        "--detector",
+        config.detector,
+        "--out",
+        places.stills,
+    )
+
+
+def _predict(places: Places, model: str, run_folder: Path) -> int:
+    return _command(
+        "predict",
+        "--features",
+        places.features,
+        "--checkpoint",
+        run_folder / "last",
+        "--out",
+        places.predictions(model),
+    )
+
+
+def _workers(config: DemoConfig) -> int:
+    return config.workers or len(os.sched_getaffinity(0))
+
+
+def _macro_f1(metrics: Mapping[str, Any], model: str) -> float:
+    """Macro F1 over all annotated frames, from metrics.json."""
+    return next(float(entry["macro_f1"]) for entry in metrics["results"] if entry["name"] == model)

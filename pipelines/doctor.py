@@ -1,0 +1,93 @@
+"""`abaw doctor`: what this machine has, what is broken and how to mend it; `--fix` settles onnxruntime and OpenCV."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from abaw.core.environment import Check, State, examine
+from abaw.core.errors import AbawError
+from abaw.core.probes import Pending, probe_torch
+from abaw.core.wheels import Pip, find_nvidia_gpus, inspect, onnxruntime_family, opencv_family, run_pip, settle
+
+_STYLES = {State.OK: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Check the installation.
+
+    Args:
+        json: print JSON
+        fix: leave one onnxruntime (by whether an NVIDIA GPU is there) and headless OpenCV, instead of checking
+    """
+
+    json: bool = False
+    fix: bool = False
+
+
+def run(config: DoctorConfig) -> int:
+    """Exit status: 1 when something is broken, else 0. Raises AbawError when `fix` cannot settle the packages."""
+    if config.fix:
+        lines = fix(run_pip)
+        print(json.dumps({"fixed": lines}, indent=2) if config.json else "\n".join(lines))
+        return 0
+    # insightface knows no setting for its folder, so this is where it looks.
+    pack_folder = Path.home() / ".insightface" / "models"
+    checks = examine(Path.cwd(), Path(tempfile.gettempdir()), pack_folder)
+    broken = [check for check in checks if check.state is State.BROKEN]
+    if config.json:
+        print(json.dumps(as_json(checks), indent=2, ensure_ascii=False))
+    else:
+        show(checks, Console(file=sys.stdout))
+    return 1 if broken else 0
+
+
+def fix(pip: Pip) -> list[str]:
+    """Settle both families of packages; one line for each thing done or left. Imports neither of them."""
+    gpus = find_nvidia_gpus()
+    if not gpus:
+        torch = Pending(probe_torch).outcome(timeout_s=180.0)
+        gpus = torch.facts.gpus if torch.facts else ()
+    lines = []
+    for family in (onnxruntime_family(gpus), opencv_family()):
+        lines += settle(inspect(family), pip)
+        standing = inspect(family)
+        if not standing.settled:
+            raise AbawError(
+                f"{family.folder}: pip reported success, expected {family.wanted} alone and whole, "
+                f"found {standing.summary()} with {len(standing.damaged)} damaged files; "
+                "remove the folders in site-packages whose names begin with ~ and run `abaw doctor --fix` again"
+            )
+    return lines
+
+
+def as_json(checks: Sequence[Check]) -> dict[str, object]:
+    return {
+        "ok": all(check.state is not State.BROKEN for check in checks),
+        "checks": [asdict(check) | {"state": check.state.value} for check in checks],
+    }
+
+
+def show(checks: Sequence[Check], console: Console) -> None:
+    """One line a check, then what is broken with its remedy."""
+    width = max(len(check.name) for check in checks)
+    group = ""
+    for check in checks:
+        if check.group != group:
+            group = check.group
+            console.print(Text(group, style="bold"), soft_wrap=True)
+        line = Text("  ").append(f"{check.state.value:<7}", style=_STYLES[check.state])
+        console.print(line.append(f"{check.name:<{width}}  {check.detail}"), soft_wrap=True)
+    broken = [check for check in checks if check.state is State.BROKEN]
+    for check in broken:
+        console.print(Text(f"broken: {check.group} {check.name}: {check.detail}", style="bold red"), soft_wrap=True)
+        console.print(Text(f"  remedy: {check.remedy}"), soft_wrap=True)
+    console.print(Text(f"{len(broken)} broken" if broken else "nothing is broken"), soft_wrap=True)

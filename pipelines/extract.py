@@ -1,0 +1,142 @@
+"""`abaw extract`: videos -> faces, one store a subject with one row for every decoded frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from abaw.core.errors import AbawError, ConfigError
+from abaw.protocol.layout import find_videos
+from pipelines.batch import finish_batch
+from pipelines.console import progress, say, warn
+
+if TYPE_CHECKING:
+    from abaw.video.extract import ExtractedVideo
+    from pipelines.extract_workers import Finished, Setting, Work
+
+_NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """Detect, track and align the faces of videos.
+
+    Args:
+        videos: video files, or folders that are searched for videos
+        out: folder for the stores, one `<subject>.arrow` each; those that are there already are kept
+        detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; auto is
+            insightface:buffalo_l where insightface has it on disk, and builtin elsewhere
+        reader: what decodes the videos
+        subjects: main (one person a video), all (every track as a store of its own), or the paths of annotation
+            folders and templates whose names tell the people (<video>, <video>_left, <video>_right)
+        workers: videos worked on side by side; the stores do not depend on it
+        min_score: faces that the detector is less sure of are left out; its own default when not given
+        max_gap: frames without the face that a track survives
+        min_iou: overlap from frame to frame below which a face is somebody else
+        min_track_frames: shorter tracks get no store with --subjects all
+        jpeg_quality: of the crops, 1 to 100
+    """
+
+    videos: tuple[str, ...]
+    out: Path
+    detector: str = "auto"
+    reader: Literal["pyav", "decord"] = "pyav"
+    subjects: tuple[str, ...] = ("main",)
+    workers: int = 1
+    min_score: float | None = None
+    max_gap: int = 15
+    min_iou: float = 0.3
+    min_track_frames: int = 10
+    jpeg_quality: int = 95
+
+
+def run(config: ExtractConfig) -> int:
+    """Exit status: 1 when a video failed, else 0."""
+    if config.workers < 1:
+        raise ConfigError(f"--workers {config.workers}: expected at least 1")
+    setting = _setting(config)
+    works = _works(config)
+    done = 0
+    failures: list[str] = []
+    for finished in _extract(works, setting, min(config.workers, len(works))):
+        name = finished.work.path.name
+        if isinstance(finished.outcome, AbawError):
+            failures.append(f"{name}: {finished.outcome}")
+            say(f"{name}: failed: {finished.outcome}")
+            continue
+        done += 1
+        say(f"{name}: {_line(finished.outcome, finished.seconds)}")
+        for text in finished.outcome.warnings:
+            warn(f"{name}: {text}")
+    return finish_batch(done, failures)
+
+
+def _setting(config: ExtractConfig) -> Setting:
+    from abaw.video.extract import ExtractOptions
+    from pipelines.extract_workers import Setting
+
+    options = ExtractOptions(
+        reader=config.reader,
+        min_score=config.min_score,
+        max_gap=config.max_gap,
+        min_iou=config.min_iou,
+        min_track_frames=config.min_track_frames,
+        jpeg_quality=config.jpeg_quality,
+    )
+    return Setting(config.out, _resolve_detector(config.detector), options)
+
+
+def _resolve_detector(name: str) -> str:
+    """The detector that `name` stands for; warns when it is the lesser one."""
+    from abaw.video.detect import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
+
+    resolved = resolve_detector(name)
+    if resolved == BUILTIN:
+        better = f"--detector {PACK_PREFIX}{DEFAULT_PACK} (downloaded by insightface) or --detector PATH.onnx"
+        warn(f"the builtin detector is the lesser one: boxes only, near-frontal faces; better is {better}")
+    elif name == AUTO:
+        say(f"detector: {resolved}")
+    return resolved
+
+
+def _works(config: ExtractConfig) -> list[Work]:
+    from abaw.video.naming import plan_subjects, read_names
+    from pipelines.extract_workers import Work
+
+    paths = find_videos(Path(video) for video in config.videos)
+    if config.subjects == ("all",):
+        return [Work(path, None) for path in paths]
+    sources = () if config.subjects == ("main",) else config.subjects
+    names = [name for source in sources for name in read_names(Path(source))]
+    plan = plan_subjects([path.stem for path in paths], names)
+    if plan.without_video:
+        more = len(plan.without_video) - _NAMES_SHOWN
+        shown = ", ".join(plan.without_video[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        warn(f"{', '.join(sources)}: labels for a video that is not there: {shown}")
+    return [Work(path, plan.subjects[path.stem]) for path in paths]
+
+
+def _extract(works: list[Work], setting: Setting, workers: int) -> Iterator[Finished]:
+    from abaw.video.detect import open_detector
+    from pipelines.extract_workers import extract_one, extract_side_by_side
+
+    # Opened here in any case: a fault of the weights ends the command, and a pack is downloaded once.
+    detector = open_detector(setting.detector, setting.options.min_score)
+    if workers > 1:
+        yield from extract_side_by_side(works, setting, workers)
+        return
+    for work in works:
+        with progress(work.path.name, "frames") as hook:
+            finished = extract_one(work, setting, detector, hook)
+        yield finished
+
+
+def _line(video: ExtractedVideo, seconds: float) -> str:
+    if video.skipped:
+        return "is there already"
+    return (
+        f"{video.frames} frames, {video.faces} with a face ({100 * video.faces / video.frames:.1f} %), "
+        f"{video.frames / seconds:.1f} frames/s, {video.lost_frames} lost"
+    )

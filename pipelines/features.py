@@ -1,0 +1,51 @@
+"""`abaw features`: faces + static checkpoint -> features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipelines.batch import run_batch
+from pipelines.console import progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """Make per-frame features of faces.
+
+    Args:
+        faces: faces stores of videos, or folders of them
+        checkpoint: folder of a static checkpoint
+        out: folder for the features stores; those that are there already, made from the same faces, are kept
+        flip: mean of the features of each face and its mirror image (twice the time)
+        batch_size: frames a forward pass
+        accelerator: where to compute; auto takes a GPU when there is one
+    """
+
+    faces: tuple[Path, ...]
+    checkpoint: Path
+    out: Path
+    flip: bool = False
+    batch_size: int = 128
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+def run(config: FeaturesConfig) -> int:
+    """Exit status: 1 when a store failed, else 0."""
+    from abaw.inference.devices import choose_device
+    from abaw.inference.features import load_extractor, write_video_features
+    from abaw.stores.arrow import find_stores
+    from abaw.stores.faces import open_faces
+
+    extractor = load_extractor(
+        config.checkpoint, choose_device(config.accelerator), flip=config.flip, batch_size=config.batch_size
+    )
+
+    def work(path: Path) -> str:
+        faces = open_faces(path)
+        with progress(path.stem, "frames") as hook:
+            written = write_video_features(faces, extractor, config.out / path.name, hook)
+        return f"{len(faces)} frames, {int(faces.valid.sum())} with a face" if written else "is there already"
+
+    return run_batch(find_stores(config.faces), lambda path: path.stem, work)

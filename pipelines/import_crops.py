@@ -1,0 +1,69 @@
+"""`abaw import-crops`: the official crop folders -> faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.batch import run_batch
+from pipelines.console import warn
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportCropsConfig:
+    """Take crops as the organisers hand them out (`<video>/00001.jpg`) into faces stores, bytes untouched.
+
+    Args:
+        folders: `cropped_aligned`, `cropped_aligned_new_50_vids`, a folder that holds both, or the folder of one video
+        out: folder for the stores, one a video; those that are there are not made again
+        annotations: annotation folder; a video gets at least as many rows as its file has label lines
+        template: template of an edition; a video gets at least as many rows as it has there
+    """
+
+    folders: tuple[Path, ...]
+    out: Path
+    annotations: Path | None = None
+    template: Path | None = None
+
+
+def run(config: ImportCropsConfig) -> int:
+    """Exit status: 1 when a folder failed (the others are imported), else 0."""
+    from abaw.data.import_crops import find_crop_folders, fingerprint, import_crops, list_crops
+    from abaw.stores.arrow import SUFFIX, is_done
+
+    folders = find_crop_folders(config.folders)
+    lengths = _known_lengths(config)
+
+    def work(folder: Path) -> str:
+        crops = list_crops(folder)
+        target = config.out / f"{crops.name}{SUFFIX}"
+        num_frames = max(crops.last_frame, lengths.get(crops.name, 0))
+        if is_done(target, fingerprint(crops, num_frames)):
+            return "already there"
+        report = import_crops(crops, target, num_frames)
+        if report.bad:
+            some = ", ".join(report.bad[:_SHOWN]) + (", …" if len(report.bad) > _SHOWN else "")
+            warn(f"{crops.name}: {len(report.bad)} images are no whole JPEG and count as frames without a face: {some}")
+        if crops.ignored:
+            warn(f"{crops.name}: {len(crops.ignored)} files are no crop and were left out: {crops.ignored[0]}, …")
+        return f"{report.num_rows} frames, {report.num_rows - report.num_faces} of them without a face"
+
+    return run_batch(folders, lambda folder: folder.resolve().name, work)
+
+
+def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:
+    """Frames of each video as far as annotations or a template tell."""
+    from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, read_annotations, split_folder
+    from abaw.protocol.template import read_template
+
+    lengths: dict[str, int] = {}
+    if config.annotations is not None:
+        for folder in {split_folder(config.annotations, split) for split in (TRAIN_SET, VALIDATION_SET)}:
+            for name, annotation in read_annotations(folder).items():
+                lengths[name] = len(annotation.labels)
+    if config.template is not None:
+        for name, count in read_template(config.template).videos().items():
+            lengths[name] = max(count, lengths.get(name, 0))
+    return lengths

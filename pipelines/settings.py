@@ -1,0 +1,119 @@
+"""Settings of a stage: from a config dataclass to a parser, and from words and YAML back to the dataclass.
+
+Settings are taken in this order: defaults < `--config file.yaml` < command-line flags.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+
+from docstring_parser import parse_from_object
+from jsonargparse import ActionYesNo, ArgumentParser, Namespace
+
+from abaw.core.errors import ConfigError, nearest
+
+Config = TypeVar("Config")
+
+
+def recipe(name: str) -> Path:
+    """The file of a recipe that ships, e.g. `static_demo`. Raises ConfigError for another name."""
+    folder = Path(str(files("pipelines"))) / "recipes"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        raise ConfigError(f"no recipe '{name}'; there are {', '.join(known)}.{nearest(name, known)}")
+    return path
+
+
+def parse(config_class: type[Config], words: Sequence[str], prog: str, positional: str | None = None) -> Config:
+    """The config from command-line words. Ends the process with status 2 and one line when they are wrong."""
+    values = make_parser(config_class, prog, positional).parse_args(list(words))
+    config: Config = _build(config_class, values)
+    return config
+
+
+def make_parser(
+    config_class: type[Any], prog: str, positional: str | None = None, description: str = ""
+) -> ArgumentParser:
+    """A flag for every field of the config; `positional` names the field that takes the words without a flag."""
+    parser = _Parser(prog=prog, description=description)
+    parser.add_argument("--config", action="config", help="YAML file with settings; flags on the command line win")
+    _add_fields(parser, config_class, prefix="", positional=positional)
+    return parser
+
+
+_UNKNOWN = re.compile(r"(?:unrecognized arguments?: |[Oo]ption ['\"])-*([\w.-]+)")
+
+
+class _Parser(ArgumentParser):
+    """Errors in one line with the nearest setting, exit status 2."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        text = " ".join(message.split())
+        unknown = _UNKNOWN.search(text)
+        print(f"{self.prog}: error: {text}{self._hint(unknown[1]) if unknown else ''}", file=sys.stderr)
+        print(f"See `{self.prog} --help`.", file=sys.stderr)
+        sys.exit(2)
+
+    def _hint(self, unknown: str) -> str:
+        flags = [option.lstrip("-") for action in self._actions for option in action.option_strings]
+        last = {flag.rpartition(".")[2]: flag for flag in flags}
+        match = nearest(unknown, flags) or nearest(unknown.rpartition(".")[2], last)
+        return f".{match}" if match else ""
+
+
+def _add_fields(
+    parser: ArgumentParser, config_class: type[Any], prefix: str, positional: str | None = None, defaults: Any = None
+) -> None:
+    """One argument a field: sequences take several words, booleans are switches, nested configs get a prefix.
+
+    defaults: a config of this class whose values are the defaults; without it, those of the class.
+    """
+    types = get_type_hints(config_class)
+    texts = {entry.arg_name: entry.description for entry in parse_from_object(config_class).params}
+    for field in dataclasses.fields(config_class):
+        kind = types[field.name]
+        if dataclasses.is_dataclass(kind):
+            assert isinstance(kind, type)
+            _add_fields(parser, kind, f"{prefix}{field.name}.", defaults=_default(field, defaults))
+            continue
+        options: dict[str, Any] = {"help": " ".join((texts.get(field.name) or "").split()), "type": kind}
+        if get_origin(kind) is tuple:
+            options.update(nargs="+", type=get_args(kind)[0])
+        if kind is bool:
+            options.update(action=ActionYesNo(yes_prefix="", no_prefix="no-"))
+            del options["type"]
+        default = _default(field, defaults)
+        if field.name == positional:
+            parser.add_argument(field.name, metavar=field.name.upper(), **options)
+        elif default is dataclasses.MISSING:
+            parser.add_argument(f"--{prefix}{field.name}", required=True, **options)
+        else:
+            parser.add_argument(f"--{prefix}{field.name}", default=default, **options)
+
+
+def _default(field: dataclasses.Field[Any], defaults: Any) -> Any:
+    if defaults is not None:
+        value = getattr(defaults, field.name)
+    else:
+        value = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _build(config_class: type[Any], values: Namespace) -> Any:
+    """The frozen config from parsed values: lists become tuples, groups become nested configs."""
+    types = get_type_hints(config_class)
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(config_class):
+        value, kind = getattr(values, field.name), types[field.name]
+        if dataclasses.is_dataclass(kind):
+            assert isinstance(kind, type)
+            value = _build(kind, value)
+        arguments[field.name] = tuple(value) if isinstance(value, list) else value
+    return config_class(**arguments)

@@ -1,0 +1,165 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abaw.core import artifacts
+from abaw.core.artifacts import (
+    StorageError,
+    atomic_path,
+    file_hash,
+    provenance,
+    quick_hash,
+    read_json,
+    value_hash,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from abaw.core.errors import DataError
+
+
+def test_writes_and_makes_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a b" / "ü.txt"
+    write_text(path, "é\n")
+    assert path.read_bytes() == "é\n".encode()
+    assert [file.name for file in path.parent.iterdir()] == ["ü.txt"]
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    with pytest.raises(ValueError, match="stop"), atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise ValueError("stop")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_target_is_untouched_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "Input/output"),
+    ],
+)
+def test_storage_faults_name_path_and_remedy(tmp_path: Path, number: int, words: str) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(StorageError, match=words) as caught, atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise OSError(number, os.strerror(number))
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_status == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_at_fsync_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(artifacts.os, "fsync", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        write_bytes(tmp_path / "file", b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StorageError, match="file"):
+        write_text(tmp_path / "out" / "x.txt", "text")
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_leftovers_of_a_dead_process_are_removed_and_those_of_a_living_one_kept(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = socket.gethostname()
+    orphan = tmp_path / f".x[1].txt.{host}-{dead.pid}-aa.tmp"
+    running = tmp_path / f".x[1].txt.{host}-{os.getpid()}-bb.tmp"
+    elsewhere = tmp_path / ".x[1].txt.another-machine-1-cc.tmp"
+    for file in (orphan, running, elsewhere):
+        file.write_text("half")
+    write_text(tmp_path / "x[1].txt", "whole")
+    assert not orphan.exists()
+    assert running.exists() and elsewhere.exists()
+
+
+def test_json_round_trip_and_refusals(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"é": [1, None]})
+    assert path.read_text(encoding="utf-8").endswith("}\n")
+    assert read_json(path) == {"é": [1, None]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path) == {"é": [1, None]}
+
+
+def test_unreadable_json_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        read_json(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(DataError, match=r"bad\.json: not readable as JSON"):
+        read_json(tmp_path / "bad.json")
+
+
+def test_hashes_of_files(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"abc")
+    assert file_hash(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    digests = set()
+    for content in (
+        b"head" + b"." * 100 + b"tail",
+        b"heaD" + b"." * 100 + b"tail",
+        b"head" + b"." * 100 + b"taiL",
+        b"h",
+    ):
+        path.write_bytes(content)
+        digests.add(quick_hash(path, block=4))
+    assert len(digests) == 4
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text(max_size=3), JSON, max_size=4))
+def test_value_hash_ignores_the_order_of_keys(value: dict[str, object]) -> None:
+    turned = dict(reversed(value.items()))
+    assert value_hash(value) == value_hash(turned)
+    assert len(value_hash(value)) == 16
+
+
+def test_value_hash_tells_values_apart() -> None:
+    assert len({value_hash(value) for value in (1, "1", [1], {"1": 1}, None)}) == 5
+
+
+def test_provenance_names_the_tool() -> None:
+    facts = provenance(rows=3)
+    assert facts["rows"] == 3
+    assert str(facts["tool"]).startswith("abaw ")
+    json.dumps(facts)

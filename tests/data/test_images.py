@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from abaw.core.errors import ConfigError, DataError
+from abaw.data.crops import decode_crops
+from abaw.data.images import ImageReader, TrainBatches
+from abaw.data.labelled import join, labelled_frames, labelled_stills
+from abaw.protocol.annotations import write_annotation
+from abaw.stores.arrow import StoreError
+from tests.data.faces import picture, still_store, video_store
+
+
+def test_stills_with_a_face_and_a_label_are_taken(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    jpegs = [picture(0, rng), None, picture(2, rng), picture(3, rng)]
+    samples = labelled_stills(still_store(tmp_path / "a.arrow", [0, 1, None, 3], jpeg=jpegs))
+    assert samples.labels.tolist() == [0, 3]
+    assert samples.rows.tolist() == [0, 3]
+    assert samples.groups.tolist() == [-1, -1]
+    assert samples.name(1).endswith("a.arrow:0003.jpg")
+    assert samples.class_counts().tolist() == [1, 0, 0, 1, 0, 0, 0, 0]
+
+
+def test_a_store_without_labels_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"a\.arrow: none of its 3 images has both a face and a label"):
+        labelled_stills(still_store(tmp_path / "a.arrow", [None, None, None]))
+
+
+def test_an_empty_set_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="none of its 0 images"):
+        labelled_stills(still_store(tmp_path / "a.arrow", []))
+
+
+def test_a_label_that_is_no_class_is_told_with_its_image(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"a\.arrow:0001\.jpg: expected a label from 0 to 7, found 8"):
+        labelled_stills(still_store(tmp_path / "a.arrow", [0, 8]))
+
+
+def test_another_class_order_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="class order differs: expected Neutral, Anger"):
+        labelled_stills(still_store(tmp_path / "a.arrow", [0, 1], meta={"classes": ["Anger", "Neutral"]}))
+
+
+def test_a_damaged_store_is_told(tmp_path: Path) -> None:
+    path = still_store(tmp_path / "a.arrow", [0, 1])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(StoreError, match=r"a\.arrow: not a readable store"):
+        labelled_stills(path)
+
+
+def test_a_video_among_the_stills_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="carry no labels; give the annotations"):
+        labelled_stills(video_store(tmp_path / "v.arrow", [0, 1]))
+
+
+def annotate(folder: Path, **labels: list[int]) -> Path:
+    for name, values in labels.items():
+        write_annotation(folder / f"{name}.txt", np.array(values))
+    return folder
+
+
+def test_frame_k_has_label_line_k_and_every_nth_is_taken(tmp_path: Path) -> None:
+    video_store(tmp_path / "faces/v.arrow", [0, None, 2, 3, 4, 5, 6])
+    annotations = annotate(tmp_path / "txt", v=[7, 1, 2, -1, 4, 5])
+    samples, missing = labelled_frames(tmp_path / "faces", annotations, every=1)
+    assert samples.rows.tolist() == [0, 2, 4, 5]
+    assert samples.labels.tolist() == [7, 2, 4, 5]
+    assert missing == []
+    assert labelled_frames(tmp_path / "faces", annotations, every=3)[0].rows.tolist() == [0, 5]
+
+
+def test_people_of_one_video_share_a_group_and_a_missing_video_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b_left", "b_right"):
+        video_store(tmp_path / f"faces/{name}.arrow", [0, 1])
+    annotations = annotate(tmp_path / "txt", a=[0, 1], b_left=[2, 3], b_right=[4, 5], gone=[0, 0])
+    samples, missing = labelled_frames(tmp_path / "faces", annotations, every=1)
+    assert samples.groups.tolist() == [0, 0, 1, 1, 1, 1]
+    assert missing == ["gone"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [({"other": [0, 1]}, "none of the 1 annotated videos"), ({"v": [-1, -1]}, "no frame of 1 annotated videos")],
+)
+def test_annotations_without_a_frame_are_told(tmp_path: Path, labels: dict[str, list[int]], message: str) -> None:
+    video_store(tmp_path / "faces/v.arrow", [0, 1])
+    with pytest.raises(DataError, match=message):
+        labelled_frames(tmp_path / "faces", annotate(tmp_path / "txt", **labels), every=1)
+
+
+def test_every_must_be_positive(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="every is 0"):
+        labelled_frames(tmp_path, tmp_path, every=0)
+
+
+def test_joined_sets_keep_their_samples_and_groups_apart(tmp_path: Path) -> None:
+    stills = labelled_stills(still_store(tmp_path / "a.arrow", [0, 1]))
+    video_store(tmp_path / "faces/v.arrow", [2, 3])
+    frames, _ = labelled_frames(tmp_path / "faces", annotate(tmp_path / "txt", v=[2, 3]), every=1)
+    both = join([frames, stills, frames])
+    assert both.groups.tolist() == [0, 0, -1, -1, 1, 1]
+    assert both.labels.tolist() == [2, 3, 0, 1, 2, 3]
+    assert [both.jpeg(index) for index in (2, 4)] == [stills.jpeg(0), frames.jpeg(0)]
+    assert both.fingerprint() != join([frames, stills]).fingerprint()
+    with pytest.raises(DataError, match="no labelled faces"):
+        join([])
+
+
+def test_crops_come_as_rgb_at_the_size_asked_for() -> None:
+    import cv2
+
+    red = np.zeros((40, 30, 3), np.uint8)
+    red[..., 2] = 255
+    decoded = decode_crops([cv2.imencode(".png", red)[1].tobytes()], 16, ["red"])
+    assert decoded.shape == (1, 3, 16, 16)
+    assert (decoded[0, 0] == 255).all() and (decoded[0, 1:] == 0).all()
+
+
+@pytest.mark.parametrize("cache_mb", [0, 64])
+@pytest.mark.parametrize("damaged", [b"", b"no picture"])
+def test_a_damaged_crop_is_told_with_its_name(tmp_path: Path, cache_mb: int, damaged: bytes) -> None:
+    path = still_store(tmp_path / "a.arrow", [0, 1], jpeg=[picture(0, np.random.default_rng(0)), damaged])
+    with pytest.raises(DataError, match=r"a\.arrow:0001\.jpg: its crop is no readable image"):
+        ImageReader(labelled_stills(path), 16, cache_mb).read(np.array([0, 1]))
+
+
+def test_reading_from_memory_or_from_the_store_gives_the_same(tmp_path: Path) -> None:
+    samples = labelled_stills(still_store(tmp_path / "a.arrow", [label % 8 for label in range(20)]))
+    calls: list[tuple[int, int | None]] = []
+    cached = ImageReader(samples, 24, 64, lambda done, total: calls.append((done, total)))
+    direct = ImageReader(samples, 24, 0)
+    assert calls == [(20, 20)]
+    chosen = np.array([3, 3, 19, 0])
+    for a, b in zip(cached.read(chosen), direct.read(chosen), strict=True):
+        assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+    assert cached.read(chosen).labels.tolist() == [3, 3, 3, 0]
+
+
+def test_a_batch_depends_on_seed_step_and_process_alone(tmp_path: Path) -> None:
+    reader = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", list(range(8)) * 4)), 16, 64)
+    batches = TrainBatches(reader, "uniform", 6, seed=0)
+    found: list[tuple[str, ...]] = []
+    thread = threading.Thread(target=lambda: found.append(batches(3, 0).ids))
+    thread.start()
+    thread.join()
+    assert found == [TrainBatches(reader, "uniform", 6, seed=0)(3, 0).ids]
+    others = [batches(4, 0), batches(3, 1), TrainBatches(reader, "uniform", 6, seed=1)(3, 0)]
+    assert all(other.ids != found[0] for other in others)
+
+
+def test_a_batch_of_one_is_refused(tmp_path: Path) -> None:
+    reader = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", [0, 1])), 16, 64)
+    with pytest.raises(ConfigError, match="batch_size is 1"):
+        TrainBatches(reader, "uniform", 1, seed=0)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from abaw.core.errors import DataError
+from abaw.inference.decode import decode
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.sequence.smooth import Smoothing, parse_smoothing
+from abaw.stores.predictions import Predictions
+
+
+def predictions(classes_by_frame: list[int | None], **changes: object) -> Predictions:
+    """One-hot probabilities; None for a frame without a prediction."""
+    num = len(classes_by_frame)
+    probs = np.zeros((num, 8), np.float32)
+    for row, label in enumerate(classes_by_frame):
+        if label is not None:
+            probs[row, label] = 1
+    predicted = np.array([label is not None for label in classes_by_frame], dtype=bool)
+    values: dict[str, object] = {
+        "name": "v",
+        "classes": EXPRESSION_CLASSES,
+        "frames": np.arange(1, num + 1, dtype=np.int32),
+        "valid": predicted,
+        "predicted": predicted,
+        "probs": probs,
+        "meta": {},
+    }
+    return Predictions(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        pytest.param([3, 5, 7], [3, 5, 7], id="nothing to fill"),
+        pytest.param([None, 3, None], [3, 3, 3], id="edges take the nearest"),
+        pytest.param(
+            [2, None, None, None, 6], [2, 2, 2, 6, 6], id="a gap takes the nearer side, the first class on a tie"
+        ),
+        pytest.param([None, None], [0, 0], id="nothing predicted"),
+        pytest.param([], [], id="no frame"),
+    ],
+)
+def test_gaps_are_filled(frames: list[int | None], expected: list[int]) -> None:
+    decoded = decode(predictions(frames), Smoothing())
+    assert decoded.labels.dtype == np.int8
+    assert decoded.labels.tolist() == expected
+    assert np.allclose(decoded.probs.sum(axis=1), 1)
+
+
+def test_smoothing_comes_after_filling_and_before_the_choice() -> None:
+    frames: list[int | None] = [1, 1, 4, 1, 1, None, 1]
+    assert decode(predictions(frames), Smoothing()).labels.tolist() == [1, 1, 4, 1, 1, 1, 1]
+    assert decode(predictions(frames), parse_smoothing("box:3")).labels.tolist() == [1] * 7
+
+
+def test_the_stored_predictions_stay_as_they_are() -> None:
+    given = predictions([1, None, 4])
+    before = given.probs.copy()
+    decode(given, parse_smoothing("box:3"))
+    assert np.array_equal(given.probs, before)
+
+
+def test_another_class_order_is_refused() -> None:
+    with pytest.raises(DataError, match="v: expected the classes Neutral, Anger"):
+        decode(predictions([0], classes=tuple(reversed(EXPRESSION_CLASSES))), Smoothing())
+
+
+@pytest.mark.parametrize("frames", [[0, 1], [1, 3], [2, 1]])
+def test_frames_that_do_not_count_from_one_are_refused(frames: list[int]) -> None:
+    with pytest.raises(DataError, match="v: expected a row for each of the frames"):
+        decode(predictions([0, 0], frames=np.array(frames, np.int32)), Smoothing())

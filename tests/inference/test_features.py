@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from abaw.core.errors import ConfigError, DataError
+from abaw.data.crops import decode_crops
+from abaw.inference.features import Extractor, load_extractor, write_video_features
+from abaw.models.static import ImageInput, build_static, save_static
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.arrow import StoreError
+from abaw.stores.faces import open_faces
+from abaw.stores.features import open_features
+from tests.data.faces import picture, still_store, video_store
+
+LABELS = [0, None, 2, 3, 4, None, 6]
+CPU = torch.device("cpu")
+
+
+def checkpoint(folder: Path, seed: int = 0) -> Path:
+    save_static(folder, build_static("small", 8, 32, seed=seed), "small", EXPRESSION_CLASSES, ImageInput(32), {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def extractor(tmp_path_factory: pytest.TempPathFactory) -> Extractor:
+    return load_extractor(checkpoint(tmp_path_factory.mktemp("static") / "ckpt"), CPU)
+
+
+def test_one_row_a_frame_and_a_mask_where_no_face_is(tmp_path: Path, extractor: Extractor) -> None:
+    faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
+    assert write_video_features(faces, extractor, tmp_path / "out/v.arrow")
+    store = open_features(tmp_path / "out/v.arrow")
+    assert store.frames.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert store.valid.tolist() == [label is not None for label in LABELS]
+    assert (store.feature_dim, store.backbone) == (128, extractor.spec.weights_id)
+    assert (store.meta["fps"], store.meta["classes"]) == (25.0, list(EXPRESSION_CLASSES))
+    features = store.features()
+    assert (features[~store.valid] == 0).all()
+    assert (np.abs(features[store.valid]).sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_feature_of_a_row_is_that_of_its_crop(tmp_path: Path, extractor: Extractor, flip: bool) -> None:
+    faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
+    flipping = Extractor(extractor.model, extractor.spec, CPU, flip)
+    write_video_features(faces, flipping, tmp_path / "out.arrow")
+    images = decode_crops([faces.jpeg(3) or b""], 32, ["row 3"]).float() / 255
+    standard = extractor.image.normalise(images)
+    with torch.no_grad():
+        expected = extractor.model.features(standard)
+        mirrored = extractor.model.features(standard.flip(3))
+    if flip:
+        expected = (expected + mirrored) / 2
+    assert not torch.allclose(expected, mirrored, atol=1e-3)
+    found = open_features(tmp_path / "out.arrow").features()[3]
+    assert np.allclose(found, expected.numpy(), rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_the_batch_size_changes_nothing(tmp_path: Path, extractor: Extractor, batch_size: int) -> None:
+    faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
+    write_video_features(faces, extractor, tmp_path / "a.arrow")
+    calls: list[tuple[int, int | None]] = []
+    small = Extractor(extractor.model, extractor.spec, CPU, batch_size=batch_size)
+    write_video_features(faces, small, tmp_path / "b.arrow", lambda done, total: calls.append((done, total)))
+    a, b = open_features(tmp_path / "a.arrow"), open_features(tmp_path / "b.arrow")
+    assert np.allclose(a.features(), b.features(), atol=2e-3)
+    assert calls[-1] == (7, 7)
+
+
+@pytest.mark.parametrize("labels", [[], [None, None, None]], ids=["no frame", "no face"])
+def test_a_video_without_a_face_gives_a_store_without_a_feature(
+    tmp_path: Path, extractor: Extractor, labels: list[None]
+) -> None:
+    write_video_features(open_faces(video_store(tmp_path / "v.arrow", labels)), extractor, tmp_path / "out.arrow")
+    store = open_features(tmp_path / "out.arrow")
+    assert store.features().shape == (len(labels), 128)
+    assert not store.valid.any()
+
+
+def test_features_made_from_the_same_faces_are_kept_and_others_refused(tmp_path: Path, extractor: Extractor) -> None:
+    faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
+    out = tmp_path / "out.arrow"
+    assert write_video_features(faces, extractor, out)
+    before = out.stat().st_mtime_ns
+    assert not write_video_features(faces, extractor, out)
+    assert out.stat().st_mtime_ns == before
+    others = [
+        (faces, Extractor(extractor.model, extractor.spec, CPU, flip=True)),
+        (faces, load_extractor(checkpoint(tmp_path / "other", seed=1), CPU)),
+        (open_faces(video_store(tmp_path / "w.arrow", LABELS, seed=1)), extractor),
+    ]
+    for other_faces, other in others:
+        with pytest.raises(StoreError, match=r"out\.arrow: was made from another input or with other settings"):
+            write_video_features(other_faces, other, out)
+
+
+def test_stills_are_refused(tmp_path: Path, extractor: Extractor) -> None:
+    faces = open_faces(still_store(tmp_path / "a.arrow", [0, 1]))
+    with pytest.raises(StoreError, match=r"a\.arrow: holds stills"):
+        write_video_features(faces, extractor, tmp_path / "out.arrow")
+
+
+def test_a_damaged_crop_is_told_and_leaves_nothing(tmp_path: Path, extractor: Extractor) -> None:
+    jpegs = [picture(0, np.random.default_rng(0)), b"damaged"]
+    faces = open_faces(video_store(tmp_path / "v.arrow", [0, 1], jpeg=jpegs))
+    with pytest.raises(DataError, match=r"v\.arrow:2: its crop is no readable image"):
+        write_video_features(faces, extractor, tmp_path / "out/v.arrow")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_feature_too_large_for_its_type_is_told(tmp_path: Path) -> None:
+    broken = load_extractor(checkpoint(tmp_path / "ckpt"), CPU)
+    with torch.no_grad():
+        broken.model.backbone.get_parameter("blocks.2.second_norm.bias").fill_(1e6)
+    faces = open_faces(video_store(tmp_path / "v.arrow", [0, 1]))
+    with pytest.raises(DataError, match=r"v\.arrow:1: its feature does not fit float16"):
+        write_video_features(faces, broken, tmp_path / "out.arrow")
+
+
+def test_a_batch_of_none_is_refused(extractor: Extractor) -> None:
+    with pytest.raises(ConfigError, match="batch_size is 0"):
+        Extractor(extractor.model, extractor.spec, CPU, batch_size=0)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from abaw.core.errors import ConfigError
+from abaw.data.images import ImageReader
+from abaw.data.labelled import labelled_stills
+from abaw.inference import images as module
+from abaw.inference.devices import choose_device
+from abaw.inference.images import predict_classes
+from abaw.models.static import ImageInput
+from tests.data.faces import still_store
+
+
+class BrightestPlace(nn.Module):
+    """Knows how `tests.data.faces.picture` is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.scale * nn.functional.adaptive_avg_pool2d(images.mean(1), 3).flatten(1)[:, :8]
+
+
+def test_every_image_gets_its_class_whatever_the_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [0, 7, 3, 3, 1, 6, 5]
+    reader = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", labels)), 30, cache_mb=1)
+    for at_once in (1, 3, 256):
+        monkeypatch.setattr(module, "_IMAGES_A_BATCH", at_once)
+        assert predict_classes(BrightestPlace().eval(), reader, ImageInput(30)).tolist() == labels
+
+
+def test_auto_is_the_gpu_when_there_is_one() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_told() -> None:
+    with pytest.raises(ConfigError, match="torch finds no GPU"):
+        choose_device("cuda")

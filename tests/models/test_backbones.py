@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from abaw.core.errors import ConfigError
+from abaw.models import backbones
+from abaw.models.backbones import SMALL, backbone_names, build_backbone, probe_feature_dim
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "feature_dim"),
+    [("small", 48, 128), ("small", 33, 128), ("resnet18", 64, 512), ("mobilenet_v3_small", 64, 1024)],
+)
+def test_a_backbone_gives_one_feature_an_image(name: str, size: int, feature_dim: int) -> None:
+    backbone = build_backbone(name)
+    assert probe_feature_dim(backbone, size, name) == feature_dim
+    assert backbone(torch.rand(2, 3, size, size)).shape == (2, feature_dim)
+
+
+def test_the_small_network_is_small() -> None:
+    assert 200_000 < sum(parameter.numel() for parameter in build_backbone(SMALL).parameters()) < 400_000
+
+
+def test_the_names_are_those_of_classification() -> None:
+    names = backbone_names()
+    assert {"small", "resnet18", "efficientnet_b0", "vit_b_16"} <= set(names)
+    assert not {"inception_v3", "googlenet", "fasterrcnn_resnet50_fpn", "raft_small"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet81", "unknown backbone 'resnet81'.*Did you mean 'resnet18'"),
+        ("smal", "Did you mean 'small'"),
+        ("squeezenet1_0", "squeezenet1_0 has no linear head"),
+    ],
+)
+def test_a_name_that_does_not_work_is_told(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_backbone(name)
+
+
+def test_a_transformer_of_fixed_size_refuses_another() -> None:
+    with pytest.raises(ConfigError, match="vit_b_32 does not take images of 48x48 pixels"):
+        probe_feature_dim(build_backbone("vit_b_32"), 48, "vit_b_32")
+
+
+def test_pretrained_weights_without_a_network_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, weights: str) -> torch.nn.Module:
+        raise OSError("network unreachable")
+
+    monkeypatch.setattr(backbones.torchvision.models, "get_model", refuse)
+    with pytest.raises(ConfigError, match=r"cannot get the pretrained weights of resnet18 \(network unreachable\)"):
+        build_backbone("resnet18", pretrained=True)
+
+
+def test_there_are_no_pretrained_weights_of_the_small_network() -> None:
+    with pytest.raises(ConfigError, match="no pretrained weights for 'small'"):
+        build_backbone("small", pretrained=True)

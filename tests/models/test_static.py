@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from abaw.core.errors import ConfigError
+from abaw.models.static import ImageInput, StaticModel, build_static, image_input, initialise, load_static, save_static
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.checkpoints import CheckpointError
+
+IMAGE = ImageInput(32)
+
+
+def model(seed: int = 0, backbone: str = "small") -> StaticModel:
+    return build_static(backbone, 8, 32, seed=seed)
+
+
+def save(folder: Path, network: StaticModel, classes: tuple[str, ...] = EXPRESSION_CLASSES) -> Path:
+    save_static(folder, network, "small", classes, IMAGE, {"step": 3})
+    return folder
+
+
+def test_a_saved_model_comes_back_the_same(tmp_path: Path) -> None:
+    network = model().eval()
+    loaded, spec = load_static(save(tmp_path / "a", network))
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(loaded(images), network(images))
+    assert not loaded.training
+    assert (spec.kind, spec.feature_dim, spec.classes, spec.training) == (
+        "static",
+        128,
+        EXPRESSION_CLASSES,
+        {"step": 3},
+    )
+    assert image_input(spec) == IMAGE
+
+
+def test_logits_are_the_head_on_the_features_of_any_leading_shape() -> None:
+    network = model().eval()
+    images = torch.rand(3, 3, 32, 32)
+    features = network.features(images)
+    assert features.shape == (3, 128)
+    assert torch.equal(network.head(features), network(images))
+    assert network.head(features[None]).shape == (1, 3, 8)
+
+
+def test_weights_depend_on_the_seed_alone_and_leave_the_callers_random_state() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    first = model().state_dict()
+    assert torch.equal(torch.rand(1), expected)
+    again, other = model().state_dict(), model(seed=1).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])
+
+
+def test_images_are_standardised_by_channel() -> None:
+    image = ImageInput(16, (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
+    assert torch.allclose(image.normalise(torch.ones(1, 3, 16, 16))[0, :, 0, 0], torch.tensor([1.0, 3.0, 1.0]))
+
+
+def test_a_tiny_size_is_refused() -> None:
+    with pytest.raises(ConfigError, match="image size 8 is too small"):
+        ImageInput(8)
+
+
+def test_starting_from_a_checkpoint_takes_its_weights(tmp_path: Path) -> None:
+    trained, fresh = model(seed=1), model(seed=2)
+    save(tmp_path / "a", trained)
+    assert initialise(fresh, "small", EXPRESSION_CLASSES, tmp_path / "a") == load_static(tmp_path / "a")[1].weights_id
+    assert torch.equal(fresh.head.weight, trained.head.weight)
+
+
+def test_starting_from_another_class_order_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a", model(), tuple(reversed(EXPRESSION_CLASSES)))
+    with pytest.raises(
+        CheckpointError, match="class order differs: expected Neutral, Anger, .*; found Other, Surprise"
+    ):
+        initialise(model(), "small", EXPRESSION_CLASSES, tmp_path / "a")
+
+
+def test_starting_from_another_backbone_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a", model())
+    with pytest.raises(
+        CheckpointError, match="expected resnet18 with features of width 512; found small with width 128"
+    ):
+        initialise(model(backbone="resnet18"), "resnet18", EXPRESSION_CLASSES, tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("feature_dim", 64, "promises features of width 64, its weights give 128"),
+        ("architecture", {"name": "resnet18"}, "do not make a model"),
+        ("architecture", {"name": "none"}, "unknown backbone 'none'"),
+        ("architecture", {}, "do not make a model"),
+        ("input", {"size": 4, "mean": [0, 0, 0], "std": [1, 1, 1]}, "image size 4 is too small"),
+    ],
+)
+def test_a_spec_that_does_not_fit_its_weights_is_told(tmp_path: Path, key: str, value: object, message: str) -> None:
+    path = save(tmp_path / "a", model()) / "spec.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(CheckpointError, match=message):
+        load_static(tmp_path / "a")
+
+
+def test_damaged_weights_are_told(tmp_path: Path) -> None:
+    path = save(tmp_path / "a", model()) / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: not readable"):
+        load_static(tmp_path / "a")

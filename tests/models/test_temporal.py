@@ -1,0 +1,154 @@
+"""The temporal model: padding, masks, positions, its spec and its checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from abaw.core.errors import ConfigError
+from abaw.models.sizes import TransformerSize
+from abaw.models.temporal import TemporalTransformer, build_temporal, load_temporal, temporal_spec
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.checkpoints import CheckpointError, Spec, save_checkpoint
+
+D = 6
+SIZE = TransformerSize(layers=2, heads=2, width=16, dropout=0.1)
+
+
+def _model(seed: int = 0) -> TemporalTransformer:
+    return build_temporal(_spec(), seed=seed).eval()
+
+
+def _spec() -> Spec:
+    return temporal_spec(
+        SIZE, window=20, hop=10, feature_dim=D, classes=EXPRESSION_CLASSES, backbone="b" * 16, training={"seed": 0}
+    )
+
+
+def _features(batch: int, time: int) -> torch.Tensor:
+    return torch.randn(batch, time, D, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("padding", [1, 7, 40])
+def test_padding_never_changes_a_logit(padding: int) -> None:
+    model, features = _model(), _features(2, 13)
+    real = torch.ones(2, 13, dtype=torch.bool)
+    present = real.clone()
+    present[0, 4:6] = False
+    alone = model(features, present, real)
+    padded = torch.cat([features, 1e3 * torch.randn(2, padding, D)], dim=1)
+    with_padding = model(
+        padded,
+        torch.cat([present, torch.ones(2, padding, dtype=torch.bool)], dim=1),
+        torch.cat([real, torch.zeros(2, padding, dtype=torch.bool)], dim=1),
+    )
+    torch.testing.assert_close(with_padding[:, :13], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_a_frame_sees_its_neighbours_in_their_order() -> None:
+    model, features = _model(), _features(1, 9)
+    real = torch.ones(1, 9, dtype=torch.bool)
+    forwards = model(features, real, real)[0]
+    backwards = model(features.flip(1), real, real)[0].flip(0)
+    assert not torch.allclose(forwards, backwards, atol=1e-4), "without positions the order would make no difference"
+    changed = features.clone()
+    changed[0, 8] += 1
+    assert not torch.allclose(model(changed, real, real)[0, 0], forwards[0], atol=1e-5)
+
+
+def test_positions_are_relative() -> None:
+    model = _model()
+    features = _features(1, 5)
+    long = torch.cat([torch.zeros(1, 30, D), features], dim=1)
+    inside = torch.zeros(1, 35, dtype=torch.bool)
+    inside[:, 30:] = True
+    shifted = model(long, torch.ones_like(inside), inside)[:, 30:]
+    real = torch.ones(1, 5, dtype=torch.bool)
+    torch.testing.assert_close(shifted, model(features, real, real), atol=1e-5, rtol=1e-4)
+
+
+def test_near_frames_weigh_more_than_far_ones() -> None:
+    model, features = _model(), _features(1, 200)
+    real = torch.ones(1, 200, dtype=torch.bool)
+    features.requires_grad_()
+    model(features, real, real)[0, 100, 0].backward()
+    assert features.grad is not None
+    pull = features.grad[0].norm(dim=-1)
+    assert pull[95:100].mean() > 3 * pull[:5].mean() and pull[:5].min() > 0
+
+
+def test_what_stands_in_a_faceless_frame_does_not_matter() -> None:
+    model, features = _model(), _features(1, 9)
+    real = torch.ones(1, 9, dtype=torch.bool)
+    present = real.clone()
+    present[0, 3] = False
+    other = features.clone()
+    other[0, 3] = 50
+    torch.testing.assert_close(model(features, present, real), model(other, present, real))
+    assert not torch.allclose(model(features, present, real), model(features, real, real), atol=1e-5)
+
+
+def test_the_mask_token_learns() -> None:
+    model = _model()
+    present = torch.tensor([[True, False, True]])
+    model(_features(1, 3), present, torch.ones_like(present)).sum().backward()
+    assert model.mask_token.grad is not None and model.mask_token.grad.abs().sum() > 0
+
+
+def test_features_are_standardised_and_flat_ones_not_blown_up() -> None:
+    model = _model()
+    std = torch.tensor([1.0, 2.0, 3.0, 1.0, 2.0, 0.0])
+    model.set_statistics(torch.full((D,), 5.0), std)
+    assert model.feature_mean.tolist() == [5.0] * D
+    assert model.feature_std.tolist() == pytest.approx([1, 2, 3, 1, 2, 0.15])
+    model.set_statistics(torch.zeros(D), torch.zeros(D))
+    assert model.feature_std.tolist() == [1.0] * D
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ({"width": 30, "heads": 4}, "multiple of 2 x heads = 8"),
+        ({"layers": 0}, "at least 1"),
+        ({"dropout": 1.0}, "dropout"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(size: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TransformerSize(**size)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_rebuilds_the_model(tmp_path: Path) -> None:
+    model = _model()
+    model.set_statistics(torch.full((D,), 5.0), torch.ones(D))
+    save_checkpoint(tmp_path, _spec(), model.state_dict())
+    loaded, spec = load_temporal(tmp_path)
+    real = torch.ones(1, 9, dtype=torch.bool)
+    torch.testing.assert_close(loaded(_features(1, 9), real, real), model(_features(1, 9), real, real))
+    assert spec.input == {"window": 20, "hop": 10, "backbone": "b" * 16}
+    assert not loaded.training
+
+
+def test_fresh_weights_follow_the_seed_and_leave_other_randomness_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first, same, other = (_model(seed).head.weight for seed in (1, 1, 2))
+    assert torch.equal(first, same) and not torch.equal(first, other)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_specs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="'lstm' is not known"):
+        build_temporal(replace(_spec(), architecture={"name": "lstm"}), seed=0)
+    with pytest.raises(CheckpointError, match="another version"):
+        build_temporal(replace(_spec(), architecture={**_spec().architecture, "depth": 3}), seed=0)
+    save_checkpoint(tmp_path / "dim", replace(_spec(), feature_dim=D + 1), _model().state_dict())
+    with pytest.raises(CheckpointError, match="do not fit the spec"):
+        load_temporal(tmp_path / "dim")
+    save_checkpoint(tmp_path / "static", replace(_spec(), kind="static"), _model().state_dict())
+    with pytest.raises(CheckpointError, match="expected a temporal checkpoint, found a static one"):
+        load_temporal(tmp_path / "static")

@@ -1,0 +1,165 @@
+"""The command line: where settings come from, and what wrong usage says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
+
+import pytest
+
+from abaw.core.errors import ConfigError, DataError
+from pipelines import cli
+
+
+@dataclass(frozen=True)
+class SizeConfig:
+    """Sizes.
+
+    Attributes:
+        width: units a layer.
+    """
+
+    width: int = 64
+    layers: int = 2
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """A stage's settings.
+
+    Attributes:
+        videos: what to work on.
+        out: where to.
+    """
+
+    videos: tuple[Path, ...]
+    out: Path
+    reader: Literal["pyav", "decord"] = "pyav"
+    windows: tuple[int, ...] = (16, 32)
+    flip: bool = False
+    size: SizeConfig = field(default_factory=lambda: SizeConfig(layers=3))
+
+
+Stage = Callable[[Callable[[SampleConfig], int]], None]
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Install a sub-command `sample` that calls the given function."""
+
+    def install(run: Callable[[SampleConfig], int]) -> None:
+        monkeypatch.setitem(cli.STAGES, "sample", cli.Stage("sample", "SampleConfig", "a sample", "videos"))
+        module = SimpleNamespace(SampleConfig=SampleConfig, run=run)
+        monkeypatch.setitem(sys.modules, "pipelines.sample", module)
+
+    install(lambda config: 0)
+    return install
+
+
+def _parse(*words: str) -> SampleConfig:
+    config = cli.parse_config("sample", words)
+    assert isinstance(config, SampleConfig)
+    return config
+
+
+@pytest.mark.usefixtures("stage")
+class TestSettings:
+    def test_defaults(self) -> None:
+        assert _parse("a.mp4", "b c.mp4", "--out", "o") == SampleConfig((Path("a.mp4"), Path("b c.mp4")), Path("o"))
+
+    def test_file_wins_over_defaults_and_flags_win_over_the_file(self, tmp_path: Path) -> None:
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text("reader: decord\nwindows: [8]\nflip: true\nsize:\n  width: 7\n  layers: 5\n")
+        config = _parse("a", "--out", "o", "--config", str(recipe), "--size.layers", "9", "--reader", "pyav")
+        assert config == SampleConfig((Path("a"),), Path("o"), "pyav", (8,), True, SizeConfig(7, 9))
+
+    def test_sequences_take_several_words_and_switches_none(self) -> None:
+        config = _parse("a", "--out", "o", "--windows", "1", "2", "3", "--flip")
+        assert config.windows == (1, 2, 3)
+        assert config.flip
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            pytest.param(["a", "--out", "o", "--windws", "3"], "Did you mean 'windows'?", id="unknown flag"),
+            pytest.param(["a", "--out", "o", "--size.widht", "3"], "Did you mean 'size.width'?", id="nested flag"),
+            pytest.param(["a", "--out", "o", "--reader", "x"], "pyav", id="value outside the choice"),
+            pytest.param(["a", "--out", "o", "--windows", "x"], "int", id="wrong type"),
+            pytest.param(["a"], "required: out", id="required flag missing"),
+            pytest.param(["--out", "o"], "required: videos", id="positional missing"),
+            pytest.param(["a", "--out", "o", "--config", "nowhere.yaml"], "nowhere.yaml", id="no such config"),
+        ],
+    )
+    def test_wrong_usage(self, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["sample", *words])
+        assert stop.value.code == 2
+        assert expected in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("readr: decord\n", "Did you mean 'reader'?"), ("size:\n  widht: 3\n", "Did you mean 'size.width'?")],
+    )
+    def test_unknown_key_in_file(
+        self, text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text(text)
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["sample", "a", "--out", "o", "--config", str(recipe)])
+        assert stop.value.code == 2
+        assert expected in capsys.readouterr().err
+
+
+class TestMain:
+    @pytest.mark.parametrize(("error", "status"), [(DataError("row 3"), 1), (ConfigError("hop 9"), 2)])
+    def test_errors_become_one_line_and_a_status(
+        self, stage: Stage, error: Exception, status: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fail(config: SampleConfig) -> int:
+            raise error
+
+        stage(fail)
+        assert cli.main(["sample", "a", "--out", "o"]) == status
+        assert capsys.readouterr().err == f"abaw sample: error: {error}\n"
+
+    def test_status_of_the_stage_is_passed_on(self, stage: Stage) -> None:
+        stage(lambda config: 1)
+        assert cli.main(["sample", "a", "--out", "o"]) == 1
+
+    def test_unknown_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["vlidate"]) == 2
+        assert "Did you mean 'validate'?" in capsys.readouterr().err
+
+    def test_usage_lists_every_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["--help"]) == 0
+        text = capsys.readouterr().out
+        assert all(name in text for name in cli.STAGES)
+
+
+@pytest.mark.parametrize("name", list(cli.STAGES))
+def test_every_stage_has_a_parser_with_help_on_every_setting(name: str) -> None:
+    parser = cli.stage_parser(name)
+    missing = [action.dest for action in parser._actions if not action.help]
+    assert not missing
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from pipelines import cli\n"
+        "for name in cli.STAGES: cli.stage_parser(name)\n"
+        "print([m for m in ('torch', 'cv2', 'insightface', 'matplotlib', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    command = f"{sys.executable} -m pipelines.cli features --help | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""

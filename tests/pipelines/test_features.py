@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from abaw.models.static import ImageInput, build_static, save_static
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.features import open_features
+from pipelines.cli import main
+from tests.data.faces import video_store
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    save_static(
+        tmp_path / "ckpt", build_static("small", 8, 32, seed=0), "small", EXPRESSION_CLASSES, ImageInput(32), {}
+    )
+    for name, labels in (("a", [0, 1, None]), ("ü b", [3, 4])):
+        video_store(tmp_path / f"faces/{name}.arrow", labels)
+    return tmp_path
+
+
+def features(work: Path, *words: str) -> int:
+    return main(
+        ["features", "--faces", str(work / "faces"), "--checkpoint", str(work / "ckpt")]
+        + ["--out", str(work / "features"), "--accelerator", "cpu", *words]
+    )
+
+
+def test_every_video_gets_its_features(work: Path) -> None:
+    assert features(work, "--batch_size", "2") == 0
+    assert sorted(path.name for path in (work / "features").iterdir()) == ["a.arrow", "ü b.arrow"]
+    assert len(open_features(work / "features/a.arrow")) == 3
+
+
+def test_a_second_run_keeps_what_is_there(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features(work)
+    before = (work / "features/a.arrow").stat().st_mtime_ns
+    assert features(work) == 0
+    assert (work / "features/a.arrow").stat().st_mtime_ns == before
+    assert "a: is there already" in capsys.readouterr().err
+
+
+def test_it_goes_on_past_a_bad_store_and_tells_at_the_end(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (work / "faces/a.arrow").write_bytes(b"damaged")
+    assert features(work) == 1
+    assert [path.name for path in (work / "features").iterdir()] == ["ü b.arrow"]
+    assert "1 done, 1 failed" in (said := capsys.readouterr().err)
+    assert "a.arrow: not a readable store" in said.split("1 done, 1 failed")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--checkpoint", "nothing"], 1, "nothing: no checkpoint there"),
+        (["--faces", "nothing"], 1, "nothing: no store"),
+        (["--batch_size", "0"], 2, "batch_size is 0"),
+    ],
+)
+def test_what_is_not_there_is_told(
+    work: Path, words: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert features(work, *words) == status
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("fault", "message"), [(28, "the disk is full"), (13, "no permission to write there")])
+def test_a_store_that_cannot_be_written_is_told_and_leaves_nothing(
+    work: Path, fault: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(fault, "refused")
+
+    monkeypatch.setattr("abaw.core.artifacts._fsync", refuse)
+    assert features(work) == 1
+    assert message in capsys.readouterr().err
+    assert list((work / "features").iterdir()) == []
+
+
+def test_a_checkpoint_of_another_kind_is_told(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = work / "ckpt/spec.json"
+    spec.write_text(spec.read_text().replace('"kind": "static"', '"kind": "temporal"'))
+    assert features(work) == 1
+    assert "expected a static checkpoint, found a temporal one" in capsys.readouterr().err

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.faces import open_faces
+from pipelines.cli import main
+
+
+def save(path: Path, value: int = 90) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".jpg", np.full((40, 40, 3), value, np.uint8))[1].tobytes())
+
+
+def run(root: Path, *words: str) -> int:
+    return main(["import-images", "--out", str(root / "faces"), *words])
+
+
+def test_labelled_and_unlabelled_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index, name in enumerate(EXPRESSION_CLASSES):
+        save(tmp_path / "labelled" / name / "0001.jpg", 10 + index)
+    save(tmp_path / "more" / "ein Bild é.jpg")
+    labelled = ["--dataset", "folder_per_class", "--root", str(tmp_path / "labelled")]
+    assert run(tmp_path, *labelled, "--name", "set 1", "--detector", "none") == 0
+    assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "more"), "--detector", "none") == 0
+    assert open_faces(tmp_path / "faces" / "set 1.arrow").labels.tolist() == [1, 2, 3, 4, 0, 7, 5, 6]
+    unlabelled = open_faces(tmp_path / "faces" / "unlabelled.arrow")
+    assert unlabelled.labels.tolist() == [-1]
+    assert unlabelled.keys.to_pylist() == ["ein Bild é.jpg"]
+    assert "set 1: 8 images, 0 of them without a face" in capsys.readouterr().out
+
+
+def test_the_builtin_detector_says_that_it_is_the_lesser_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "set" / "a.jpg")
+    words = ["--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "builtin"]
+    assert run(tmp_path, *words) == 1
+    err = capsys.readouterr().err
+    assert err.count("builtin detector") == 1
+    assert "not one image shows a face" in err
+    assert open_faces(tmp_path / "faces" / "unlabelled.arrow").valid.tolist() == [False]
+
+
+def test_real_faces_are_found_and_aligned(tmp_path: Path, shared_data: Path) -> None:
+    source = shared_data / "videos" / "multi_face.jpg"
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.jpg").write_bytes(source.read_bytes())
+    detector = str(shared_data / "models" / "yunet_n_dynamic.onnx")
+    assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", detector) == 0
+    (row,) = open_faces(tmp_path / "faces" / "unlabelled.arrow").store.table.to_pylist()
+    x1, y1, x2, y2 = row["box_xyxy"]
+    assert x2 - x1 > 30 and y2 - y1 > 30
+    assert len(row["landmarks_xy"]) == 10
+    crop = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_COLOR)
+    assert crop.shape == (112, 112, 3) and crop.std() > 20
+
+
+def test_unreadable_images_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "set" / "a.jpg")
+    (tmp_path / "set" / "b.jpg").write_bytes(b"rubbish")
+    assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none") == 1
+    assert "1 images could not be read: b.jpg" in capsys.readouterr().err
+    assert len(open_faces(tmp_path / "faces" / "unlabelled.arrow")) == 2
+
+
+def test_again_changes_nothing_and_other_input_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "set" / "a.jpg")
+    words = ["--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none"]
+    assert run(tmp_path, *words) == 0
+    assert run(tmp_path, *words) == 0
+    assert "unlabelled: already there" in capsys.readouterr().err
+    save(tmp_path / "set" / "b.jpg")
+    assert run(tmp_path, *words) == 1
+    assert "was made from another input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--dataset", "folder_per_clas"], 2, "Did you mean 'folder_per_class'"),
+        (["--dataset", "folder_per_class"], 1, "lacks the class folders Neutral, Anger"),
+        (["--dataset", "unlabelled", "--name", "a/b"], 2, "expected a plain name"),
+        (["--dataset", "unlabelled", "--detector", "bultin"], 2, "no detector 'bultin'"),
+        (["--dataset", "unlabelled", "--root", "none"], 1, "no such folder"),
+    ],
+)
+def test_wrong_words(
+    tmp_path: Path, words: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "set" / "a.jpg")
+    assert run(tmp_path, "--root", str(tmp_path / "set"), *words) == status
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "faces").exists()
+
+
+def test_an_empty_folder_and_a_file_for_the_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "empty")) == 1
+    assert "no image there" in capsys.readouterr().err
+    save(tmp_path / "set" / "a.jpg")
+    (tmp_path / "faces").write_text("")
+    assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none") == 1
+    assert "cannot write" in capsys.readouterr().err

@@ -1,0 +1,113 @@
+"""`abaw predict` on made-up features: stores, resuming, bad input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from abaw.models.sizes import TransformerSize
+from abaw.models.temporal import build_temporal, temporal_spec
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.checkpoints import save_checkpoint
+from abaw.stores.features import feature_batch, write_features
+from abaw.stores.predictions import read_predictions
+from pipelines.cli import main
+from tests.pipelines.temporal_data import BACKBONE, D, make_split
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def _checkpoint(folder: Path, seed: int = 0, **changes: object) -> Path:
+    size = TransformerSize(layers=1, heads=2, width=16)
+    spec = temporal_spec(
+        size, window=50, hop=30, feature_dim=D, classes=EXPRESSION_CLASSES, backbone=BACKBONE, training={}
+    )
+    spec = replace(spec, **changes)  # type: ignore[arg-type]
+    save_checkpoint(folder, spec, build_temporal(spec, seed=seed).state_dict())
+    return folder
+
+
+def _words(root: Path, *checkpoints: Path) -> list[str]:
+    words = ["predict", "--features", str(root / "features"), "--out", str(root / "out"), "--accelerator", "cpu"]
+    return [*words, "--checkpoint", *map(str, checkpoints)]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    make_split(tmp_path, "Train_Set", ["a", "ünï code", "c_left"])
+    return tmp_path
+
+
+def test_a_row_for_every_frame_of_every_video(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(_words(root, _checkpoint(root / "t"))) == 0
+    assert sorted(path.stem for path in (root / "out").iterdir()) == ["a", "c_left", "ünï code"]
+    predictions = read_predictions(root / "out" / "ünï code.arrow")
+    assert predictions.frames.tolist() == list(range(1, 121))
+    assert predictions.predicted.all() and (~predictions.valid).sum() == 5
+    np.testing.assert_allclose(predictions.probs.sum(axis=1), 1, atol=1e-5)
+    assert "120 frames, 5 of them without a face" in capsys.readouterr().err
+
+
+def test_several_checkpoints_are_averaged(root: Path) -> None:
+    folders = [_checkpoint(root / f"t{seed}", seed) for seed in (0, 1)]
+    probs = []
+    for name, chosen in (("one", folders[:1]), ("two", folders[1:]), ("both", folders)):
+        assert main([*_words(root, *chosen), "--out", str(root / name)]) == 0
+        probs.append(read_predictions(root / name / "a.arrow").probs)
+    np.testing.assert_allclose(probs[2], (probs[0] + probs[1]) / 2, atol=1e-6)
+
+
+def test_what_is_there_is_kept_and_what_differs_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = _checkpoint(root / "t0", 0), _checkpoint(root / "t1", 1)
+    assert main(_words(root, first)) == 0
+    (root / "out" / "a.arrow").unlink()
+    before = (root / "out" / "c_left.arrow").stat().st_mtime_ns
+    assert main(_words(root, first)) == 0
+    assert (root / "out" / "c_left.arrow").stat().st_mtime_ns == before and (root / "out" / "a.arrow").exists()
+    assert main(_words(root, second)) == 1
+    assert "was made from another input or with other settings" in capsys.readouterr().err
+
+
+def test_the_batch_goes_on_past_bad_stores(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = root / "features" / "a.arrow"
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    batch = feature_batch(np.array([1], dtype=np.int32), np.ones(1, dtype=bool), np.ones((1, D), dtype=np.float16))
+    write_features(root / "features" / "b.arrow", D, [batch], {"backbone": "f" * 16})
+    assert main(_words(root, _checkpoint(root / "t"))) == 1
+    assert sorted(path.stem for path in (root / "out").iterdir()) == ["c_left", "ünï code"]
+    error = capsys.readouterr().err
+    assert "2 done, 2 failed:" in error and "a.arrow: not a readable store" in error
+    assert "b.arrow: written by another backbone" in error and f"expects {BACKBONE}, found {'f' * 16}" in error
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": (*EXPRESSION_CLASSES[1:], EXPRESSION_CLASSES[0])}, "class order differs"),
+        ({"feature_dim": D + 1}, f"expects {D + 1} features a frame"),
+        ({"input": {"window": 50, "hop": 30, "backbone": "e" * 16}}, "written by another backbone"),
+        ({"input": {"window": 50, "hop": 60, "backbone": BACKBONE}}, "hop 60 > window 50"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit(
+    root: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, object], message: str
+) -> None:
+    assert main(_words(root, _checkpoint(root / "t", **changes))) == 1
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+    assert not list(root.glob("out/*"))
+
+
+@pytest.mark.parametrize(("features", "message"), [("nowhere", "no store"), ("empty", "no store")])
+def test_no_features(root: Path, capsys: pytest.CaptureFixture[str], features: str, message: str) -> None:
+    (root / "empty").mkdir()
+    assert main([*_words(root, _checkpoint(root / "t")), "--features", str(root / features)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_no_checkpoint_there(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(_words(root, root / "nothing")) == 1
+    assert "no checkpoint there" in capsys.readouterr().err

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from abaw.core.errors import ConfigError
+from abaw.models.static import ImageInput, build_static, load_static, save_static
+from abaw.protocol.annotations import write_annotation
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.checkpoints import load_state
+from pipelines.cli import main
+from pipelines.settings import parse, recipe
+from pipelines.train_static import TrainStaticConfig
+from tests.data.faces import still_store, video_store
+
+QUICK = [
+    *("--size", "16", "--batch_size", "8", "--train.accelerator", "cpu", "--train.steps", "6", "--train.lr", "0.003"),
+    *("--train.warmup_steps", "2", "--train.evaluate_every", "3", "--train.checkpoint_every", "3"),
+]
+
+
+@pytest.fixture
+def stills(tmp_path: Path) -> Path:
+    return still_store(tmp_path / "stills.arrow", [index % 8 for index in range(64)])
+
+
+def arguments(out: Path, *words: object, quick: bool = True) -> list[str]:
+    return ["train-static", "--out", str(out), *(QUICK if quick else []), *map(str, words)]
+
+
+def train(out: Path, *words: object) -> int:
+    return main(arguments(out, *words))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "weights.safetensors")
+
+
+def same(a: Path, b: Path) -> bool:
+    first, second = weights(a), weights(b)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_leaves_what_it_promises(tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "run", "--labelled", stills) == 0
+    out, said = capsys.readouterr()
+    assert [line.split(": ")[1].split(",")[0] for line in out.splitlines()][0] == "step 6"
+    assert "last: step 6, macro_f1" in out and "best: step" in out
+    assert "56 faces to learn from: Neutral 7, Anger 7" in said
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        *("config.json", "metrics.jsonl", "tensorboard", "last", "best")
+    }
+    _, spec = load_static(tmp_path / "run/best")
+    assert spec.training["train_counts"] == [7] * 8
+    assert spec.training["selection_counts"] == [1] * 8
+    assert spec.training["settings"]["balance"] == "uniform"
+    assert set(spec.training["scores"]) == {"macro_f1", "accuracy"}
+    assert str(tmp_path) not in (tmp_path / "run/best/spec.json").read_text()
+
+
+def test_it_learns_to_tell_the_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.random.default_rng(0).choice(8, 400, p=[0.4, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05]).tolist()
+    path = still_store(tmp_path / "many.arrow", labels)
+    words = ["--train.steps", "120", "--train.ema_decay", "0.9", "--supervised.view", "weak", "--holdout", "0.2"]
+    flat = ["--train.evaluate_every", "120", "--train.checkpoint_every", "120", "--batch_size", "16"]
+    assert train(tmp_path / "run", "--labelled", path, *words, *flat) == 0
+    _, spec = load_static(tmp_path / "run/last")
+    assert spec.training["scores"]["macro_f1"] > 0.6
+
+
+def test_frames_of_videos_and_stills_train_together(
+    tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b", "c"):
+        labels = [index % 8 for index in range(24)]
+        video_store(tmp_path / f"faces/{name}.arrow", labels)
+        write_annotation(tmp_path / f"ann/EXPR_Recognition_Challenge/Train_Set/{name}.txt", np.array(labels))
+    write_annotation(tmp_path / "ann/EXPR_Recognition_Challenge/Train_Set/gone.txt", np.array([0]))
+    words = ["--labelled", stills, "--videos", tmp_path / "faces", "--annotations", tmp_path / "ann", "--every", 2]
+    assert train(tmp_path / "run", *words) == 0
+    assert "1 annotated videos have no faces store" in capsys.readouterr().err
+    _, spec = load_static(tmp_path / "run/last")
+    assert sum(spec.training["selection_counts"]) == 8 + 12
+    assert sum(spec.training["train_counts"]) == 56 + 24
+
+
+def test_a_class_without_a_face_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = still_store(tmp_path / "few.arrow", [0, 1, 2, 3] * 6)
+    assert train(tmp_path / "run", "--labelled", path) == 0
+    assert "warning: no face is labelled Happiness, Sadness, Surprise, Other" in capsys.readouterr().err
+
+
+def test_starting_from_a_checkpoint(tmp_path: Path, stills: Path) -> None:
+    assert train(tmp_path / "first", "--labelled", stills) == 0
+    words = ["--labelled", stills, "--init", tmp_path / "first/last", "--train.lr", "1e-12"]
+    assert train(tmp_path / "second", *words, "--train.weight_decay", "0", "--train.ema_decay", "0") == 0
+    first, second = weights(tmp_path / "first/last"), weights(tmp_path / "second/last")
+    assert torch.allclose(first["head.weight"], second["head.weight"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "backbone", "message"),
+    [
+        (tuple(reversed(EXPRESSION_CLASSES)), "small", "class order differs"),
+        (EXPRESSION_CLASSES, "resnet18", "expected small with features of width 128; found resnet18 with width 512"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
+    tmp_path: Path,
+    stills: Path,
+    classes: tuple[str, ...],
+    backbone: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save_static(tmp_path / "ckpt", build_static(backbone, 8, 32, seed=0), backbone, classes, ImageInput(32), {})
+    assert train(tmp_path / "run", "--labelled", stills, "--init", tmp_path / "ckpt") == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        ([], 2, "nothing to learn from"),
+        (["--labelled", "nothing.arrow"], 1, "nothing.arrow: no store"),
+        (["--labelled", "{stills}", "--videos", "faces"], 2, "videos and annotations belong together"),
+        (["--labelled", "{stills}", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
+        (["--labelled", "{stills}", "--init", "a", "--pretrained"], 2, "init and pretrained"),
+        (["--labelled", "{stills}", "--holdout", "0"], 2, "holdout is 0.0"),
+        (["--labelled", "{stills}", "--train.steps", "0"], 2, "steps is 0"),
+    ],
+)
+def test_settings_that_do_not_work_are_told(
+    tmp_path: Path, stills: Path, words: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "run", *[word.format(stills=stills) for word in words]) == status
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([None] * 4, "none of its 4 images has both"), ([], "none of its 0 images has both"), ([0, 1, 2], "too few")],
+    ids=["unlabelled", "empty", "one a class"],
+)
+def test_a_set_to_learn_nothing_from_is_told(
+    tmp_path: Path, labels: list[int | None], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "run", "--labelled", still_store(tmp_path / "a.arrow", labels)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_store_is_told(tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stills.write_bytes(stills.read_bytes()[:1000])
+    assert train(tmp_path / "run", "--labelled", stills) == 1
+    assert "stills.arrow: not a readable store" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_images(
+    tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--train.lr", "1e30", "--train.steps", "20", "--train.clip_norm", "1e9"]
+    assert train(tmp_path / "run", "--labelled", stills, *words) == 1
+    assert "not finite. Batch of 8: " in (said := capsys.readouterr().err)
+    assert "stills.arrow:00" in said and "lower the learning rate (1e+30)" in said
+
+
+@pytest.mark.parametrize(("fault", "message"), [(28, "the disk is full"), (13, "no permission to write there")])
+def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(
+    tmp_path: Path,
+    stills: Path,
+    fault: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from abaw.core import artifacts
+
+    real = artifacts._fsync
+
+    def refuse(path: Path) -> None:
+        if "state.pt" in path.name:
+            raise OSError(fault, "refused")
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, "_fsync", refuse)
+        assert train(tmp_path / "run", "--labelled", stills) == 1
+    assert message in capsys.readouterr().err
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert train(tmp_path / "run", "--labelled", stills) == 0
+    assert train(tmp_path / "whole", "--labelled", stills) == 0
+    assert same(tmp_path / "run/last", tmp_path / "whole/last")
+
+
+def test_other_settings_or_other_faces_in_the_same_run_are_refused(
+    tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path / "run", "--labelled", stills)
+    assert train(tmp_path / "run", "--labelled", stills, "--train.seed", 1) == 2
+    assert "train.seed: 0 -> 1" in capsys.readouterr().err
+    still_store(stills, [0, 1] * 20, seed=1)
+    assert train(tmp_path / "run", "--labelled", stills) == 2
+    assert "holds a run with other settings (faces:" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_killed_run_gives_the_weights_of_an_unbroken_one(tmp_path: Path, stills: Path) -> None:
+    plan = ["--labelled", stills, "--train.steps", "150", "--train.checkpoint_every", "10"]
+    plan += ["--train.evaluate_every", "25", "--train.prefetch", "1"]
+    state = tmp_path / "killed/last/state.pt"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", *arguments(tmp_path / "killed", *plan)],
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not _steps_done(state) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 0 < _steps_done(state) < 150
+    assert train(tmp_path / "killed", *plan) == 0
+    assert train(tmp_path / "whole", *plan) == 0
+    for name in ("last", "best"):
+        assert same(tmp_path / "killed" / name, tmp_path / "whole" / name)
+    assert _metrics(tmp_path / "killed") == _metrics(tmp_path / "whole")
+
+
+def _steps_done(state: Path) -> int:
+    values = load_state(state)
+    return int(values["done"]) if values else 0
+
+
+def _metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", ["static_demo", "static_affwild2"])
+def test_the_recipes_that_ship_are_read(name: str, tmp_path: Path) -> None:
+    words = ["--config", str(recipe(name)), "--labelled", "a", "--out", str(tmp_path)]
+    config = parse(TrainStaticConfig, words, "abaw train-static")
+    assert config.train.checkpoint_every <= config.train.steps
+    head = recipe(name).read_text().split("\n\n")[0]
+    for fact in ("abaw train-static", "Hardware", "Time", "Score"):
+        assert fact in head
+
+
+def test_a_config_without_faces_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nothing to learn from"):
+        TrainStaticConfig(out=Path("run"))

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from abaw.protocol.annotations import write_annotation
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.predictions import Predictions, write_predictions
+from pipelines.cli import main
+
+CLASSES = [0, 1, 2, 3, 4, 5, 6, 7] * 3
+
+
+def predict(
+    folder: Path, name: str, classes: list[int], faces: list[bool] | None = None, predicted: list[bool] | None = None
+) -> None:
+    """A store whose most probable classes are these."""
+    num = len(classes)
+    probs = np.full((num, 8), 0.05, np.float32)
+    probs[np.arange(num), classes] = 0.65
+    write_predictions(
+        folder / f"{name}.arrow",
+        Predictions(
+            name,
+            EXPRESSION_CLASSES,
+            np.arange(1, num + 1, dtype=np.int32),
+            np.array(faces or [True] * num),
+            np.array(predicted or [True] * num),
+            probs,
+            {"checkpoints": ["cafe0123"]},
+        ),
+    )
+
+
+def annotate(root: Path, name: str, labels: list[int]) -> None:
+    write_annotation(root / "Validation_Set" / f"{name}.txt", np.array(labels))
+
+
+def validate(root: Path, *words: str) -> int:
+    predictions = words or (str(root / "predictions"),)
+    return main(
+        [
+            "validate",
+            "--annotations",
+            str(root / "labels"),
+            "--out",
+            str(root / "report"),
+            "--predictions",
+            *predictions,
+        ]
+    )
+
+
+def metrics(root: Path) -> list[dict[str, object]]:
+    results: list[dict[str, object]] = json.loads((root / "report" / "metrics.json").read_text())["results"]
+    return results
+
+
+def test_scores_in_both_conventions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong_without_face = [*CLASSES[:-8], *[0] * 8]
+    faces = [True] * 16 + [False] * 8
+    for name in ("video 1 é", "b_left"):
+        predict(tmp_path / "predictions", name, wrong_without_face, faces)
+        annotate(tmp_path / "labels", name, CLASSES)
+    assert validate(tmp_path) == 0
+    (entry,) = metrics(tmp_path)
+    assert entry["macro_f1_with_face"] == 1.0
+    assert 0.5 < float(str(entry["macro_f1"])) < 1.0
+    assert (entry["num_frames"], entry["num_frames_with_face"], entry["num_videos"]) == (48, 32, 2)
+    assert entry["facts"] == {"checkpoints": ["cafe0123"]}
+    out = capsys.readouterr().out
+    assert f"macro F1 {entry['macro_f1']:.4f} over all 48 annotated frames, 1.0000 over the 32 with a face" in out
+    assert "index.html" in out
+
+
+def test_gaps_are_filled_as_in_a_submission(tmp_path: Path) -> None:
+    classes = [c for c in range(8) for _ in range(3)]
+    stored = [0 if index % 3 == 1 else c for index, c in enumerate(classes)]
+    predict(tmp_path / "predictions", "v", stored, predicted=[index % 3 != 1 for index in range(24)])
+    annotate(tmp_path / "labels", "v", classes)
+    assert validate(tmp_path) == 0
+    assert metrics(tmp_path)[0]["macro_f1"] == 1.0
+
+
+def test_smoothing_is_applied_and_told(tmp_path: Path) -> None:
+    clean = [c for c in range(8) for _ in range(9)]
+    noisy = [(c + 1) % 8 if index % 9 == 4 else c for index, c in enumerate(clean)]
+    predict(tmp_path / "predictions", "v", noisy)
+    annotate(tmp_path / "labels", "v", clean)
+    assert validate(tmp_path) == 0
+    raw = metrics(tmp_path)[0]
+    assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", "box:3") == 0
+    smooth = metrics(tmp_path)[0]
+    assert float(str(raw["macro_f1"])) < float(str(smooth["macro_f1"])) == 1.0
+    assert (raw["smoothing"], smooth["smoothing"]) == ("none", "box:3")
+
+
+@pytest.mark.parametrize("lines", [20, 27])
+def test_label_files_longer_and_shorter_than_the_video(tmp_path: Path, lines: int) -> None:
+    predict(tmp_path / "predictions", "v", CLASSES)
+    annotate(tmp_path / "labels", "v", (CLASSES + CLASSES)[:lines])
+    assert validate(tmp_path) == 0
+    (entry,) = metrics(tmp_path)
+    assert entry["macro_f1"] == 1.0
+    assert entry["num_frames"] == min(lines, 24)
+    (difference,) = entry["length_differences"]  # type: ignore[misc]
+    assert difference == (
+        "v: 3 label lines behind its 24 predicted frames are not scored (3 of them annotated)"
+        if lines == 27
+        else "v: its last 4 frames have no label line"
+    )
+
+
+def test_labels_for_a_video_that_is_not_there_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "unlabelled"):
+        predict(tmp_path / "predictions", name, CLASSES)
+    for name in ("a", "gone"):
+        annotate(tmp_path / "labels", name, CLASSES)
+    assert validate(tmp_path) == 0
+    assert "1 annotated videos (gone)" in (err := capsys.readouterr().err)
+    assert "1 videos (unlabelled)" in err
+    assert any("(gone)" in note for note in metrics(tmp_path)[0]["notes"])  # type: ignore[attr-defined]
+
+
+def test_nothing_matches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(tmp_path / "predictions", "a", CLASSES)
+    annotate(tmp_path / "labels", "b", CLASSES)
+    assert validate(tmp_path) == 1
+    assert "none of its 1 videos (a) has annotations; annotated are b" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("bad", ["8", "a"])
+def test_a_bad_label_file_is_told_and_the_rest_scored(
+    tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        predict(tmp_path / "predictions", name, CLASSES)
+        annotate(tmp_path / "labels", name, CLASSES)
+    (tmp_path / "labels" / "Validation_Set" / "a.txt").write_text(f"{','.join(EXPRESSION_CLASSES)}\n0\n{bad}\n")
+    assert validate(tmp_path) == 1
+    assert f"a.txt:3: expected an integer from -1 to 7, found '{bad}'" in capsys.readouterr().err
+    assert metrics(tmp_path)[0]["num_videos"] == 1
+
+
+def test_a_damaged_store_is_told_and_the_rest_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        predict(tmp_path / "predictions", name, CLASSES)
+        annotate(tmp_path / "labels", name, CLASSES)
+    (tmp_path / "predictions" / "a.arrow").write_bytes(b"rubbish")
+    assert validate(tmp_path) == 1
+    assert "a.arrow: not a readable store" in capsys.readouterr().err
+    assert metrics(tmp_path)[0]["num_videos"] == 1
+
+
+def test_several_predictions_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotate(tmp_path / "labels", "v", CLASSES)
+    predict(tmp_path / "p" / "static", "v", [0] * 24)
+    predict(tmp_path / "p" / "temporal", "v", CLASSES)
+    assert validate(tmp_path, str(tmp_path / "p" / "static"), str(tmp_path / "p" / "temporal")) == 0
+    assert [entry["name"] for entry in metrics(tmp_path)] == ["static", "temporal"]
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["static", "temporal", "report"]
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    annotate(tmp_path / "labels", "v", CLASSES)
+    for run in ("one", "two"):
+        predict(tmp_path / run / "predictions", "v", CLASSES)
+    assert validate(tmp_path, str(tmp_path / "one" / "predictions"), str(tmp_path / "two" / "predictions")) == 0
+    first, second = (str(entry["name"]) for entry in metrics(tmp_path))
+    assert first.endswith("one_predictions") and second.endswith("two_predictions")
+    assert (tmp_path / "report" / first / "confusion.png").exists()
+
+
+def test_empty_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotate(tmp_path / "labels", "v", CLASSES)
+    (tmp_path / "predictions").mkdir()
+    assert validate(tmp_path) == 1
+    assert "no store (*.arrow) there" in capsys.readouterr().err
+    (tmp_path / "labels" / "Validation_Set" / "v.txt").unlink()
+    predict(tmp_path / "predictions", "v", CLASSES)
+    assert validate(tmp_path) == 1
+    assert "no annotation file (*.txt) there" in capsys.readouterr().err
+
+
+def test_a_file_where_the_report_should_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(tmp_path / "predictions", "v", CLASSES)
+    annotate(tmp_path / "labels", "v", CLASSES)
+    (tmp_path / "report").write_text("")
+    assert validate(tmp_path) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("smoothing", ["box", "box:4", "gaussian:5", "bx:5"])
+def test_wrong_smoothing_is_wrong_usage(tmp_path: Path, smoothing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert validate(tmp_path, "predictions", "--smoothing", smoothing) == 2
+    assert "smoothing" in capsys.readouterr().err

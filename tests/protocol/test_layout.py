@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abaw.core.errors import DataError
+from abaw.protocol.layout import find_videos, frame_name, parse_subject
+from abaw.protocol.template import parse_location
+
+
+@pytest.mark.parametrize(
+    ("name", "video", "side"),
+    [
+        ("12-24-1920x1080", "12-24-1920x1080", None),
+        ("6-30-1920x1080_left", "6-30-1920x1080", "left"),
+        ("6-30-1920x1080_right", "6-30-1920x1080", "right"),
+        ("video59_right_1", "video59", "right"),
+        ("left", "left", None),
+        ("_left", "_left", None),
+        ("left_hand", "left_hand", None),
+        ("é è_left", "é è", "left"),
+    ],
+)
+def test_subjects(name: str, video: str, side: str | None) -> None:
+    subject = parse_subject(name)
+    assert (subject.name, subject.video, subject.side) == (name, video, side)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(st.characters(blacklist_characters="/\n", blacklist_categories=["Cs"]), min_size=1), st.integers(1, 200_000)
+)
+def test_frame_names_are_read_back(video: str, frame: int) -> None:
+    assert parse_location(frame_name(video, frame)) == (video, frame)
+
+
+def test_frame_names_have_five_digits_or_more() -> None:
+    assert frame_name("a", 7) == "a/00007.jpg"
+    assert frame_name("a", 123456) == "a/123456.jpg"
+
+
+def test_videos_are_found_below_folders_whatever_their_case_and_letters(tmp_path: Path) -> None:
+    names = ["batch1/b b.mp4", "batch2/é.AVI", "new_vids/a.mkv"]
+    for name in [*names, "batch1/notes.txt", "batch1/b b.mp4.part"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.mp4").mkdir()
+    assert [path.stem for path in find_videos([tmp_path])] == ["a", "b b", "é"]
+    assert [path.name for path in find_videos([tmp_path / "batch1", tmp_path / "batch1" / "notes.txt"])] == [
+        "b b.mp4",
+        "notes.txt",
+    ]
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty"])
+def test_a_missing_path_and_an_empty_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=name):
+        find_videos([tmp_path / name])
+
+
+def test_two_videos_of_one_name(tmp_path: Path) -> None:
+    for name in ("a/x.mp4", "b/x.avi"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match="two videos are named 'x'"):
+        find_videos([tmp_path])
+    assert len(find_videos([tmp_path / "a", tmp_path / "a" / "x.mp4"])) == 1

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from abaw.stores.arrow import StoreError, write_store
+from abaw.stores.faces import IMAGE_SCHEMA, VIDEO_SCHEMA, open_faces, write_image_faces, write_video_faces
+
+FACE = {"jpeg": b"\xff\xd8", "box_xyxy": [1.0, 2.0, 3.0, 4.0], "landmarks_xy": [0.5] * 10, "score": 0.75}
+
+
+def test_a_video(tmp_path: Path) -> None:
+    path = tmp_path / "video é.arrow"
+    rows = [{"frame": 1, "time_s": 0.0, "track": 3, **FACE}, {"frame": 2, "time_s": 0.04}]
+    batch = pa.RecordBatch.from_pylist(rows, schema=VIDEO_SCHEMA)
+    assert write_video_faces(path, [batch], {"fps": 25.0}) == 2
+    faces = open_faces(path)
+    assert (faces.name, len(faces), faces.is_video, faces.key) == ("video é", 2, True, "frame")
+    assert faces.keys.to_pylist() == [1, 2]
+    assert faces.valid.tolist() == [True, False]
+    assert faces.jpeg(0) == FACE["jpeg"]
+    assert faces.jpeg(1) is None
+    assert faces.meta["fps"] == 25.0
+    assert faces.store.table.column("landmarks_xy").to_pylist() == [FACE["landmarks_xy"], None]
+    with pytest.raises(StoreError, match="carry no labels"):
+        _ = faces.labels
+
+
+def test_an_image_set(tmp_path: Path) -> None:
+    path = tmp_path / "set.arrow"
+    rows = [
+        {"image": "Anger/1.jpg", "label": 1, **FACE},
+        {"image": "b.jpg", **FACE},
+        {"image": "Other/c.jpg", "label": 7},
+    ]
+    assert write_image_faces(path, [pa.RecordBatch.from_pylist(rows, schema=IMAGE_SCHEMA)], {}) == 3
+    faces = open_faces(path)
+    assert (faces.is_video, faces.key) == (False, "image")
+    assert faces.labels.tolist() == [1, -1, 7]
+    assert faces.valid.tolist() == [True, True, False]
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    write_video_faces(tmp_path / "v.arrow", [], {})
+    faces = open_faces(tmp_path / "v.arrow")
+    assert len(faces) == 0
+    assert faces.valid.shape == (0,)
+
+
+def test_another_store_is_refused(tmp_path: Path) -> None:
+    write_store(tmp_path / "f.arrow", "features", pa.schema([("frame", pa.int32())]), [], {})
+    with pytest.raises(StoreError, match="expected a store of faces, found features"):
+        open_faces(tmp_path / "f.arrow")

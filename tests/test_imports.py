@@ -1,0 +1,156 @@
+"""Imports go one way only, and every module belongs to a layer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+LAYERS: tuple[frozenset[str], ...] = tuple(
+    frozenset(names.split())
+    for names in (
+        "core",
+        "protocol",
+        "stores",
+        "video models sequence evaluation",
+        "data",
+        "semisup pretrain",
+        "training",
+        "inference",
+        "submission",
+        "demo",
+    )
+)
+"""From left to right: a package may import from those left of it; names on one line do not import each other."""
+
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Dotted name -> file, of all modules of a package."""
+    found = {}
+    for file in sorted((ROOT / package).rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def everywhere(tree: ast.AST) -> Iterator[ast.AST]:
+    return ast.walk(tree)
+
+
+def on_loading(tree: ast.AST) -> Iterator[ast.AST]:
+    """Nodes that are carried out when the module is loaded: no function bodies, nothing for type checkers alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from on_loading(node)
+
+
+def imported(nodes: Iterable[ast.AST], module: str, known: set[str]) -> Iterator[str]:
+    """Names of the project's modules that the nodes of a module import."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join([*module.split(".")[: -node.level], *filter(None, [base])])
+            names = [f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] in ("abaw", "pipelines"))
+
+
+def breaches(graph: dict[str, set[str]]) -> list[str]:
+    """Imports against the direction, between packages of one layer, or of the application by the library."""
+    found = []
+    for module, targets in graph.items():
+        for target in targets:
+            if module.split(".")[0] != "abaw":
+                continue
+            if target.split(".")[0] == "pipelines":
+                found.append(f"{module} imports {target}: the library does not import the application")
+                continue
+            source_parts, target_parts = module.split("."), target.split(".")
+            if len(source_parts) < 2 or len(target_parts) < 2 or source_parts[1] == target_parts[1]:
+                continue
+            if LEVEL[target_parts[1]] >= LEVEL[source_parts[1]]:
+                found.append(f"{module} imports {target}: {target_parts[1]} is not left of {source_parts[1]}")
+    return found
+
+
+def find_cycle(graph: dict[str, set[str]]) -> list[str] | None:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return None
+
+
+def read_graph(nodes: Callable[[ast.AST], Iterator[ast.AST]]) -> dict[str, set[str]]:
+    """Module -> the modules that it imports, for all modules of the project."""
+    found = {**modules("abaw"), **modules("pipelines")}
+    known = set(found)
+    graph = {}
+    for name, file in found.items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        graph[name] = {target for target in imported(nodes(tree), name, known) if target != name}
+    return graph
+
+
+def test_every_module_belongs_to_a_layer() -> None:
+    packages = {name.split(".")[1] for name in modules("abaw") if "." in name}
+    assert packages <= LEVEL.keys(), f"no layer for {packages - LEVEL.keys()}"
+
+
+def test_imports_go_one_way() -> None:
+    assert breaches(read_graph(everywhere)) == []
+
+
+def test_no_modules_wait_for_each_other_on_loading() -> None:
+    """A factory that loads its parts when it is called is no cycle; two modules that need each other to load are."""
+    assert find_cycle(read_graph(on_loading)) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "expected"),
+    [
+        ("abaw.core.a", "from abaw.stores import arrow", "stores is not left of core"),
+        ("abaw.evaluation.a", "import abaw.sequence.smooth", "sequence is not left of evaluation"),
+        ("abaw.models.a", "def f():\n    from abaw.data.images import x", "data is not left of models"),
+        ("abaw.models.a", "from ..training import loop", "training is not left of models"),
+        ("abaw.demo.a", "from pipelines.console import say", "does not import the application"),
+        ("abaw.data.a", "from abaw.video.align import align", None),
+    ],
+)
+def test_a_breach_is_seen(module: str, text: str, expected: str | None) -> None:
+    known = set(modules("abaw"))
+    found = breaches({module: set(imported(everywhere(ast.parse(text)), module, known))})
+    assert (len(found) == 1 and expected in found[0]) if expected else not found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import abaw.core", {"abaw.core"}),
+        ("try:\n    import abaw.core\nfinally:\n    pass", {"abaw.core"}),
+        ("class A:\n    import abaw.core", {"abaw.core"}),
+        ("def f():\n    import abaw.core", set()),
+        ("if TYPE_CHECKING:\n    import abaw.core", set()),
+    ],
+)
+def test_what_is_imported_on_loading(text: str, expected: set[str]) -> None:
+    assert set(imported(on_loading(ast.parse(text)), "abaw.a", {"abaw.core"})) == expected
+
+
+def test_a_cycle_is_seen() -> None:
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
