@@ -1,0 +1,86 @@
+"""The whole chain on a small demo data set, then the trained models on a real clip."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from abaw.demo.dataset import demo_paths
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.template import read_template
+from abaw.stores.arrow import find_stores
+from abaw.stores.faces import open_faces
+from abaw.stores.predictions import read_predictions
+from pipelines.cli import main
+
+SMALL = ["--size.train_videos", "8", "--size.validation_videos", "3", "--size.test_videos", "3"]
+SMALL += ["--size.frames_per_video", "75", "--size.segments_per_video", "3"]
+SMALL += ["--size.labelled_stills", "480", "--size.unlabelled_stills", "16"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("a folder with ünïcode") / "demo"
+    assert main(["demo", "--out", str(out), *SMALL]) == 0
+    return out
+
+
+def test_summary_tells_scores_and_places(demo: Path) -> None:
+    summary = json.loads((demo / "summary.json").read_text())
+    chance = 1 / len(EXPRESSION_CLASSES)
+    assert summary["static_macro_f1"] > 2 * chance
+    assert summary["temporal_macro_f1"] > chance
+    assert Path(summary["submission"]).is_file()
+    assert Path(summary["report"]).is_file()
+    assert summary["seconds"] > 0
+
+
+def test_submission_answers_every_row_of_the_template(demo: Path) -> None:
+    template = demo_paths(demo / "data").template
+    rows = (demo / "predictions.txt").read_text().splitlines()
+    assert rows[0] == template.read_text().splitlines()[0]
+    assert [row.rpartition(",")[0] for row in rows[1:]] == read_template(template).locations
+    assert {int(row.rpartition(",")[2]) for row in rows[1:]} <= set(range(8))
+    assert main(["check-submission", str(demo / "predictions.txt"), "--template", str(template)]) == 0
+
+
+def test_two_people_have_stores_of_their_own(demo: Path) -> None:
+    names = {path.stem for path in find_stores([demo / "faces"])}
+    pairs = {name.removesuffix("_left") for name in names if name.endswith("_left")}
+    assert pairs == {name.removesuffix("_right") for name in names if name.endswith("_right")}
+    assert len(pairs) == 3
+    for pair in pairs:
+        left, right = (open_faces(demo / "faces" / f"{pair}_{side}.arrow") for side in ("left", "right"))
+        assert np.nanmean(_centres(left.store.path)) < np.nanmean(_centres(right.store.path))
+
+
+def _centres(path: Path) -> list[float]:
+    boxes = open_faces(path).store.table.column("box_xyxy").to_pylist()
+    return [(box[0] + box[2]) / 2 for box in boxes if box is not None]
+
+
+def test_a_second_run_makes_nothing_again(demo: Path) -> None:
+    kept = ("data", "faces", "stills", "features", "predictions", "static/last", "temporal/last")
+    files = [file for part in kept for file in (demo / part).rglob("*") if file.suffix not in (".txt", "")]
+    before = {file: file.stat().st_mtime_ns for file in files}
+    assert main(["demo", "--out", str(demo), *SMALL]) == 0
+    assert {file: file.stat().st_mtime_ns for file in files} == before
+
+
+def test_the_models_predict_on_a_real_clip(demo: Path, shared_data: Path, tmp_path: Path) -> None:
+    weights = shared_data / "models" / "yunet_n_dynamic.onnx"
+    clip = shared_data / "videos" / "single_face.mp4"
+    faces, features, out = (str(tmp_path / name) for name in ("faces", "features", "predictions"))
+    assert main(["extract", str(clip), "--detector", str(weights), "--out", faces]) == 0
+    assert main(["features", "--faces", faces, "--checkpoint", str(demo / "static/last"), "--out", features]) == 0
+    for model in ("static", "temporal"):
+        words = ["predict", "--features", features, "--checkpoint", str(demo / model / "last")]
+        assert main([*words, "--out", f"{out}/{model}"]) == 0
+        predictions = read_predictions(Path(out, model, "single_face.arrow"))
+        assert len(predictions) == 72
+        assert np.allclose(predictions.probs[predictions.predicted].sum(1), 1, atol=1e-4)
