@@ -33,7 +33,7 @@ _TEMPLATE = "CVPR_6th_ABAW_Expr_test_set_example.txt"
 _TEST_LIST = "names_of_videos_in_test_set.txt"
 _SETTINGS = "demo.json"
 _FOLDERS = ("batch1", "batch2", "new_vids")
-_SITTING = 6
+_SITTING = 2
 _LABEL_OFFSETS = (0, 3, 0, -2, 0, 0)
 """Label lines too many or too few, video after video of a split."""
 

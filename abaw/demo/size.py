@@ -23,15 +23,15 @@ class DemoSize:
         unlabelled_stills: photographs without labels
     """
 
-    train_videos: int = 44
-    validation_videos: int = 12
+    train_videos: int = 60
+    validation_videos: int = 16
     test_videos: int = 6
-    frames_per_video: int = 128
-    segments_per_video: int = 4
+    frames_per_video: int = 100
+    segments_per_video: int = 3
     frame_wh: tuple[int, int] = (224, 224)
     fps: int = 25
-    labelled_stills: int = 1000
-    unlabelled_stills: int = 400
+    labelled_stills: int = 1600
+    unlabelled_stills: int = 200
 
     def __post_init__(self) -> None:
         if min(self.train_videos, self.validation_videos, self.test_videos) < 1:

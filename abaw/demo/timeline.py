@@ -75,7 +75,7 @@ def _expressions(
     ramps = [np.ones(num_frames), *ramps, np.zeros(num_frames)]
     for index, label in enumerate(classes):
         present = ramps[index] * (1.0 - ramps[index + 1]) if index + 1 < len(classes) else ramps[index]
-        strength = np.clip(rng.uniform(0.5, 0.95) + 0.2 * wander(num_frames, 0.35 * fps, rng), 0.12, 1.0)
+        strength = np.clip(rng.uniform(0.6, 0.95) + 0.4 * wander(num_frames, 0.15 * fps, rng), 0.0, 1.0)
         total += (present * strength)[:, None] * perform(int(label), 1.0, rng)
     return total
 
@@ -87,7 +87,7 @@ def _ramp(frames: npt.NDArray[np.int64], centre: int, half: float) -> npt.NDArra
 
 def _flash(acts: Track, fps: int, rng: np.random.Generator) -> None:
     """For a fraction of a second another expression crosses the face: what one frame shows is not always the label."""
-    for start in _moments(len(acts), 1.8 * fps, rng):
+    for start in _moments(len(acts), 1.2 * fps, rng):
         length = int(fps * rng.uniform(0.15, 0.35))
         window = np.hanning(length + 2)[1:-1, None].astype(np.float32)
         part = acts[start : start + length]
