@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from abaw.core.errors import ConfigError
 from pipelines.batch import run_batch
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class PredictConfig:
 
 
 def run(config: PredictConfig) -> int:
+    from abaw.inference.devices import choose_device
     from abaw.inference.predict import fingerprint, load_member, predict_store
     from abaw.stores.arrow import find_stores, is_done
     from abaw.stores.features import open_features
@@ -39,7 +37,8 @@ def run(config: PredictConfig) -> int:
     if not config.checkpoint:
         raise ConfigError("no checkpoint given; use --checkpoint FOLDER")
     paths = find_stores([config.features])
-    members = [load_member(folder, _device(config.accelerator)) for folder in config.checkpoint]
+    device = choose_device(config.accelerator)
+    members = [load_member(folder, device) for folder in config.checkpoint]
 
     def work(path: Path) -> str:
         target = config.out / path.name
@@ -51,12 +50,3 @@ def run(config: PredictConfig) -> int:
         return f"{len(predictions)} frames, {without_face} of them without a face"
 
     return run_batch(paths, lambda path: path.stem, work)
-
-
-def _device(accelerator: str) -> torch.device:
-    import torch
-
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("accelerator cuda: no usable GPU found; use --accelerator cpu, or see `abaw doctor`")
-    use_gpu = accelerator != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if use_gpu else "cpu")

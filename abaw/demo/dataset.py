@@ -135,7 +135,7 @@ def _gaps(index: int, size: DemoSize, rng: np.random.Generator) -> tuple[tuple[i
 
 
 def plan_stills(paths: DemoPaths, size: DemoSize, seed: int) -> list[Sitting]:
-    """People other than those of the videos, six photographs each; the last sitting may have fewer."""
+    """People other than those of the videos, two photographs each; the last sitting may have one."""
     rng = numpy_generator(seed, "demo", "stills")
     sittings: list[Sitting] = []
     counts = {paths.labelled_stills: size.labelled_stills, paths.unlabelled_stills: size.unlabelled_stills}

@@ -11,23 +11,28 @@ from abaw.core.errors import ConfigError
 class TransformerSize:
     """Size of the temporal encoder.
 
-    Raises ConfigError when the width is not a multiple of 2 x heads: rotary positions turn pairs of numbers.
+    Raises ConfigError when the width is not a multiple of 2 x heads (rotary positions turn pairs of numbers), or the
+    stem is even.
 
     Args:
         layers: encoder blocks
         heads: attention heads a block
         width: numbers that stand for a frame inside
         dropout: share of numbers dropped in training
+        stem: frames of a convolution before the encoder, an odd number, which starts as their mean; 0 leaves it out
     """
 
     layers: int = 8
     heads: int = 4
     width: int = 512
     dropout: float = 0.1
+    stem: int = 0
 
     def __post_init__(self) -> None:
         if min(self.layers, self.heads, self.width) < 1:
             raise ConfigError(f"layers {self.layers}, heads {self.heads} and width {self.width} must be at least 1")
+        if self.stem < 0 or (self.stem and self.stem % 2 == 0):
+            raise ConfigError(f"stem {self.stem} must be 0 or an odd number of frames: it is centred on each frame")
         if self.width % (2 * self.heads):
             raise ConfigError(f"width {self.width} must be a multiple of 2 x heads = {2 * self.heads}")
         if not 0 <= self.dropout < 1:

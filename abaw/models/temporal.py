@@ -1,5 +1,7 @@
 """The temporal model: frozen per-frame features -> Transformer encoder -> per-frame logits.
 
+An optional stem, a depthwise convolution over time that starts as a mean, mixes neighbouring frames first: with few
+training videos the encoder alone learns people by heart before it learns to average (our reading of the "small TCN").
 Pre-norm encoder with rotary positions (arXiv 2104.09864): a frame's logits depend on distances between frames, not on
 where a window happens to begin, and any window length fits. Each head prefers near frames, each at its own rate
 (arXiv 2108.12409), so that few videos are enough to learn to look at the neighbours.
@@ -41,6 +43,7 @@ class TemporalTransformer(nn.Module):
         self.register_buffer("feature_std", torch.ones(feature_dim))
         self.embed = nn.Linear(feature_dim, size.width)
         self.mask_token = nn.Parameter(torch.randn(size.width) * 0.02)
+        self.stem = _stem(size) if size.stem else None
         self.blocks = nn.ModuleList(_Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, num_classes)
@@ -54,6 +57,8 @@ class TemporalTransformer(nn.Module):
         """
         standard = (features.float() - self.feature_mean) / self.feature_std
         tokens = torch.where(present[..., None], self.embed(standard), self.mask_token)
+        if self.stem is not None:
+            tokens = self.stem((tokens * inside[..., None]).transpose(1, 2)).transpose(1, 2)
         rotation = _rotation(tokens.shape[1], self._head_width, tokens.device)
         bias = _attention_bias(inside, self._heads)
         for block in self.blocks:
@@ -69,6 +74,13 @@ class TemporalTransformer(nn.Module):
         self.feature_mean.copy_(mean)
         floor = 0.1 * std.mean()
         self.feature_std.copy_(std.clamp_min(floor) if floor > 0 else torch.ones_like(std))
+
+
+def _stem(size: TransformerSize) -> nn.Conv1d:
+    """(B, width, T) -> (B, width, T): the mean over `size.stem` frames, until training changes the weights."""
+    stem = nn.Conv1d(size.width, size.width, size.stem, padding=size.stem // 2, groups=size.width, bias=False)
+    nn.init.constant_(stem.weight, 1 / size.stem)
+    return stem
 
 
 class _Block(nn.Module):

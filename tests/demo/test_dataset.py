@@ -16,7 +16,7 @@ from abaw.demo.dataset import DemoPaths, make_demo_dataset, plan_videos
 from abaw.demo.size import DemoSize
 from abaw.protocol.annotations import read_annotations
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.protocol.layout import find_videos
+from abaw.protocol.layout import find_videos, frame_name
 from abaw.protocol.template import read_template
 
 TINY = DemoSize(
@@ -62,16 +62,20 @@ def test_template_has_a_row_for_every_frame_of_every_test_subject(made: tuple[Pa
     subjects = template.videos()
     assert set(subjects) == set(made[1].test_list.read_text().split())
     assert all(rows == frames[name.removesuffix("_left").removesuffix("_right")] for name, rows in subjects.items())
-    assert template.locations[0].endswith("/00001.jpg")
+    in_order = [name for plan in plan_videos(TINY, 0)[2] for name in plan.subjects]
+    assert list(subjects) == in_order
+    assert list(template.locations) == [
+        frame_name(name, frame) for name in in_order for frame in range(1, subjects[name] + 1)
+    ]
 
 
-@pytest.mark.parametrize("split", [0, 2])
+@pytest.mark.parametrize("split", [0, 1, 2])
 def test_a_video_of_two_people_has_two_annotations(split: int) -> None:
     pairs = [plan.subjects for plan in plan_videos(DemoSize(), 0)[split] if len(plan.subjects) == 2]
     assert [tuple(name.rpartition("_")[2] for name in pair) for pair in pairs] == [("left", "right")]
 
 
-def test_label_files_are_a_few_lines_longer_or_shorter_than_the_video(tmp_path: Path) -> None:
+def test_label_files_are_a_few_lines_longer_or_shorter_than_the_video() -> None:
     offsets = {plan.label_offset for plan in plan_videos(DemoSize(), 0)[0]}
     assert min(offsets) < 0 < max(offsets)
     assert 0 in offsets
@@ -92,7 +96,7 @@ def test_some_frames_have_no_label_and_some_no_face(made: tuple[Path, DemoPaths]
     assert (labels == -1).any()
 
 
-def test_classes_are_as_unequal_as_in_affwild2(tmp_path: Path) -> None:
+def test_classes_are_as_unequal_as_in_affwild2() -> None:
     counts = np.zeros(len(EXPRESSION_CLASSES))
     for plan in plan_videos(DemoSize(), 0)[0]:
         for classes in plan.classes:
@@ -130,8 +134,12 @@ def test_a_set_that_was_cut_off_is_completed_and_the_rest_kept(tmp_path: Path) -
 
 
 def test_another_set_in_the_same_folder_is_refused(made: tuple[Path, DemoPaths]) -> None:
+    before = _hashes(made[0])
     with pytest.raises(ConfigError, match="seed: 0 -> 1"):
         make_demo_dataset(made[0], TINY, seed=1)
+    with pytest.raises(ConfigError, match="test_videos: 3 -> 4"):
+        make_demo_dataset(made[0], replace(TINY, test_videos=4), seed=0)
+    assert _hashes(made[0]) == before
 
 
 @pytest.mark.parametrize(

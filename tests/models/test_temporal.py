@@ -18,13 +18,13 @@ D = 6
 SIZE = TransformerSize(layers=2, heads=2, width=16, dropout=0.1)
 
 
-def _model(seed: int = 0) -> TemporalTransformer:
-    return build_temporal(_spec(), seed=seed).eval()
+def _model(seed: int = 0, size: TransformerSize = SIZE) -> TemporalTransformer:
+    return build_temporal(_spec(size), seed=seed).eval()
 
 
-def _spec() -> Spec:
+def _spec(size: TransformerSize = SIZE) -> Spec:
     return temporal_spec(
-        SIZE, window=20, hop=10, feature_dim=D, classes=EXPRESSION_CLASSES, backbone="b" * 16, training={"seed": 0}
+        size, window=20, hop=10, feature_dim=D, classes=EXPRESSION_CLASSES, backbone="b" * 16, training={"seed": 0}
     )
 
 
@@ -32,9 +32,10 @@ def _features(batch: int, time: int) -> torch.Tensor:
     return torch.randn(batch, time, D, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.parametrize("stem", [0, 5, 25])
 @pytest.mark.parametrize("padding", [1, 7, 40])
-def test_padding_never_changes_a_logit(padding: int) -> None:
-    model, features = _model(), _features(2, 13)
+def test_padding_never_changes_a_logit(padding: int, stem: int) -> None:
+    model, features = _model(size=replace(SIZE, stem=stem)), _features(2, 13)
     real = torch.ones(2, 13, dtype=torch.bool)
     present = real.clone()
     present[0, 4:6] = False
@@ -46,6 +47,15 @@ def test_padding_never_changes_a_logit(padding: int) -> None:
         torch.cat([real, torch.zeros(2, padding, dtype=torch.bool)], dim=1),
     )
     torch.testing.assert_close(with_padding[:, :13], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_the_stem_starts_as_the_mean_of_neighbouring_frames() -> None:
+    model = _model(size=replace(SIZE, stem=3))
+    assert model.stem is not None
+    tokens = torch.randn(1, 16, 9)
+    mixed = model.stem(tokens)
+    torch.testing.assert_close(mixed[..., 4], tokens[..., 3:6].mean(-1))
+    assert all(weight.requires_grad for weight in model.stem.parameters())
 
 
 def test_a_frame_sees_its_neighbours_in_their_order() -> None:
@@ -114,6 +124,7 @@ def test_features_are_standardised_and_flat_ones_not_blown_up() -> None:
         ({"width": 30, "heads": 4}, "multiple of 2 x heads = 8"),
         ({"layers": 0}, "at least 1"),
         ({"dropout": 1.0}, "dropout"),
+        ({"stem": 4}, "odd number of frames"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(size: dict[str, float], message: str) -> None:
