@@ -1,15 +1,17 @@
-"""`abaw check-submission`: list every fault of a submission file, with line numbers."""
+"""`abaw check-submission`: list every fault of a submission, with line numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abaw.core.errors import ConfigError
 from pipelines.console import result
 
 if TYPE_CHECKING:
+    from abaw.protocol.editions import Edition
     from abaw.submission.fault import Fault
 
 _SHOWN = 10
@@ -17,39 +19,80 @@ _SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSubmissionConfig:
-    """Check a submission file against the organisers' template.
+    """Check a submission against the organisers' template.
 
     Args:
-        file: the file to be handed in
-        template: the template of the edition
-        edition: edition of the challenge
+        file: what is to be handed in; for edition abaw3 the folder of files
+        template: the template of the edition; for abaw3 a list of the test videos will do
+        edition: edition of the challenge, see docs/submission.md
+        predictions: folder of prediction stores, for the number of frames of each video where a list of videos does
+            not tell it (abaw3)
         all: list every fault; otherwise the first ten of each kind and the number of the others
     """
 
     file: Path
     template: Path
     edition: str = "abaw6"
+    predictions: Path | None = None
     all: bool = False
 
 
 def run(config: CheckSubmissionConfig) -> int:
-    """Exit status: 1 when the file has an error, else 0 (warnings are listed)."""
+    """Exit status: 1 when the submission has an error, else 0 (warnings are listed)."""
     from abaw.protocol.editions import edition
-    from abaw.protocol.template import read_template
+
+    chosen = edition(config.edition)
+    if chosen.layout == "files":
+        return _check_folder(config, chosen)
+    if config.predictions is not None:
+        raise ConfigError(f"--predictions: the template of {chosen.name} tells the rows of each video; leave it out")
+    return _check_file(config, chosen)
+
+
+def _check_file(config: CheckSubmissionConfig, edition: Edition) -> int:
+    from abaw.protocol.template import read_template, require_edition
     from abaw.submission.check import check_submission
 
     template = read_template(config.template)
-    faults = check_submission(config.file, template, edition(config.edition))
-    return tell_faults(config.file, len(template.locations), faults, show_all=config.all)
+    require_edition(template, edition)
+    faults = check_submission(config.file, template, edition)
+    return tell_faults(config.file, f"{len(template.locations)} rows as in the template", faults, config.all)
 
 
-def tell_faults(file: Path, num_rows: int, faults: Sequence[Fault], show_all: bool = False) -> int:
-    """Print the faults and what they amount to; returns the exit status."""
+def _check_folder(config: CheckSubmissionConfig, edition: Edition) -> int:
+    from abaw.protocol.template import read_video_list
+    from abaw.submission.folder import check_folder
+
+    videos = read_video_list(config.template)
+    if config.predictions is not None:
+        if videos.tells_frames:
+            raise ConfigError(f"--predictions: {config.template} tells the frames of each video; leave it out")
+        videos = videos.with_frames(_num_frames(config.predictions, videos.num_frames))
+    faults = check_folder(config.file, videos, edition)
+    what = f"{len(videos.num_frames)} files as in the list"
+    unknown = sum(number is None for number in videos.num_frames.values())
+    if unknown:
+        what += (
+            f"; the number of lines was not checked for {unknown} of them (the list does not tell it: --predictions)"
+        )
+    return tell_faults(config.file, what, faults, config.all)
+
+
+def _num_frames(predictions: Path, names: Iterable[str]) -> dict[str, int]:
+    from abaw.stores.arrow import find_stores
+    from abaw.stores.predictions import read_predictions
+
+    wanted = set(names)
+    return {path.stem: len(read_predictions(path)) for path in find_stores([predictions]) if path.stem in wanted}
+
+
+def tell_faults(file: Path, what: str, faults: Sequence[Fault], show_all: bool = False) -> int:
+    """Print the faults and what they amount to; returns the exit status. what: is told when there is no error."""
     shown: dict[str, int] = {}
     for fault in faults:
         shown[fault.kind] = shown.get(fault.kind, 0) + 1
         if show_all or shown[fault.kind] <= _SHOWN:
-            result(f"{file}:{fault.line}: {_text(fault)}")
+            result(_text(file, fault))
     if not show_all:
         for kind, count in shown.items():
             if count > _SHOWN:
@@ -58,7 +101,7 @@ def tell_faults(file: Path, num_rows: int, faults: Sequence[Fault], show_all: bo
     errors = sum(fault.num_lines for fault in faults if fault.severity == "error")
     warnings = sum(fault.num_lines for fault in faults if fault.severity == "warning")
     if not errors:
-        result(f"{file}: ok, {num_rows} rows as in the template{f', {warnings} to look at' if warnings else ''}")
+        result(f"{file}: ok, {what}{f', {warnings} to look at' if warnings else ''}")
         return 0
     result(
         f"{file}: {errors} {'fault' if errors == 1 else 'faults'}{f', {warnings} more to look at' if warnings else ''}"
@@ -66,6 +109,7 @@ def tell_faults(file: Path, num_rows: int, faults: Sequence[Fault], show_all: bo
     return 1
 
 
-def _text(fault: Fault) -> str:
+def _text(file: Path, fault: Fault) -> str:
+    place = f"{file / fault.file if fault.file else file}{f':{fault.line}' if fault.line else ''}"
     more = f" (and so on to line {fault.last_line})" if fault.last_line else ""
-    return f"{fault.severity}: {fault.kind}: {fault.message}{more}"
+    return f"{place}: {fault.severity}: {fault.kind}: {fault.message}{more}"

@@ -1,7 +1,8 @@
-"""`abaw submit`: predictions + template -> submission file, checked."""
+"""`abaw submit`: predictions + template -> submission, checked."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,7 @@ from pipelines.check_submission import tell_faults
 from pipelines.console import progress, result, say, warn
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from abaw.protocol.template import Template
+    from abaw.protocol.editions import Edition
     from abaw.sequence.smooth import Smoothing
     from abaw.submission.write import Written
 
@@ -23,14 +21,18 @@ _LISTED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitConfig:
-    """Write the file to be handed in: every row of the template, in its order.
+    """Write what is to be handed in: every row of the template, in its order.
 
     Args:
         predictions: folder of prediction stores (`abaw predict`) of the template's videos
-        template: the file with all rows that the organisers hand out
-        out: the submission file; one that stands there is replaced
-        edition: edition of the challenge
-        smoothing: filter over the probabilities: none, or box:WIDTH with an odd number of frames
+        template: the file with all rows that the organisers hand out; for edition abaw3 a list of the test videos
+            will do
+        out: the submission file, one that stands there is replaced; for abaw3 a folder that is not there yet
+        edition: edition of the challenge, see docs/submission.md
+        smoothing: filter over the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi:WEIGHT or
+            forward_backward:WEIGHT
+        transitions: annotation folder whose Train_Set tells how classes follow each other (viterbi, forward_backward)
+        class_bias: eight numbers, added to the logarithm of the smoothed probabilities of the eight classes
     """
 
     predictions: Path
@@ -38,58 +40,111 @@ class SubmitConfig:
     out: Path
     edition: str = "abaw6"
     smoothing: str = "none"
+    transitions: Path | None = None
+    class_bias: tuple[float, ...] = ()
 
 
 def run(config: SubmitConfig) -> int:
-    """Exit status: 1 when the written file has an error, else 0.
+    """Exit status: 1 when what was written has an error, else 0.
 
     Raises DataError when a video of the template has no predictions (then nothing is written).
     """
     from abaw.protocol.editions import edition
-    from abaw.protocol.template import read_template
-    from abaw.sequence.smooth import parse_smoothing
+
+    chosen = edition(config.edition)
+    if config.out.resolve() == config.template.resolve():
+        raise ConfigError(f"{config.out}: --out is the template itself; choose another --out")
+    smoothing = _smoothing(config, chosen)
+    return (_submit_folder if chosen.layout == "files" else _submit_file)(config, chosen, smoothing)
+
+
+def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
+    from abaw.protocol.annotations import TRAIN_SET
+    from abaw.protocol.classes import NUM_EXPRESSIONS
+    from abaw.protocol.targets import read_targets
+    from abaw.sequence.hmm import count_transitions
+    from abaw.sequence.smooth import needs_transitions, parse_smoothing
+
+    if config.transitions is None or not needs_transitions(config.smoothing):
+        if config.transitions is not None:
+            raise ConfigError(f"--transitions: smoothing '{config.smoothing}' does not use them; leave them out")
+        smoothing = parse_smoothing(config.smoothing)
+    else:
+        targets = read_targets(config.transitions, TRAIN_SET, ("expression",))
+        labels = (video.expression for video in targets.values())
+        smoothing = parse_smoothing(config.smoothing, count_transitions(labels, NUM_EXPRESSIONS))
+    if edition.task == "compound" and smoothing.name == "viterbi":
+        raise ConfigError(
+            "smoothing 'viterbi' leaves one class a frame, of which no pair can be scored; use 'forward_backward'"
+        )
+    return smoothing
+
+
+def _submit_file(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -> int:
+    from abaw.protocol.template import read_template, require_edition
     from abaw.submission.check import check_submission
     from abaw.submission.write import write_submission
 
-    chosen, smoothing = edition(config.edition), parse_smoothing(config.smoothing)
-    if config.out.resolve() == config.template.resolve():
-        raise ConfigError(f"{config.out}: --out is the template itself; choose another --out")
     template = read_template(config.template)
-    labels = _labels(config.predictions, template, smoothing)
-    written = write_submission(config.out, template, chosen, labels)
-    _tell(written)
-    faults = check_submission(config.out, template, chosen)
-    status = tell_faults(config.out, written.num_rows, faults)
-    if not status:
-        result(f"submission: {config.out} ({written.num_rows} rows, {written.num_videos} videos), checked")
-    return status
+    require_edition(template, edition)
+    values = _values(config, template.videos(), edition, smoothing)
+    written = write_submission(config.out, template, edition, values)
+    _tell(written, edition)
+    status = tell_faults(
+        config.out, f"{written.num_rows} rows as in the template", check_submission(config.out, template, edition)
+    )
+    return _tell_end(config.out, written, status)
 
 
-def _labels(folder: Path, template: Template, smoothing: Smoothing) -> dict[str, NDArray[np.int8]]:
-    """The class of every frame of the template's videos, as far as there are predictions."""
+def _submit_folder(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -> int:
+    from abaw.protocol.template import read_video_list
+    from abaw.submission.folder import check_folder
+    from abaw.submission.write import write_folder
+
+    videos = read_video_list(config.template)
+    values = _values(config, videos.num_frames, edition, smoothing)
+    written = write_folder(config.out, videos, edition, values)
+    _tell(written, edition)
+    videos = videos.with_frames({name: len(rows) for name, rows in values.items()})
+    status = tell_faults(config.out, f"{written.num_videos} files", check_folder(config.out, videos, edition))
+    return _tell_end(config.out, written, status)
+
+
+def _values(
+    config: SubmitConfig, wanted: Collection[str], edition: Edition, smoothing: Smoothing
+) -> dict[str, list[str]]:
+    """What the rows of every frame of the wanted videos say, as far as there are predictions."""
+    import numpy as np
+
     from abaw.inference.decode import decode
     from abaw.stores.arrow import find_stores
     from abaw.stores.predictions import read_predictions
+    from abaw.submission.values import frame_values
 
-    stores = {path.stem: path for path in find_stores([folder])}
-    videos = [video for video in template.videos() if video in stores]
+    stores = {path.stem: path for path in find_stores([config.predictions])}
+    videos = [video for video in wanted if video in stores]
     others = len(stores) - len(videos)
     if others:
         say(f"{others} videos with predictions are not in the template and are left out")
     if not videos:
-        raise DataError(f"{folder}: has no predictions of any video of {template.path}; predict the test videos first")
-    labels = {}
+        raise DataError(
+            f"{config.predictions}: has no predictions of any video of {config.template}; predict the test videos first"
+        )
+    bias = np.array(config.class_bias) if config.class_bias else None
+    values = {}
     with progress("reading predictions", "videos") as hook:
         for done, video in enumerate(videos, start=1):
             predictions = read_predictions(stores[video])
             if not predictions.predicted.any():
                 warn(f"{video}: no frame was predicted; all its rows get the first class")
-            labels[video] = decode(predictions, smoothing).labels
+            values[video] = frame_values(video, decode(predictions, smoothing, bias), edition)
             hook(done, len(videos))
-    return labels
+    return values
 
 
-def _tell(written: Written) -> None:
+def _tell(written: Written, edition: Edition) -> None:
+    if edition.note:
+        warn(f"{edition.name}: {edition.note}")
     if not written.extended:
         return
     some = [f"{video} ({count})" for video, count in list(written.extended.items())[:_LISTED]]
@@ -98,3 +153,9 @@ def _tell(written: Written) -> None:
         f"{sum(written.extended.values())} rows lie behind the last decoded frame of their video and repeat its class: "
         f"{', '.join(some)}{more}"
     )
+
+
+def _tell_end(out: Path, written: Written, status: int) -> int:
+    if not status:
+        result(f"submission: {out} ({written.num_rows} rows, {written.num_videos} videos), checked")
+    return status

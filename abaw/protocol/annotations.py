@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import write_text
 from abaw.core.errors import DataError
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
+from abaw.protocol.tables import Cells, read_values
 
 TRAIN_SET = "Train_Set"
 VALIDATION_SET = "Validation_Set"
-_TASK_FOLDERS = ("EXPR_Recognition_Challenge", "EXPR_Classification_Challenge")
+EXPRESSION_FOLDERS = ("EXPR_Recognition_Challenge", "EXPR_Classification_Challenge")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,37 +43,14 @@ class Annotation:
 
 def read_annotation(path: Path) -> Annotation:
     """Read one file. Raises DataError naming file and line for a wrong header or a label outside -1..7."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as an annotation file ({error})") from error
-    lines = text.splitlines()
-    header = ",".join(EXPRESSION_CLASSES)
-    found = ",".join(part.strip() for part in lines[0].split(",")) if lines else ""
-    if found != header:
-        raise DataError(f"{path}:1: wrong header: expected '{header}', found '{found[:100]}'")
-    while len(lines) > 1 and not lines[-1].strip():
-        lines.pop()
-    labels = np.empty(len(lines) - 1, dtype=np.int8)
-    for index, line in enumerate(lines[1:]):
-        labels[index] = _parse_label(line.strip(), path, index + 2)
-    return Annotation(path.stem, labels)
+    return Annotation(path.stem, read_values(path, EXPRESSION_CLASSES, _CELLS)[:, 0].astype(np.int8))
 
 
-def _parse_label(text: str, path: Path, line: int) -> int:
-    """A blank line inside the file is a frame without a label: leaving it out would shift all that follow."""
-    if not text:
-        return UNLABELLED
-    try:
-        label = int(text)
-    except ValueError:
-        label = NUM_EXPRESSIONS
-    if not UNLABELLED <= label < NUM_EXPRESSIONS:
-        raise DataError(
-            f"{path}:{line}: expected an integer from {UNLABELLED} to {NUM_EXPRESSIONS - 1}, found '{text[:40]}'; "
-            "correct the line or take the file out"
-        )
-    return label
+def _is_label(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return (values >= UNLABELLED) & (values < NUM_EXPRESSIONS)
+
+
+_CELLS = Cells(1, _is_label, UNLABELLED, f"an integer from {UNLABELLED} to {NUM_EXPRESSIONS - 1}", integers=True)
 
 
 def read_annotations(folder: Path) -> dict[str, Annotation]:
@@ -98,8 +76,8 @@ def split_folder(root: Path, split: str) -> Path:
 
     Raises DataError, naming the places looked at, when there is none.
     """
-    candidates = [root / split, *(root / task / split for task in _TASK_FOLDERS)]
-    candidates += [root / "annotations" / task / split for task in _TASK_FOLDERS]
+    candidates = [root / split, *(root / task / split for task in EXPRESSION_FOLDERS)]
+    candidates += [root / "annotations" / task / split for task in EXPRESSION_FOLDERS]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate

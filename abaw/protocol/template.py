@@ -1,13 +1,16 @@
-"""The template file that the organisers hand out: every row of it must come back, in its order."""
+"""What the organisers hand out: the template, every row of which must come back in its order, or a list of videos."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from abaw.core.errors import DataError
+from abaw.core.errors import ConfigError, DataError
+from abaw.protocol.editions import Edition, owner_of_header
+from abaw.protocol.layout import VIDEO_SUFFIXES
 
 _LOCATION = re.compile(r"^(?P<video>.+)/(?P<frame>\d+)\.jpg$")
 
@@ -16,7 +19,8 @@ _LOCATION = re.compile(r"^(?P<video>.+)/(?P<frame>\d+)\.jpg$")
 class Template:
     """Rows of a template, in its order.
 
-    path: where it was read from; header: its first line; locations: `<video>/<frame>.jpg` of each row.
+    path: where it was read from; header: its first line, empty when that is a row already; locations:
+    `<video>/<frame>.jpg` of each row.
     """
 
     path: Path
@@ -46,20 +50,91 @@ def read_template(path: Path) -> Template:
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
-            locations = list(_locations(file, path))
+            has_header = _LOCATION.match(header.partition(",")[0].strip()) is None
+            locations = list(_locations(file if has_header else chain([header], file), path, 2 if has_header else 1))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not readable as a template ({error})") from error
     if not locations:
         found = "one line" if header.strip() else "nothing"
         raise DataError(f"{path}: expected a header and a row a frame, found {found}")
-    return Template(path, header.strip(), locations)
+    return Template(path, header.strip() if has_header else "", locations)
 
 
-def _locations(lines: Iterable[str], path: Path) -> Iterator[str]:
-    for number, line in enumerate(lines, start=2):
+def _locations(lines: Iterable[str], path: Path, first_line: int) -> Iterator[str]:
+    for number, line in enumerate(lines, start=first_line):
         location = line.partition(",")[0].strip()
         if not location and not line.strip():
             continue
         if not _LOCATION.match(location):
             raise DataError(f"{path}:{number}: expected '<video>/00001.jpg,…', found '{line.strip()[:60]}'")
         yield location
+
+
+def require_edition(template: Template, edition: Edition) -> None:
+    """Raises ConfigError when the template's header is known to be another edition's."""
+    owner = owner_of_header(template.header)
+    if owner is None or edition.name in owner[1]:
+        return
+    remedy = f"use --edition {owner[1][-1]} or another --template" if owner[1] else "use another --template"
+    raise ConfigError(f"{template.path}: is the template of {owner[0]}, not of {edition.name}; {remedy}")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoList:
+    """Videos that must come back, one file each, in the order of the list.
+
+    path: where it was read from; num_frames: lines due by video, None where the list does not tell.
+    """
+
+    path: Path
+    num_frames: Mapping[str, int | None]
+
+    @property
+    def tells_frames(self) -> bool:
+        return all(number is not None for number in self.num_frames.values())
+
+    def with_frames(self, num_frames: Mapping[str, int]) -> VideoList:
+        """The same videos, with numbers of frames where the list does not tell them."""
+        known = self.num_frames.items()
+        return VideoList(self.path, {name: num_frames.get(name) if due is None else due for name, due in known})
+
+
+def read_video_list(path: Path) -> VideoList:
+    """Read a list of videos: names alone, one a line, or a template with a row a frame.
+
+    Names may end in `.txt` or a video's suffix. Of a template the highest frame of each video is the number of its
+    lines. Raises DataError for a file that cannot be read, is empty, names a video twice, or has a line that is
+    neither.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable as a list of videos ({error})") from error
+    if any(_LOCATION.match(line.partition(",")[0].strip()) for line in lines[:10]):
+        return VideoList(path, _highest_frames(read_template(path)))
+    names: dict[str, int | None] = {}
+    for number, line in enumerate(lines, start=1):
+        name = line.strip()
+        if not name or (number == 1 and owner_of_header(name)):
+            continue
+        suffix = Path(name).suffix
+        if suffix.lower() in {".txt", *VIDEO_SUFFIXES}:
+            name = name.removesuffix(suffix)
+        if re.search(r"[,/\\]", name):
+            raise DataError(
+                f"{path}:{number}: expected the name of a video or '<video>/00001.jpg,…', found '{name[:60]}'"
+            )
+        if name in names:
+            raise DataError(f"{path}:{number}: names the video '{name}' twice; take one of the lines out")
+        names[name] = None
+    if not names:
+        raise DataError(f"{path}: expected the name of a video a line, or a template; found nothing")
+    return VideoList(path, names)
+
+
+def _highest_frames(template: Template) -> dict[str, int | None]:
+    highest: dict[str, int | None] = {}
+    for location in template.locations:
+        video, frame = parse_location(location) or ("", 0)
+        highest[video] = max(frame, highest.get(video) or 0)
+    return highest

@@ -1,52 +1,46 @@
-"""The submission file of an edition with a row a frame, written from the organisers' template and per-frame labels."""
+"""Submissions as the editions want them, written from the template and what each frame's row says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import secrets
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from abaw.core.artifacts import atomic_path
+from abaw.core.artifacts import atomic_path, storage_errors, write_text
 from abaw.core.errors import DataError
 from abaw.protocol.editions import Edition
-from abaw.protocol.template import Template, parse_location
+from abaw.protocol.template import Template, VideoList, parse_location
 
 _LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written. extended: by video, the rows behind its last decoded frame, which repeat its last label."""
+    """What was written. extended: by video, the rows behind its last decoded frame, which repeat its last values."""
 
     num_rows: int
     num_videos: int
     extended: Mapping[str, int]
 
 
-def write_submission(
-    path: Path, template: Template, edition: Edition, labels: Mapping[str, NDArray[np.int8]]
-) -> Written:
-    """Write the edition's header and then every row of the template, in its order, with the label of its frame.
+def write_submission(path: Path, template: Template, edition: Edition, values: Mapping[str, Sequence[str]]) -> Written:
+    """Write the edition's header and then every row of the template, in its order, with the values of its frame.
 
-    labels: by video, (T,) with one class a decoded frame, frame k at k - 1; gaps must be filled already. A row behind
-    the last decoded frame repeats the last label. The file is written whole or not at all.
-    Raises DataError, listing all of them, when videos of the template have no labels, and when a label is no class.
+    values: by video, one text a decoded frame, frame k at k - 1. A row behind the last decoded frame repeats the last
+    one. The file is written whole or not at all. Raises DataError, listing all of them, when videos of the template
+    have no values.
     """
-    _require_videos(template, labels)
-    for video, values in labels.items():
-        if len(values) and not 0 <= values.min() <= values.max() < edition.num_classes:
-            raise DataError(
-                f"{video}: labels must lie in 0..{edition.num_classes - 1}, found {values.min()}..{values.max()}"
-            )
+    _require_videos(template.path, template.videos(), values)
     extended: dict[str, int] = {}
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(edition.header + "\n")
         for video, locations in groupby(template.locations, key=_video_of):
-            file.writelines(_rows(video, locations, labels[video], extended))
+            file.writelines(_rows(video, locations, values[video], extended))
     return Written(len(template.locations), len(template.videos()), extended)
 
 
@@ -54,8 +48,7 @@ def _video_of(location: str) -> str:
     return location.rpartition("/")[0]
 
 
-def _rows(video: str, locations: Iterator[str], labels: NDArray[np.int8], extended: dict[str, int]) -> Iterator[str]:
-    values = labels.tolist()
+def _rows(video: str, locations: Iterator[str], values: Sequence[str], extended: dict[str, int]) -> Iterator[str]:
     for location in locations:
         parsed = parse_location(location)
         if parsed is None or parsed[1] < 1:
@@ -66,13 +59,51 @@ def _rows(video: str, locations: Iterator[str], labels: NDArray[np.int8], extend
         yield f"{location},{values[min(frame, len(values)) - 1]}\n"
 
 
-def _require_videos(template: Template, labels: Mapping[str, NDArray[np.int8]]) -> None:
-    videos = template.videos()
-    missing = [video for video in videos if video not in labels or not len(labels[video])]
+def write_folder(folder: Path, videos: VideoList, edition: Edition, values: Mapping[str, Sequence[str]]) -> Written:
+    """Write `<video>.txt` for every video of the list: the edition's header, then a line a frame.
+
+    Of a video whose number of frames the list does not tell, every decoded frame gets a line; otherwise lines behind
+    the last decoded frame repeat its values, and frames behind the last line are left out. The folder is written whole
+    or not at all. Raises DataError, listing all of them, when videos have no values, and when a folder that holds
+    something, or a file, stands there: annotations look the same, so nothing is replaced.
+    """
+    _require_videos(videos.path, list(videos.num_frames), values)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise DataError(
+            f"{folder}: holds files already; choose another --out or remove the folder (nothing was written)"
+        )
+    extended: dict[str, int] = {}
+    num_rows = 0
+    with _whole_folder(folder) as temporary:
+        for video, num_frames in videos.num_frames.items():
+            lines = list(values[video][:num_frames])
+            if num_frames is not None and num_frames > len(lines):
+                extended[video] = num_frames - len(lines)
+                lines += lines[-1:] * extended[video]
+            num_rows += len(lines)
+            write_text(temporary / f"{video}.txt", "\n".join([edition.header, *lines, ""]))
+    return Written(num_rows, len(videos.num_frames), extended)
+
+
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, renamed to it on leaving without an error and removed otherwise."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with storage_errors(folder):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            os.replace(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _require_videos(source: Path, videos: Collection[str], values: Mapping[str, Sequence[str]]) -> None:
+    missing = [video for video in videos if not values.get(video)]
     if not missing:
         return
     more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
     raise DataError(
-        f"{template.path}: no predictions for {len(missing)} of its {len(videos)} videos: "
+        f"{source}: no predictions for {len(missing)} of its {len(videos)} videos: "
         f"{', '.join(missing[:_LISTED])}{more}; extract and predict them, then submit again (nothing was written)"
     )

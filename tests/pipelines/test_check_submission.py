@@ -3,9 +3,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.editions import edition
+from abaw.stores.predictions import Predictions, write_predictions
 from pipelines.cli import main
 
 HEADER = edition("abaw6").header
@@ -61,22 +64,71 @@ def test_the_list_is_capped_by_kind_unless_all_is_asked_for(tmp_path: Path, caps
 
 
 def test_wrong_usage_and_missing_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(tmp_path, good(), "--edition", "abaw7") == 2
-    assert "unknown edition 'abaw7'" in capsys.readouterr().err
+    assert check(tmp_path, good(), "--edition", "abaw9") == 2
+    assert "unknown edition 'abaw9'" in capsys.readouterr().err
     assert main(["check-submission", str(tmp_path / "none.txt"), "--template", str(tmp_path / "t.txt")]) == 1
     assert "none.txt: not readable" in capsys.readouterr().err
 
 
-def test_a_file_of_the_real_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["abaw7_mtl", "abaw6_ce"])
+def test_the_template_of_another_edition(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(tmp_path, good(), "--edition", name) == 2
+    assert f"is the template of edition abaw5 or abaw6 or abaw8 or abaw10, not of {name}" in capsys.readouterr().err
+
+
+def check_folder(tmp_path: Path, template: str, *words: str, **files: str) -> int:
+    (tmp_path / "t.txt").write_text(template)
+    (tmp_path / "s").mkdir(exist_ok=True)
+    for name, rows in files.items():
+        (tmp_path / "s" / f"{name}.txt").write_text("\n".join([edition("abaw3").header, *rows]) + "\n")
+    places = [str(tmp_path / "s"), "--template", str(tmp_path / "t.txt"), "--edition", "abaw3"]
+    return main(["check-submission", *places, *words])
+
+
+def test_a_folder_against_a_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    template = f"{HEADER}\na/00001.jpg,0\na/00002.jpg,0\nb/00001.jpg,0\n"
+    assert check_folder(tmp_path, template, a="12", b="3") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 's'}: ok, 2 files as in the list\n"
+    assert check_folder(tmp_path, template, a="193", z="0") == 1
+    out = capsys.readouterr().out
+    assert f"{tmp_path / 's' / 'a.txt'}:3: error: label: expected an integer from 0 to 7, found 9" in out
+    assert f"{tmp_path / 's' / 'a.txt'}:4: error: extra: 1 lines more than the video has frames; expected 2" in out
+    assert f"{tmp_path / 's' / 'z.txt'}: error: extra: z.txt is none of the videos' files" in out
+    assert out.splitlines()[-1].endswith("s: 3 faults")
+    assert check_folder(tmp_path, template, "--predictions", str(tmp_path)) == 2
+    assert "t.txt tells the frames of each video; leave it out" in capsys.readouterr().err
+
+
+def test_a_folder_against_a_list_of_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_folder(tmp_path, "a\nb\n", a="12", b="3") == 0
+    assert "ok, 2 files as in the list; the number of lines was not checked for 2 of them" in capsys.readouterr().out
+    frames = np.arange(1, 4, dtype=np.int32)
+    seen = np.ones(3, bool)
+    store = Predictions("a", EXPRESSION_CLASSES, frames, seen, seen, np.full((3, 8), 0.125, np.float32), {})
+    write_predictions(tmp_path / "p" / "a.arrow", store)
+    assert check_folder(tmp_path, "a\nb\n", "--predictions", str(tmp_path / "p")) == 1
+    out = capsys.readouterr().out
+    assert "a.txt:4: error: missing: video cut short: 2 lines with a class; expected 3" in out
+
+
+def test_predictions_are_for_lists_of_names_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(tmp_path, good(), "--predictions", str(tmp_path)) == 2
+    assert "--predictions: the template of abaw6 tells the rows of each video" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"), [("abaw6", "{}"), ("abaw7_mtl", "0.{}123,-0.{}456,{},0,1,0,1,0,1,0,1,0,1,0,1")]
+)
+def test_a_file_of_the_real_size(tmp_path: Path, name: str, rest: str, capsys: pytest.CaptureFixture[str]) -> None:
     """228 videos with 1,022,655 rows: the bar of 3 s is for an idle machine, the test leaves room for a busy one."""
-    locations = [f"{video}-30-1920x1080/{frame:05d}.jpg" for video in range(228) for frame in range(1, 4487)][
-        :1_022_655
-    ]
-    assert len(locations) == 1_022_655
-    for name in ("t.txt", "s.txt"):
-        rows = (f"{location},{index % 8}" for index, location in enumerate(locations))
-        (tmp_path / name).write_text("\n".join([HEADER, *rows]) + "\n")
+    header = edition(name).header
+    values = [rest.replace("{}", str(label)) for label in range(8)]
+    locations = [f"{video}-30-1920x1080/{frame:05d}.jpg" for video in range(228) for frame in range(1, 4487)]
+    rows = [f"{location},{values[index % 8]}" for index, location in enumerate(locations[:1_022_655])]
+    for file in ("t.txt", "s.txt"):
+        (tmp_path / file).write_text("\n".join([header, *rows]) + "\n")
     start = time.process_time()
-    assert main(["check-submission", str(tmp_path / "s.txt"), "--template", str(tmp_path / "t.txt")]) == 0
+    words = [str(tmp_path / "s.txt"), "--template", str(tmp_path / "t.txt"), "--edition", name]
+    assert main(["check-submission", *words]) == 0
     assert time.process_time() - start < 6
     assert "1022655 rows" in capsys.readouterr().out

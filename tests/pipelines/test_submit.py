@@ -1,30 +1,40 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from abaw.protocol.annotations import TRAIN_SET, write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.editions import edition
+from abaw.protocol.manifests import load_manifest
 from abaw.stores.predictions import Predictions, write_predictions
 from pipelines.cli import main
 
 HEADER = edition("abaw6").header
 
 
-def predict(folder: Path, name: str, classes: list[int], predicted: list[bool] | None = None) -> None:
+def predict(
+    folder: Path, name: str, classes: list[int], predicted: list[bool] | None = None, multitask: bool = False
+) -> None:
     num = len(classes)
     probs = np.full((num, 8), 0.05, np.float32)
     probs[np.arange(num), classes] = 0.65
     seen = np.array(predicted or [True] * num)
     frames = np.arange(1, num + 1, dtype=np.int32)
-    write_predictions(folder / f"{name}.arrow", Predictions(name, EXPRESSION_CLASSES, frames, seen, seen, probs, {}))
+    store = Predictions(name, EXPRESSION_CLASSES, frames, seen, seen, probs, {})
+    if multitask:
+        pairs = np.linspace(-0.5, 0.5, 2 * num, dtype=np.float32).reshape(num, 2)
+        units = np.linspace(0, 1, 12 * num, dtype=np.float32).reshape(num, 12)
+        store = replace(store, valence_arousal=pairs, action_units=units)
+    write_predictions(folder / f"{name}.arrow", store)
 
 
-def write_template(path: Path, **lengths: int) -> None:
+def write_template(path: Path, header: str = HEADER, **lengths: int) -> None:
     rows = [f"{video}/{frame:05d}.jpg,0" for video, length in lengths.items() for frame in range(1, length + 1)]
-    path.write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
 
 
 def submit(root: Path, *words: str) -> int:
@@ -127,3 +137,113 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "out").write_text("")
     assert submit(tmp_path) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_multi_task_rows(tmp_path: Path) -> None:
+    predict(tmp_path / "p", "a", [1, 2, 3], predicted=[True, False, True], multitask=True)
+    write_template(tmp_path / "t.txt", edition("abaw7_mtl").header, a=4)
+    assert submit(tmp_path, "--edition", "abaw7_mtl") == 0
+    assert (tmp_path / "out" / "s.txt").read_text().splitlines() == [
+        edition("abaw7_mtl").header,
+        "a/00001.jpg,-0.5000,-0.3000,1,0,0,0,0,0,0,0,0,0,0,0,0",
+        "a/00002.jpg,-0.1000,0.1000,1,0,0,0,0,0,0,1,1,1,1,1,1",
+        "a/00003.jpg,0.3000,0.5000,3,1,1,1,1,1,1,1,1,1,1,1,1",
+        "a/00004.jpg,0.3000,0.5000,3,1,1,1,1,1,1,1,1,1,1,1,1",
+    ]
+
+
+def test_multi_task_rows_want_all_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(tmp_path / "p", "a", [1])
+    write_template(tmp_path / "t.txt", "image", a=1)
+    assert submit(tmp_path, "--edition", "abaw4_mtl") == 1
+    assert "--tasks expression valence_arousal action_units" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_compound_expressions(tmp_path: Path) -> None:
+    predict(tmp_path / "p", "a", [5, 5, 1, 1, 6, 6])
+    write_template(tmp_path / "t.txt", edition("abaw7_ce").header, a=6)
+    assert submit(tmp_path, "--edition", "abaw7_ce", "--smoothing", "box:3") == 0
+    lines = (tmp_path / "out" / "s.txt").read_text().splitlines()
+    assert lines[0] == edition("abaw7_ce").header
+    assert [line[-1] for line in lines[2:6]] == ["6", "6", "4", "4"]
+
+
+def test_a_folder_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(tmp_path / "p", "b é", [1, 2, 3])
+    predict(tmp_path / "p", "a", [4, 0])
+    (tmp_path / "t.txt").write_text("b é\na\n", encoding="utf-8")
+    places = ["--predictions", str(tmp_path / "p"), "--template", str(tmp_path / "t.txt"), "--out", str(tmp_path / "s")]
+    assert main(["submit", *places, "--edition", "abaw3"]) == 0
+    header = edition("abaw3").header
+    assert (tmp_path / "s" / "b é.txt").read_text(encoding="utf-8") == f"{header}\n1\n2\n3\n"
+    assert (tmp_path / "s" / "a.txt").read_text() == f"{header}\n4\n0\n"
+    out = capsys.readouterr().out
+    assert "(5 rows, 2 videos), checked" in out
+    assert main(["submit", *places, "--edition", "abaw3"]) == 1
+    assert "holds files already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", load_manifest("editions"))
+def test_what_is_written_for_an_edition_has_no_fault(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for video, num_frames in {"b é": 9, "a": 7}.items():
+        predict(tmp_path / "p", video, [index % 8 for index in range(num_frames)], multitask=True)
+    chosen = edition(name)
+    write_template(tmp_path / "t.txt", chosen.header if chosen.layout == "rows" else HEADER, **{"b é": 9, "a": 8})
+    assert submit(tmp_path, "--edition", name) == 0
+    written = [str(tmp_path / "out" / "s.txt"), "--template", str(tmp_path / "t.txt")]
+    assert main(["check-submission", *written, "--edition", name]) == 0
+    assert ": error: " not in capsys.readouterr().out
+
+
+def test_what_was_not_seen_of_a_format_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(tmp_path / "p", "a", [1, 2])
+    write_template(tmp_path / "t.txt", a=2)
+    assert submit(tmp_path, "--edition", "abaw8") == 0
+    assert "abaw8: the format of this edition was not seen" in capsys.readouterr().err
+
+
+def test_a_class_bias(tmp_path: Path) -> None:
+    predict(tmp_path / "p", "a", [1, 2, 7])
+    write_template(tmp_path / "t.txt", a=3)
+    assert submit(tmp_path, "--class_bias", "0", "0", "0", "9", "0", "0", "0", "0") == 0
+    assert labels(tmp_path) == [3, 3, 3]
+
+
+@pytest.mark.parametrize("smoothing", ["viterbi", "forward_backward"])
+def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothing: str) -> None:
+    write_annotation(tmp_path / "ann" / TRAIN_SET / "x.txt", np.repeat([1, 5, 1], 400))
+    predict(tmp_path / "p", "a", [1, 1, 5, 1, 1, 1])
+    write_template(tmp_path / "t.txt", a=6)
+    assert submit(tmp_path, "--smoothing", smoothing, "--transitions", str(tmp_path / "ann")) == 0
+    assert labels(tmp_path) == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--smoothing", "viterbi"], "--transitions DIR"),
+        (["--transitions", "ann"], "smoothing 'none' does not use them"),
+        (["--class_bias", "1", "2"], "class bias: expected 8 finite numbers"),
+        (["--edition", "abaw6_ce"], "is the template of edition abaw5"),
+    ],
+)
+def test_settings_that_do_not_go_together(
+    tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(tmp_path / "p", "a", [1])
+    write_template(tmp_path / "t.txt", a=1)
+    assert submit(tmp_path, *words) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_compound_expressions_cannot_be_read_from_a_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_annotation(tmp_path / "ann" / TRAIN_SET / "x.txt", np.repeat([1, 5], 40))
+    predict(tmp_path / "p", "a", [1])
+    write_template(tmp_path / "t.txt", edition("abaw6_ce").header, a=1)
+    words = ["--edition", "abaw6_ce", "--smoothing", "viterbi", "--transitions", str(tmp_path / "ann")]
+    assert submit(tmp_path, *words) == 2
+    assert "use 'forward_backward'" in capsys.readouterr().err

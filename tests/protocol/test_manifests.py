@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from abaw.core.errors import ConfigError
-from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
-from abaw.protocol.editions import edition
+from abaw.protocol.classes import COMPOUND_CLASSES, EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
+from abaw.protocol.editions import edition, owner_of_header
 from abaw.protocol.manifests import load_manifest, manifests_folder
 
 
@@ -16,9 +16,37 @@ def test_the_sixth_edition() -> None:
     assert sixth.num_classes == NUM_EXPRESSIONS == 8
 
 
+@pytest.mark.parametrize("name", load_manifest("editions"))
+def test_every_edition(name: str) -> None:
+    found = edition(name)
+    headers = {
+        ("expression", "rows"): "image_location," + ",".join(EXPRESSION_CLASSES),
+        ("expression", "files"): ",".join(EXPRESSION_CLASSES),
+        ("mtl", "rows"): "image,valence,arousal,expression,aus",
+        ("compound", "rows"): "image_location," + ",".join(COMPOUND_CLASSES),
+    }
+    assert found.header == headers[found.task, found.layout]
+    assert found.num_classes == (7 if found.task == "compound" else 8)
+    assert found.title.startswith(name.removeprefix("abaw").split("_")[0])
+    assert found.template
+    owner = owner_of_header(found.header.replace(",", " , "))
+    assert owner is not None and name in owner[1]
+
+
+def test_what_was_not_seen_is_said() -> None:
+    assert {name for name in load_manifest("editions") if edition(name).note} == {"abaw8"}
+
+
+def test_owners_of_other_headers() -> None:
+    assert owner_of_header("image,expression") == ("ABAW 4, learning from synthetic data", ())
+    assert owner_of_header("image,valence") is None
+    headers = {facts["header"] for facts in load_manifest("editions").values()}
+    assert not headers & set(load_manifest("other_headers").values())
+
+
 def test_an_unknown_edition_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="Did you mean 'abaw6'"):
-        edition("abaw")
+    with pytest.raises(ConfigError, match="there are abaw3, abaw5, abaw6.*Did you mean 'abaw6'"):
+        edition("abaw66")
 
 
 def test_classes_of_the_manifest_are_those_of_the_code() -> None:

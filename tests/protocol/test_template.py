@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from abaw.core.errors import DataError
-from abaw.protocol.template import parse_location, read_template
+from abaw.core.errors import ConfigError, DataError
+from abaw.protocol.editions import edition
+from abaw.protocol.template import Template, parse_location, read_template, read_video_list, require_edition
 
 HEADER = "image_location,Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"
 
@@ -29,6 +30,12 @@ def test_reads_rows_in_their_order(tmp_path: Path, content: str) -> None:
     assert template.locations == ["b é/00002.jpg", "a/00001.jpg", "b é/00001.jpg"]
     assert template.videos() == {"b é": 2, "a": 1}
     assert list(template.videos()) == ["b é", "a"]
+
+
+def test_a_template_without_a_header_loses_no_row(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("a/00001.jpg,0\na/00002.jpg,0\n")
+    template = read_template(tmp_path / "t.txt")
+    assert (template.header, template.locations) == ("", ["a/00001.jpg", "a/00002.jpg"])
 
 
 @pytest.mark.parametrize(
@@ -67,3 +74,64 @@ def test_a_missing_template_is_named(tmp_path: Path) -> None:
 )
 def test_parse_location(location: str, expected: tuple[str, int] | None) -> None:
     assert parse_location(location) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "words"),
+    [
+        (
+            HEADER,
+            "abaw6_ce",
+            r"t\.txt: is the template of edition abaw5 or .*, not of abaw6_ce; use --edition abaw10 or",
+        ),
+        ("image,valence,arousal,expression,aus", "abaw6", "of edition abaw4_mtl or abaw7_mtl, not of abaw6"),
+        ("image_location,valence,arousal", "abaw6", "of ABAW 5 to 8, valence-arousal estimation, not of abaw6"),
+    ],
+)
+def test_the_template_of_another_edition_is_refused(header: str, name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        require_edition(Template(Path("t.txt"), header, ["a/00001.jpg"]), edition(name))
+
+
+@pytest.mark.parametrize(
+    ("header", "name"), [(HEADER, "abaw6"), (HEADER, "abaw10"), ("image", "abaw4_mtl"), ("", "abaw7_ce")]
+)
+def test_the_template_of_an_edition_and_one_of_no_known_header_are_taken(header: str, name: str) -> None:
+    require_edition(Template(Path("t.txt"), header, ["a/00001.jpg"]), edition(name))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param("b é\na\n", {"b é": None, "a": None}, id="names alone"),
+        pytest.param("\ufeffb é.txt\r\n\r\n a.mp4 \r\nc.5", {"b é": None, "a": None, "c.5": None}, id="with suffixes"),
+        pytest.param("Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other\na\n", {"a": None}, id="a header"),
+        pytest.param(f"{HEADER}\nb é/00002.jpg,0\na/00001.jpg,0\nb é/00001.jpg,0\n", {"b é": 2, "a": 1}, id="template"),
+        pytest.param(f"{HEADER}\na/00001.jpg\na/00007.jpg\n", {"a": 7}, id="template with gaps"),
+    ],
+)
+def test_lists_of_videos(tmp_path: Path, content: str, expected: dict[str, int | None]) -> None:
+    (tmp_path / "l.txt").write_bytes(content.encode())
+    videos = read_video_list(tmp_path / "l.txt")
+    assert list(videos.num_frames.items()) == list(expected.items())
+    assert videos.tells_frames == (None not in expected.values())
+    known = videos.with_frames({"a": 3, "z": 9}).num_frames
+    assert known["a"] == (expected["a"] or 3)
+    assert "z" not in known
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "found nothing"),
+        (b"a\nb\na\n", r"l\.txt:3: names the video 'a' twice"),
+        (b"a\nb,1\n", r"l\.txt:2: expected the name of a video or .* found 'b,1'"),
+        (b"a\nbatch1/b.mp4\n", r"l\.txt:2: expected the name of a video"),
+        (b"a/00001.jpg\nb\nc/00001.jpg\n", r"l\.txt:2: expected '<video>/00001\.jpg"),
+        (b"\xff\xfe\x00a\n", "not readable as a list of videos"),
+    ],
+)
+def test_faults_of_lists_of_videos(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "l.txt").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        read_video_list(tmp_path / "l.txt")

@@ -1,0 +1,129 @@
+"""The multi-task annotation files (ABAW 4 and 7): one file a split, a row for each chosen frame of all videos.
+
+A row is `<video>/00001.jpg,valence,arousal,expression,au1,…,au12`; -5 means no valence and arousal, -1 no expression or
+no action unit. Only some frames of a video have a row.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from abaw.core.errors import DataError
+from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
+from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
+from abaw.protocol.tables import (
+    NO_VALUE,
+    Cells,
+    Values,
+    decode_lines,
+    is_action_unit,
+    is_valence_arousal,
+    parse_columns,
+    parse_fields,
+    read_body,
+)
+from abaw.protocol.template import parse_location
+
+HEADER = ("image", "valence", "arousal", "expression", "aus")
+NUM_VALUES = 3 + NUM_ACTION_UNITS
+FILES = {
+    TRAIN_SET: ("training_set_annotations.txt", "training_set_annotations_22.txt", "train_set.txt"),
+    VALIDATION_SET: ("validation_set_annotations.txt", "validation_set_annotations_22.txt", "validation_set.txt"),
+}
+"""Names of the file by split, as the editions had them."""
+
+_FOLDERS = ("", "MTL_Challenge", "annotations", "annotations/MTL_Challenge")
+_LOCATION = r"^(?P<video>.+)/(?P<frame>[0-9]+)\.jpg$"
+
+
+def find_multitask_file(root: Path, split: str) -> Path | None:
+    """The file of a split: `root` itself, or one below it under any of its names; None when there is none.
+
+    Raises DataError when `root` is the file of the other split, which must not be taken for this one.
+    """
+    if root.is_file():
+        others = [name for other, names in FILES.items() if other != split for name in names]
+        if root.name in others:
+            raise DataError(f"{root}: is not the file of {split}; give the folder that holds {FILES[split][0]}")
+        return root
+    places = (root / folder / name for folder in _FOLDERS for name in FILES.get(split, ()))
+    return next((place for place in places if place.is_file()), None)
+
+
+def read_multitask(path: Path) -> dict[str, Values]:
+    """By video (T, 15) valence, arousal, expression and action units of each frame, T up to the last frame with a row.
+
+    Raises DataError that names file and line for a row that is not as it should be, or a frame that comes twice.
+    """
+    videos, frames, values = _read_rows(path)
+    names, of_row = np.unique(videos, return_inverse=True)
+    order = np.argsort(of_row, kind="stable")
+    found = {}
+    for name, rows in zip(names, np.split(order, np.searchsorted(of_row[order], range(1, len(names)))), strict=True):
+        _require_single(path, str(name), frames, rows)
+        table = np.tile(_MISSING, (int(frames[rows].max()), 1))
+        table[frames[rows] - 1] = values[rows]
+        found[str(name)] = table
+    return found
+
+
+def _require_single(path: Path, video: str, frames: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    unique, first = np.unique(frames[rows], return_index=True)
+    if len(unique) < len(rows):
+        row = int(np.delete(rows, first)[0])
+        raise DataError(f"{path}:{row + 2}: frame {frames[row]} of {video} has a row already; take one of them out")
+
+
+def _read_rows(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], Values]:
+    """Video and frame of each row, and its values (N, 15)."""
+    body = read_body(path, HEADER)
+    if not body:
+        raise DataError(f"{path}: no row behind the header; expected '<video>/00001.jpg,valence,arousal,…'")
+    columns = parse_columns(body, [pa.string()] + [pa.float32()] * NUM_VALUES)
+    if columns is not None:
+        parts = pc.extract_regex(columns[0], _LOCATION).combine_chunks()
+        values = np.stack([column.to_numpy() for column in columns[1:]], axis=1)
+        if not parts.null_count and _valid(values).all():
+            frames = pc.cast(parts.field("frame"), pa.int64()).to_numpy()
+            if frames.min() >= 1:
+                return parts.field("video").to_numpy(zero_copy_only=False).astype(np.str_), frames, values
+    return _walk_rows(path, body)
+
+
+def _walk_rows(path: Path, body: bytes) -> tuple[NDArray[np.str_], NDArray[np.int64], Values]:
+    videos, frames, values = [], [], []
+    for number, line in enumerate(decode_lines(path, body), 2):
+        if not line.strip():
+            raise DataError(f"{path}:{number}: blank line; take it out")
+        location, _, rest = line.partition(",")
+        parsed = parse_location(location.strip())
+        if parsed is None or parsed[1] < 1:
+            raise DataError(
+                f"{path}:{number}: expected '<video>/00001.jpg' before the first comma, found '{location[:60]}'"
+            )
+        values.append(parse_fields(rest.split(","), _CELLS, path, number))
+        videos.append(parsed[0])
+        frames.append(parsed[1])
+    return np.array(videos), np.array(frames, np.int64), np.stack(values)
+
+
+def _valid(values: Values) -> NDArray[np.bool_]:
+    expression = values[..., 2:3]
+    is_expression = (expression >= UNLABELLED) & (expression < NUM_EXPRESSIONS) & (expression == np.floor(expression))
+    return np.concatenate(
+        [is_valence_arousal(values[..., :2]), is_expression, is_action_unit(values[..., 3:])], axis=-1
+    )
+
+
+_MISSING = np.array([NO_VALUE, NO_VALUE] + [UNLABELLED] * (1 + NUM_ACTION_UNITS), np.float32)
+_CELLS = Cells(
+    NUM_VALUES,
+    _valid,
+    missing=np.nan,
+    expected=f"{NUM_VALUES} values: valence, arousal in [-1, 1] or -5, expression from -1 to 7, 12 times -1, 0 or 1",
+)

@@ -1,0 +1,137 @@
+"""Text files of one header line and then one row of numbers a frame <-> arrays.
+
+Files of various ages have CRLF line ends, a byte order mark, spaces and no last line end. A clean file is parsed at
+once; only one that is not is walked line by line, for the line number of its fault. T frames, K numbers a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
+
+from abaw.core.errors import DataError
+
+Values = NDArray[np.float32]
+
+NO_VALUE = -5.0
+"""The official files' mark for a frame without valence or without arousal."""
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """What the numbers of a row must be. valid: (..., K) values -> (..., K) bool; missing: stands in a blank line;
+    integers: numbers that are not written as integers are refused."""
+
+    num_columns: int
+    valid: Callable[[Values], NDArray[np.bool_]]
+    missing: float
+    expected: str
+    integers: bool = False
+
+
+def is_valence_arousal(values: Values) -> NDArray[np.bool_]:
+    valid: NDArray[np.bool_] = ((values >= -1) & (values <= 1)) | (values == NO_VALUE)
+    return valid
+
+
+def is_action_unit(values: Values) -> NDArray[np.bool_]:
+    valid: NDArray[np.bool_] = (values == -1) | (values == 0) | (values == 1)
+    return valid
+
+
+def read_body(path: Path, header: Sequence[str]) -> bytes:
+    """The lines behind the header, joined by line feeds, without blank last lines. Raises DataError for another header.
+
+    A header that is right but for spaces around its names is taken.
+    """
+    try:
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, _, body = data.partition(b"\n")
+        line = first.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable as an annotation file ({error})") from error
+    expected = ",".join(header)
+    found = ",".join(part.strip() for part in line.split(","))
+    if found != expected:
+        raise DataError(f"{path}:1: wrong header: expected '{expected}', found '{found[:100]}'")
+    return body.rstrip()
+
+
+def num_lines(body: bytes) -> int:
+    return body.count(b"\n") + 1 if body else 0
+
+
+def parse_columns(body: bytes, types: Sequence[Any]) -> list[Any] | None:
+    """Columns of the given Arrow types; None when a line is blank, has other fields or does not fit the types."""
+    names = [str(index) for index in range(len(types))]
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(body + b"\n"),
+            read_options=pa_csv.ReadOptions(use_threads=False, column_names=names),
+            parse_options=pa_csv.ParseOptions(quote_char=False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict(zip(names, types, strict=True)), null_values=[], strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return table.columns if table.num_rows == num_lines(body) else None
+
+
+def read_values(path: Path, header: Sequence[str], cells: Cells) -> Values:
+    """The numbers of a file, (T, K), row k for frame k + 1.
+
+    A blank line inside the file is a frame without values: leaving it out would shift all that follow. Raises
+    DataError that names file and line for a wrong header, another number of fields, or a value that is not valid.
+    """
+    body = read_body(path, header)
+    if not body:
+        return np.empty((0, cells.num_columns), np.float32)
+    columns = parse_columns(body, [pa.int8() if cells.integers else pa.float32()] * cells.num_columns)
+    if columns is not None:
+        values = np.stack([column.to_numpy().astype(np.float32) for column in columns], axis=1)
+        if cells.valid(values).all():
+            return values
+    lines = decode_lines(path, body)
+    return np.stack([parse_fields(line.split(","), cells, path, number) for number, line in enumerate(lines, 2)])
+
+
+def decode_lines(path: Path, body: bytes) -> list[str]:
+    try:
+        return body.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not readable as an annotation file ({error})") from error
+
+
+def parse_fields(fields: Sequence[str], cells: Cells, path: Path, number: int) -> Values:
+    """One row, (K,). Raises DataError that names file and line."""
+    if not "".join(fields).strip() and len(fields) == 1:
+        return np.full(cells.num_columns, cells.missing, np.float32)
+    if len(fields) != cells.num_columns:
+        found = f"{len(fields)} fields: '{','.join(fields)[:_SHOWN]}'"
+    else:
+        values = np.array([_number(field, cells.integers) for field in fields], np.float32)
+        bad = np.flatnonzero(~cells.valid(values))
+        if not len(bad):
+            return values
+        found = f"'{fields[bad[0]].strip()[:_SHOWN]}'"
+    raise DataError(f"{path}:{number}: expected {cells.expected}, found {found}; correct the line or take the file out")
+
+
+def _number(text: str, integer: bool) -> float:
+    """NaN, which is never valid, for what is no number."""
+    try:
+        return int(text) if integer else float(text)
+    except ValueError:
+        return np.nan

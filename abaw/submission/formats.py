@@ -1,0 +1,193 @@
+"""What may stand behind the location of a row, by the task of the edition.
+
+A row in its plainest spelling is accepted at once; only others are taken apart. What all rows have in common is noted
+at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from abaw.protocol.classes import ACTION_UNITS, NUM_ACTION_UNITS, VALENCE_AROUSAL
+from abaw.protocol.editions import Edition
+from abaw.submission.fault import FaultList
+from abaw.submission.numbers import as_number, integer_fault
+
+_SHOWN = 60
+
+
+class RowFormat(Protocol):
+    """shape: how a row looks, in words; num_values: fields behind the location."""
+
+    shape: str
+    num_values: int
+
+    def accept(self, rest: str) -> bool:
+        """Whether `,<values>\\n` is right as it stands."""
+        ...
+
+    def key(self, rest: str) -> str:
+        """Equal for rows with the same faults behind their location; empty when that is not told at a glance."""
+        ...
+
+    def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
+        """Note what is wrong with the values of a line, stripped and as many as there should be; True when the class
+        could be read."""
+        ...
+
+    def finish(self, first_line: int, num_read: int, faults: FaultList) -> None:
+        """Note what all rows have in common, of which `num_read` could be read."""
+        ...
+
+
+def row_format(edition: Edition) -> RowFormat:
+    return MultitaskFormat(edition.num_classes) if edition.task == "mtl" else ClassFormat(edition.num_classes)
+
+
+class ClassFormat:
+    """`,k` with a class k."""
+
+    shape = "<video>/00001.jpg,k"
+    num_values = 1
+
+    def __init__(self, num_classes: int) -> None:
+        self._num_classes = num_classes
+        self._good = {f",{label}\n" for label in range(num_classes)}
+        self._seen: set[str] = set()
+
+    def accept(self, rest: str) -> bool:
+        if rest in self._seen:
+            return True
+        if rest in self._good:
+            self._seen.add(rest)
+            return True
+        return False
+
+    def key(self, rest: str) -> str:
+        return rest
+
+    def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
+        kind, problem = integer_fault(values[0], range(self._num_classes))
+        if kind:
+            faults.add(number, kind, problem)
+        else:
+            self._seen.add(f",{values[0]}\n")
+        return not kind
+
+    def finish(self, first_line: int, num_read: int, faults: FaultList) -> None:
+        if len(self._seen) == 1 and num_read > 1:
+            (only,) = self._seen
+            faults.add(first_line, "one-class", f"all rows have the same class, {only[1:-1]}", "warning")
+
+
+_NUMBER = r"-?(?:0(?:\.[0-9]+)?|1(?:\.0+)?)"
+_PLAIN_NUMBER = re.compile(_NUMBER)
+_PLAIN_PAIR = re.compile(rf",{_NUMBER},{_NUMBER}")
+_FIRST_PAIR = re.compile(_PLAIN_PAIR.pattern + "(?=,)")
+_INTEGERS = ("expression", *ACTION_UNITS)
+_TAIL_LENGTH = len(",k") * (1 + NUM_ACTION_UNITS) + len("\n")
+
+
+class MultitaskFormat:
+    """`,valence,arousal,k,au1,…,au12`: two numbers in [-1, 1], a class, 0 or 1 for each action unit."""
+
+    shape = "<video>/00001.jpg,valence,arousal,k,au1,…,au12"
+    num_values = 3 + NUM_ACTION_UNITS
+
+    def __init__(self, num_classes: int) -> None:
+        self._allowed = [range(num_classes), *[range(2)] * NUM_ACTION_UNITS]
+        self._good_tail = re.compile(rf",[0-{num_classes - 1}](?:,[01]){{{NUM_ACTION_UNITS}}}\n")
+        self._tails: set[str] = set()
+        self._pairs: tuple[set[float], set[float]] = (set(), set())
+        self._varied = False
+
+    def accept(self, rest: str) -> bool:
+        tail = rest[-_TAIL_LENGTH:]
+        known = tail in self._tails
+        if not known and not self._good_tail.fullmatch(tail):
+            return False
+        if not _PLAIN_PAIR.fullmatch(rest, 0, len(rest) - _TAIL_LENGTH):
+            return False
+        if not known:
+            self._tails.add(tail)
+        if not self._varied:
+            self._note_pair(rest)
+        return True
+
+    def key(self, rest: str) -> str:
+        """What stands behind a faultless valence and arousal, once these are known not to be the same in all rows."""
+        pair = _FIRST_PAIR.match(rest)
+        if pair is None:
+            return ""
+        if not self._varied:
+            self._note_pair(rest)
+            return ""
+        return rest[pair.end() :]
+
+    def _note_pair(self, rest: str) -> None:
+        for seen, text in zip(self._pairs, rest.split(",", 3)[1:3], strict=True):
+            if len(seen) < 2:
+                seen.add(float(text))
+        self._varied = all(len(seen) > 1 for seen in self._pairs)
+
+    def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
+        """One fault a line of each kind, so that the faults of equal lines can be told as one."""
+        found: dict[str, list[str]] = {}
+        for name, text in zip(VALENCE_AROUSAL, values[:2], strict=True):
+            problem = _range_fault(text)
+            if problem:
+                found.setdefault("value", []).append(f"{name}: {problem}")
+        if "value" not in found and not self._varied:
+            self._note_pair("," + ",".join(values[:2]))
+        tail = "," + ",".join(values[2:]) + "\n"
+        readable = self._good_tail.fullmatch(tail) is not None
+        if readable:
+            self._tails.add(tail)
+        else:
+            self._read_integers(values[2:], found)
+        for kind, problems in found.items():
+            if not faults.add_to_run(number, kind):
+                faults.add(number, kind, "; ".join(problems))
+        return readable
+
+    def _read_integers(self, values: Sequence[str], found: dict[str, list[str]]) -> None:
+        for name, allowed, text in zip(_INTEGERS, self._allowed, values, strict=True):
+            if len(text) == 1 and text in "01":
+                continue
+            kind, problem = integer_fault(text, allowed)
+            if kind:
+                found.setdefault(kind, []).append(f"{name}: {problem}")
+
+    def finish(self, first_line: int, num_read: int, faults: FaultList) -> None:
+        if num_read < 2:
+            return
+        rows = [tail[1:-1].split(",") for tail in self._tails]
+        columns = [set(column) for column in zip(*rows, strict=True)]
+        if columns and len(columns[0]) == 1:
+            faults.add(first_line, "one-class", f"all rows have the same class, {columns[0].pop()}", "warning")
+        constant = [
+            f"{name} ({seen.pop():g})"
+            for name, seen in zip(VALENCE_AROUSAL, self._pairs, strict=True)
+            if len(seen) == 1
+        ]
+        constant += [
+            f"{name} ({seen.pop()})" for name, seen in zip(ACTION_UNITS, columns[1:], strict=False) if len(seen) == 1
+        ]
+        if constant:
+            faults.add(first_line, "constant", f"the same in all rows: {', '.join(constant)}", "warning")
+
+
+def _range_fault(text: str) -> str:
+    """What is wrong with a valence or arousal; empty when nothing."""
+    if _PLAIN_NUMBER.fullmatch(text):
+        return ""
+    expected = "expected a number from -1 to 1"
+    value = as_number(text)
+    if value is None:
+        return f"{expected}, found {repr(text[:_SHOWN]) if text else 'nothing'}"
+    if not -1 <= value <= 1:
+        hint = " (in annotations the mark of a frame without a value)" if value == -5 else ""
+        return f"{expected}, found {text[:_SHOWN]}{hint}"
+    return ""
