@@ -7,25 +7,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.errors import DataError
+from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.sequence.smooth import Smoothing, fill_gaps
+from abaw.sequence.filters import fill_gaps
+from abaw.sequence.smooth import Smoothing
 from abaw.stores.predictions import Predictions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Frame k of the video at k - 1. labels: (T,) int8 classes; probs: (T, C) filled and smoothed."""
+    """Frame k of the video at k - 1.
+
+    labels: (T,) int8 classes; probs: (T, C) filled, smoothed and biased; valence_arousal: (T, 2) and action_units:
+    (T, 12) filled and smoothed, None when they are not predicted.
+    """
 
     labels: NDArray[np.int8]
     probs: NDArray[np.float32]
+    valence_arousal: NDArray[np.float32] | None
+    action_units: NDArray[np.float32] | None
 
 
-def decode(predictions: Predictions, smoothing: Smoothing) -> Decoded:
+def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[np.floating] | None = None) -> Decoded:
     """Fill frames without a prediction from their neighbours, smooth, take the most probable class.
 
-    Where nothing at all was predicted the probabilities are uniform and the class is the first, Neutral. Raises
-    DataError when the classes are not those of the challenge or the frames are not 1, 2, 3, ….
+    class_bias: (C,) added to the log of the smoothed probabilities. Where nothing at all was predicted the
+    probabilities are uniform and the class is the first, Neutral; valence, arousal and action units are 0. Raises
+    DataError when the classes are not those of the challenge or the frames are not 1, 2, 3, …, and ConfigError for a
+    bias that is not one finite number a class, or one with `viterbi`, whose path holds no probabilities to add it to.
     """
     if predictions.classes != EXPRESSION_CLASSES:
         raise DataError(
@@ -36,5 +45,28 @@ def decode(predictions: Predictions, smoothing: Smoothing) -> Decoded:
         raise DataError(
             f"{predictions.name}: expected a row for each of the frames 1, 2, 3, …; predict the video again"
         )
-    probs = smoothing(fill_gaps(predictions.probs, predictions.predicted))
-    return Decoded(probs.argmax(axis=1).astype(np.int8), probs)
+    probs = smoothing(fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES)))
+    if class_bias is not None:
+        probs = _biased(probs, class_bias, smoothing)
+    return Decoded(
+        labels=probs.argmax(axis=1).astype(np.int8),
+        probs=probs,
+        valence_arousal=_columns(predictions.valence_arousal, predictions.predicted, smoothing),
+        action_units=_columns(predictions.action_units, predictions.predicted, smoothing),
+    )
+
+
+def _biased(probs: NDArray[np.float32], class_bias: NDArray[np.floating], smoothing: Smoothing) -> NDArray[np.float32]:
+    if smoothing.name == "viterbi":
+        raise ConfigError("a class bias cannot be added to a path of 'viterbi'; use 'forward_backward'")
+    if class_bias.shape != probs.shape[1:] or not np.isfinite(class_bias).all():
+        raise ConfigError(f"class bias: expected {probs.shape[1]} finite numbers, found {class_bias.tolist()}")
+    weighted = probs * np.exp(class_bias - class_bias.max())
+    biased: NDArray[np.float32] = (weighted / weighted.sum(axis=1, keepdims=True)).astype(np.float32)
+    return biased
+
+
+def _columns(
+    values: NDArray[np.float32] | None, predicted: NDArray[np.bool_], smoothing: Smoothing
+) -> NDArray[np.float32] | None:
+    return None if values is None else smoothing.columns(fill_gaps(values, predicted, 0.0))

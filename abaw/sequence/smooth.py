@@ -1,6 +1,6 @@
-"""Filters over the probabilities of one video, as pure functions: they run behind `predict`, never in it.
+"""Smoothings by their names: what runs behind `predict`, never in it.
 
-Shapes: T time, C class.
+Shapes: T time, C class, K columns.
 """
 
 from __future__ import annotations
@@ -13,80 +13,98 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError, nearest
+from abaw.sequence.filters import box, gaussian, median, require_odd, require_positive
+from abaw.sequence.hmm import Transitions, forward_backward, viterbi
 
 Probs = NDArray[np.float32]
 
-
-def fill_gaps(probs: Probs, predicted: NDArray[np.bool_]) -> Probs:
-    """Give frames without a prediction one: linear between the neighbours, the nearest at the edges.
-
-    probs: (T, C); predicted: (T,) True where `probs` holds something. Uniform when nothing was predicted.
-    """
-    if predicted.all():
-        return probs.copy()
-    if not predicted.any():
-        return np.full_like(probs, 1 / probs.shape[1])
-    frames = np.arange(len(probs))
-    known = frames[predicted]
-    columns = [np.interp(frames, known, column[predicted]) for column in probs.T]
-    return np.stack(columns, axis=1).astype(probs.dtype)
-
-
-def box(probs: Probs, width: int) -> Probs:
-    """Mean over the `width` frames around each, at the edges over those that are there. O(T), whatever the width.
-
-    probs: (T, C). Raises ConfigError when the width is even: the window would be off centre by half a frame.
-    """
-    _require_odd(width)
-    num_frames = len(probs)
-    sums = np.concatenate([np.zeros((1, probs.shape[1])), np.cumsum(probs, axis=0, dtype=np.float64)])
-    frames = np.arange(num_frames)
-    first = np.maximum(frames - width // 2, 0)
-    behind = np.minimum(frames + width // 2 + 1, num_frames)
-    means: Probs = ((sums[behind] - sums[first]) / (behind - first)[:, None]).astype(probs.dtype)
-    return means
-
-
-def _require_odd(width: int) -> None:
-    if width < 1 or width % 2 == 0:
-        raise ConfigError(f"smoothing width {width}: expected an odd number of frames, 1 or more")
-
-
-FILTERS: Mapping[str, Callable[[Probs, int], Probs]] = {"box": box}
-"""Filters by name: (probs (T, C), width in frames) -> (T, C)."""
+WIDTH_FILTERS: Mapping[str, Callable[[NDArray[np.float32], int], NDArray[np.float32]]] = {"box": box, "median": median}
+HMM_PASSES = ("viterbi", "forward_backward")
+NAMES = ("none", *WIDTH_FILTERS, "gaussian", *HMM_PASSES)
+_FORMS = (
+    "allowed are 'none', 'box:WIDTH' and 'median:WIDTH' (an odd number of frames), 'gaussian:SIGMA' (frames), "
+    "'viterbi' or 'viterbi:WEIGHT', 'forward_backward' or 'forward_backward:WEIGHT' (WEIGHT above 0)"
+)
+# No frame may rule a class out for all others: a probability of 0 counts as this.
+_FLOOR = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class Smoothing:
-    """A filter with its width in frames; `none` leaves the probabilities as they are. `str()` gives its text form.
+    """A filter or a pass by name, with its width, sigma or weight; `none` leaves the probabilities as they are.
 
-    Raises ConfigError for an unknown filter or an even width.
+    value: frames of `box` and `median` (odd), sigma of `gaussian` in frames, weight of `viterbi` and
+    `forward_backward`: the power that each frame's probabilities are raised to before they count as evidence, below 1
+    because neighbouring frames err together. transitions: of these two alone. `str()` gives the text form.
+    Raises ConfigError for an unknown name, a value that does not go with it, or transitions missing.
     """
 
     name: str = "none"
-    width: int = 1
+    value: float = 1
+    transitions: Transitions | None = None
 
     def __post_init__(self) -> None:
-        if self.name != "none" and self.name not in FILTERS:
-            raise ConfigError(f"unknown smoothing '{self.name}'; {_FORMS}.{nearest(self.name, [*FILTERS, 'none'])}")
-        _require_odd(self.width)
+        if self.name not in NAMES:
+            raise ConfigError(f"unknown smoothing '{self.name}'; {_FORMS}.{nearest(self.name, list(NAMES))}")
+        if self.name in ("none", *WIDTH_FILTERS):
+            require_odd(self.value)
+        else:
+            require_positive(self.value)
+        if self.needs_transitions and self.transitions is None:
+            raise ConfigError(
+                f"smoothing '{self.name}' needs to know how classes follow each other; give the annotations to count "
+                "that on (`--transitions DIR`, the folder that holds Train_Set)"
+            )
+
+    @property
+    def needs_transitions(self) -> bool:
+        return self.name in HMM_PASSES
 
     def __str__(self) -> str:
-        return self.name if self.name == "none" else f"{self.name}:{self.width}"
+        value = int(self.value) if self.value == int(self.value) else self.value
+        return self.name if self.name == "none" else f"{self.name}:{value}"
 
     def __call__(self, probs: Probs) -> Probs:
-        """probs: (T, C) without gaps. Returns (T, C)."""
-        return probs if self.name == "none" else FILTERS[self.name](probs, self.width)
+        """probs: (T, C) without gaps. Returns (T, C), rows that sum to 1; of `viterbi` 1 at the class of its path."""
+        if self.transitions is not None and self.needs_transitions:
+            evidence = self.value * np.log(np.maximum(probs.astype(np.float64), _FLOOR))
+            if self.name == "forward_backward":
+                return forward_backward(evidence, self.transitions).astype(probs.dtype)
+            path = viterbi(evidence, self.transitions)
+            one_hot: Probs = np.eye(self.transitions.num_classes, dtype=probs.dtype)[path]
+            return one_hot
+        smooth = self.columns(probs)
+        return _as_distribution(smooth, probs, int(self.value)) if self.name == "median" else smooth
+
+    def columns(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values (T, K) that are no classes: filtered column by column; the two passes leave them as they are."""
+        if self.name in WIDTH_FILTERS:
+            return WIDTH_FILTERS[self.name](values, int(self.value))
+        return gaussian(values, self.value) if self.name == "gaussian" else values
 
 
-_FORMS = "allowed are 'none' and " + ", ".join(f"'{name}:WIDTH'" for name in FILTERS) + " (an odd number of frames)"
+def _as_distribution(medians: Probs, probs: Probs, width: int) -> Probs:
+    """Medians of each class do not sum to 1. Where all are 0 (no class has half the window) the mean stands."""
+    medians = np.where(medians.sum(axis=1, keepdims=True) > 0, medians, box(probs, width))
+    normalised: Probs = medians / medians.sum(axis=1, keepdims=True)
+    return normalised
 
 
-def parse_smoothing(text: str) -> Smoothing:
-    """`none` or `box:101`. Raises ConfigError that lists the allowed forms."""
-    if text == "none":
-        return Smoothing()
-    match = re.fullmatch(r"([a-z_]+):(\d+)", text)
+def needs_transitions(text: str) -> bool:
+    """Whether this smoothing can be parsed only with transitions."""
+    return text.split(":")[0] in HMM_PASSES
+
+
+def parse_smoothing(text: str, transitions: Transitions | None = None) -> Smoothing:
+    """`none`, `box:101`, `gaussian:12.5`, `viterbi:0.1`. Raises ConfigError that lists the allowed forms.
+
+    transitions: needed by `viterbi` and `forward_backward`, unused by the others.
+    """
+    match = re.fullmatch(r"([a-z_]+)(?::(\d+(?:\.\d+)?))?", text)
     if match is None:
         raise ConfigError(f"smoothing '{text}' is not understood; {_FORMS}")
-    return Smoothing(match[1], int(match[2]))
+    name, value = match[1], match[2]
+    wants_value = name not in ("none", *HMM_PASSES)
+    if name in NAMES and ((wants_value and value is None) or (name == "none" and value is not None)):
+        raise ConfigError(f"smoothing '{text}' is not understood; {_FORMS}")
+    return Smoothing(name, float(value or 1), transitions if name in HMM_PASSES else None)

@@ -54,14 +54,17 @@ def inside(starts: Sequence[int], length: int, num_frames: int) -> Tensor:
     return _positions(starts, length) < num_frames
 
 
-def overlap_weights(length: int) -> Tensor:
-    """(length,) weights that rise from the ends to the centre by equal steps; none is 0, so that every frame counts."""
+def overlap_weights(length: int, *, causal: bool = False) -> Tensor:
+    """(length,) weights by equal steps, none of them 0, so that every frame counts.
+
+    They rise from both ends to the centre; causal: to the last frame, which has seen most of what came before.
+    """
     ramp = torch.arange(1, length + 1, dtype=torch.float32)
-    return torch.minimum(ramp, ramp.flip(0)) / ((length + 1) // 2)
+    return ramp / length if causal else torch.minimum(ramp, ramp.flip(0)) / ((length + 1) // 2)
 
 
-def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int) -> Tensor:
-    """Average the logits of overlapping windows, centre frames weighing most.
+def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int, *, causal: bool = False) -> Tensor:
+    """Average the logits of overlapping windows with `overlap_weights`.
 
     logits: (W, T, C), one row per start; what lies behind the sequence's end (padding) is left out.
     Returns (num_frames, C). Raises ValueError when the rows do not match the starts or a frame lies in no window.
@@ -72,7 +75,7 @@ def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int) -> T
     positions = _positions(starts, length)
     kept = positions < num_frames
     rows = positions[kept]
-    weights = overlap_weights(length).expand(num_windows, length)[kept]
+    weights = overlap_weights(length, causal=causal).expand(num_windows, length)[kept]
     total = torch.zeros(num_frames, num_classes)
     total.index_add_(0, rows, logits.cpu().float()[kept] * weights[:, None])
     weight = torch.zeros(num_frames).index_add_(0, rows, weights)

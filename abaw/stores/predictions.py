@@ -1,4 +1,7 @@
-"""Predictions: raw probabilities, one row a frame, one column a class, never smoothed."""
+"""Predictions: raw probabilities, one row a frame, one column a class, never smoothed.
+
+A model of several tasks adds columns: valence and arousal in [-1, 1], and the probability of each action unit.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,31 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from abaw.stores.arrow import StoreError, open_store, write_store
+from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
+from abaw.stores.arrow import OpenStore, StoreError, open_store, write_store
 
 KIND = "predictions"
 
 
-def predictions_schema(classes: Sequence[str]) -> pa.Schema:
+def predictions_schema(columns: Sequence[str]) -> pa.Schema:
+    """frame, valid and a float a column: the classes, then what other tasks add."""
     return pa.schema(
         [
             ("frame", pa.int32()),
             ("valid", pa.bool_()),
-            *((name, pa.float32()) for name in classes),
+            *((name, pa.float32()) for name in columns),
         ]
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """The predictions of one video, in memory (36 bytes a frame).
+    """The predictions of one video, in memory (36 bytes a frame, 92 with all tasks).
 
     frames: (T,) int32 from 1; valid: (T,) the frame shows a face; predicted: (T,) the model gave probabilities
-    (a per-frame model gives none without a face); probs: (T, C) float32, zeros where not predicted.
+    (a per-frame model gives none without a face); probs: (T, C) float32, zeros where not predicted, as are
+    valence_arousal: (T, 2) float32 in [-1, 1], and action_units: (T, 12) float32, the probability that each is on; both
+    None when the model does not predict them.
     """
 
     name: str
@@ -41,6 +48,8 @@ class Predictions:
     predicted: NDArray[np.bool_]
     probs: NDArray[np.float32]
     meta: Mapping[str, Any]
+    valence_arousal: NDArray[np.float32] | None = None
+    action_units: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -52,32 +61,45 @@ def read_predictions(path: Path) -> Predictions:
     classes = tuple(store.meta.get("classes", ()))
     if not classes or not set(classes) <= set(store.table.column_names):
         raise StoreError(f"{path}: its columns do not match its classes {list(classes)}; write it again")
-    first = store.table.column(classes[0])
-    columns = [store.table.column(name).fill_null(0).to_numpy() for name in classes]
     return Predictions(
         name=path.stem,
         classes=classes,
         frames=store.table.column("frame").to_numpy(),
         valid=store.table.column("valid").to_numpy(zero_copy_only=False),
-        predicted=first.is_valid().to_numpy(zero_copy_only=False),
-        probs=np.stack(columns, axis=1).astype(np.float32),
+        predicted=store.table.column(classes[0]).is_valid().to_numpy(zero_copy_only=False),
+        probs=_dense(store, classes),
         meta=store.meta,
+        valence_arousal=_dense_if_there(store, VALENCE_AROUSAL),
+        action_units=_dense_if_there(store, ACTION_UNITS),
     )
+
+
+def _dense_if_there(store: OpenStore, names: Sequence[str]) -> NDArray[np.float32] | None:
+    return _dense(store, names) if set(names) <= set(store.table.column_names) else None
+
+
+def _dense(store: OpenStore, names: Sequence[str]) -> NDArray[np.float32]:
+    """(T, columns), zeros where null."""
+    columns = [store.table.column(name).fill_null(0).to_numpy() for name in names]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> int:
     """Write one video's predictions; rows that are not predicted become null. Returns the number of rows."""
-    missing = pa.array(~predictions.predicted)
-    columns = [
-        pa.array(
-            predictions.probs[:, index].astype(np.float32),
-            mask=missing.to_numpy(zero_copy_only=False),
-        )
-        for index in range(len(predictions.classes))
-    ]
-    schema = predictions_schema(predictions.classes)
+    tasks = [(predictions.classes, predictions.probs)]
+    if predictions.valence_arousal is not None:
+        tasks.append((VALENCE_AROUSAL, predictions.valence_arousal))
+    if predictions.action_units is not None:
+        tasks.append((ACTION_UNITS, predictions.action_units))
+    missing = ~predictions.predicted
+    columns = {
+        name: pa.array(values[:, index].astype(np.float32), mask=missing)
+        for names, values in tasks
+        for index, name in enumerate(names)
+    }
+    schema = predictions_schema(list(columns))
     batch = pa.record_batch(
-        [pa.array(predictions.frames), pa.array(predictions.valid), *columns],
+        [pa.array(predictions.frames), pa.array(predictions.valid), *columns.values()],
         schema=schema,
     )
     meta = {**predictions.meta, "classes": list(predictions.classes)}

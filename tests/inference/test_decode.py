@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from abaw.core.errors import DataError
+from abaw.core.errors import ConfigError, DataError
 from abaw.inference.decode import decode
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.sequence.hmm import count_transitions
 from abaw.sequence.smooth import Smoothing, parse_smoothing
 from abaw.stores.predictions import Predictions
 
@@ -71,3 +72,46 @@ def test_another_class_order_is_refused() -> None:
 def test_frames_that_do_not_count_from_one_are_refused(frames: list[int]) -> None:
     with pytest.raises(DataError, match="v: expected a row for each of the frames"):
         decode(predictions([0, 0], frames=np.array(frames, np.int32)), Smoothing())
+
+
+def test_a_class_bias_shifts_the_log_of_what_is_smoothed() -> None:
+    given = predictions([1, 1, 4, None])
+    bias = np.zeros(8)
+    bias[4] = np.log(3)
+    decoded = decode(given, parse_smoothing("box:3"), bias)
+    smooth = decode(given, parse_smoothing("box:3")).probs
+    expected = smooth * np.exp(bias)
+    np.testing.assert_allclose(decoded.probs, expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
+    # Frame 2 holds class 4 in one of three frames: 1/3 against 2/3 becomes 1 against 2/3.
+    assert decoded.labels.tolist() == [1, 4, 4, 4]
+
+
+@pytest.mark.parametrize("bias", [np.zeros(7), np.full(8, np.nan)])
+def test_a_bias_that_is_none_is_refused(bias: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="expected 8 finite numbers"):
+        decode(predictions([1]), Smoothing(), bias)
+
+
+def test_a_path_takes_no_bias() -> None:
+    transitions = count_transitions([np.arange(8)], 8)
+    with pytest.raises(ConfigError, match="forward_backward"):
+        decode(predictions([1, 2]), parse_smoothing("viterbi", transitions), np.zeros(8))
+    assert decode(predictions([1, 2]), parse_smoothing("viterbi", transitions)).labels.tolist() == [1, 2]
+
+
+def test_other_tasks_are_filled_and_filtered() -> None:
+    valence_arousal = np.array([[0, 1], [0, 0], [1, -1]], np.float32)
+    action_units = np.tile(valence_arousal[:, :1], (1, 12))
+    given = predictions([1, None, 1], valence_arousal=valence_arousal, action_units=action_units)
+    plain = decode(given, Smoothing())
+    assert plain.valence_arousal is not None and plain.action_units is not None
+    np.testing.assert_allclose(plain.valence_arousal, [[0, 1], [0.5, 0], [1, -1]])
+    np.testing.assert_allclose(plain.action_units[:, 5], [0, 0.5, 1])
+    smooth = decode(given, parse_smoothing("box:3")).valence_arousal
+    assert smooth is not None
+    np.testing.assert_allclose(smooth, [[0.25, 0.5], [0.5, 0], [0.75, -0.5]])
+
+
+def test_tasks_that_are_not_predicted_stay_out() -> None:
+    decoded = decode(predictions([1]), Smoothing())
+    assert decoded.valence_arousal is None and decoded.action_units is None

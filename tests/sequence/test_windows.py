@@ -51,14 +51,14 @@ def test_every_frame_is_covered_and_no_window_sticks_out_further_than_it_must(
 
 
 @settings(deadline=None)
-@given(sizes=LENGTH_AND_HOP, num_frames=st.integers(1, 150), seed=st.integers(0, 9))
-def test_cut_then_average_is_the_identity(sizes: tuple[int, int], num_frames: int, seed: int) -> None:
+@given(sizes=LENGTH_AND_HOP, num_frames=st.integers(1, 150), seed=st.integers(0, 9), causal=st.booleans())
+def test_cut_then_average_is_the_identity(sizes: tuple[int, int], num_frames: int, seed: int, causal: bool) -> None:
     windows = Windows(*sizes)
     values = torch.randn(num_frames, 3, generator=torch.Generator().manual_seed(seed))
     starts = windows.starts(num_frames)
     pieces = cut(values, starts, windows.length)
     assert pieces.shape == (len(starts), windows.length, 3)
-    torch.testing.assert_close(overlap_average(pieces, starts, num_frames), values)
+    torch.testing.assert_close(overlap_average(pieces, starts, num_frames, causal=causal), values)
 
 
 @settings(deadline=None)
@@ -82,6 +82,7 @@ def test_weights_fall_off_to_the_ends_and_are_symmetric() -> None:
     assert overlap_weights(5).tolist() == pytest.approx([1 / 3, 2 / 3, 1, 2 / 3, 1 / 3])
     assert overlap_weights(4).tolist() == pytest.approx([0.5, 1, 1, 0.5])
     assert overlap_weights(1).tolist() == [1]
+    assert overlap_weights(4, causal=True).tolist() == [0.25, 0.5, 0.75, 1]
 
 
 def test_centre_frames_weigh_most_where_windows_overlap() -> None:

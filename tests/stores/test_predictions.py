@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES, VALENCE_AROUSAL
 from abaw.stores.arrow import StoreError, write_store
 from abaw.stores.predictions import KIND, Predictions, predictions_schema, read_predictions, write_predictions
 
@@ -32,7 +32,31 @@ def test_round_trip(data: st.DataObject, num_frames: int) -> None:
     for name in ("frames", "valid", "predicted"):
         assert np.array_equal(getattr(read, name), getattr(written, name)), name
     assert read.probs.dtype == np.float32
+    assert read.valence_arousal is None and read.action_units is None
     assert np.array_equal(read.probs, np.where(predicted[:, None], probs, 0))
+
+
+def test_other_tasks_add_their_columns(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    predicted = np.array([True, False, True])
+    written = Predictions(
+        "v",
+        EXPRESSION_CLASSES,
+        np.arange(1, 4, dtype=np.int32),
+        predicted,
+        predicted,
+        generator.random((3, 8), dtype=np.float32),
+        {},
+        valence_arousal=generator.random((3, 2), dtype=np.float32),
+        action_units=generator.random((3, 12), dtype=np.float32),
+    )
+    write_predictions(tmp_path / "v.arrow", written)
+    read = read_predictions(tmp_path / "v.arrow")
+    for name in ("valence_arousal", "action_units"):
+        values = getattr(written, name)
+        assert np.array_equal(getattr(read, name), np.where(predicted[:, None], values, 0)), name
+    with pa.ipc.open_file(str(tmp_path / "v.arrow")) as reader:
+        assert reader.schema.names[2:] == [*EXPRESSION_CLASSES, *VALENCE_AROUSAL, *ACTION_UNITS]
 
 
 def test_columns_carry_the_names_of_the_classes(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""Filters over the columns of one video, as pure functions, and the filling of gaps that goes before them.
+
+A filter looks at the frames that are there and at no others: at the edges its window holds fewer, and nothing is made
+up beyond them. Each works on every column by itself and takes time linear in the number of frames.
+Shapes: T time, K columns (classes, or whatever else is predicted).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, median_filter
+
+from abaw.core.errors import ConfigError
+
+Columns = NDArray[np.float32]
+
+_TRUNCATE = 4.0
+
+
+def fill_gaps(values: Columns, predicted: NDArray[np.bool_], default: float) -> Columns:
+    """Give frames without a prediction one: linear between the neighbours, the nearest at the edges.
+
+    values: (T, K); predicted: (T,) True where `values` holds something; default: stands everywhere when nothing was
+    predicted.
+    """
+    if predicted.all():
+        return values.copy()
+    if not predicted.any():
+        return np.full_like(values, default)
+    frames = np.arange(len(values))
+    known = frames[predicted]
+    columns = [np.interp(frames, known, column[predicted]) for column in values.T]
+    return np.stack(columns, axis=1).astype(values.dtype)
+
+
+def box(values: Columns, width: int) -> Columns:
+    """Mean over the `width` frames around each. O(T), whatever the width.
+
+    values: (T, K). Raises ConfigError when the width is even: the window would be off centre by half a frame.
+    """
+    require_odd(width)
+    num_frames = len(values)
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
+    frames = np.arange(num_frames)
+    first = np.maximum(frames - width // 2, 0)
+    behind = np.minimum(frames + width // 2 + 1, num_frames)
+    means: Columns = ((sums[behind] - sums[first]) / (behind - first)[:, None]).astype(values.dtype)
+    return means
+
+
+def gaussian(values: Columns, sigma: float) -> Columns:
+    """Mean with weights that fall off as a Gaussian of `sigma` frames, cut at 4 sigma. O(T · sigma).
+
+    values: (T, K). Raises ConfigError when sigma is not above 0.
+    """
+    require_positive(sigma)
+    num_frames = len(values)
+    if num_frames == 0:
+        return values.copy()
+    # A longer kernel would meet nothing but the outside.
+    radius = int(min(_TRUNCATE * sigma + 0.5, num_frames - 1))
+    sums = gaussian_filter1d(values.astype(np.float64), sigma, axis=0, mode="constant", radius=radius)
+    weights = gaussian_filter1d(np.ones((num_frames, 1)), sigma, axis=0, mode="constant", radius=radius)
+    means: Columns = (sums / weights).astype(values.dtype)
+    return means
+
+
+def median(values: Columns, width: int) -> Columns:
+    """Median over the `width` frames around each; of an even number, at the edges, the mean of the middle two.
+
+    values: (T, K), finite. Raises ConfigError when the width is even.
+    """
+    require_odd(width)
+    num_frames = len(values)
+    if num_frames == 0:
+        return values.copy()
+    half = min(width // 2, num_frames - 1)
+    columns = [(_median(column, half, np.inf) + _median(column, half, -np.inf)) / 2 for column in values.T]
+    return np.stack(columns, axis=1).astype(values.dtype)
+
+
+def _median(column: NDArray[np.float32], half: int, first: float) -> NDArray[np.float64]:
+    """Median over 2 · half + 1 places of a column (T,), which goes on with `first`, -first, … before its first frame
+    and with -first, first, … behind its last.
+
+    As many values above all others as below them leave the median where it is; with one more of `first` it is the
+    upper or the lower of the middle two.
+    """
+    outside = np.where(np.arange(half) % 2 == 0, first, -first)
+    padded = np.concatenate([outside[::-1], column.astype(np.float64), -outside])
+    medians: NDArray[np.float64] = median_filter(padded, size=2 * half + 1)[half : half + len(column)]
+    return medians
+
+
+def require_odd(width: float) -> None:
+    """Raise ConfigError unless a width is an odd number of frames."""
+    if width < 1 or width % 2 != 1:
+        raise ConfigError(f"smoothing width {width:g}: expected an odd number of frames, 1 or more")
+
+
+def require_positive(value: float) -> None:
+    """Raise ConfigError unless a sigma or a weight is above 0."""
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"smoothing by {value:g}: expected a number above 0")
