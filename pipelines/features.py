@@ -18,6 +18,8 @@ class FeaturesConfig:
         faces: faces stores of videos, or folders of them
         checkpoint: folder of a static checkpoint
         out: folder for the features stores; those that are there already, made from the same faces, are kept
+        outputs: features of the backbone, or the logits of its classifier: few numbers, which a temporal model does not
+            learn by heart
         flip: mean of the features of each face and its mirror image (twice the time)
         batch_size: frames a forward pass
         accelerator: where to compute; auto takes a GPU when there is one
@@ -26,6 +28,7 @@ class FeaturesConfig:
     faces: tuple[Path, ...]
     checkpoint: Path
     out: Path
+    outputs: Literal["features", "logits"] = "features"
     flip: bool = False
     batch_size: int = 128
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -39,7 +42,11 @@ def run(config: FeaturesConfig) -> int:
     from abaw.stores.faces import open_faces
 
     extractor = load_extractor(
-        config.checkpoint, choose_device(config.accelerator), flip=config.flip, batch_size=config.batch_size
+        config.checkpoint,
+        choose_device(config.accelerator),
+        flip=config.flip,
+        batch_size=config.batch_size,
+        outputs=config.outputs,
     )
 
     def work(path: Path) -> str:

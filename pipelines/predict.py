@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from abaw.core.errors import ConfigError
+from abaw.core.errors import ConfigError, DataError
 from pipelines.batch import run_batch
 
 
@@ -15,13 +15,14 @@ class PredictConfig:
     """Predict every frame of every video. Probabilities are stored as they are, never smoothed.
 
     Args:
-        features: folder of feature stores, or one store
-        checkpoint: a temporal checkpoint, or a static one (frame by frame); of several the probabilities are averaged
+        features: folder of feature stores, or one store; several sources in the order of the training
+        checkpoint: a temporal checkpoint, or a static one (frame by frame); of several, such as folds or seeds, the
+            probabilities are averaged
         out: folder for the predictions, one store a video; those that are there are not made again
         accelerator: where to compute; auto takes a GPU when there is one
     """
 
-    features: Path
+    features: tuple[Path, ...]
     checkpoint: tuple[Path, ...]
     out: Path
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -29,24 +30,30 @@ class PredictConfig:
 
 def run(config: PredictConfig) -> int:
     from abaw.inference.devices import choose_device
-    from abaw.inference.predict import fingerprint, load_member, predict_store
+    from abaw.inference.members import load_member
+    from abaw.inference.predict import fingerprint, predict_stores
     from abaw.stores.arrow import find_stores, is_done
     from abaw.stores.features import open_features
     from abaw.stores.predictions import write_predictions
 
     if not config.checkpoint:
         raise ConfigError("no checkpoint given; use --checkpoint FOLDER")
-    paths = find_stores([config.features])
+    first, *others = [{path.stem: path for path in find_stores([folder])} for folder in config.features]
     device = choose_device(config.accelerator)
     members = [load_member(folder, device) for folder in config.checkpoint]
 
-    def work(path: Path) -> str:
-        target = config.out / path.name
-        if target.exists() and is_done(target, fingerprint(members, path)):
+    def work(name: str) -> str:
+        sources = [first[name]]
+        for by_name, folder in zip(others, config.features[1:], strict=True):
+            if name not in by_name:
+                raise DataError(f"{folder}: has no features of this video, {first[name]} has")
+            sources.append(by_name[name])
+        target = config.out / first[name].name
+        if target.exists() and is_done(target, fingerprint(members, sources)):
             return "already there"
-        predictions = predict_store(members, open_features(path))
+        predictions = predict_stores(members, [open_features(path) for path in sources])
         write_predictions(target, predictions)
         without_face = int((~predictions.valid).sum())
         return f"{len(predictions)} frames, {without_face} of them without a face"
 
-    return run_batch(paths, lambda path: path.stem, work)
+    return run_batch(list(first), str, work)

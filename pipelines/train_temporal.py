@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,14 @@ class TemporalRecipe:
 
     Args:
         holdout: share of the training videos set apart to choose the best checkpoint; 0 trains on all of them
-        model: size of the encoder
+        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
+        model: shape of the encoder
         learn: loss, sampling and augmentation
         train: optimiser, schedule, checkpoints
     """
 
     holdout: float = 0.15
+    tasks: tuple[str, ...] = ("expression",)
     model: TransformerSize = field(default_factory=TransformerSize)
     learn: SequenceLearning = field(default_factory=SequenceLearning)
     train: TrainSettings = field(default_factory=TrainSettings)
@@ -45,18 +47,20 @@ class TrainTemporalConfig(TemporalRecipe):
     """Train the temporal model on frozen features.
 
     Args:
-        features: folder of feature stores (`abaw features`)
-        annotations: folder that holds Train_Set, or the folder of the annotation files itself
+        features: folder of feature stores (`abaw features`); the features of several are concatenated
+        annotations: folder that holds Train_Set (of each task), or the multi-task train_set.txt, or the folder of the
+            annotation files itself
         out: run folder; a run that stands there is resumed
         window: frames a window
         hop: frames from one window to the next in prediction; at most the window
         holdout: share of the training videos set apart to choose the best checkpoint; 0 trains on all of them
-        model: size of the encoder
+        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
+        model: shape of the encoder
         learn: loss, sampling and augmentation
         train: optimiser, schedule, checkpoints
     """
 
-    features: Path
+    features: tuple[Path, ...]
     annotations: Path
     out: Path
     window: int = 300
@@ -68,7 +72,7 @@ def run(config: TrainTemporalConfig) -> int:
     from abaw.sequence.windows import Windows
 
     windows = Windows(config.window, config.hop)
-    clips = read_split(config.features, config.annotations, TRAIN_SET)
+    clips = read_split(config.features, config.annotations, TRAIN_SET, config.tasks)
     with progress("train-temporal", "steps") as hook:
         outcome = train_temporal(clips, windows, recipe_of(config), config.out, hook)
     num_videos = len(clips.clips)
@@ -87,22 +91,28 @@ def run(config: TrainTemporalConfig) -> int:
 def recipe_of(config: TemporalRecipe, seed: int | None = None) -> TemporalRecipe:
     """The recipe alone, with another seed when given: where things lie on a machine is nothing for a checkpoint."""
     train = config.train if seed is None else replace(config.train, seed=seed)
-    return TemporalRecipe(holdout=config.holdout, model=config.model, learn=config.learn, train=train)
+    return TemporalRecipe(
+        holdout=config.holdout, tasks=config.tasks, model=config.model, learn=config.learn, train=train
+    )
 
 
-def read_split(features: Path, annotations: Path, split: str) -> ClipSet:
+def read_split(
+    features: Sequence[Path], annotations: Path, split: str, tasks: Sequence[str] = ("expression",)
+) -> ClipSet:
     """Features and labels of one split; what does not match is told as warnings."""
-    from abaw.data.clips import read_clips
-    from abaw.protocol.annotations import read_annotations, split_folder
+    from abaw.data.read_clips import read_clips
+    from abaw.models.tasks import ordered_tasks
+    from abaw.protocol.targets import read_targets
     from abaw.stores.arrow import find_stores
 
-    labels = read_annotations(split_folder(annotations, split))
+    targets = read_targets(annotations, split, ordered_tasks(tasks))
     with progress(f"read {split}", "videos") as hook:
-        clips, warnings = read_clips(find_stores([features]), labels, hook)
+        clips, warnings = read_clips([find_stores([folder]) for folder in features], targets, tasks, hook)
     for text in warnings:
         warn(f"{split}: {text}")
     num_frames = sum(map(len, clips.clips))
-    say(f"{split}: {len(clips.clips)} videos, {num_frames} frames, {int(clips.class_counts().sum())} labelled")
+    labelled = sum(int(clip.labelled().sum()) for clip in clips.clips)
+    say(f"{split}: {len(clips.clips)} videos, {num_frames} frames, {labelled} labelled")
     return clips
 
 
@@ -112,7 +122,9 @@ def train_temporal(
     """One training run in its own folder, resumed when it was begun. The same arguments give the same model."""
     from abaw.core.run_folder import RunFolder
     from abaw.core.seed import numpy_generator
-    from abaw.data.clips import WindowBatch, WindowSampler, split_by_video
+    from abaw.data.clips import split_by_video
+    from abaw.data.window_batches import WindowBatch, WindowSampler
+    from abaw.models.tasks import ordered_tasks
     from abaw.models.temporal import build_temporal
     from abaw.training.loop import launch, train
     from abaw.training.sequence_method import SequenceMethod
@@ -134,11 +146,17 @@ def train_temporal(
     model.set_statistics(*training.statistics())
     return train(
         fabric,
-        SequenceMethod(model, recipe.learn, training.class_counts()),
+        SequenceMethod(
+            model,
+            recipe.learn,
+            training.class_counts(),
+            ordered_tasks(recipe.tasks),
+            training.action_unit_counts(),
+        ),
         batches,
         run_folder,
         recipe.train,
-        evaluate=_scorer(held, windows),
+        evaluate=_scorer(spec, held),
         save=_saver(spec),
         select_by="macro_f1",
         progress=hook,
@@ -164,19 +182,23 @@ def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: Cli
         feature_dim=training.feature_dim,
         classes=EXPRESSION_CLASSES,
         backbone=training.backbone,
+        tasks=recipe.tasks,
         training=provenance(
             recipe=to_plain(recipe),
             videos=[clip.name for clip in training.clips],
+            backbone_videos=list(training.backbone_videos),
             scored_on=[clip.name for clip in held.clips],
         ),
     )
 
 
-def _scorer(clips: ClipSet, windows: Windows) -> Callable[[nn.Module], Mapping[str, float]]:
+def _scorer(spec: Spec, clips: ClipSet) -> Callable[[nn.Module], Mapping[str, float]]:
     from abaw.inference.predict import score_clips
+    from abaw.models.temporal import TemporalTransformer
 
     def score(model: nn.Module) -> Mapping[str, float]:
-        scores = score_clips(model, clips, windows).all_frames
+        assert isinstance(model, TemporalTransformer)
+        scores = score_clips(model, spec, clips).all_frames
         return {"macro_f1": scores.macro_f1, "accuracy": scores.accuracy}
 
     return score

@@ -40,7 +40,7 @@ class RunFolder:
                     f"{path}: holds a run with other settings ({'; '.join(changed[:5])}); "
                     "choose another --out, or repeat the command with the settings of config.json to resume it"
                 )
-        elif any(path.iterdir()):
+        elif any(not entry.name.startswith(f".{_CONFIG}.") for entry in path.iterdir()):  # a kill may leave those
             raise DataError(f"{path}: is not empty and holds no run (no {_CONFIG}); choose another --out")
         else:
             write_json(file, {**provenance(), "config": dict(config)})

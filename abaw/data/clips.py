@@ -1,15 +1,13 @@
-"""Features and labels of whole videos in memory, and windows cut from them for training.
+"""Features and labels of whole videos in memory.
 
-Shapes: B batch, T time, C class, D feature.
+Shapes: T time, C class, D feature.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,14 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from abaw.core.errors import ConfigError, DataError
-from abaw.core.progress import Progress, silent
-from abaw.protocol.annotations import Annotation
-from abaw.protocol.classes import NUM_EXPRESSIONS, UNLABELLED
+from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.layout import parse_subject
-from abaw.stores.arrow import StoreError
-from abaw.stores.features import FeatureStore, open_features
-
-_NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,19 +24,33 @@ class Clip:
     """One video. T covers its frames and its annotation lines, whichever are more: neither tail is dropped.
 
     features: (T, D) float16, zeros where not present; present: (T,) a face was found; labels: (T,) int8, -1 for none.
+    Of other tasks, None when they are not wanted: valence_arousal: (T, 2) float32, NaN for none; action_units: (T, 12)
+    int8, 1 on, 0 off, -1 for none.
     """
 
     name: str
     features: NDArray[np.float16]
     present: NDArray[np.bool_]
     labels: NDArray[np.int8]
+    valence_arousal: NDArray[np.float32] | None = None
+    action_units: NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def has_labels(self) -> bool:
+        """Whether a frame is annotated with an expression."""
         return bool((self.labels > UNLABELLED).any())
+
+    def labelled(self) -> NDArray[np.bool_]:
+        """(T,) True where any task has a label."""
+        known = self.labels > UNLABELLED
+        if self.valence_arousal is not None:
+            known = known | ~np.isnan(self.valence_arousal).any(axis=1)
+        if self.action_units is not None:
+            known = known | (self.action_units > UNLABELLED).any(axis=1)
+        return known
 
     def class_counts(self) -> NDArray[np.int64]:
         """(C,) annotated frames of each class."""
@@ -53,15 +59,28 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipSet:
-    """Videos whose features one backbone made. backbone: `weights_id` of its checkpoint; feature_dim: D."""
+    """Videos with features of the same kind.
+
+    backbone: `weights_id` of the static checkpoint that made them, of several sources joined by `+`; feature_dim: D;
+    backbone_videos: names of the faces stores that these checkpoints learned from.
+    """
 
     clips: tuple[Clip, ...]
     backbone: str
     feature_dim: int
+    backbone_videos: tuple[str, ...] = ()
 
     def class_counts(self) -> NDArray[np.int64]:
         """(C,) annotated frames of each class."""
         counts: NDArray[np.int64] = np.sum([clip.class_counts() for clip in self.clips], axis=0)
+        return counts
+
+    def action_unit_counts(self) -> NDArray[np.int64]:
+        """(12, 2) frames in which each action unit is annotated as off and as on."""
+        counts = np.zeros((NUM_ACTION_UNITS, 2), dtype=np.int64)
+        for clip in self.clips:
+            if clip.action_units is not None:
+                counts += np.stack([(clip.action_units == value).sum(axis=0) for value in (0, 1)], axis=1)
         return counts
 
     def fingerprint(self) -> str:
@@ -70,10 +89,12 @@ class ClipSet:
         for clip in self.clips:
             digest.update(f"{clip.name} {len(clip)}\n".encode())
             digest.update(clip.labels.tobytes() + clip.present.tobytes())
+            for values in (clip.valence_arousal, clip.action_units):
+                digest.update(b"" if values is None else values.tobytes())
         return digest.hexdigest()[:16]
 
     def subset(self, clips: Sequence[Clip]) -> ClipSet:
-        return ClipSet(tuple(clips), self.backbone, self.feature_dim)
+        return replace(self, clips=tuple(clips))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (D,) of the features of all frames with a face. Raises DataError without one."""
@@ -89,89 +110,6 @@ def _squares(clip: Clip, mean: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = clip.features[clip.present].astype(np.float32) - mean.astype(np.float32)
     squares: NDArray[np.float64] = np.square(centred).sum(axis=0, dtype=np.float64)
     return squares
-
-
-def check_frames(store: FeatureStore) -> None:
-    """Raise StoreError unless the rows are the frames 1, 2, …, T: labels are matched to rows by place."""
-    if not np.array_equal(store.frames, np.arange(1, len(store) + 1)):
-        raise StoreError(
-            f"{store.store.path}: expected a row for each frame, 1 to {len(store)}; write it again with `abaw features`"
-        )
-
-
-def read_clips(
-    stores: Sequence[Path], annotations: Mapping[str, Annotation], progress: Progress = silent
-) -> tuple[ClipSet, list[str]]:
-    """Read the features of every annotated video once, with its labels; names must be equal (`<name>.arrow`, `.txt`).
-
-    Returns the clips and warnings: annotations without a store, stores without an annotation, lengths that differ.
-    Raises DataError when no name matches, and StoreError when a store is damaged or two backbones made the stores.
-    """
-    paths = {path.stem: path for path in stores}
-    names = [name for name in paths if name in annotations]
-    if not names:
-        raise DataError(
-            f"no annotation matches a feature store: the annotations are of {_some(list(annotations))}; "
-            f"the stores are of {_some(list(paths))}; give the --features and --annotations of the same videos"
-        )
-    opened = [open_features(paths[name]) for name in names]
-    _require_one_backbone(opened)
-    clips = []
-    for index, store in enumerate(opened):
-        clips.append(_read_clip(store, annotations[store.name]))
-        progress(index + 1, len(opened))
-    warnings = _unmatched(paths, annotations) + _odd_lengths(opened, annotations)
-    return ClipSet(tuple(clips), opened[0].backbone, opened[0].feature_dim), warnings
-
-
-def _require_one_backbone(stores: Sequence[FeatureStore]) -> None:
-    first = stores[0]
-    for store in stores[1:]:
-        if (store.backbone, store.feature_dim) != (first.backbone, first.feature_dim):
-            raise StoreError(
-                f"{store.store.path}: made by backbone {store.backbone} ({store.feature_dim} features), but "
-                f"{first.store.path.name} by {first.backbone} ({first.feature_dim}); "
-                "write all of them with one checkpoint (`abaw features`)"
-            )
-
-
-def _read_clip(store: FeatureStore, annotation: Annotation) -> Clip:
-    check_frames(store)
-    num_frames = max(len(store), len(annotation.labels))
-    features = np.zeros((num_frames, store.feature_dim), dtype=np.float16)
-    features[: len(store)] = store.features()
-    present = np.zeros(num_frames, dtype=np.bool_)
-    present[: len(store)] = store.valid
-    return Clip(store.name, features, present, annotation.for_frames(num_frames))
-
-
-def _unmatched(paths: Mapping[str, Path], annotations: Mapping[str, Annotation]) -> list[str]:
-    without_store = [name for name in annotations if name not in paths]
-    without_labels = [name for name in paths if name not in annotations]
-    warnings = []
-    if without_store:
-        warnings.append(f"{len(without_store)} annotation files have no feature store: {_some(without_store)}")
-    if without_labels:
-        warnings.append(
-            f"{len(without_labels)} feature stores have no annotation here and are not used: {_some(without_labels)}"
-        )
-    return warnings
-
-
-def _odd_lengths(stores: Sequence[FeatureStore], annotations: Mapping[str, Annotation]) -> list[str]:
-    extra = {store.name: len(annotations[store.name].labels) - len(store) for store in stores}
-    odd = [f"{name} {lines:+d}" for name, lines in extra.items() if lines]
-    if not odd:
-        return []
-    return [
-        f"{len(odd)} label files are longer (+) or shorter (-) than their video: {_some(odd)}; frames without a line "
-        "count as not labelled, lines without a frame as frames without a face"
-    ]
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown
 
 
 def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generator) -> tuple[ClipSet, ClipSet]:
@@ -209,68 +147,3 @@ def _unlikeness(counts: NDArray[np.float64], chosen: NDArray[np.int64], fraction
     shares = np.abs(held / max(held.sum(), 1) - whole / max(whole.sum(), 1)).sum()
     size = abs(held.sum() / max(whole.sum(), 1) - fraction)
     return float(10 * missing.sum() + shares + size)
-
-
-class WindowBatch(NamedTuple):
-    """Windows of B videos. features: (B, T, D) float16; present: (B, T) a face was found; inside: (B, T) no padding;
-    labels: (B, T) int64, -1 for none and for padding; ids: `video:first frame` of each."""
-
-    features: Tensor
-    present: Tensor
-    inside: Tensor
-    labels: Tensor
-    ids: tuple[str, ...]
-
-
-class WindowSampler:
-    """Draws training windows, each around a labelled frame, so that no window is without a label.
-
-    length: frames a window; batch_size: B; by: `frame` draws every labelled frame equally often, `class` draws a class
-    first and then one of its frames. A video shorter than a window is padded.
-    Raises DataError when no frame is labelled.
-    """
-
-    def __init__(self, clips: ClipSet, length: int, batch_size: int, by: Literal["frame", "class"]) -> None:
-        self._clips, self._length, self._batch_size = clips.clips, length, batch_size
-        self._ends = np.cumsum([len(clip) for clip in clips.clips])
-        labels = np.concatenate([clip.labels for clip in clips.clips])
-        groups = [labels > UNLABELLED] if by == "frame" else [labels == index for index in range(NUM_EXPRESSIONS)]
-        self._frames = [frames for frames in map(np.flatnonzero, groups) if len(frames)]
-        if not self._frames:
-            raise DataError("no frame of the training videos is labelled: there is nothing to learn from")
-
-    def __call__(self, generator: np.random.Generator) -> WindowBatch:
-        """A batch that depends on the generator's state alone."""
-        return _stack([self._draw(generator) for _ in range(self._batch_size)], self._length)
-
-    def _draw(self, generator: np.random.Generator) -> tuple[Clip, int]:
-        """A video and the first frame of the window in it."""
-        frames = self._frames[generator.integers(len(self._frames))]
-        place = int(frames[generator.integers(len(frames))])
-        index = int(np.searchsorted(self._ends, place, side="right"))
-        clip = self._clips[index]
-        frame = place - (int(self._ends[index]) - len(clip))
-        start = frame - int(generator.integers(self._length))
-        return clip, min(max(start, 0), max(0, len(clip) - self._length))
-
-
-def _stack(windows: Sequence[tuple[Clip, int]], length: int) -> WindowBatch:
-    shape = (len(windows), length)
-    features = np.zeros((*shape, windows[0][0].features.shape[1]), dtype=np.float16)
-    present, inside = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-    labels = np.full(shape, UNLABELLED, dtype=np.int64)
-    for row, (clip, start) in enumerate(windows):
-        part = slice(start, start + length)
-        size = len(clip.labels[part])
-        features[row, :size] = clip.features[part]
-        present[row, :size] = clip.present[part]
-        labels[row, :size] = clip.labels[part]
-        inside[row, :size] = True
-    ids = tuple(f"{clip.name}:{start + 1}" for clip, start in windows)
-    return WindowBatch(
-        torch.from_numpy(features),
-        torch.from_numpy(present),
-        torch.from_numpy(inside),
-        torch.from_numpy(labels),
-        ids,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +24,15 @@ from abaw.stores.checkpoints import Spec
 from abaw.stores.faces import FaceStore
 from abaw.stores.features import feature_batch, write_features
 
+Outputs = Literal["features", "logits"]
+
 
 @dataclass(frozen=True, slots=True)
 class Extractor:
     """A static model ready to make features.
 
     model: in eval mode on `device`; flip: mean of the features of each image and its mirror image; batch_size: frames
-    in memory at once.
+    in memory at once; outputs: the backbone's features, or the classifier's logits in their place.
     """
 
     model: StaticModel
@@ -37,6 +40,7 @@ class Extractor:
     device: torch.device
     flip: bool = False
     batch_size: int = 128
+    outputs: Outputs = "features"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -46,6 +50,16 @@ class Extractor:
     def image(self) -> ImageInput:
         return image_input(self.spec)
 
+    @property
+    def dim(self) -> int:
+        """D, numbers a frame."""
+        return self.spec.feature_dim if self.outputs == "features" else len(self.spec.classes)
+
+    @property
+    def source(self) -> str:
+        """What names such features in stores: the checkpoint's `weights_id`, with `/logits` behind it for those."""
+        return self.spec.weights_id if self.outputs == "features" else f"{self.spec.weights_id}/logits"
+
     @torch.inference_mode()
     def features(self, images: Tensor) -> NDArray[np.float16]:
         """images (B, 3, S, S) uint8 -> (B, D)."""
@@ -53,14 +67,18 @@ class Extractor:
         features = self.model.features(standard)
         if self.flip:
             features = (features + self.model.features(standard.flip(3))) / 2
+        if self.outputs == "logits":
+            features = self.model.head(features)
         half: NDArray[np.float16] = features.half().cpu().numpy()
         return half
 
 
-def load_extractor(checkpoint: Path, device: torch.device, flip: bool = False, batch_size: int = 128) -> Extractor:
+def load_extractor(
+    checkpoint: Path, device: torch.device, flip: bool = False, batch_size: int = 128, outputs: Outputs = "features"
+) -> Extractor:
     """Raises CheckpointError when the checkpoint is missing, damaged or no static one."""
     model, spec = load_static(checkpoint)
-    return Extractor(model.to(device), spec, device, flip, batch_size)
+    return Extractor(model.to(device), spec, device, flip, batch_size, outputs)
 
 
 def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, progress: Progress = silent) -> bool:
@@ -76,19 +94,23 @@ def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, pro
     spec = extractor.spec
     meta = provenance(
         fingerprint=fingerprint,
-        backbone=spec.weights_id,
+        backbone=extractor.source,
         classes=list(spec.classes),
+        trained_on=list(spec.training.get("faces", ())),
         flip=extractor.flip,
         fps=faces.meta.get("fps"),
         faces={key: value for key, value in faces.meta.items() if key != "kind"},
     )
-    write_features(path, spec.feature_dim, _batches(faces, extractor, progress), meta)
+    write_features(path, extractor.dim, _batches(faces, extractor, progress), meta)
     return True
 
 
 def _fingerprint(faces: FaceStore, extractor: Extractor) -> str:
     source = faces.meta.get("fingerprint") or quick_hash(faces.store.path)
-    return value_hash({"faces": source, "weights": extractor.spec.weights_sha256, "flip": extractor.flip})
+    return value_hash(
+        {"faces": source, "weights": extractor.spec.weights_sha256, "flip": extractor.flip}
+        | ({"outputs": "logits"} if extractor.outputs == "logits" else {})
+    )
 
 
 def _batches(faces: FaceStore, extractor: Extractor, progress: Progress) -> Iterator[pa.RecordBatch]:
@@ -97,7 +119,7 @@ def _batches(faces: FaceStore, extractor: Extractor, progress: Progress) -> Iter
     progress(0, len(faces))
     for start in range(0, len(faces), extractor.batch_size):
         part = slice(start, min(start + extractor.batch_size, len(faces)))
-        features = np.zeros((part.stop - start, extractor.spec.feature_dim), dtype=np.float16)
+        features = np.zeros((part.stop - start, extractor.dim), dtype=np.float16)
         rows = np.flatnonzero(valid[part]) + start
         if len(rows):
             features[rows - start] = _features_of(faces, rows, extractor)

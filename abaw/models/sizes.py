@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from abaw.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class TransformerSize:
-    """Size of the temporal encoder.
+    """Shape of the temporal encoder.
 
-    Raises ConfigError when the width is not a multiple of 2 x heads (rotary positions turn pairs of numbers), or the
-    stem is even.
+    Raises ConfigError when the width is not a multiple of 2 x heads (rotary positions turn pairs of numbers), the stem
+    is even, or a number is out of its range.
 
     Args:
         layers: encoder blocks
@@ -20,19 +21,31 @@ class TransformerSize:
         width: numbers that stand for a frame inside
         dropout: share of numbers dropped in training
         stem: frames of a convolution before the encoder, an odd number, which starts as their mean; 0 leaves it out
+        tcn: residual convolutions over time before the encoder (kernel 5, each twice as far apart); 0 leaves them out
+        delta: also feed the change of each feature over this many frames to either side; 0 leaves it out
+        positions: rotary fits any window length, learned has one vector a place of the training window
+        distance_bias: each head prefers near frames, at its own rate
+        causal: a frame sees no later one, for live use
     """
 
-    layers: int = 8
+    layers: int = 2
     heads: int = 4
-    width: int = 512
+    width: int = 128
     dropout: float = 0.1
     stem: int = 0
+    tcn: int = 0
+    delta: int = 0
+    positions: Literal["rotary", "learned"] = "rotary"
+    distance_bias: bool = True
+    causal: bool = False
 
     def __post_init__(self) -> None:
         if min(self.layers, self.heads, self.width) < 1:
             raise ConfigError(f"layers {self.layers}, heads {self.heads} and width {self.width} must be at least 1")
         if self.stem < 0 or (self.stem and self.stem % 2 == 0):
             raise ConfigError(f"stem {self.stem} must be 0 or an odd number of frames: it is centred on each frame")
+        if min(self.tcn, self.delta) < 0:
+            raise ConfigError(f"tcn {self.tcn} and delta {self.delta} must be 0 or more")
         if self.width % (2 * self.heads):
             raise ConfigError(f"width {self.width} must be a multiple of 2 x heads = {2 * self.heads}")
         if not 0 <= self.dropout < 1:

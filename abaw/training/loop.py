@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from abaw.core.seed import derive_seed
 from abaw.semisup.ema import Ema
 from abaw.semisup.method import Batch, Method, StepResult
 from abaw.stores.checkpoints import STATE, load_state, save_state
+from abaw.training.clock import Clock
 from abaw.training.optim import build_optimizer, schedule_factor, set_learning_rate
 from abaw.training.prefetch import prefetched
 from abaw.training.settings import TrainSettings
@@ -43,12 +44,18 @@ Save = Callable[[Path, nn.Module, Mapping[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """Scores on the selection data of the last and of the best checkpoint, and the step at which each was taken."""
+    """Scores on the selection data of the last and of the best checkpoint, and the step at which each was taken.
+
+    step_seconds: wall time of the steps with their batches; evaluation_seconds: of scoring and keeping the best one. Of
+    a run that was interrupted, what its last checkpoint had counted goes on.
+    """
 
     steps: int
     last: Mapping[str, float]
     best_step: int
     best: Mapping[str, float]
+    step_seconds: float = field(compare=False)
+    evaluation_seconds: float = field(compare=False)
 
 
 def launch(settings: TrainSettings) -> Fabric:
@@ -86,13 +93,19 @@ def train(
     progress(done, settings.steps)
     steps = range(done, settings.steps)
     with trainer.logging(), trainer.own_randomness():
+        clock = trainer.clock
+        clock.start()
         for step, batch in prefetched(lambda step: batches(step, fabric.global_rank), steps, settings.prefetch):
             logs = trainer.step(step, batch)
+            clock.lap("step")
             done = step + 1
             trainer.log(done, logs)
+            clock.start()
             trainer.evaluate(done)
+            clock.lap("evaluation")
             trainer.checkpoint(done)
             progress(done, settings.steps)
+            clock.start()
     return trainer.result()
 
 
@@ -120,6 +133,7 @@ class _Trainer:
         self._forward, self._optimizer = fabric.setup(method, optimizer)
         self._ema = Ema(method.model, settings.ema_decay) if settings.ema_decay > 0 else None
         self._writer: SummaryWriter | None = None
+        self.clock = Clock()
         self._resumed_at = 0
         self._scores: dict[str, float] = {}
         self._scored_at = 0
@@ -210,7 +224,7 @@ class _Trainer:
     def _save_model(self, name: str, done: int) -> None:
         if self._fabric.is_global_zero:
             scores = {"scores": dict(self._scores)} if self._scored_at == done else {}
-            self._save(self._run.path / name, self._kept_model(), {"step": done, **scores})
+            self._save(self._run.path / name, self._kept_model(), {"step": done, "chosen": name == BEST, **scores})
 
     def checkpoint(self, done: int) -> None:
         """Write the last model, then the state to resume from; a kill between the two only repeats some steps."""
@@ -236,6 +250,7 @@ class _Trainer:
             "scored_at": self._scored_at,
             "best": self._best,
             "best_at": self._best_at,
+            "seconds": dict(self.clock.seconds),
         }
 
     def resume(self) -> int:
@@ -249,6 +264,8 @@ class _Trainer:
                 self._ema.load_state_dict(state["ema"])
             self._scores, self._scored_at = state["scores"], state["scored_at"]
             self._best, self._best_at = state["best"], state["best_at"]
+            # States of older versions tell no times.
+            self.clock.seconds.update(state.get("seconds", {}))
             self._resumed_at = state["done"]
         return self._resumed_at
 
@@ -272,4 +289,12 @@ class _Trainer:
             yield
 
     def result(self) -> TrainResult:
-        return TrainResult(self._settings.steps, self._scores, self._best_at, self._best)
+        seconds = self.clock.seconds
+        return TrainResult(
+            self._settings.steps,
+            self._scores,
+            self._best_at,
+            self._best,
+            step_seconds=seconds["step"],
+            evaluation_seconds=seconds["evaluation"],
+        )

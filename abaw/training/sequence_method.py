@@ -1,43 +1,65 @@
-"""Training of the temporal model: cross-entropy on labelled frames of feature windows.
+"""Training of the temporal model: the losses of its tasks on labelled frames of feature windows.
 
 Shapes: B batch, T time, C class, D feature.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from abaw.data.clips import WindowBatch
+from abaw.data.window_batches import WindowBatch
+from abaw.models.tasks import split_outputs
 from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import UNLABELLED
 from abaw.semisup.method import Method, StepResult
+from abaw.training.sequence_losses import action_unit_loss, ccc_loss, class_weights, positive_weights
 from abaw.training.sequence_settings import SequenceLearning
 
 
 class SequenceMethod(Method[WindowBatch, WindowBatch]):
-    """Cross-entropy per labelled frame; with logit adjustment, on logits + log class share of the training frames.
+    """Cross-entropy per labelled frame; with logit adjustment, on logits + strength x log class share.
 
-    The adjusted loss is minimised by logits that fit equally frequent classes, which is what macro F1 asks for.
-    class_counts: (C,) labelled training frames of each class.
+    The adjusted loss is minimised, at strength 1, by logits that fit equally frequent classes, which favours macro F1
+    (`balance_strength`; tau in the paper). Beside it, for the tasks that the model has, 1 - CCC of valence and arousal
+    and weighted binary cross-entropy of the action units; a frame counts in the tasks that it is annotated for.
+
+    class_counts: (C,) labelled training frames of each class; action_unit_counts: (12, 2) frames with each action unit
+    off and on.
     """
 
     model: TemporalTransformer
     adjustment: Tensor
+    class_weights: Tensor
+    positive_weights: Tensor
 
-    def __init__(self, model: TemporalTransformer, learning: SequenceLearning, class_counts: NDArray[Any]) -> None:
+    def __init__(
+        self,
+        model: TemporalTransformer,
+        learning: SequenceLearning,
+        class_counts: NDArray[np.int64],
+        tasks: tuple[str, ...] = ("expression",),
+        action_unit_counts: NDArray[np.int64] | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.learning = learning
+        self.tasks = tasks
         counts = torch.as_tensor(class_counts, dtype=torch.float32)
-        # One frame more of each class: a class that the training part lacks must not get log 0.
-        log_shares = ((counts + 1) / (counts + 1).sum()).log()
-        wanted = learning.balance == "logit_adjustment"
-        self.register_buffer("adjustment", log_shares if wanted else torch.zeros_like(log_shares), persistent=False)
+        # A class without a frame is not adjusted: log 0, or any low number, would leave its logit free to rise.
+        log_shares = torch.where(counts > 0, counts.clamp_min(1) / counts.sum(), 1).log()
+        adjusts = learning.balance == "logit_adjustment"
+        units = positive_weights(action_unit_counts) if action_unit_counts is not None else torch.ones(0)
+        self.register_buffer(
+            "adjustment",
+            learning.balance_strength * log_shares if adjusts else torch.zeros_like(counts),
+            persistent=False,
+        )
+        self.register_buffer("class_weights", class_weights(class_counts, learning.balance_strength), persistent=False)
+        self.register_buffer("positive_weights", units, persistent=False)
 
     def views(self, batch: WindowBatch, generator: torch.Generator) -> WindowBatch:
         """Noise on the features, and a run of frames hidden as if they showed no face; their labels still count."""
@@ -49,13 +71,35 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
         return batch._replace(features=features, present=batch.present & ~hidden)
 
     def step(self, batch: WindowBatch) -> StepResult:
-        logits = self.model(batch.features, batch.present, batch.inside)
-        adjusted = (logits + self.adjustment).flatten(0, 1)
-        labels = batch.labels.flatten()
-        loss = F.cross_entropy(adjusted, labels, ignore_index=UNLABELLED, label_smoothing=self.learning.label_smoothing)
+        outputs = self.model(batch.features, batch.present, batch.inside).flatten(0, 1)
+        parts = split_outputs(outputs, self.tasks)
+        loss, logs = self._expression(parts["expression"], batch.labels.flatten())
+        if batch.valence_arousal is not None:
+            va_loss = ccc_loss(parts["valence_arousal"].tanh(), batch.valence_arousal.flatten(0, 1))
+            loss = loss + self.learning.valence_arousal_weight * va_loss
+            logs["loss/valence_arousal"] = va_loss.detach()
+        if batch.action_units is not None:
+            units = batch.action_units.flatten(0, 1)
+            unit_loss = action_unit_loss(parts["action_units"], units, self.positive_weights)
+            loss = loss + self.learning.action_units_weight * unit_loss
+            logs["loss/action_units"] = unit_loss.detach()
+        return StepResult(loss, logs)
+
+    def _expression(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """logits: (N, C); labels: (N,). The loss is 0 in a batch without an expression label."""
         labelled = labels != UNLABELLED
+        if not bool(labelled.any()):
+            return logits.sum() * 0, {}
+        adjusted = logits + self.adjustment
+        loss = F.cross_entropy(
+            adjusted,
+            labels,
+            weight=self.class_weights if self.learning.balance == "class_weights" else None,
+            ignore_index=UNLABELLED,
+            label_smoothing=self.learning.label_smoothing,
+        )
         hits = (adjusted.argmax(-1) == labels)[labelled].float()
-        return StepResult(loss, {"train/accuracy": hits.mean().detach()})
+        return loss, {"train/accuracy": hits.mean().detach()}
 
 
 def _hidden_runs(present: Tensor, share: float, generator: torch.Generator) -> Tensor:

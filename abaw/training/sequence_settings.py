@@ -14,25 +14,35 @@ class SequenceLearning:
 
     Args:
         batch_size: windows a step
-        sampling: frame draws every labelled frame equally often as the place of a window, class draws a class first
-        balance: logit_adjustment counters the class imbalance in the loss (arXiv 2007.07314), none does not
+        sampling: class draws a class first and then one of its frames as the place of a window, frame draws every
+            labelled frame equally often
+        balance: how the loss counters the class imbalance: logit_adjustment (arXiv 2007.07314), class_weights (inverse
+            class shares) or none
+        balance_strength: 1 aims at equal recall of all classes, less at the frequent ones too, as F1 does: the power of
+            the class shares in either balance
         label_smoothing: share of the target spread over all classes
         feature_noise: standard deviation of noise on the features, in standard deviations of each feature
         time_mask: longest run of frames hidden in each window, as a share of the window
+        valence_arousal_weight: weight of the valence-arousal loss beside that of the expression
+        action_units_weight: weight of the action units' loss beside that of the expression
     """
 
     batch_size: int = 32
-    sampling: Literal["frame", "class"] = "frame"
-    balance: Literal["logit_adjustment", "none"] = "logit_adjustment"
+    sampling: Literal["frame", "class"] = "class"
+    balance: Literal["logit_adjustment", "class_weights", "none"] = "none"
+    balance_strength: float = 1.0
     label_smoothing: float = 0.1
     feature_noise: float = 0.1
     time_mask: float = 0.1
+    valence_arousal_weight: float = 1.0
+    action_units_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ConfigError(f"batch_size is {self.batch_size}; expected at least 1")
-        if self.feature_noise < 0:
-            raise ConfigError(f"feature_noise is {self.feature_noise}; expected at least 0")
+        for name in ("balance_strength", "feature_noise", "valence_arousal_weight", "action_units_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
         for name in ("label_smoothing", "time_mask"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 <= {name} < 1")

@@ -31,6 +31,12 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").exists()
 
 
+def test_what_a_kill_left_while_the_config_was_written_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".config.json.host-99999999-0a1b2c3d.tmp").write_text("{")
+    RunFolder(tmp_path, {"lr": 0.1}).log(1, {"loss": 2.0})
+    assert RunFolder(tmp_path, {"lr": 0.1}).metrics() == [{"step": 1, "loss": 2.0}]
+
+
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(StorageError, match="run"):

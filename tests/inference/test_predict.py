@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,21 @@ import pytest
 import torch
 from torch import nn
 
+from abaw.core.errors import ConfigError
 from abaw.data.clips import Clip, ClipSet
-from abaw.inference.predict import load_member, predict_store, score_clips, window_logits
+from abaw.inference.live import LivePredictor
+from abaw.inference.members import Member, load_member
+from abaw.inference.predict import predict_clips, predict_stores, score_clips
+from abaw.inference.windowed import window_outputs
 from abaw.models.sizes import TransformerSize
 from abaw.models.static import ImageInput, StaticModel, build_static, save_static
 from abaw.models.temporal import build_temporal, temporal_spec
-from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.classes import EXPRESSION_CLASSES, TASKS
 from abaw.sequence.windows import Windows
 from abaw.stores.arrow import StoreError
 from abaw.stores.checkpoints import CheckpointError, Spec, save_checkpoint
 from abaw.stores.features import FeatureStore, feature_batch, open_features, write_features
+from abaw.stores.predictions import Predictions
 
 D = 12
 BACKBONE = "b" * 16
@@ -53,6 +59,10 @@ def _static(folder: Path) -> tuple[StaticModel, Spec]:
     return model, save_static(folder, model, "small", EXPRESSION_CLASSES, ImageInput(32), {})
 
 
+def predict_store(members: Sequence[Member], store: FeatureStore) -> Predictions:
+    return predict_stores(members, [store])
+
+
 class _Sees(nn.Module):
     """Logit 0 of a frame: how many frames of its window it could look at; logit 1: its own first feature."""
 
@@ -71,7 +81,7 @@ class _Sees(nn.Module):
 )
 def test_every_frame_gets_its_own_logits(num_frames: int, length: int, hop: int) -> None:
     features = np.arange(num_frames * 2).reshape(-1, 2).astype(np.float16)
-    logits = window_logits(_Sees(), features, np.ones(num_frames, dtype=bool), Windows(length, hop))
+    logits = window_outputs(_Sees(), features, np.ones(num_frames, dtype=bool), Windows(length, hop))
     np.testing.assert_allclose(logits[:, 1], features[:, 0], rtol=1e-5)
     assert (logits[:, 0] == min(length, num_frames)).all()
 
@@ -84,9 +94,9 @@ def test_many_batches_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> No
     model = build_temporal(spec, seed=0).eval()
     features = np.random.default_rng(0).normal(size=(205, D)).astype(np.float16)
     present = np.random.default_rng(1).random(205) < 0.8
-    at_once = window_logits(model, features, present, Windows(10, 4))
-    monkeypatch.setattr("abaw.inference.predict._FRAMES_A_BATCH", 20)
-    torch.testing.assert_close(window_logits(model, features, present, Windows(10, 4)), at_once, atol=1e-5, rtol=1e-4)
+    at_once = window_outputs(model, features, present, Windows(10, 4))
+    monkeypatch.setattr("abaw.inference.windowed._FRAMES_A_BATCH", 20)
+    torch.testing.assert_close(window_outputs(model, features, present, Windows(10, 4)), at_once, atol=1e-5, rtol=1e-4)
 
 
 def test_a_temporal_checkpoint_predicts_frames_without_a_face_too(tmp_path: Path) -> None:
@@ -154,18 +164,72 @@ def test_a_store_that_lacks_a_frame_is_refused(tmp_path: Path) -> None:
         predict_store([load_member(_temporal(tmp_path / "t"), CPU)], open_features(tmp_path / "v.arrow"))
 
 
+def _all_tasks(**size: object) -> Spec:
+    return temporal_spec(
+        TransformerSize(layers=1, heads=2, width=16, **size),  # type: ignore[arg-type]
+        window=10,
+        hop=6,
+        feature_dim=D,
+        classes=EXPRESSION_CLASSES,
+        backbone=BACKBONE,
+        training={"videos": ["seen"], "backbone_videos": ["stills"], "scored_on": ["held"], "chosen": True},
+        tasks=TASKS,
+    )
+
+
+def test_all_tasks_are_predicted_within_their_range(tmp_path: Path) -> None:
+    spec = _all_tasks()
+    save_checkpoint(tmp_path / "t", spec, build_temporal(spec, seed=0).state_dict())
+    members = [load_member(tmp_path / "t", CPU), load_member(_temporal(tmp_path / "plain"), CPU)]
+    predictions = predict_store(members, _store(tmp_path, 25, missing=(3,)))
+    va, units = predictions.valence_arousal, predictions.action_units
+    assert va is not None and units is not None and va.shape == (25, 2) and units.shape == (25, 12)
+    assert (np.abs(va) <= 1).all() and ((units >= 0) & (units <= 1)).all() and va.std() > 0 and units.std() > 0
+    np.testing.assert_allclose(predictions.probs.sum(axis=1), 1, atol=1e-5)
+    alone = predict_store(members[:1], _store(tmp_path, 25, missing=(3,)))
+    assert alone.valence_arousal is not None
+    np.testing.assert_allclose(alone.valence_arousal, va, atol=1e-6)
+    assert predictions.meta["trained_on"] == ["seen", "stills"] and predictions.meta["selected_on"] == ["held"]
+    assert predict_store(members[1:], _store(tmp_path, 25)).valence_arousal is None
+
+
+def test_clips_in_memory_are_predicted_as_their_stores_are(tmp_path: Path) -> None:
+    spec = save_checkpoint(tmp_path / "t", _all_tasks(), build_temporal(_all_tasks(), seed=0).state_dict())
+    store = _store(tmp_path, 25, missing=(3,))
+    expected = predict_store([load_member(tmp_path / "t", CPU)], store)
+    clip = Clip("v", store.features(), store.valid, np.full(25, -1, dtype=np.int8))
+    (found,) = predict_clips(build_temporal(spec, seed=0).eval(), spec, [clip])
+    assert np.array_equal(found.probs, expected.probs) and np.array_equal(found.valid, expected.valid)
+    assert found.meta["checkpoints"] == expected.meta["checkpoints"]
+    assert found.meta["trained_on"] == expected.meta["trained_on"]
+
+
+def test_live_predictions_are_those_of_the_whole_sequence() -> None:
+    spec = _all_tasks(causal=True, stem=3, tcn=1, delta=1)
+    spec = replace(spec, input={**spec.input, "window": 40, "hop": 40})
+    model = build_temporal(spec, seed=0).eval()
+    features = np.random.default_rng(0).normal(size=(30, D)).astype(np.float16)
+    present = np.random.default_rng(1).random(30) < 0.8
+    clip = Clip("v", np.where(present[:, None], features, 0), present, np.full(30, -1, dtype=np.int8))
+    (whole,) = predict_clips(model, spec, [clip])
+    live = LivePredictor(model, spec)
+    found = [live.push(feature if there else None) for feature, there in zip(features, present, strict=True)]
+    np.testing.assert_allclose(np.stack(found), whole.probs, atol=1e-5)
+
+
+def test_live_use_wants_a_causal_model() -> None:
+    with pytest.raises(ConfigError, match=r"--model\.causal"):
+        LivePredictor(build_temporal(_all_tasks(), seed=0), _all_tasks())
+
+
 def test_scores_count_labelled_frames_alone() -> None:
-    class Fixed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(1))
-
-        def forward(self, features: torch.Tensor, present: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-            return features[..., :8].float()
-
-    features = np.eye(8, dtype=np.float16)[[0, 1, 2, 3]]
-    clip = Clip("v", features, np.array([True, True, False, True]), np.array([0, 1, 3, -1], dtype=np.int8))
-    evaluation = score_clips(Fixed(), ClipSet((clip,), BACKBONE, 8), Windows(3, 2))
+    features = np.random.default_rng(0).normal(size=(4, D)).astype(np.float16)
+    model = build_temporal(_all_tasks(), seed=0).eval()
+    clip = Clip("v", features, np.array([True, True, False, True]), np.full(4, -1, dtype=np.int8))
+    (predicted,) = predict_clips(model, _all_tasks(), [clip])
+    best = predicted.probs.argmax(axis=1)
+    labels = np.array([best[0], best[1], (best[2] + 1) % 8, -1], dtype=np.int8)
+    evaluation = score_clips(model, _all_tasks(), ClipSet((replace(clip, labels=labels),), BACKBONE, D))
     assert evaluation.all_frames.num_frames == 3
     assert evaluation.all_frames.accuracy == pytest.approx(2 / 3)
     assert evaluation.with_face is not None and evaluation.with_face.accuracy == 1

@@ -10,7 +10,9 @@ import torch
 
 from abaw.core.errors import ConfigError
 from abaw.models.sizes import TransformerSize
-from abaw.models.temporal import TemporalTransformer, build_temporal, load_temporal, temporal_spec
+from abaw.models.stem import changes
+from abaw.models.tasks import ordered_tasks, split_outputs
+from abaw.models.temporal import TemporalTransformer, build_temporal, load_temporal, spec_tasks, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import CheckpointError, Spec, save_checkpoint
 
@@ -22,9 +24,16 @@ def _model(seed: int = 0, size: TransformerSize = SIZE) -> TemporalTransformer:
     return build_temporal(_spec(size), seed=seed).eval()
 
 
-def _spec(size: TransformerSize = SIZE) -> Spec:
+def _spec(size: TransformerSize = SIZE, tasks: tuple[str, ...] = ("expression",)) -> Spec:
     return temporal_spec(
-        size, window=20, hop=10, feature_dim=D, classes=EXPRESSION_CLASSES, backbone="b" * 16, training={"seed": 0}
+        size,
+        window=20,
+        hop=10,
+        feature_dim=D,
+        classes=EXPRESSION_CLASSES,
+        backbone="b" * 16,
+        training={"seed": 0},
+        tasks=tasks,
     )
 
 
@@ -32,10 +41,23 @@ def _features(batch: int, time: int) -> torch.Tensor:
     return torch.randn(batch, time, D, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("stem", [0, 5, 25])
-@pytest.mark.parametrize("padding", [1, 7, 40])
-def test_padding_never_changes_a_logit(padding: int, stem: int) -> None:
-    model, features = _model(size=replace(SIZE, stem=stem)), _features(2, 13)
+SHAPES: dict[str, dict[str, object]] = {
+    "plain": {},
+    "stem 5": {"stem": 5},
+    "stem 25": {"stem": 25},
+    "tcn": {"tcn": 3},
+    "delta": {"delta": 2},
+    "learned positions": {"positions": "learned"},
+    "no distance bias": {"distance_bias": False},
+    "all": {"stem": 3, "tcn": 2, "delta": 1},
+}
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("padding", [1, 7])
+def test_padding_never_changes_a_logit(padding: int, shape: dict[str, object], causal: bool) -> None:
+    model, features = _model(size=replace(SIZE, causal=causal, **shape)), _features(2, 13)  # type: ignore[arg-type]
     real = torch.ones(2, 13, dtype=torch.bool)
     present = real.clone()
     present[0, 4:6] = False
@@ -52,10 +74,72 @@ def test_padding_never_changes_a_logit(padding: int, stem: int) -> None:
 def test_the_stem_starts_as_the_mean_of_neighbouring_frames() -> None:
     model = _model(size=replace(SIZE, stem=3))
     assert model.stem is not None
-    tokens = torch.randn(1, 16, 9)
-    mixed = model.stem(tokens)
-    torch.testing.assert_close(mixed[..., 4], tokens[..., 3:6].mean(-1))
+    tokens = torch.randn(1, 9, 16)
+    mixed = model.stem(tokens, torch.ones(1, 9, dtype=torch.bool))
+    torch.testing.assert_close(mixed[:, 4], tokens[:, 3:6].mean(1))
     assert all(weight.requires_grad for weight in model.stem.parameters())
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_a_causal_model_sees_no_future(shape: dict[str, object]) -> None:
+    """No gradient flows from a frame's logits to later features; from those before it does."""
+    model = _model(size=replace(SIZE, causal=True, **shape))  # type: ignore[arg-type]
+    features = _features(1, 15).requires_grad_()
+    real = torch.ones(1, 15, dtype=torch.bool)
+    model(features, real, real)[0, 7].sum().backward()
+    assert features.grad is not None
+    pull = features.grad[0].abs().sum(-1)
+    assert (pull[8:] == 0).all() and (pull[:8] > 0).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_every_parameter_learns(shape: dict[str, object]) -> None:
+    model = _model(size=replace(SIZE, **shape))  # type: ignore[arg-type]
+    real = torch.ones(2, 20, dtype=torch.bool)
+    present = real.clone()
+    present[:, 3] = False
+    model(_features(2, 20), present, real).square().sum().backward()
+    still = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert not still
+
+
+def test_changes_are_taken_between_frames_that_show_a_face() -> None:
+    values = torch.tensor([1.0, 2, 4, 8, 16, 32]).reshape(1, 6, 1)
+    known = torch.tensor([[True, True, True, True, False, True]])
+    both_sides = changes(values, known, 1, causal=False)[0, :, 0]
+    assert both_sides.tolist() == [0, 3, 6, 0, 24, 0], "no neighbour before 0 and behind 5; 4 shows no face"
+    back = changes(values, known, 2, causal=True)[0, :, 0]
+    assert back.tolist() == [0, 0, 3, 6, 0, 24]
+    assert not changes(values, known, 9, causal=False).any()
+
+
+def test_learned_positions_know_the_training_window_only() -> None:
+    model = _model(size=replace(SIZE, positions="learned"))
+    real = torch.ones(1, 21, dtype=torch.bool)
+    with pytest.raises(ValueError, match="21 frames, but positions were learned for 20"):
+        model(_features(1, 21), real, real)
+    shown = torch.ones(1, 9, dtype=torch.bool)
+    moved = _features(1, 9).roll(1, dims=1)
+    assert not torch.allclose(model(moved, shown, shown).roll(-1, dims=1), model(_features(1, 9), shown, shown))
+
+
+def test_outputs_hold_the_tasks_side_by_side() -> None:
+    spec = _spec(tasks=("action_units", "expression", "valence_arousal"))
+    assert spec_tasks(spec) == ("expression", "valence_arousal", "action_units")
+    real = torch.ones(1, 5, dtype=torch.bool)
+    outputs = build_temporal(spec, seed=0)(_features(1, 5), real, real)
+    assert outputs.shape == (1, 5, 22)
+    parts = split_outputs(outputs, spec_tasks(spec))
+    assert [part.shape[-1] for part in parts.values()] == [8, 2, 12]
+    assert torch.equal(torch.cat(list(parts.values()), dim=-1), outputs)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"), [(("expresion",), r"unknown task 'expresion'.*expression"), (("action_units",), "must hold")]
+)
+def test_tasks_that_cannot_be_learned_are_refused(tasks: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ordered_tasks(tasks)
 
 
 def test_a_frame_sees_its_neighbours_in_their_order() -> None:
@@ -125,6 +209,8 @@ def test_features_are_standardised_and_flat_ones_not_blown_up() -> None:
         ({"layers": 0}, "at least 1"),
         ({"dropout": 1.0}, "dropout"),
         ({"stem": 4}, "odd number of frames"),
+        ({"tcn": -1}, "0 or more"),
+        ({"delta": -1}, "0 or more"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(size: dict[str, float], message: str) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from abaw.models.static import ImageInput, build_static, save_static
+from abaw.models.static import ImageInput, build_static, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.features import open_features
 from pipelines.cli import main
@@ -32,6 +34,20 @@ def test_every_video_gets_its_features(work: Path) -> None:
     assert features(work, "--batch_size", "2") == 0
     assert sorted(path.name for path in (work / "features").iterdir()) == ["a.arrow", "ü b.arrow"]
     assert len(open_features(work / "features/a.arrow")) == 3
+
+
+def test_logits_are_what_the_classifier_says_of_the_features(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert features(work) == 0
+    assert features(work, "--outputs", "logits", "--out", str(work / "logits")) == 0
+    plain, logits = (open_features(work / name / "a.arrow") for name in ("features", "logits"))
+    assert logits.feature_dim == 8 and logits.valid.tolist() == plain.valid.tolist()
+    assert logits.backbone == f"{plain.backbone}/logits"
+    model, _ = load_static(work / "ckpt")
+    with torch.inference_mode():
+        expected = model.head(torch.from_numpy(plain.features()).float()).numpy()
+    np.testing.assert_allclose(logits.features()[plain.valid], expected[plain.valid], atol=0.01)
+    assert features(work, "--outputs", "logits") == 1
+    assert "made from another input or with other settings" in capsys.readouterr().err
 
 
 def test_a_second_run_keeps_what_is_there(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,11 +55,10 @@ def test_it_beats_the_best_class_of_each_frame(tmp_path: Path) -> None:
     words += ["--train.steps", "150", "--train.lr", "5e-3", "--train.ema_decay", "0.95", "--train.warmup_steps", "20"]
     assert main([*_words(tmp_path, tmp_path / "run"), *words, "--learn.batch_size", "16"]) == 0
     from abaw.inference.predict import score_clips
-    from abaw.sequence.windows import Windows
 
-    validation = read_split(tmp_path / "features", tmp_path / "annotations", "Validation_Set")
-    model, _ = load_temporal(tmp_path / "run" / "last")
-    temporal = score_clips(model, validation, Windows(50, 30)).all_frames.macro_f1
+    validation = read_split([tmp_path / "features"], tmp_path / "annotations", "Validation_Set")
+    model, spec = load_temporal(tmp_path / "run" / "last")
+    temporal = score_clips(model, spec, validation).all_frames.macro_f1
     means = np.random.default_rng(99).normal(size=(8, D))
     labels = np.concatenate([clip.labels for clip in validation.clips])
     features = np.concatenate([clip.features for clip in validation.clips]).astype(np.float32)

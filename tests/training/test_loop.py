@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,33 @@ def test_a_finished_run_returns_its_result_without_a_batch(tmp_path: Path) -> No
         raise AssertionError("no batch is needed")
 
     first = run_toy(tmp_path, settings())
-    assert run_toy(tmp_path, settings(), none) == first
+    again = run_toy(tmp_path, settings(), none)
+    assert again == first
+    assert (again.step_seconds, again.evaluation_seconds) == (first.step_seconds, first.evaluation_seconds)
+
+
+def test_seconds_are_of_the_steps_and_of_the_evaluations_interruptions_left_out(tmp_path: Path) -> None:
+    def slow_batch(step: int, rank: int) -> Points:
+        time.sleep(0.01)
+        return toy_batch(step, rank)
+
+    def slow_scores(model: torch.nn.Module) -> Any:
+        time.sleep(0.05)
+        return toy_scores(model)
+
+    plan = settings(checkpoint_every=10)
+    result = run_toy(tmp_path / "whole", plan, slow_batch, evaluate=slow_scores)
+    assert result.step_seconds > 20 * 0.01 and result.evaluation_seconds > 4 * 0.05
+
+    def stopping(step: int, rank: int) -> Points:
+        if step == 15:
+            raise KeyboardInterrupt
+        return slow_batch(step, rank)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(tmp_path / "broken", plan, stopping)
+    resumed = run_toy(tmp_path / "broken", plan)
+    assert resumed.step_seconds > 10 * 0.01, "of the steps before the checkpoint"
 
 
 @pytest.mark.parametrize("ahead", [1, 3])

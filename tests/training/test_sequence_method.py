@@ -8,9 +8,11 @@ import torch
 from torch.nn import functional as F
 
 from abaw.core.errors import ConfigError
-from abaw.data.clips import WindowBatch
+from abaw.data.window_batches import WindowBatch
 from abaw.models.sizes import TransformerSize
 from abaw.models.temporal import TemporalTransformer
+from abaw.protocol.classes import TASKS
+from abaw.training.sequence_losses import action_unit_loss, ccc_loss, class_weights, positive_weights
 from abaw.training.sequence_method import SequenceMethod
 from abaw.training.sequence_settings import SequenceLearning
 
@@ -18,10 +20,10 @@ D, C = 6, 8
 COUNTS = np.array([700, 10, 10, 10, 100, 80, 40, 50])
 
 
-def _method(**learning: object) -> SequenceMethod:
+def _method(num_outputs: int = C, **learning: object) -> SequenceMethod:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = TemporalTransformer(TransformerSize(layers=1, heads=2, width=16, dropout=0.0), D, C)
+        model = TemporalTransformer(TransformerSize(layers=1, heads=2, width=16, dropout=0.0), D, num_outputs, 20)
     return SequenceMethod(model, SequenceLearning(**learning), COUNTS).eval()  # type: ignore[arg-type]
 
 
@@ -45,18 +47,102 @@ def test_the_loss_is_the_mean_over_labelled_frames() -> None:
     assert method.step(batch).loss.item() == pytest.approx(F.cross_entropy(logits[known], batch.labels[known]).item())
 
 
-def test_logit_adjustment_adds_the_log_share_of_each_class() -> None:
-    method, batch = _method(label_smoothing=0.0), _batch()
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_logit_adjustment_adds_the_log_share_of_each_class(strength: float) -> None:
+    method, batch = _method(balance="logit_adjustment", label_smoothing=0.0, balance_strength=strength), _batch()
     logits = method.model(batch.features, batch.present, batch.inside)
-    shares = torch.tensor((COUNTS + 1) / (COUNTS + 1).sum(), dtype=torch.float32)
+    shares = torch.tensor(COUNTS / COUNTS.sum(), dtype=torch.float32)
     known = batch.labels >= 0
-    expected = F.cross_entropy(logits[known] + shares.log(), batch.labels[known])
+    expected = F.cross_entropy(logits[known] + strength * shares.log(), batch.labels[known])
     assert method.step(batch).loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_class_that_is_not_there_keeps_the_loss_finite() -> None:
-    method = SequenceMethod(_method().model, SequenceLearning(), np.array([5, 0, 0, 0, 0, 0, 0, 0]))
-    assert torch.isfinite(method.step(_batch()).loss)
+def test_class_weights_are_inverse_shares() -> None:
+    method, batch = _method(balance="class_weights", label_smoothing=0.0), _batch()
+    logits = method.model(batch.features, batch.present, batch.inside)
+    known = batch.labels >= 0
+    weights = torch.as_tensor(1 / COUNTS).clamp_max(10 * (1 / COUNTS).mean())[batch.labels[known]].float()
+    each = F.cross_entropy(logits[known], batch.labels[known], reduction="none")
+    expected = (each * weights).sum() / weights.sum()
+    assert method.step(batch).loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_class_without_a_frame_weighs_as_the_rarest_one() -> None:
+    weights = class_weights(np.array([90, 10, 0]))
+    assert weights[2] == weights[1] == pytest.approx(9 * float(weights[0]))
+    assert (weights * torch.tensor([90, 10, 0])).sum() / 100 == pytest.approx(1.0)
+    gentle = class_weights(np.array([90, 10, 0]), strength=0.5)
+    assert gentle[1] == pytest.approx(3 * float(gentle[0]))
+    assert class_weights(np.array([90, 10, 0]), strength=0.0).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_the_ccc_loss_is_one_minus_the_textbook_formula() -> None:
+    generator = np.random.default_rng(0)
+    target = generator.uniform(-1, 1, (50, 2))
+    predicted = 0.5 * target + 0.2 * generator.normal(size=(50, 2)) + 0.1
+    each = [
+        2 * np.cov(p, t, bias=True)[0, 1] / (p.var() + t.var() + (p.mean() - t.mean()) ** 2)
+        for p, t in zip(predicted.T, target.T, strict=True)
+    ]
+    found = ccc_loss(torch.tensor(predicted), torch.tensor(target))
+    assert found.item() == pytest.approx(1 - np.mean(each), rel=1e-4)
+    unknown = np.vstack([target, np.full((5, 2), np.nan)])
+    more = np.vstack([predicted, np.ones((5, 2))])
+    assert ccc_loss(torch.tensor(more), torch.tensor(unknown)).item() == pytest.approx(found.item(), rel=1e-6)
+    assert ccc_loss(torch.tensor(target), torch.tensor(target)).item() == pytest.approx(0, abs=1e-4)
+    assert ccc_loss(torch.zeros(3, 2), torch.full((3, 2), torch.nan)).item() == 0
+
+
+def test_the_action_unit_loss_weighs_and_masks() -> None:
+    logits, weight = torch.randn(6, 12, generator=_generator()), torch.full((12,), 3.0)
+    target = torch.randint(-1, 2, (6, 12), generator=_generator())
+    probs = logits.sigmoid()
+    each = torch.where(target == 1, -3 * probs.log(), -(1 - probs).log())
+    expected = each[target >= 0].mean()
+    assert action_unit_loss(logits, target, weight).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert action_unit_loss(logits, torch.full((6, 12), -1), weight).item() == 0
+    weights = positive_weights(np.array([[30, 10]] * 6 + [[0, 500]] * 6))
+    assert weights[0] == pytest.approx(31 / 11) and weights[6] == pytest.approx(0.1)
+
+
+def test_a_frame_counts_in_the_tasks_it_is_annotated_for() -> None:
+    """One video has expressions, another valence and arousal, a third action units: each head learns from its own."""
+    method = _method(num_outputs=22, label_smoothing=0.0, feature_noise=0.0, time_mask=0.0)
+    method.tasks = TASKS
+    method.positive_weights = torch.ones(12)
+    batch = _batch()
+    labels = batch.labels.clone()
+    labels[1:] = -1
+    va = torch.full((3, 20, 2), torch.nan)
+    va[1] = torch.rand(20, 2, generator=_generator())
+    units = torch.full((3, 20, 12), -1, dtype=torch.int8)
+    units[2] = torch.randint(0, 2, (20, 12), generator=_generator()).to(torch.int8)
+    batch = batch._replace(labels=labels, valence_arousal=va, action_units=units)
+    result = method.step(batch)
+    assert set(result.logs) == {"train/accuracy", "loss/valence_arousal", "loss/action_units"}
+    result.loss.backward()
+    grad = method.model.head.weight.grad
+    assert grad is not None and all(part.any() for part in grad.split([8, 2, 12]))
+    method.zero_grad()
+    method.step(batch._replace(labels=torch.full_like(labels, -1))).loss.backward()
+    grad = method.model.head.weight.grad
+    assert grad is not None and not grad[:8].any() and grad[8:].any()
+
+
+@pytest.mark.parametrize("balance", ["logit_adjustment", "class_weights", "none"])
+def test_a_class_that_is_not_there_is_not_predicted(balance: str) -> None:
+    batch = _batch()
+    batch = batch._replace(labels=batch.labels.clamp_max(1))
+    learning = SequenceLearning(balance=balance, label_smoothing=0.0)  # type: ignore[arg-type]
+    method = SequenceMethod(_method().model, learning, np.array([5, 300, 0, 0, 0, 0, 0, 0])).train()
+    optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2)
+    for _ in range(30):
+        loss = method.step(batch).loss
+        assert torch.isfinite(loss)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert method.model(batch.features, batch.present, batch.inside).argmax(-1).max() <= 1
 
 
 def test_noise_is_measured_in_standard_deviations_of_each_feature() -> None:
@@ -109,7 +195,14 @@ def test_steps_lower_the_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"batch_size": 0}, {"label_smoothing": 1.0}, {"time_mask": -0.1}, {"feature_noise": -1.0}]
+    "values",
+    [
+        {"batch_size": 0},
+        {"label_smoothing": 1.0},
+        {"time_mask": -0.1},
+        {"feature_noise": -1.0},
+        {"action_units_weight": -1.0},
+    ],
 )
 def test_values_outside_their_range_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):

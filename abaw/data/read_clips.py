@@ -1,0 +1,152 @@
+"""Reading of feature stores together with the labels of their videos.
+
+Shapes: T time, D feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.errors import DataError
+from abaw.core.progress import Progress, silent
+from abaw.data.clips import Clip, ClipSet
+from abaw.protocol.targets import Targets
+from abaw.stores.arrow import StoreError
+from abaw.stores.features import FeatureStore, open_features
+
+_NAMES_SHOWN = 8
+
+
+def check_frames(store: FeatureStore) -> None:
+    """Raise StoreError unless the rows are the frames 1, 2, …, T: labels are matched to rows by place."""
+    if not np.array_equal(store.frames, np.arange(1, len(store) + 1)):
+        raise StoreError(
+            f"{store.store.path}: expected a row for each frame, 1 to {len(store)}; write it again with `abaw features`"
+        )
+
+
+def read_clips(
+    sources: Sequence[Sequence[Path]],
+    targets: Mapping[str, Targets],
+    tasks: Sequence[str] = ("expression",),
+    progress: Progress = silent,
+) -> tuple[ClipSet, list[str]]:
+    """Read the features of every annotated video once, with its labels; names must be equal (`<name>.arrow`, `.txt`).
+
+    sources: the stores of each source; the features of several are concatenated in the order given, and a frame shows a
+    face where each of them has one. tasks: whose labels are kept.
+    Returns the clips and warnings: annotations without a store, stores without an annotation, lengths that differ.
+    Raises DataError when no name matches, and StoreError when a store is damaged, two backbones made the stores of one
+    source, or two sources differ in a video's number of frames.
+    """
+    paths = [{path.stem: path for path in stores} for stores in sources]
+    shared = [name for name in paths[0] if all(name in others for others in paths[1:])]
+    names = [name for name in shared if name in targets]
+    if not names:
+        raise DataError(
+            f"no annotation matches a feature store: the annotations are of {_some(list(targets))}; "
+            f"the stores are of {_some(shared)}; give the --features and --annotations of the same videos"
+        )
+    opened = [[open_features(by_name[name]) for by_name in paths] for name in names]
+    for source in zip(*opened, strict=True):
+        _require_one_backbone(source)
+    clips = []
+    for index, stores in enumerate(opened):
+        clips.append(_read_clip(stores, targets[names[index]], tasks))
+        progress(index + 1, len(opened))
+    first_stores = [stores[0] for stores in opened]
+    warnings = _in_some_sources(paths, shared) + _unmatched(shared, targets) + _odd_lengths(first_stores, targets)
+    dim = sum(store.feature_dim for store in opened[0])
+    origin = sorted({name for store in opened[0] for name in store.meta.get("trained_on", ())})
+    return ClipSet(tuple(clips), joined_backbone(opened[0]), dim, tuple(origin)), warnings
+
+
+def joined_backbone(stores: Sequence[FeatureStore]) -> str:
+    """What names the features of several sources, in their order: the backbones joined by `+`."""
+    return "+".join(store.backbone for store in stores)
+
+
+def joined_features(stores: Sequence[FeatureStore]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+    """Features (T, D) of one video from all its sources, zeros where not present, and the mask (T,).
+
+    Raises StoreError when rows are missing or the sources differ in the number of frames.
+    """
+    for store in stores:
+        check_frames(store)
+        if len(store) != len(stores[0]):
+            raise StoreError(
+                f"{store.store.path}: {len(store)} frames, but {stores[0].store.path} has {len(stores[0])}; "
+                "write both from the same faces (`abaw features`)"
+            )
+    present = np.logical_and.reduce([store.valid for store in stores])
+    features = np.concatenate([store.features() for store in stores], axis=1)
+    if len(stores) > 1:
+        features[~present] = 0
+    return features, present
+
+
+def _require_one_backbone(stores: Sequence[FeatureStore]) -> None:
+    first = stores[0]
+    for store in stores[1:]:
+        if (store.backbone, store.feature_dim) != (first.backbone, first.feature_dim):
+            raise StoreError(
+                f"{store.store.path}: made by backbone {store.backbone} ({store.feature_dim} features), but "
+                f"{first.store.path.name} by {first.backbone} ({first.feature_dim}); "
+                "write all of them with one checkpoint (`abaw features`)"
+            )
+
+
+def _read_clip(stores: Sequence[FeatureStore], targets: Targets, tasks: Sequence[str]) -> Clip:
+    known, valid = joined_features(stores)
+    num_frames = max(len(known), len(targets.expression))
+    features = np.zeros((num_frames, known.shape[1]), dtype=np.float16)
+    features[: len(known)] = known
+    present = np.zeros(num_frames, dtype=np.bool_)
+    present[: len(known)] = valid
+    whole = targets.for_frames(num_frames)
+    return Clip(
+        stores[0].name,
+        features,
+        present,
+        whole.expression,
+        whole.valence_arousal if "valence_arousal" in tasks else None,
+        whole.action_units if "action_units" in tasks else None,
+    )
+
+
+def _in_some_sources(paths: Sequence[Mapping[str, Path]], shared: Sequence[str]) -> list[str]:
+    partly = sorted({name for by_name in paths for name in by_name} - set(shared))
+    return [f"{len(partly)} videos have features of some sources only and are not used: {_some(partly)}"] * bool(partly)
+
+
+def _unmatched(stored: Sequence[str], targets: Mapping[str, Targets]) -> list[str]:
+    without_store = [name for name in targets if name not in stored]
+    without_labels = [name for name in stored if name not in targets]
+    warnings = []
+    if without_store:
+        warnings.append(f"{len(without_store)} annotation files have no feature store: {_some(without_store)}")
+    if without_labels:
+        warnings.append(
+            f"{len(without_labels)} feature stores have no annotation here and are not used: {_some(without_labels)}"
+        )
+    return warnings
+
+
+def _odd_lengths(stores: Sequence[FeatureStore], targets: Mapping[str, Targets]) -> list[str]:
+    extra = {store.name: len(targets[store.name].expression) - len(store) for store in stores}
+    odd = [f"{name} {lines:+d}" for name, lines in extra.items() if lines]
+    if not odd:
+        return []
+    return [
+        f"{len(odd)} label files are longer (+) or shorter (-) than their video: {_some(odd)}; frames without a line "
+        "count as not labelled, lines without a frame as frames without a face"
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown

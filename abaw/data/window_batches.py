@@ -1,0 +1,91 @@
+"""Training batches: windows cut from videos.
+
+Shapes: B batch, T time, C class, D feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from abaw.core.errors import DataError
+from abaw.data.clips import Clip, ClipSet
+from abaw.protocol.classes import NUM_EXPRESSIONS, UNLABELLED
+
+
+class WindowBatch(NamedTuple):
+    """Windows of B videos. features: (B, T, D) float16; present: (B, T) a face was found; inside: (B, T) no padding;
+    labels: (B, T) int64, -1 for none and for padding; ids: `video:first frame` of each. Of other tasks, None when they
+    are not wanted: valence_arousal: (B, T, 2), NaN for none; action_units: (B, T, 12) int8, -1 for none."""
+
+    features: Tensor
+    present: Tensor
+    inside: Tensor
+    labels: Tensor
+    ids: tuple[str, ...]
+    valence_arousal: Tensor | None = None
+    action_units: Tensor | None = None
+
+
+class WindowSampler:
+    """Draws training windows, each around a labelled frame, so that no window is without a label.
+
+    length: frames a window; batch_size: B; by: `frame` draws every labelled frame equally often, `class` draws a class
+    first and then one of its frames. A video shorter than a window is padded.
+    Raises DataError when no frame is labelled.
+    """
+
+    def __init__(self, clips: ClipSet, length: int, batch_size: int, by: Literal["frame", "class"]) -> None:
+        self._clips, self._length, self._batch_size = clips.clips, length, batch_size
+        self._ends = np.cumsum([len(clip) for clip in clips.clips])
+        labels = np.concatenate([clip.labels for clip in clips.clips])
+        known = np.concatenate([clip.labelled() for clip in clips.clips])
+        groups = [known] if by == "frame" else [labels == index for index in range(NUM_EXPRESSIONS)]
+        self._frames = [frames for frames in map(np.flatnonzero, groups) if len(frames)]
+        if not self._frames:
+            raise DataError("no frame of the training videos is labelled: there is nothing to learn from")
+
+    def __call__(self, generator: np.random.Generator) -> WindowBatch:
+        """A batch that depends on the generator's state alone."""
+        return _stack([self._draw(generator) for _ in range(self._batch_size)], self._length)
+
+    def _draw(self, generator: np.random.Generator) -> tuple[Clip, int]:
+        """A video and the first frame of the window in it."""
+        frames = self._frames[generator.integers(len(self._frames))]
+        place = int(frames[generator.integers(len(frames))])
+        index = int(np.searchsorted(self._ends, place, side="right"))
+        clip = self._clips[index]
+        frame = place - (int(self._ends[index]) - len(clip))
+        start = frame - int(generator.integers(self._length))
+        return clip, min(max(start, 0), max(0, len(clip) - self._length))
+
+
+def _stack(windows: Sequence[tuple[Clip, int]], length: int) -> WindowBatch:
+    parts = [(clip, slice(start, start + length)) for clip, start in windows]
+    return WindowBatch(
+        _padded([clip.features[part] for clip, part in parts], length, 0),
+        _padded([clip.present[part] for clip, part in parts], length, False),
+        _padded([np.ones_like(clip.present[part]) for clip, part in parts], length, False),
+        _padded([clip.labels[part] for clip, part in parts], length, UNLABELLED).long(),
+        tuple(f"{clip.name}:{start + 1}" for clip, start in windows),
+        _padded_if_there([(clip.valence_arousal, part) for clip, part in parts], length, np.nan),
+        _padded_if_there([(clip.action_units, part) for clip, part in parts], length, UNLABELLED),
+    )
+
+
+def _padded_if_there(parts: Sequence[tuple[NDArray[Any] | None, slice]], length: int, filler: float) -> Tensor | None:
+    there = [values[part] for values, part in parts if values is not None]
+    return _padded(there, length, filler) if there else None
+
+
+def _padded(parts: Sequence[NDArray[Any]], length: int, filler: float) -> Tensor:
+    """(B, length, …) from pieces of at most that length."""
+    whole = np.full((len(parts), length, *parts[0].shape[1:]), filler, dtype=parts[0].dtype)
+    for row, values in enumerate(parts):
+        whole[row, : len(values)] = values
+    return torch.from_numpy(whole)

@@ -1,0 +1,143 @@
+"""Checkpoints of either kind as members of an ensemble: features of a video in, what they say of each frame out.
+
+Shapes: T time, C class, D feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from abaw.data.read_clips import joined_backbone
+from abaw.inference.windowed import window_outputs
+from abaw.models.static import load_static
+from abaw.models.tasks import split_outputs
+from abaw.models.temporal import TemporalTransformer, load_temporal, spec_tasks
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.sequence.windows import Windows
+from abaw.stores.checkpoints import CheckpointError, Spec, load_spec, require_classes
+from abaw.stores.features import FeatureStore
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameOutputs:
+    """What a model says of T frames.
+
+    probs: (T, C); predicted: (T,) True where it says something; of other tasks, None when the model does not have them:
+    valence_arousal: (T, 2) in [-1, 1]; action_units: (T, 12) probabilities.
+    """
+
+    probs: Tensor
+    predicted: NDArray[np.bool_]
+    valence_arousal: Tensor | None = None
+    action_units: Tensor | None = None
+
+
+class Member(Protocol):
+    """One model of an ensemble."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def spec(self) -> Spec: ...
+
+    @property
+    def backbone(self) -> str:
+        """`weights_id` of the static checkpoint whose features it takes, of several sources joined by `+`."""
+
+    def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
+        """features: (T, D); valid: (T,), T >= 1."""
+
+
+def temporal_outputs(
+    model: TemporalTransformer, spec: Spec, features: NDArray[np.float16], present: NDArray[np.bool_]
+) -> FrameOutputs:
+    """What a temporal model, in eval mode, says of a whole video, cut into the windows of its spec.
+
+    features: (T, D); present: (T,), T >= 1.
+    """
+    windows = Windows(int(spec.input["window"]), int(spec.input["hop"]))
+    outputs = window_outputs(model, features, present, windows, causal=model.size.causal)
+    parts = split_outputs(outputs, spec_tasks(spec))
+    return FrameOutputs(
+        parts["expression"].softmax(-1),
+        np.ones_like(present),
+        parts["valence_arousal"].tanh() if "valence_arousal" in parts else None,
+        parts["action_units"].sigmoid() if "action_units" in parts else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemporalMember:
+    """A temporal checkpoint: predicts every frame, those without a face from their neighbours."""
+
+    folder: Path
+    spec: Spec
+    model: TemporalTransformer
+
+    @property
+    def backbone(self) -> str:
+        return str(self.spec.input["backbone"])
+
+    def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
+        return temporal_outputs(self.model, self.spec, features, valid)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StaticMember:
+    """A static checkpoint: its classifier on the stored features, frame by frame, nothing where no face was found."""
+
+    folder: Path
+    spec: Spec
+    head: nn.Module
+
+    @property
+    def backbone(self) -> str:
+        return self.spec.weights_id
+
+    @torch.inference_mode()
+    def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
+        device = next(self.head.parameters()).device
+        logits = self.head(torch.from_numpy(features).float().to(device)).cpu()
+        return FrameOutputs(logits.softmax(-1), valid)
+
+
+def load_member(folder: Path, device: torch.device) -> Member:
+    """A checkpoint of either kind, ready to predict on the device.
+
+    Raises CheckpointError when it is missing, damaged, or its classes are not the eight in their order.
+    """
+    require_classes(load_spec(folder), EXPRESSION_CLASSES, folder)
+    if load_spec(folder).kind == "temporal":
+        temporal, spec = load_temporal(folder)
+        return TemporalMember(folder, spec, temporal.to(device))
+    static, spec = load_static(folder)
+    return StaticMember(folder, spec, static.head.to(device).eval())
+
+
+def require_fit(member: Member, stores: Sequence[FeatureStore]) -> None:
+    """Raise CheckpointError when the features were written by other backbones than the checkpoint expects.
+
+    stores: of one video, one a source, in their order.
+    """
+    paths = ", ".join(str(store.store.path) for store in stores)
+    dim, backbone = sum(store.feature_dim for store in stores), joined_backbone(stores)
+    if dim != member.spec.feature_dim:
+        raise CheckpointError(
+            f"{member.folder}: expects {member.spec.feature_dim} features a frame, {paths} has "
+            f"{dim}: it was written by another backbone; write it with the right one (`abaw features`)"
+        )
+    if backbone != member.backbone:
+        raise CheckpointError(
+            f"{paths}: written by another backbone: {member.folder} expects {member.backbone}, found "
+            f"{backbone}; write the features again with that static checkpoint, or give its own temporal one; several "
+            "--features must come in the order of the training"
+        )

@@ -1,0 +1,44 @@
+"""A temporal model over a whole video: windows in, one row of outputs a frame out.
+
+Shapes: T time, D feature, O outputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from abaw.sequence.windows import Windows, cut, inside, overlap_average
+
+_FRAMES_A_BATCH = 4096
+
+
+@torch.inference_mode()
+def window_outputs(
+    model: nn.Module,
+    features: NDArray[np.float16],
+    present: NDArray[np.bool_],
+    windows: Windows,
+    *,
+    causal: bool = False,
+) -> Tensor:
+    """Outputs of every frame, averaged where windows overlap.
+
+    model: a temporal model in eval mode; features: (T, D); present: (T,); causal: the model sees no later frame, so the
+    end of a window knows most. Returns (T, O) on the CPU, T >= 1.
+    """
+    device = next(model.parameters()).device
+    num_frames = len(present)
+    starts = windows.starts(num_frames)
+    # A video shorter than a window needs no padding: the model takes any length.
+    length = min(windows.length, num_frames)
+    at_once = max(1, _FRAMES_A_BATCH // length)
+    values, mask = torch.from_numpy(features), torch.from_numpy(present)
+    pieces = []
+    for first in range(0, len(starts), at_once):
+        part = starts[first : first + at_once]
+        batch = (cut(values, part, length), cut(mask, part, length), inside(part, length, num_frames))
+        pieces.append(model(*(tensor.to(device) for tensor in batch)).cpu())
+    return overlap_average(torch.cat(pieces), starts, num_frames, causal=causal)

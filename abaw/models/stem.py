@@ -1,0 +1,86 @@
+"""What comes before the encoder: the change of the features, and convolutions over time.
+
+Shapes: B batch, T time, D feature. A causal part looks at a frame and those before it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_KERNEL = 5
+
+
+def changes(features: Tensor, known: Tensor, distance: int, *, causal: bool) -> Tensor:
+    """How each feature changes from `distance` frames before to as many after (causal: to the frame itself).
+
+    features: (B, T, D); known: (B, T) False where there is no face. Returns (B, T, D), zeros where an end is not known.
+    """
+    earlier, earlier_known = _shift(features, distance), _shift(known[..., None], distance)
+    later, later_known = (features, known[..., None])
+    if not causal:
+        later, later_known = _shift(features, -distance), _shift(known[..., None], -distance)
+    return torch.where(earlier_known & later_known, later - earlier, 0)
+
+
+def _shift(values: Tensor, frames: int) -> Tensor:
+    """(B, T, …) moved to later frames (earlier ones when negative); zeros come in."""
+    time = values.shape[1]
+    kept = max(0, time - abs(frames))
+    moved = torch.zeros_like(values)
+    if frames >= 0:
+        moved[:, time - kept :] = values[:, :kept]
+    else:
+        moved[:, :kept] = values[:, time - kept :]
+    return moved
+
+
+class MeanStem(nn.Module):
+    """A depthwise convolution over `frames` frames, which starts as their mean.
+
+    With few training videos the encoder alone learns people by heart before it learns to average.
+    """
+
+    def __init__(self, width: int, frames: int, *, causal: bool) -> None:
+        super().__init__()
+        self.mix = nn.Conv1d(width, width, frames, groups=width, bias=False)
+        self.pad = (frames - 1, 0) if causal else (frames // 2, frames // 2)
+        nn.init.constant_(self.mix.weight, 1 / frames)
+
+    def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
+        """tokens: (B, T, width); inside: (B, T) False for padding. Returns (B, T, width)."""
+        within = torch.where(inside[..., None], tokens, 0).transpose(1, 2)
+        mixed: Tensor = self.mix(F.pad(within, self.pad)).transpose(1, 2)
+        return mixed
+
+
+class Tcn(nn.Module):
+    """A small TCN (arXiv 1803.01271): residual convolutions, kernel 5, the taps of layer k 2^k frames apart."""
+
+    def __init__(self, width: int, layers: int, dropout: float, *, causal: bool) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_TcnLayer(width, 2**layer, dropout, causal=causal) for layer in range(layers))
+
+    def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
+        """tokens: (B, T, width); inside: (B, T) False for padding. Returns (B, T, width)."""
+        for layer in self.layers:
+            tokens = layer(tokens, inside)
+        return tokens
+
+
+class _TcnLayer(nn.Module):
+    def __init__(self, width: int, dilation: int, dropout: float, *, causal: bool) -> None:
+        super().__init__()
+        reach = (_KERNEL - 1) * dilation
+        self.pad = (reach, 0) if causal else (reach // 2, reach // 2)
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Conv1d(width, width, _KERNEL, dilation=dilation)
+        self.project = nn.Linear(width, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
+        within = torch.where(inside[..., None], self.norm(tokens), 0).transpose(1, 2)
+        mixed = F.gelu(self.mix(F.pad(within, self.pad))).transpose(1, 2)
+        added: Tensor = tokens + self.drop(self.project(mixed))
+        return added
