@@ -1,18 +1,23 @@
-"""Scores of per-frame labels: macro F1 over the eight classes, frames labelled -1 left out, and what explains it."""
+"""Scores of per-frame labels: macro F1 over the eight classes, frames labelled -1 left out, and what explains it.
+
+Everything follows from one confusion matrix a video, so that a set of any size is scored from a few numbers a video.
+Shapes: V videos, T time, C class.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from abaw.core.errors import DataError
 from abaw.protocol.classes import NUM_EXPRESSIONS, UNLABELLED
 
 Labels = NDArray[np.integer]
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Scores:
     macro_f1: float
     accuracy: float
     per_class: tuple[ClassScore, ...]
-    confusion: NDArray[np.int64]
+    confusion: Counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +63,15 @@ class ScoredVideo:
             raise DataError(f"{self.name}: labels, predictions and face mask differ in length: {lengths}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoTally:
+    """What stays of a scored video: frame counts (C, C), rows annotated, columns predicted, in both conventions."""
+
+    name: str
+    confusion: Counts
+    confusion_with_face: Counts
+
+
 @dataclass(frozen=True, slots=True)
 class VideoScore:
     """One video over all its annotated frames, and over those with a face. NaN where there is no such frame.
@@ -76,11 +90,63 @@ class VideoScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Both conventions of the field: all annotated frames, and only those with a face image (None: there is none)."""
+    """Both conventions of the field: all annotated frames, and only those with a face image (None: there is none).
+
+    videos: V of them; confusions, confusions_with_face: (V, C, C), the same videos in the same order.
+    """
 
     all_frames: Scores
     with_face: Scores | None
     videos: tuple[VideoScore, ...]
+    confusions: Counts
+    confusions_with_face: Counts
+
+
+def confusion_of(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRESSIONS) -> Counts:
+    """Frame counts (C, C), rows annotated, columns predicted; frames labelled -1 are left out.
+
+    labels (N,), predicted (N,). Raises DataError when a label or a prediction of such a frame is no class.
+    """
+    known = labels > UNLABELLED
+    labels, predicted = labels[known], predicted[known]
+    for what, values in (("label", labels), ("prediction", predicted)):
+        if values.size and (values.min() < 0 or values.max() >= num_classes):
+            raise DataError(f"expected every {what} in 0..{num_classes - 1}, found {values.min()}..{values.max()}")
+    cells = labels.astype(np.int64) * num_classes + predicted
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+
+
+def tally(video: ScoredVideo, num_classes: int = NUM_EXPRESSIONS) -> VideoTally:
+    """Raises DataError when a label or a prediction is no class."""
+    return VideoTally(
+        video.name,
+        confusion_of(video.labels, video.predicted, num_classes),
+        confusion_of(video.labels[video.valid], video.predicted[video.valid], num_classes),
+    )
+
+
+def video_confusions(videos: Sequence[ScoredVideo], num_classes: int = NUM_EXPRESSIONS) -> Counts:
+    """Frame counts a video over all annotated frames, (V, C, C), rows annotated, columns predicted."""
+    matrices = [confusion_of(video.labels, video.predicted, num_classes) for video in videos]
+    return np.stack(matrices) if matrices else np.zeros((0, num_classes, num_classes), np.int64)
+
+
+def class_f1_of(confusion: NDArray[np.number]) -> Floats:
+    """F1 of each class. confusion: (..., C, C), rows annotated. Returns (..., C); 0 where a class never occurs."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return _ratio(2 * hits, confusion.sum(axis=-1) + confusion.sum(axis=-2))
+
+
+def macro_f1_of(confusion: NDArray[np.number]) -> Floats:
+    """Unweighted mean of the classes' F1. confusion: (..., C, C), rows annotated. Returns (...)."""
+    means: Floats = class_f1_of(confusion).mean(axis=-1)
+    return means
+
+
+def _ratio(above: NDArray[np.number], below: NDArray[np.number]) -> Floats:
+    """0 where there is nothing below the line."""
+    ratios: Floats = np.divide(above, np.where(below > 0, below, 1), dtype=np.float64)
+    return ratios
 
 
 def macro_f1(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRESSIONS) -> float:
@@ -88,11 +154,8 @@ def macro_f1(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRESSIO
 
     labels (N,), predicted (N,). A class that is neither annotated nor predicted counts as 0.
     """
-    known = labels > UNLABELLED
-    if not known.any():
-        return float("nan")
-    classes = range(num_classes)
-    return float(f1_score(labels[known], predicted[known], labels=classes, average="macro", zero_division=0))
+    confusion = confusion_of(labels, predicted, num_classes)
+    return float(macro_f1_of(confusion)) if confusion.any() else float("nan")
 
 
 def score_frames(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRESSIONS) -> Scores:
@@ -100,22 +163,23 @@ def score_frames(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRE
 
     Raises DataError when no frame is annotated, or when a prediction is no class.
     """
-    known = labels > UNLABELLED
-    if not known.any():
+    return score_confusion(confusion_of(labels, predicted, num_classes))
+
+
+def score_confusion(confusion: Counts) -> Scores:
+    """All scores that follow from frame counts (C, C), rows annotated. Raises DataError when they are all 0."""
+    num_frames = int(confusion.sum())
+    if not num_frames:
         raise DataError("no frame is annotated with a class: there is nothing to score")
-    labels, predicted = labels[known], predicted[known]
-    for what, values in (("label", labels), ("prediction", predicted)):
-        if values.min() < 0 or values.max() >= num_classes:
-            raise DataError(f"expected every {what} in 0..{num_classes - 1}, found {values.min()}..{values.max()}")
-    classes = range(num_classes)
-    columns = precision_recall_fscore_support(labels, predicted, labels=classes, average=None, zero_division=0)
-    per_class = tuple(ClassScore(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(*columns, strict=True))
+    hits, annotated, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    f1 = class_f1_of(confusion)
+    columns = (_ratio(hits, predicted), _ratio(hits, annotated), f1, annotated)
     return Scores(
-        num_frames=len(labels),
-        macro_f1=float(np.mean([score.f1 for score in per_class])),
-        accuracy=float(np.mean(labels == predicted)),
-        per_class=per_class,
-        confusion=confusion_matrix(labels, predicted, labels=classes).astype(np.int64),
+        num_frames=num_frames,
+        macro_f1=float(f1.mean()),
+        accuracy=float(hits.sum() / num_frames),
+        per_class=tuple(ClassScore(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(*columns, strict=True)),
+        confusion=confusion,
     )
 
 
@@ -124,35 +188,39 @@ def evaluate(videos: Sequence[ScoredVideo], num_classes: int = NUM_EXPRESSIONS) 
 
     Raises DataError when no frame of any video is annotated.
     """
+    return evaluate_tallies(tally(video, num_classes) for video in videos)
+
+
+def evaluate_tallies(tallies: Iterable[VideoTally]) -> Evaluation:
+    """As `evaluate`, from the videos' frame counts. Raises DataError when there is no video or no annotated frame."""
+    videos = tuple(tallies)
     if not videos:
         raise DataError("no video to score")
-    labels = np.concatenate([video.labels for video in videos])
-    predicted = np.concatenate([video.predicted for video in videos])
-    valid = np.concatenate([video.valid for video in videos])
-    with_face = (labels[valid] > UNLABELLED).any()
+    confusions = np.stack([video.confusion for video in videos])
+    with_face = np.stack([video.confusion_with_face for video in videos])
     return Evaluation(
-        all_frames=score_frames(labels, predicted, num_classes),
-        with_face=score_frames(labels[valid], predicted[valid], num_classes) if with_face else None,
+        all_frames=score_confusion(confusions.sum(axis=0)),
+        with_face=score_confusion(with_face.sum(axis=0)) if with_face.any() else None,
         videos=tuple(_score_video(video) for video in videos),
+        confusions=confusions,
+        confusions_with_face=with_face,
     )
 
 
-def _score_video(video: ScoredVideo) -> VideoScore:
-    known = video.labels > UNLABELLED
-    seen = known & video.valid
+def _score_video(video: VideoTally) -> VideoScore:
+    num_frames = int(video.confusion.sum())
     return VideoScore(
         name=video.name,
-        num_frames=int(known.sum()),
-        num_frames_with_face=int(seen.sum()),
-        num_classes=len(np.unique(video.labels[known])),
-        macro_f1=_present_macro_f1(video.labels[known], video.predicted[known]),
-        macro_f1_with_face=_present_macro_f1(video.labels[seen], video.predicted[seen]),
-        accuracy=float(np.mean(video.labels[known] == video.predicted[known])) if known.any() else float("nan"),
+        num_frames=num_frames,
+        num_frames_with_face=int(video.confusion_with_face.sum()),
+        num_classes=int((video.confusion.sum(axis=1) > 0).sum()),
+        macro_f1=_present_macro_f1(video.confusion),
+        macro_f1_with_face=_present_macro_f1(video.confusion_with_face),
+        accuracy=float(np.trace(video.confusion) / num_frames) if num_frames else float("nan"),
     )
 
 
-def _present_macro_f1(labels: Labels, predicted: Labels) -> float:
-    """Mean F1 over the classes among `labels` (N,), all annotated; NaN when N = 0."""
-    if not len(labels):
-        return float("nan")
-    return float(f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0))
+def _present_macro_f1(confusion: Counts) -> float:
+    """Mean F1 over the classes annotated in the counts (C, C); NaN when there is none."""
+    present = confusion.sum(axis=1) > 0
+    return float(class_f1_of(confusion)[present].mean()) if present.any() else float("nan")

@@ -1,150 +1,199 @@
-"""The validation report as one HTML file: tables and images inside, for a phone as for a screen, light or dark."""
+"""The validation report as one HTML file: what was scored, how sure it is, and what was chosen on it."""
 
 from __future__ import annotations
 
-import base64
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-from abaw.evaluation.metrics import Scores, VideoScore
-from abaw.evaluation.result import Result
-from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.evaluation.bootstrap import Interval
+from abaw.evaluation.metrics import VideoScore
+from abaw.evaluation.multitask import Estimate, TaskScores
+from abaw.evaluation.page_choice import choice_section, comparison_section
+from abaw.evaluation.page_parts import (
+    bar,
+    box,
+    bullets,
+    card,
+    document,
+    number,
+    picture,
+    range_cell,
+    span,
+    table,
+)
+from abaw.evaluation.result import Comparison, Result
+from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6875; --line: #dfe4ea; --paper: #fff; --ground: #f4f6f8;
-        --accent: #1f7a8c; --bar: #bfe0e6; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #2f3a45; --paper: #1b232b; --ground: #12181e; --accent: #63c1d2;
-          --bar: #23505a; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.25rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
-p { margin: .25rem 0 .75rem; } .soft, small { color: var(--soft); }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: .75rem; padding: 1rem;
-          margin-top: 1rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
-tr:last-child td { border-bottom: 0; }
-td.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)); }
-.figures { display: flex; flex-wrap: wrap; gap: 1.25rem 2.5rem; margin: .5rem 0 0; }
-.figures div { min-width: 7rem; }
-.figures b { display: block; font-size: 1.7rem; color: var(--accent); line-height: 1.2; }
-img { display: block; width: 100%; max-width: 42rem; margin: .5rem auto; border-radius: .5rem; background: #fff; }
-ul { margin: .25rem 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
-summary { cursor: pointer; color: var(--accent); }
-@media (max-width: 30rem) {
-  th, td { padding: .3rem .35rem; } table { font-size: .85rem; } section { padding: .75rem; }
-}
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 0; font-size: .92rem; }
-dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
-"""
+_WORST = 10
+_WHOLE = Interval(0.0, 1.0)
 
 
-def render_page(results: Sequence[Result], annotations: str, images: Sequence[bytes]) -> str:
-    """The page of one or several results side by side. images: one confusion matrix (PNG) a result."""
-    parts = [_head(results, annotations)]
-    if len(results) > 1:
-        parts.append(_comparison(results))
-    parts += [_section(result, image) for result, image in zip(results, images, strict=True)]
-    parts.append(_reading())
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Expression validation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(parts)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Of one result, as PNG. calibration: None where there are no probabilities to judge."""
+
+    confusion: bytes
+    calibration: bytes | None
 
 
-def _head(results: Sequence[Result], annotations: str) -> str:
+def render_page(
+    results: Sequence[Result], annotations: str, pictures: Sequence[Pictures], comparison: Comparison | None
+) -> str:
+    """The page of one or several results side by side. pictures: one set a result."""
     names = ", ".join(escape(result.name) for result in results)
-    return f'<h1>Expression validation</h1>\n<p class="soft">{names} against {escape(annotations)}</p>'
+    parts = [f'<h1>Expression validation</h1>\n<p class="soft">{names} against {escape(annotations)}</p>']
+    if comparison:
+        parts.append(comparison_section(comparison, results))
+    parts += [_section(result, images) for result, images in zip(results, pictures, strict=True)]
+    parts.append(_reading(results[0].intervals.draws))
+    return document("Expression validation", parts)
 
 
-def _comparison(results: Sequence[Result]) -> str:
-    header = ("predictions", "F1, all frames", "F1, with a face", "accuracy", "smoothing", "videos")
-    best = max(result.evaluation.all_frames.macro_f1 for result in results)
-    rows = []
-    for result in results:
-        scores, with_face = result.evaluation.all_frames, result.evaluation.with_face
-        score = number(scores.macro_f1)
-        rows.append(
-            (
-                escape(result.name),
-                f"<b>{score}</b>" if scores.macro_f1 == best else score,
-                number(with_face.macro_f1 if with_face else math.nan),
-                number(scores.accuracy),
-                escape(result.smoothing),
-                str(len(result.evaluation.videos)),
-            )
-        )
-    differ = len({tuple(video.name for video in result.evaluation.videos) for result in results}) > 1
-    note = "<p><b>The rows are scored on different videos and cannot be compared.</b></p>" if differ else ""
-    return f"<section>\n<h2>Side by side</h2>\n{note}{_table(header, rows)}\n</section>"
-
-
-def _section(result: Result, image: bytes) -> str:
-    evaluation = result.evaluation
-    scores, with_face = evaluation.all_frames, evaluation.with_face
-    figures = [
-        (number(scores.macro_f1), "macro F1", f"all {scores.num_frames:,} annotated frames"),
-        (
-            number(with_face.macro_f1 if with_face else math.nan),
-            "macro F1",
-            f"the {with_face.num_frames if with_face else 0:,} frames with a face",
-        ),
-        (number(scores.accuracy), "accuracy", "all annotated frames"),
+def _section(result: Result, images: Pictures) -> str:
+    parts = [f"<section>\n<h2>{escape(result.name)}</h2>", *_origin(result), _cards(result)]
+    if result.choice:
+        parts.append(choice_section(result.choice, result.option.class_bias, result.leaked))
+    parts += [
+        "<h3>By class, all annotated frames</h3>",
+        _class_table(result),
+        "<h3>Confusion and calibration</h3>",
+        _pictures(result, images),
     ]
-    cards = "".join(f"<div><b>{value}</b>{what}<br><small>{where}</small></div>" for value, what, where in figures)
-    encoded = base64.b64encode(image).decode("ascii")
-    facts = {
-        "predictions": result.source,
-        "smoothing": result.smoothing,
-        "videos": len(evaluation.videos),
-        **result.facts,
-    }
-    return "\n".join(
-        [
-            f"<section>\n<h2>{escape(result.name)}</h2>\n<div class='figures'>{cards}</div>",
-            "<h3>By class, all annotated frames</h3>",
-            _class_table(scores),
-            "<h3>Confusion</h3>",
-            f'<img alt="confusion matrix" src="data:image/png;base64,{encoded}">',
-            f"<h3>By video</h3>\n{_video_table(evaluation.videos)}",
-            "<h3>What was scored</h3>",
-            "<dl>"
-            + "".join(f"<dt>{escape(key)}</dt><dd>{escape(_text(value))}</dd>" for key, value in facts.items())
-            + "</dl>",
-            _notes(result),
-            "</section>",
-        ]
-    )
-
-
-def _notes(result: Result) -> str:
-    parts = [f"<h3>Notes</h3>\n{_list(result.notes)}"] if result.notes else []
-    if result.differences:
-        summary = f"label lines and frames differ in number: {len(result.differences)} videos"
-        parts.append(f"<h3>Lengths</h3>\n<details><summary>{summary}</summary>\n{_list(result.differences)}</details>")
+    if result.tasks:
+        parts.append(_tasks(result.tasks))
+    parts += [
+        "<h3>By video, worst first</h3>",
+        _video_tables(result.evaluation.videos),
+        "<h3>What was scored</h3>",
+        _facts(result),
+        _notes(result),
+        "</section>",
+    ]
     return "\n".join(parts)
 
 
-def _list(items: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+def _origin(result: Result) -> list[str]:
+    origin = result.origin
+    good = [box("good", origin.summary())] if origin.out_of_fold or origin.clean else []
+    return good + [box("alarm" if result.leaked else "caution-box", text) for text in origin.warnings()]
 
 
-def _class_table(scores: Scores) -> str:
-    header = ("class", "F1", "precision", "recall", "frames")
-    rows = [
-        (name, _bar(score.f1), number(score.precision), number(score.recall), f"{score.support:,}")
-        for name, score in zip(EXPRESSION_CLASSES, scores.per_class, strict=True)
+def _cards(result: Result) -> str:
+    scores, with_face = result.evaluation.all_frames, result.evaluation.with_face
+    intervals, choice = result.intervals, result.choice
+    tag = "optimistic" if result.optimistic else ""
+    cards = [
+        card(
+            number(scores.macro_f1),
+            "macro F1",
+            f"95 %: <span>{span(intervals.macro_f1)}</span><br>all {scores.num_frames:,} annotated frames",
+            tag,
+        )
     ]
-    return _table(header, rows)
+    if choice and choice.selection:
+        where = (
+            f"95 %: <span>{span(choice.honest_interval)}</span><br>each video with the setting that is best on the "
+            "others"
+        )
+        what = "macro F1, nested" if result.leaked else "macro F1, honest"
+        cards.append(card(number(choice.selection.honest_f1), what, where, tag if result.leaked else ""))
+    if with_face:
+        cards.append(
+            card(
+                number(with_face.macro_f1),
+                "macro F1",
+                f"95 %: <span>{span(intervals.macro_f1_with_face)}</span><br>the {with_face.num_frames:,} frames with "
+                "a face",
+                tag,
+            )
+        )
+    else:
+        cards.append(card("–", "macro F1", "no frame with a face"))
+    cards.append(card(number(scores.accuracy), "accuracy", "all annotated frames", tag))
+    return f"<div class='figures'>{''.join(cards)}</div>"
+
+
+def _class_table(result: Result) -> str:
+    header = ("class", "F1", "95 %", "0 to 1", "precision", "recall", "frames")
+    rows = [
+        (
+            name,
+            bar(score.f1),
+            span(interval),
+            range_cell(score.f1, interval, _WHOLE),
+            number(score.precision),
+            number(score.recall),
+            f"{score.support:,}",
+        )
+        for name, score, interval in zip(
+            EXPRESSION_CLASSES, result.evaluation.all_frames.per_class, result.intervals.per_class, strict=True
+        )
+    ]
+    return table(header, rows)
+
+
+def _pictures(result: Result, images: Pictures) -> str:
+    scores = result.evaluation.all_frames
+    recalls = ", ".join(
+        f"{name} {100 * score.recall:.0f} %" for name, score in zip(EXPRESSION_CLASSES, scores.per_class, strict=True)
+    )
+    figures = [
+        picture(
+            images.confusion,
+            f"confusion matrix; share of each annotated class that is recognised: {recalls}",
+            "Rows: annotated class; each cell the share of its frames in percent.",
+        )
+    ]
+    calibration = result.option.calibration
+    if calibration is None or images.calibration is None:
+        figures.append("<p>Viterbi leaves one path and no probabilities: there is nothing to calibrate.</p>")
+    else:
+        direction = "over" if calibration.mean_confidence > calibration.accuracy else "under"
+        figures.append(
+            picture(
+                images.calibration,
+                f"reliability curve; expected calibration error {number(calibration.ece)}, "
+                f"{direction}confident: mean confidence {number(calibration.mean_confidence)}, "
+                f"accuracy {number(calibration.accuracy)}",
+                f"ECE {number(calibration.ece)} (0 is best), negative log-likelihood {number(calibration.nll)} "
+                f"(2.079 for guessing evenly), Brier score {number(calibration.brier_score)} (0.875 for guessing "
+                f"evenly); the model is {direction}confident.",
+            )
+        )
+    return f"<div class='pictures'>{''.join(figures)}</div>"
+
+
+def _tasks(tasks: TaskScores) -> str:
+    rows: list[tuple[str, Estimate, str]] = []
+    if tasks.ccc:
+        names = ("valence, CCC", "arousal, CCC", "mean CCC")
+        rows += [(name, each, f"{tasks.num_valence_arousal:,}") for name, each in zip(names, tasks.ccc, strict=True)]
+    if tasks.action_units and tasks.mean_action_units:
+        frames = f"{tasks.num_action_units:,}"
+        rows += [(f"{name}, F1", each, frames) for name, each in zip(ACTION_UNITS, tasks.action_units, strict=True)]
+        rows.append(("mean F1 of the action units", tasks.mean_action_units, frames))
+    cells = [
+        (name, number(each.value), span(each.interval), range_cell(each.value, each.interval, _WHOLE), frames)
+        for name, each, frames in rows
+    ]
+    total = (
+        f"<p>Sum of macro F1, mean CCC and mean F1 of the action units (the multi-task score): "
+        f"<b>{number(tasks.total.value)}</b>, 95 %: {span(tasks.total.interval)}.</p>"
+        if tasks.total
+        else ""
+    )
+    header = ("task", "score", "95 %", "0 to 1", "frames")
+    return f"<h3>Valence, arousal and action units</h3>\n{table(header, cells)}\n{total}"
+
+
+def _video_tables(videos: Sequence[VideoScore]) -> str:
+    """The worst open, the others folded; videos without an annotated frame last."""
+    ordered = sorted(videos, key=lambda video: (not video.num_frames, video.macro_f1, video.name))
+    first, others = ordered[:_WORST], ordered[_WORST:]
+    if not others:
+        return _video_table(first)
+    return f"{_video_table(first)}\n<details><summary>{len(others)} more</summary>\n{_video_table(others)}\n</details>"
 
 
 def _video_table(videos: Sequence[VideoScore]) -> str:
@@ -152,50 +201,54 @@ def _video_table(videos: Sequence[VideoScore]) -> str:
     rows = [
         (
             escape(video.name),
-            _bar(video.macro_f1),
+            bar(video.macro_f1),
             number(video.macro_f1_with_face),
             number(video.accuracy),
             str(video.num_classes),
             f"{video.num_frames:,}",
             f"{video.num_frames_with_face:,}",
         )
-        for video in sorted(videos, key=lambda video: (math.isnan(video.macro_f1), video.macro_f1, video.name))
+        for video in videos
     ]
-    table = _table(header, rows)
-    return f"<details><summary>{len(videos)} videos, the hardest first</summary>\n{table}\n</details>"
+    return table(header, rows)
 
 
-def _reading() -> str:
+def _facts(result: Result) -> str:
+    facts = {
+        "predictions": result.source,
+        "smoothing": result.smoothing,
+        "videos": len(result.evaluation.videos),
+        **result.facts,
+    }
+    entries = "".join(f"<dt>{escape(key)}</dt><dd>{escape(_text(value))}</dd>" for key, value in facts.items())
+    return f"<dl>{entries}</dl>"
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _notes(result: Result) -> str:
+    parts = [f"<h3>Notes</h3>\n{bullets(result.notes)}"] if result.notes else []
+    if result.differences:
+        summary = f"label lines and frames differ in number: {len(result.differences)} videos"
+        parts.append(
+            f"<h3>Lengths</h3>\n<details><summary>{summary}</summary>\n{bullets(result.differences)}</details>"
+        )
+    return "\n".join(parts)
+
+
+def _reading(draws: int) -> str:
     return (
         "<section>\n<h2>How to read it</h2>\n"
         "<p>Macro F1 is the mean of the F1 of the eight classes; a class neither annotated nor predicted counts as 0. "
         "Frames labelled −1 are left out. The field is divided on annotated frames without a face image: both figures "
         "are given. Frames without a prediction are filled from their neighbours, as in a submission.</p>\n"
-        "<p>Within one video, F1 is the mean over the classes annotated there.</p>\n"
-        "<p>A smoothing width, an epoch or a threshold that was chosen by these figures makes them too high: say so "
-        "when you quote them. On Aff-Wild2, validation has overstated the test score by about .09.</p>\n</section>"
+        f"<p>The 95 % intervals come from {draws:,} bootstrap draws of whole videos (both people of one video "
+        "together), because frames of one video resemble each other. Within one video, F1 is the mean over the classes "
+        "annotated there.</p>\n"
+        "<p>A setting that was chosen by these figures makes them too high; such a figure is marked <b>optimistic</b>. "
+        "The <b>honest</b> figure repeats the choice five times without a fifth of the videos, and scores that fifth "
+        "with it. It does not undo a choice made elsewhere, such as an epoch. On Aff-Wild2, validation has overstated "
+        "the test score by about .09.</p>\n</section>"
     )
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Cells are HTML; a cell that brings its own <td> is taken as it is."""
-    head = "".join(f"<th>{name}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row) + "</tr>\n"
-        for row in rows
-    )
-    return f"<div class='wide'><table>\n<tr>{head}</tr>\n{body}</table></div>"
-
-
-def _bar(value: float) -> str:
-    share = 0.0 if math.isnan(value) else 100 * value
-    return f'<td class="bar" style="--share: {share:.1f}%">{number(value)}</td>'
-
-
-def number(value: float) -> str:
-    """Three digits behind the point; a dash where there is nothing to score."""
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

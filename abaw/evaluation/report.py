@@ -12,24 +12,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import provenance, write_bytes, write_json, write_text
+from abaw.core.artifacts import write_bytes, write_json, write_text
 from abaw.core.errors import DataError
-from abaw.evaluation.figures import confusion_png
-from abaw.evaluation.metrics import Scores, VideoScore
-from abaw.evaluation.page import render_page
-from abaw.evaluation.result import Result
+from abaw.evaluation.figures import calibration_png, confusion_png
+from abaw.evaluation.metrics import VideoScore
+from abaw.evaluation.page import Pictures, render_page
+from abaw.evaluation.report_json import metrics_json
+from abaw.evaluation.result import Comparison, Result
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 PAGE = "index.html"
 METRICS = "metrics.json"
 
 
-def write_report(folder: Path, results: Sequence[Result], annotations: str) -> Path:
+def write_report(
+    folder: Path, results: Sequence[Result], annotations: str, comparison: Comparison | None = None
+) -> Path:
     """Write the report of one or several results and return the path of its page.
 
-    metrics.json and index.html tell of all results. per_class.csv, per_video.csv, confusion.csv and confusion.png lie
-    beside them when there is one result, otherwise in a folder for each, named like it. An older report is replaced.
-    Raises DataError when the folder holds something else, or two results have one name.
+    metrics.json and index.html tell of all results. per_class.csv, per_video.csv, confusion.csv, confusion.png and
+    calibration.png lie beside them when there is one result, otherwise in a folder for each, named like it. An older
+    report is replaced. Raises DataError when the folder holds something else, or two results have one name.
     """
     names = [result.name for result in results]
     if len(set(names)) < len(names):
@@ -37,60 +40,40 @@ def write_report(folder: Path, results: Sequence[Result], annotations: str) -> P
     if folder.is_dir() and any(folder.iterdir()) and not (folder / METRICS).exists():
         raise DataError(f"{folder}: is not empty and holds no report (no {METRICS}); choose another --out")
     # First, so that a folder in which a kill left half a report is known as one.
-    write_json(folder / METRICS, _metrics(results, annotations))
-    images = []
+    write_json(folder / METRICS, metrics_json(results, annotations, comparison))
+    pictures = []
     for result in results:
         place = folder if len(results) == 1 else folder / result.name
-        image = confusion_png(result.evaluation.all_frames.confusion, EXPRESSION_CLASSES, f"{result.name}: % of frames")
-        images.append(image)
+        pictures.append(_draw(result))
         write_text(place / "per_class.csv", _csv(_class_rows(result)))
         write_text(place / "per_video.csv", _csv(_video_rows(result.evaluation.videos)))
         write_text(place / "confusion.csv", _csv(_confusion_rows(result.evaluation.all_frames.confusion)))
-        write_bytes(place / "confusion.png", image)
-    write_text(folder / PAGE, render_page(results, annotations, images))
+        write_bytes(place / "confusion.png", pictures[-1].confusion)
+        if pictures[-1].calibration is not None:
+            write_bytes(place / "calibration.png", pictures[-1].calibration)
+    write_text(folder / PAGE, render_page(results, annotations, pictures, comparison))
     return folder / PAGE
 
 
-def _metrics(results: Sequence[Result], annotations: str) -> dict[str, Any]:
-    return {**provenance(annotations=annotations), "results": [_result(result) for result in results]}
-
-
-def _result(result: Result) -> dict[str, Any]:
-    evaluation = result.evaluation
-    with_face = evaluation.with_face
-    return {
-        "name": result.name,
-        "predictions": result.source,
-        "smoothing": result.smoothing,
-        "num_videos": len(evaluation.videos),
-        "num_frames": evaluation.all_frames.num_frames,
-        "num_frames_with_face": with_face.num_frames if with_face else 0,
-        "macro_f1": evaluation.all_frames.macro_f1,
-        "macro_f1_with_face": with_face.macro_f1 if with_face else None,
-        "accuracy": evaluation.all_frames.accuracy,
-        "per_class": _per_class(evaluation.all_frames),
-        "per_class_with_face": _per_class(with_face) if with_face else None,
-        "facts": dict(result.facts),
-        "notes": list(result.notes),
-        "length_differences": list(result.differences),
-    }
-
-
-def _per_class(scores: Scores) -> dict[str, dict[str, float]]:
-    return {
-        name: {"f1": score.f1, "precision": score.precision, "recall": score.recall, "frames": score.support}
-        for name, score in zip(EXPRESSION_CLASSES, scores.per_class, strict=True)
-    }
+def _draw(result: Result) -> Pictures:
+    confusion, calibration = result.evaluation.all_frames.confusion, result.option.calibration
+    return Pictures(
+        confusion_png(confusion, EXPRESSION_CLASSES, f"{result.name}: % of frames"),
+        calibration_png(calibration, result.name) if calibration else None,
+    )
 
 
 def _class_rows(result: Result) -> list[list[Any]]:
-    rows: list[list[Any]] = [["frames", "class", "f1", "precision", "recall", "support"]]
+    """Intervals are given for all annotated frames."""
+    rows: list[list[Any]] = [["frames", "class", "f1", "f1_low", "f1_high", "precision", "recall", "support"]]
     for convention, scores in (("all", result.evaluation.all_frames), ("with_face", result.evaluation.with_face)):
-        if scores is not None:
-            rows += [
-                [convention, name, _cell(item.f1), _cell(item.precision), _cell(item.recall), item.support]
-                for name, item in zip(EXPRESSION_CLASSES, scores.per_class, strict=True)
-            ]
+        if scores is None:
+            continue
+        for name, item, known in zip(EXPRESSION_CLASSES, scores.per_class, result.intervals.per_class, strict=True):
+            ends = [_cell(known.low), _cell(known.high)] if convention == "all" else ["", ""]
+            rows.append(
+                [convention, name, _cell(item.f1), *ends, _cell(item.precision), _cell(item.recall), item.support]
+            )
     return rows
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,25 +12,69 @@ import pytest
 
 from abaw.core.artifacts import StorageError
 from abaw.core.errors import DataError
+from abaw.evaluation.calibration import calibration_of
+from abaw.evaluation.compare import choose, compare, score_intervals
 from abaw.evaluation.metrics import ScoredVideo, evaluate
+from abaw.evaluation.multitask import TaskScores, TaskTally, moments_of, score_tasks, unit_counts
+from abaw.evaluation.origin import Origin
 from abaw.evaluation.report import write_report
-from abaw.evaluation.result import Result
+from abaw.evaluation.result import Option, Result
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
+KNOWN = Origin(3, (), (), (), 1)
 
-def result(name: str = "temporal", seed: int = 0, num_videos: int = 3, faces: float = 0.8) -> Result:
+
+def option(smoothing: str = "box:5", seed: int = 0, num_videos: int = 3, faces: float = 0.8) -> Option:
     rng = np.random.default_rng(seed)
     videos = [
         ScoredVideo(
             f"video {k} <é>",
-            rng.integers(-1, 8, 50).astype(np.int8),
+            np.random.default_rng(k).integers(-1, 8, 50).astype(np.int8),
             rng.integers(0, 8, 50).astype(np.int8),
-            rng.random(50) < faces,
+            np.random.default_rng(k).random(50) < faces,
         )
         for k in range(num_videos)
     ]
-    facts = {"checkpoints": ["0123456789abcdef"]}
-    return Result(name, f"work/{name}", "box:5", evaluate(videos), facts, ("a note & more",), ("video 0: 2 lines",))
+    calibration = calibration_of(rng.dirichlet(np.ones(8), 50), videos[0].labels)
+    return Option(smoothing, evaluate(videos), None if smoothing.startswith("viterbi") else calibration)
+
+
+def result(
+    name: str = "temporal",
+    seed: int = 0,
+    num_videos: int = 3,
+    faces: float = 0.8,
+    origin: Origin = KNOWN,
+    tasks: TaskScores | None = None,
+) -> Result:
+    one = option("box:5", seed, num_videos, faces)
+    return Result(
+        name,
+        f"work/{name}",
+        (one,),
+        score_intervals(one.evaluation, 100),
+        origin,
+        tasks=tasks,
+        facts={"checkpoints": ["0123456789abcdef"]},
+        notes=("a note & more",),
+        differences=("video 0: 2 lines",),
+    )
+
+
+FOLDS = {f"video {k} <é>": k for k in range(12)}
+
+
+def swept(name: str = "temporal", seed: int = 0, num_videos: int = 6) -> Result:
+    """The best of three settings, one of them with a class bias."""
+    options = [option("none", seed, num_videos), option("viterbi:0.1", seed + 10, num_videos)]
+    biased = option("none", seed + 20, num_videos)
+    by_fold = np.stack([biased.evaluation.confusions] * 12)
+    options.append(Option("none", biased.evaluation, biased.calibration, np.linspace(0, 0.7, 8), by_fold))
+    choice = choose([(each.label, each) for each in options], FOLDS, 100)
+    best = options[choice.best]
+    return Result(
+        name, f"work/{name}", tuple(options), score_intervals(best.evaluation, 100), KNOWN, choice, facts={"tool": "x"}
+    )
 
 
 class Page(HTMLParser):
@@ -42,8 +87,10 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.text: list[str] = []
         self.links: list[str] = []
+        self.alternatives: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.alternatives += [value or "" for key, value in attrs if key == "alt"]
         self.links += [value or "" for key, value in attrs if key in ("src", "href")]
         if tag not in self.VOID:
             self.open.append(tag)
@@ -73,6 +120,7 @@ def test_one_result(tmp_path: Path) -> None:
     page_path = write_report(tmp_path / "report", [found], "annotations/Validation_Set")
     folder = page_path.parent
     assert sorted(file.name for file in folder.iterdir()) == [
+        "calibration.png",
         "confusion.csv",
         "confusion.png",
         "index.html",
@@ -88,6 +136,14 @@ def test_one_result(tmp_path: Path) -> None:
     assert entry["macro_f1_with_face"] == found.evaluation.with_face.macro_f1
     assert entry["per_class"]["Fear"]["f1"] == scores.per_class[3].f1
     assert (entry["num_videos"], entry["num_frames"], entry["smoothing"]) == (3, scores.num_frames, "box:5")
+    assert entry["macro_f1_interval"] == [found.intervals.macro_f1.low, found.intervals.macro_f1.high]
+    assert entry["per_class"]["Fear"]["f1_interval"] == [
+        found.intervals.per_class[3].low,
+        found.intervals.per_class[3].high,
+    ]
+    assert entry["calibration"]["ece"] == found.option.calibration.ece
+    assert entry["optimistic"] is False and entry["choice"] is None and entry["tasks"] is None
+    assert metrics["comparison"] is None
     matrix = rows(folder / "confusion.csv")
     assert matrix[0] == ["annotated", *EXPRESSION_CLASSES]
     assert np.array_equal(np.array([row[1:] for row in matrix[1:]], dtype=int), scores.confusion)
@@ -107,32 +163,132 @@ def test_the_page_stands_alone_and_shows_what_was_scored(tmp_path: Path) -> None
         "box:5",
     ):
         assert part in text
-    assert page.links and all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert len(page.links) == 2 and all(link.startswith("data:image/png;base64,") for link in page.links)
+    confusion, calibration = page.alternatives
+    assert "Fear" in confusion and "expected calibration error" in calibration
+    low, high = found.intervals.macro_f1.low, found.intervals.macro_f1.high
+    assert f"{low:.3f}–{high:.3f}" in text
+    assert "optimistic" not in text.split("How to read it")[0]
 
 
 def test_the_figure_is_an_image_and_repeats_byte_for_byte(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_report(tmp_path / name, [result()], "annotations")
-    first, second = ((tmp_path / name / "confusion.png").read_bytes() for name in ("a", "b"))
-    assert first == second
-    image = cv2.imread(str(tmp_path / "a" / "confusion.png"))
-    assert image is not None and min(image.shape[:2]) > 600 and image.std() > 10
+    for file in ("confusion.png", "calibration.png"):
+        first, second = ((tmp_path / name / file).read_bytes() for name in ("a", "b"))
+        assert first == second
+        image = cv2.imread(str(tmp_path / "a" / file))
+        assert image is not None and min(image.shape[:2]) > 600 and image.std() > 10
 
 
 def test_several_results_side_by_side(tmp_path: Path) -> None:
     results = [result("static", 1), result("temporal", 2)]
-    page = read_page(write_report(tmp_path, results, "annotations"))
-    assert "Side by side" in page.text
-    assert not any("cannot be compared" in text for text in page.text)
+    comparison = compare(results, FOLDS, 100)
+    page = read_page(write_report(tmp_path, results, "annotations", comparison))
+    assert "Side by side" in page.text and "against the first" in page.text
+    assert any("is the best of 2" in text for text in page.text)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert [entry["name"] for entry in metrics["results"]] == ["static", "temporal"]
+    first, second = metrics["comparison"]["rows"]["options"]
+    assert first["against_first"] is None
+    assert second["against_first"]["difference"] == pytest.approx(second["macro_f1"] - first["macro_f1"])
+    assert metrics["comparison"]["best_of_all"]["honest_f1"] is not None
     assert (tmp_path / "static" / "confusion.png").exists() and (tmp_path / "temporal" / "per_video.csv").exists()
 
 
-def test_results_on_different_videos_are_marked(tmp_path: Path) -> None:
-    results = [result("static", num_videos=3), result("temporal", num_videos=2)]
-    page = read_page(write_report(tmp_path, results, "annotations"))
-    assert any("cannot be compared" in text for text in page.text)
+def test_results_without_a_video_in_common_are_not_compared(tmp_path: Path) -> None:
+    one, other = result("static"), result("temporal")
+    videos = tuple(replace(video, name=f"other {video.name}") for video in other.evaluation.videos)
+    other = replace(other, options=(replace(other.option, evaluation=replace(other.evaluation, videos=videos)),))
+    comparison = compare([one, other], FOLDS, 100)
+    assert comparison.rows is None
+    page = read_page(write_report(tmp_path, [one, other], "annotations", comparison))
+    assert any("no video in common" in text for text in page.text)
+
+
+def test_a_choice_is_marked_with_the_honest_figure_beside_it(tmp_path: Path) -> None:
+    found = swept()
+    page = read_page(write_report(tmp_path, [found], "annotations"))
+    text = " ".join(page.text)
+    assert found.choice is not None and found.choice.selection is not None
+    assert f"is the best of 3, chosen on the videos that it is scored on: its {found.choice.optimistic_f1:.3f}" in text
+    assert "macro F1, honest" in text and f"{found.choice.selection.honest_f1:.3f}" in text
+    assert page.text.count("optimistic") >= 3
+    (entry,) = json.loads((tmp_path / "metrics.json").read_text())["results"]
+    assert entry["optimistic"] is True
+    assert (
+        entry["macro_f1"]
+        == entry["choice"]["optimistic_f1"]
+        == max(each["macro_f1"] for each in entry["choice"]["options"])
+    )
+    assert entry["choice"]["honest_f1"] == found.choice.selection.honest_f1
+    assert [each["name"] for each in entry["choice"]["options"]] == ["none", "viterbi:0.1", "none + class bias"]
+    assert len(entry["choice"]["chosen_by_fold"]) == 6
+
+
+def test_too_few_videos_for_an_honest_figure(tmp_path: Path) -> None:
+    found = swept(num_videos=1)
+    text = " ".join(read_page(write_report(tmp_path, [found], "annotations")).text)
+    assert "too few videos to nest the choice" in text
+    assert json.loads((tmp_path / "metrics.json").read_text())["results"][0]["choice"]["honest_f1"] is None
+
+
+def test_viterbi_has_nothing_to_calibrate(tmp_path: Path) -> None:
+    found = replace(result(), options=(option("viterbi:0.1"),))
+    text = " ".join(read_page(write_report(tmp_path, [found], "annotations")).text)
+    assert "nothing to calibrate" in text
+    assert not (tmp_path / "calibration.png").exists()
+    assert json.loads((tmp_path / "metrics.json").read_text())["results"][0]["calibration"] is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "kind", "words"),
+    [
+        pytest.param(Origin(3, ("video 0",), (), (), 1), "alarm", "TRAINED ON WHAT IS SCORED", id="trained"),
+        pytest.param(Origin(3, (), ("video 0",), (), 1), "alarm", "CHOSEN ON WHAT IS SCORED", id="chosen"),
+        pytest.param(Origin(3, (), (), ("video 0",), 0), "caution-box", "do not say which videos", id="unknown"),
+        pytest.param(Origin(3, (), (), (), 3), "good", "out-of-fold", id="out of fold"),
+    ],
+)
+def test_what_the_models_had_seen_is_told(tmp_path: Path, origin: Origin, kind: str, words: str) -> None:
+    path = write_report(tmp_path, [result(origin=origin)], "annotations")
+    assert any(words in text for text in read_page(path).text)
+    assert f'<p class="box {kind}">' in path.read_text()
+    (entry,) = json.loads((tmp_path / "metrics.json").read_text())["results"]
+    assert entry["origin"]["out_of_fold"] is (kind == "good")
+    assert entry["optimistic"] is (kind == "alarm")
+
+
+def test_no_figure_is_called_honest_when_models_were_trained_on_what_is_scored(tmp_path: Path) -> None:
+    found = replace(swept(), origin=Origin(6, ("video 0",), (), (), 1))
+    page = read_page(write_report(tmp_path, [found], "annotations"))
+    text = " ".join(page.text).split("How to read it")[0]
+    assert "macro F1, nested" in text and "Nested, each video" in text
+    assert "honest" not in text.lower()
+
+
+def test_other_tasks_have_a_table(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    target, units = rng.uniform(-1, 1, (90, 2)), rng.integers(0, 2, (90, 12))
+    tally = TaskTally(moments_of(target, target / 2), unit_counts(units, rng.random((90, 12))), 90)
+    confusions = result().evaluation.confusions
+    tasks = score_tasks([tally] * 3, confusions, ["a", "b", "c"], 100)
+    page = read_page(write_report(tmp_path, [result(tasks=tasks)], "annotations"))
+    assert "valence, CCC" in page.text and "AU26, F1" in page.text
+    (entry,) = json.loads((tmp_path / "metrics.json").read_text())["results"]
+    assert tasks is not None and tasks.ccc is not None and tasks.total is not None
+    assert entry["tasks"]["ccc"]["mean"]["value"] == tasks.ccc[2].value
+    assert entry["tasks"]["sum"]["value"] == tasks.total.value
+    assert set(entry["tasks"]["action_units_f1"]) >= {"AU1", "AU26"}
+
+
+def test_the_worst_videos_come_first_and_the_rest_is_folded(tmp_path: Path) -> None:
+    found = result(num_videos=14)
+    text = write_report(tmp_path, [found], "annotations").read_text()
+    assert "4 more" in text
+    ordered = sorted(found.evaluation.videos, key=lambda video: video.macro_f1)
+    places = [text.index(f"video {video.name.split()[1]} &lt;") for video in ordered]
+    assert places == sorted(places)
 
 
 def test_no_frame_with_a_face(tmp_path: Path) -> None:

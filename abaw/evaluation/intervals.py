@@ -1,0 +1,76 @@
+"""Intervals of F1 that hold about as often as they say, rare classes and few videos included: studentized bootstrap.
+
+F1 of a class that few videos show is estimated too low, and drawing from those few videos makes it lower still, so the
+percentiles of the draws lie too low and too close. Here each draw's distance from the score is measured in its own
+standard error, which mends most of both (bootstrap-t: Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+chapter 12). The standard error is that of the delta method over videos.
+Shapes: V videos, G groups of videos that belong together, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.evaluation.bootstrap import DRAWS, Interval, draw_weights, sum_by_group
+from abaw.evaluation.metrics import Floats
+
+_NO_ERROR = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class F1Intervals:
+    """Of macro F1, and of the F1 of each class, C of them; within 0 and 1."""
+
+    macro: Interval
+    per_class: tuple[Interval, ...]
+
+
+def f1_intervals(
+    confusions: NDArray[np.number], groups: Sequence[str], draws: int = DRAWS, seed: int = 0, level: float = 0.95
+) -> F1Intervals:
+    """Intervals from draws of whole videos. confusions: (V, C, C), rows annotated; groups: V names (`video_groups`).
+
+    Where a share of the draws above (1 - level) / 2 holds no video of a class, the upper end of that class is 1: the
+    videos do not tell it. Raises DataError when there is no video, or not one name a video.
+    """
+    summed = sum_by_group(confusions, groups)
+    hits = np.diagonal(summed, axis1=1, axis2=2)
+    occurrences = summed.sum(axis=1) + summed.sum(axis=2)
+    scores, errors = f1_with_errors(hits, occurrences, np.ones((1, len(summed))))
+    drawn, drawn_errors = f1_with_errors(hits, occurrences, draw_weights(len(summed), draws, seed))
+    found = [
+        _studentized(*columns, level) for columns in zip(scores[0], errors[0], drawn.T, drawn_errors.T, strict=True)
+    ]
+    return F1Intervals(found[0], tuple(found[1:]))
+
+
+def f1_with_errors(hits: Floats, occurrences: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Macro F1 and the F1 of each class for every row of weights, and their standard errors: (draws, 1 + C) each.
+
+    hits: (G, C) right frames; occurrences: (G, C) annotated plus predicted frames; weights: (draws, G).
+    A group moves F1 = 2 H / S of a class by (2 h - F1 s) / S, the variance is the sum of the squares of that.
+    """
+    total = weights @ occurrences
+    safe = np.where(total > 0, total, 1)
+    f1 = 2 * (weights @ hits) / safe
+    squares = (
+        4 * (weights @ hits**2) - 4 * f1 * (weights @ (hits * occurrences)) + f1**2 * (weights @ occurrences**2)
+    ) / safe**2
+    moved = (2 / safe) @ hits.T - (f1 / safe) @ occurrences.T
+    of_macro = (weights * moved**2).sum(axis=1, keepdims=True) / hits.shape[1] ** 2
+    variances = np.concatenate([of_macro, np.maximum(squares, 0)], axis=1)
+    return np.concatenate([f1.mean(axis=1, keepdims=True), f1], axis=1), np.sqrt(variances)
+
+
+def _studentized(score: float, error: float, drawn: Floats, drawn_errors: Floats, level: float) -> Interval:
+    """drawn, drawn_errors: (draws,). A draw without any error says nothing but that its score may be far too low."""
+    if error < _NO_ERROR:
+        return Interval(float(score), float(score))
+    told = drawn_errors > _NO_ERROR
+    distances = np.where(told, (drawn - score) / np.where(told, drawn_errors, 1), -np.inf)
+    low, high = np.quantile(distances, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    return Interval(float(np.clip(score - high * error, 0, 1)), float(np.clip(score - low * error, 0, 1)))

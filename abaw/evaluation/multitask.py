@@ -1,0 +1,158 @@
+"""Scores of the other tasks: concordance of valence and arousal, F1 of the action units, and their sum with expression.
+
+Both follow from sums a video, so that they are bootstrapped over videos as macro F1 is.
+Shapes: V videos, T time, U action units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.evaluation.bootstrap import Interval, bootstrap, bootstrap_macro_f1, interval
+from abaw.evaluation.metrics import Counts, Floats, macro_f1_of
+from abaw.protocol.classes import NUM_ACTION_UNITS, UNLABELLED, VALENCE_AROUSAL
+
+ON = 0.5
+"""From this probability on an action unit counts as on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskTally:
+    """What stays of a video's other tasks.
+
+    moments: (2, 6) as `moments_of`; counts: (U, 3) as `unit_counts`; num_units: frames with annotated action units.
+    """
+
+    moments: Floats
+    counts: Floats
+    num_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A score over all videos, and where it lies with 95 % certainty."""
+
+    value: float
+    interval: Interval
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} [{self.interval.low:.4f}, {self.interval.high:.4f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScores:
+    """Scores of the other tasks; None where nothing was predicted or annotated.
+
+    ccc: of valence, of arousal, and their mean; action_units: F1 of each of the twelve, and their mean; total: macro F1
+    of expression + mean CCC + mean F1 of the action units, the score of the multi-task challenge.
+    """
+
+    ccc: tuple[Estimate, Estimate, Estimate] | None
+    num_valence_arousal: int
+    action_units: tuple[Estimate, ...] | None
+    mean_action_units: Estimate | None
+    num_action_units: int
+    total: Estimate | None
+
+    def summary(self) -> str:
+        """One line."""
+        parts = []
+        if self.ccc is not None:
+            valence, arousal, mean = self.ccc
+            parts.append(f"CCC {mean} (valence {valence.value:.4f}, arousal {arousal.value:.4f})")
+        if self.mean_action_units is not None:
+            parts.append(f"mean F1 of the action units {self.mean_action_units}")
+        if self.total is not None:
+            parts.append(f"sum with macro F1 of expression {self.total}")
+        return "; ".join(parts)
+
+
+def no_tasks() -> TaskTally:
+    return TaskTally(np.zeros((len(VALENCE_AROUSAL), 6)), np.zeros((NUM_ACTION_UNITS, 3)))
+
+
+def moments_of(target: NDArray[np.floating], predicted: NDArray[np.floating]) -> Floats:
+    """Sums that a concordance follows from: n, x, y, x², y², xy over the frames whose target x is no NaN.
+
+    target, predicted: (T, K). Returns (K, 6).
+    """
+    known = np.isfinite(target)
+    x, y = np.where(known, target, 0).astype(np.float64), np.where(known, predicted, 0).astype(np.float64)
+    return np.stack([part.sum(axis=0) for part in (known.astype(np.float64), x, y, x * x, y * y, x * y)], axis=-1)
+
+
+def ccc_of(moments: Floats) -> Floats:
+    """Lin's concordance correlation coefficient from `moments_of`: (..., 6) -> (...); 0 where neither side varies.
+
+    2 cov(x, y) / (var x + var y + (mean x - mean y)²), with the variances of the whole set (divided by n).
+    """
+    n, x, y, xx, yy, xy = np.moveaxis(moments, -1, 0)
+    n = np.maximum(n, 1)
+    mean_x, mean_y = x / n, y / n
+    above = 2 * (xy / n - mean_x * mean_y)
+    below = (xx / n - mean_x**2) + (yy / n - mean_y**2) + (mean_x - mean_y) ** 2
+    coefficients: Floats = np.where(below > 1e-12, above / np.maximum(below, 1e-12), 0.0)
+    return coefficients
+
+
+def ccc(target: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
+    """Concordance of one column, (T,) each; frames whose target is NaN are left out."""
+    return float(ccc_of(moments_of(target[:, None], predicted[:, None]))[0])
+
+
+def unit_counts(target: NDArray[np.integer], probs: NDArray[np.floating]) -> Floats:
+    """Frames of each action unit that are on in both, predicted on, annotated on: (U, 3).
+
+    target: (T, U), 1 on, 0 off, -1 left out; probs: (T, U) probability that it is on.
+    """
+    known = target > UNLABELLED
+    on, said = target == 1, (probs >= ON) & known
+    return np.stack([part.sum(axis=0).astype(np.float64) for part in (on & said, said, on)], axis=-1)
+
+
+def unit_f1_of(counts: Floats) -> Floats:
+    """F1 of "on" from `unit_counts`: (..., 3) -> (...); 0 where a unit is neither annotated nor predicted on."""
+    below = counts[..., 1] + counts[..., 2]
+    scores: Floats = 2 * counts[..., 0] / np.where(below > 0, below, 1)
+    return scores
+
+
+def score_tasks(
+    tallies: Sequence[TaskTally], confusions: Counts, groups: Sequence[str], draws: int
+) -> TaskScores | None:
+    """Scores with intervals by bootstrap over videos, the same draws for all tasks.
+
+    tallies: V of them; confusions: (V, C, C) of expression; groups: V names. None when no frame was annotated and
+    predicted.
+    """
+    moments = np.stack([each.moments for each in tallies])
+    counts = np.stack([each.counts for each in tallies])
+    num_moments, num_units = int(moments[:, 0, 0].sum()), sum(each.num_units for each in tallies)
+    if not num_moments and not num_units:
+        return None
+    drawn_f1 = bootstrap_macro_f1(confusions, groups, draws)
+    drawn_ccc = bootstrap(moments, ccc_of, groups, draws)
+    drawn_units = bootstrap(counts, unit_f1_of, groups, draws)
+    coefficients, units = ccc_of(moments.sum(axis=0)), unit_f1_of(counts.sum(axis=0))
+    mean_ccc = _estimate(coefficients.mean(), drawn_ccc.mean(axis=1))
+    mean_units = _estimate(units.mean(), drawn_units.mean(axis=1))
+    everything = num_moments and num_units and confusions.any()
+    total = macro_f1_of(confusions.sum(axis=0)) + mean_ccc.value + mean_units.value
+    return TaskScores(
+        ccc=(_estimate(coefficients[0], drawn_ccc[:, 0]), _estimate(coefficients[1], drawn_ccc[:, 1]), mean_ccc)
+        if num_moments
+        else None,
+        num_valence_arousal=num_moments,
+        action_units=tuple(map(_estimate, units, drawn_units.T)) if num_units else None,
+        mean_action_units=mean_units if num_units else None,
+        num_action_units=num_units,
+        total=_estimate(total, drawn_f1 + drawn_ccc.mean(axis=1) + drawn_units.mean(axis=1)) if everything else None,
+    )
+
+
+def _estimate(value: float | Floats, drawn: Floats) -> Estimate:
+    return Estimate(float(value), interval(drawn))

@@ -1,0 +1,93 @@
+"""What the models behind predictions had seen of the videos that are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from abaw.protocol.layout import parse_subject
+
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """num_videos: scored ones. Of these, by name: trained_on: a model that predicted it was trained on it; selected_on:
+    the checkpoint's step was chosen on it; unknown: its predictions do not say. Both people of a video count as one.
+
+    num_trainings: how many different sets of training videos the predictions come from.
+    """
+
+    num_videos: int
+    trained_on: tuple[str, ...]
+    selected_on: tuple[str, ...]
+    unknown: tuple[str, ...]
+    num_trainings: int
+
+    @property
+    def out_of_fold(self) -> bool:
+        """Every video was predicted by models that were not trained on it, and not all by the same ones."""
+        return self.num_trainings > 1 and not self.trained_on and not self.unknown
+
+    @property
+    def clean(self) -> bool:
+        """No scored video was trained on or chosen on, and this is known of all."""
+        return not (self.trained_on or self.selected_on or self.unknown)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the figures too high or leaves it open, a sentence each."""
+        found = []
+        if self.trained_on:
+            found.append(
+                f"TRAINED ON WHAT IS SCORED: {self._share(self.trained_on)} were training videos of the models that "
+                "predicted them; the figures are no estimate for new videos"
+            )
+        if self.selected_on:
+            found.append(
+                f"CHOSEN ON WHAT IS SCORED: the checkpoint is the best step on {self._share(self.selected_on)}; the "
+                "figures are too high (the checkpoint `last` is not chosen)"
+            )
+        if self.unknown:
+            found.append(
+                f"the predictions of {self._share(self.unknown)} do not say which videos their models were trained on; "
+                "whether the figures hold for new videos is not known"
+            )
+        return tuple(found)
+
+    def summary(self) -> str:
+        """One sentence for the good case, or the first thing that is wrong."""
+        if self.out_of_fold:
+            tail = "" if not self.selected_on else ", but their steps were chosen on scored videos"
+            return (
+                f"out-of-fold: each of the {self.num_videos} videos was predicted by models that were not trained on "
+                f"it ({self.num_trainings} trainings){tail}"
+            )
+        if self.clean:
+            return f"no model was trained or chosen on any of the {self.num_videos} scored videos"
+        return self.warnings()[0]
+
+    def _share(self, names: tuple[str, ...]) -> str:
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return f"{len(names)} of {self.num_videos} scored videos ({', '.join(names[:_LISTED])}{more})"
+
+
+def origin_of(metas: Mapping[str, Mapping[str, Any]]) -> Origin:
+    """metas: of each scored video the metadata of its predictions, with `trained_on` and `selected_on` where known."""
+    trained, selected, unknown, sets = [], [], [], set()
+    for name, meta in metas.items():
+        video = parse_subject(name).video
+        if "trained_on" not in meta:
+            unknown.append(name)
+        else:
+            names = tuple(meta["trained_on"])
+            sets.add(names)
+            if video in _videos(names):
+                trained.append(name)
+        if video in _videos(tuple(meta.get("selected_on", ()))):
+            selected.append(name)
+    return Origin(len(metas), tuple(trained), tuple(selected), tuple(unknown), len(sets))
+
+
+def _videos(names: tuple[str, ...]) -> set[str]:
+    return {parse_subject(name).video for name in names}

@@ -1,0 +1,153 @@
+"""metrics.json: the figures of a report for programs. What is not known is null."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from abaw.core.artifacts import provenance
+from abaw.evaluation.bootstrap import Difference, Interval
+from abaw.evaluation.calibration import Calibration
+from abaw.evaluation.metrics import Scores
+from abaw.evaluation.multitask import Estimate, TaskScores
+from abaw.evaluation.origin import Origin
+from abaw.evaluation.result import Choice, Comparison, Result
+from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
+
+
+def metrics_json(results: Sequence[Result], annotations: str, comparison: Comparison | None) -> dict[str, Any]:
+    """All figures of a report."""
+    return {
+        **provenance(annotations=annotations),
+        "results": [_result(result) for result in results],
+        "comparison": _comparison(comparison) if comparison else None,
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    evaluation, intervals = result.evaluation, result.intervals
+    with_face, option = evaluation.with_face, result.option
+    return {
+        "name": result.name,
+        "predictions": result.source,
+        "smoothing": option.smoothing,
+        "class_bias": None if option.class_bias is None else option.class_bias.tolist(),
+        "num_videos": len(evaluation.videos),
+        "num_frames": evaluation.all_frames.num_frames,
+        "num_frames_with_face": with_face.num_frames if with_face else 0,
+        "macro_f1": evaluation.all_frames.macro_f1,
+        "macro_f1_interval": _interval(intervals.macro_f1),
+        "macro_f1_with_face": with_face.macro_f1 if with_face else None,
+        "macro_f1_with_face_interval": _interval(intervals.macro_f1_with_face),
+        "optimistic": result.optimistic,
+        "accuracy": evaluation.all_frames.accuracy,
+        "bootstrap_draws": intervals.draws,
+        "per_class": _per_class(evaluation.all_frames, intervals.per_class),
+        "per_class_with_face": _per_class(with_face) if with_face else None,
+        "calibration": _calibration(option.calibration) if option.calibration else None,
+        "choice": _choice(result.choice) if result.choice else None,
+        "tasks": _tasks(result.tasks) if result.tasks else None,
+        "origin": _origin(result.origin),
+        "facts": dict(result.facts),
+        "notes": [*result.origin.warnings(), *result.notes],
+        "length_differences": list(result.differences),
+    }
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return [interval.low, interval.high] if interval else None
+
+
+def _per_class(scores: Scores, intervals: Sequence[Interval] = ()) -> dict[str, dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = {
+        name: {"f1": score.f1, "precision": score.precision, "recall": score.recall, "frames": score.support}
+        for name, score in zip(EXPRESSION_CLASSES, scores.per_class, strict=True)
+    }
+    for name, interval in zip(EXPRESSION_CLASSES, intervals, strict=False):
+        entries[name]["f1_interval"] = _interval(interval)
+    return entries
+
+
+def _calibration(calibration: Calibration) -> dict[str, Any]:
+    return {
+        "frames": calibration.num_frames,
+        "ece": calibration.ece,
+        "nll": calibration.nll,
+        "brier": calibration.brier_score,
+        "mean_confidence": calibration.mean_confidence,
+        "accuracy": calibration.accuracy,
+        "bins": {
+            "frames": calibration.frames.astype(int).tolist(),
+            "confidence_sum": calibration.confidence.tolist(),
+            "right": calibration.hits.astype(int).tolist(),
+        },
+    }
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    """A choice made on the scored videos; honest_* is null with too few videos."""
+    selection = choice.selection
+    return {
+        "num_videos": choice.num_videos,
+        "options": [
+            {
+                "name": label,
+                "macro_f1": score,
+                "interval": _interval(interval),
+                "against_first": _difference(difference),
+            }
+            for label, score, interval, difference in zip(
+                choice.labels, choice.macro_f1, choice.intervals, choice.differences, strict=True
+            )
+        ],
+        "best": choice.labels[choice.best],
+        "optimistic_f1": choice.optimistic_f1,
+        "honest_f1": selection.honest_f1 if selection else None,
+        "honest_interval": _interval(choice.honest_interval),
+        "chosen_by_fold": [choice.labels[option] for option in selection.chosen] if selection else None,
+    }
+
+
+def _difference(difference: Difference | None) -> dict[str, Any] | None:
+    if difference is None:
+        return None
+    return {
+        "difference": difference.observed,
+        "interval": _interval(difference.interval),
+        "share_better": 1 - difference.share_not_better,
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "rows": _choice(comparison.rows) if comparison.rows else None,
+        "best_of_all": _choice(comparison.overall) if comparison.overall else None,
+        "notes": list(comparison.notes),
+    }
+
+
+def _tasks(tasks: TaskScores) -> dict[str, Any]:
+    ccc = dict(zip(("valence", "arousal", "mean"), tasks.ccc, strict=True)) if tasks.ccc else {}
+    units = dict(zip(ACTION_UNITS, tasks.action_units, strict=True)) if tasks.action_units else {}
+    return {
+        "ccc": {name: _estimate(each) for name, each in ccc.items()} or None,
+        "num_frames_valence_arousal": tasks.num_valence_arousal,
+        "action_units_f1": {name: _estimate(each) for name, each in units.items()} or None,
+        "mean_action_units_f1": _estimate(tasks.mean_action_units) if tasks.mean_action_units else None,
+        "num_frames_action_units": tasks.num_action_units,
+        "sum": _estimate(tasks.total) if tasks.total else None,
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {"value": estimate.value, "interval": _interval(estimate.interval)}
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    return {
+        "out_of_fold": origin.out_of_fold,
+        "num_trainings": origin.num_trainings,
+        "trained_on": list(origin.trained_on),
+        "selected_on": list(origin.selected_on),
+        "unknown": list(origin.unknown),
+    }

@@ -1,0 +1,76 @@
+"""What `abaw validate` says on the screen."""
+
+from __future__ import annotations
+
+from abaw.evaluation.bootstrap import Interval
+from abaw.evaluation.metrics import Scores
+from abaw.evaluation.page_choice import bias_words
+from abaw.evaluation.result import Choice, Comparison, Result
+from pipelines.console import result, warn
+
+
+def tell(scored: Result) -> None:
+    """Warnings, and the figures with what they are worth."""
+    evaluation = scored.evaluation
+    for note in (*scored.origin.warnings(), *scored.notes):
+        warn(f"{scored.name}: {note}")
+    if scored.differences:
+        warn(
+            f"{scored.name}: label lines and frames differ in number in {len(scored.differences)} videos; "
+            "the frames that have both are scored, the report lists the others"
+        )
+    if scored.origin.out_of_fold or scored.origin.clean:
+        result(f"{scored.name}: {scored.origin.summary()}")
+    result(
+        f"{scored.name}: macro F1 {evaluation.all_frames.macro_f1:.4f} {_range(scored.intervals.macro_f1)} over all "
+        f"{evaluation.all_frames.num_frames} annotated frames, "
+        f"{_with_face(evaluation.with_face, scored.intervals.macro_f1_with_face)}; accuracy "
+        f"{evaluation.all_frames.accuracy:.4f}; {len(evaluation.videos)} videos, smoothing {scored.smoothing}"
+    )
+    if scored.choice:
+        result(f"{scored.name}: {_choice_text(scored.choice, scored.leaked)}")
+    if scored.option.class_bias is not None:
+        result(f"{scored.name}: class bias: --class_bias {bias_words(scored.option.class_bias)}")
+    if scored.tasks:
+        result(f"{scored.name}: {scored.tasks.summary()}")
+
+
+def _choice_text(choice: Choice, leaked: bool) -> str:
+    text = (
+        f"OPTIMISTIC: '{choice.labels[choice.best]}' is the best of {len(choice.labels)}, chosen on the videos that it "
+        f"is scored on: {choice.optimistic_f1:.4f}"
+    )
+    if choice.selection is None or choice.honest_interval is None:
+        return f"{text}; too few videos to nest the choice"
+    return (
+        f"{text}; {'nested' if leaked else 'honest'}, each video scored with what is best on the others: "
+        f"{choice.selection.honest_f1:.4f} {_range(choice.honest_interval)}"
+    )
+
+
+def tell_comparison(comparison: Comparison, leaked: bool) -> None:
+    """Each result against the first, and what taking the best of all is worth."""
+    for note in comparison.notes:
+        warn(note)
+    rows = comparison.rows
+    if rows is None:
+        return
+    for label, difference in zip(rows.labels, rows.differences, strict=True):
+        if difference is not None:
+            result(
+                f"{label} against {rows.labels[0]}: {difference.observed:+.4f} macro F1 "
+                f"[{difference.interval.low:+.4f}, {difference.interval.high:+.4f}] on {rows.num_videos} videos, "
+                f"better in {100 * (1 - difference.share_not_better):.1f} % of the draws"
+            )
+    if comparison.overall is not None:
+        result(f"taking the best of all: {_choice_text(comparison.overall, leaked)}")
+
+
+def _range(interval: Interval) -> str:
+    return f"[{interval.low:.4f}, {interval.high:.4f}]"
+
+
+def _with_face(scores: Scores | None, interval: Interval | None) -> str:
+    if scores is None or interval is None:
+        return "none of them with a face"
+    return f"{scores.macro_f1:.4f} {_range(interval)} over the {scores.num_frames} with a face"

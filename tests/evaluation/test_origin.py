@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from abaw.evaluation.origin import Origin, origin_of
+
+
+def meta(trained_on: list[str], selected_on: list[str] | None = None) -> dict[str, Any]:
+    return {"trained_on": trained_on, "selected_on": selected_on or []}
+
+
+def test_nothing_scored_was_seen() -> None:
+    found = origin_of({"a": meta(["x", "y"]), "b": meta(["x", "y"])})
+    assert found.clean and not found.out_of_fold and found.num_trainings == 1
+    assert found.warnings() == ()
+    assert found.summary() == "no model was trained or chosen on any of the 2 scored videos"
+
+
+def test_out_of_fold() -> None:
+    found = origin_of({"a": meta(["b", "x"]), "b": meta(["a", "x"])})
+    assert found.out_of_fold and found.warnings() == ()
+    assert found.summary().startswith("out-of-fold: each of the 2 videos")
+    chosen = origin_of({"a": meta(["b"], ["a"]), "b": meta(["a"])})
+    assert chosen.out_of_fold
+    assert "but their steps were chosen on scored videos" in chosen.summary()
+
+
+@pytest.mark.parametrize("trained", ["a", "a_left", "a_right_1"])
+def test_a_video_or_the_other_person_in_it_was_trained_on(trained: str) -> None:
+    found = origin_of({"a_left" if trained != "a" else "a": meta([trained]), "b": meta([trained])})
+    assert len(found.trained_on) == 1 and not found.out_of_fold and not found.clean
+    (warning,) = found.warnings()
+    assert warning.startswith("TRAINED ON WHAT IS SCORED: 1 of 2 scored videos (a")
+    assert found.summary() == warning
+
+
+def test_the_step_was_chosen_on_what_is_scored() -> None:
+    found = origin_of({name: meta(["x"], ["a", "b"]) for name in ("a", "b", "c")})
+    assert found.selected_on == ("a", "b")
+    assert found.warnings()[0].startswith("CHOSEN ON WHAT IS SCORED: the checkpoint is the best step on 2 of 3")
+
+
+def test_older_predictions_do_not_say() -> None:
+    found = origin_of({"a": {}, "b": meta(["x"]), "c": meta(["y"])})
+    assert found.unknown == ("a",) and not found.out_of_fold and not found.clean
+    assert "do not say which videos" in found.warnings()[0]
+
+
+def test_many_names_are_cut_short() -> None:
+    names = tuple(f"v{number}" for number in range(9))
+    assert "(v0, v1, v2, v3, v4 and 4 more)" in Origin(9, names, (), (), 1).warnings()[0]
