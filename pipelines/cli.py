@@ -40,11 +40,12 @@ STAGES = {
     "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),
     "features": Stage("features", "FeaturesConfig", "faces + static checkpoint -> features"),
     "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),
+    "cross-validate": Stage("cross_validate", "CrossValidateConfig", "k-fold by video: out-of-fold predictions"),
     "predict": Stage("predict", "PredictConfig", "features + checkpoint -> per-frame probabilities"),
     "validate": Stage("validate", "ValidateConfig", "predictions + annotations -> report"),
     "submit": Stage("submit", "SubmitConfig", "predictions + template -> submission file"),
     "check-submission": Stage("check_submission", "CheckSubmissionConfig", "list every fault of a file", "file"),
-    "ablate": Stage("ablate", "AblateConfig", "compare window lengths from one set of features"),
+    "ablate": Stage("ablate", "AblateConfig", "compare window lengths or any other setting"),
 }
 
 

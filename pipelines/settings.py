@@ -5,10 +5,11 @@ Settings are taken in this order: defaults < `--config file.yaml` < command-line
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
@@ -68,6 +69,46 @@ class _Parser(ArgumentParser):
         return f".{match}" if match else ""
 
 
+class _ValuesByName(argparse.Action):
+    """`name=1,2 other=x` on the command line, `{name: [1, 2], other: x}` in YAML -> {name: ["1", "2"], other: ["x"]}.
+
+    A name that is given again replaces its values and leaves the other names as they are.
+    """
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        try:
+            given = _values_by_name(values)
+        except TypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest, None) or {}), **given})
+
+    def _check_type(self, value: Any, **_: Any) -> dict[str, list[str]]:
+        """What jsonargparse calls for values from a file."""
+        return _values_by_name(value)
+
+    _check_type_ = _check_type
+
+
+def _values_by_name(values: Any) -> dict[str, list[str]]:
+    if isinstance(values, Mapping):
+        return {str(name): _texts(value) for name, value in values.items()}
+    words = [values] if isinstance(values, str) else values
+    pairs = [word.partition("=") for word in words]
+    for name, _, value in pairs:
+        if not name or not value:
+            raise TypeError(f"expected NAME=VALUE,VALUE; found '{name}'")
+    return {name: value.split(",") for name, _, value in pairs}
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.split(",")
+    values = value if isinstance(value, list | tuple) else [value]
+    return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+
+
 def _add_fields(
     parser: ArgumentParser, config_class: type[Any], prefix: str, positional: str | None = None, defaults: Any = None
 ) -> None:
@@ -86,6 +127,9 @@ def _add_fields(
         options: dict[str, Any] = {"help": " ".join((texts.get(field.name) or "").split()), "type": kind}
         if get_origin(kind) is tuple:
             options.update(nargs="+", type=get_args(kind)[0])
+        if get_origin(kind) is Mapping:
+            options.update(nargs="+", action=_ValuesByName, metavar="NAME=VALUE,VALUE")
+            del options["type"]
         if kind is bool:
             options.update(action=ActionYesNo(yes_prefix="", no_prefix="no-"))
             del options["type"]
@@ -115,5 +159,7 @@ def _build(config_class: type[Any], values: Namespace) -> Any:
         if dataclasses.is_dataclass(kind):
             assert isinstance(kind, type)
             value = _build(kind, value)
+        if isinstance(value, Mapping):
+            value = {name: tuple(values) for name, values in value.items()}
         arguments[field.name] = tuple(value) if isinstance(value, list) else value
     return config_class(**arguments)

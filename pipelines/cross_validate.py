@@ -1,0 +1,155 @@
+"""`abaw cross-validate`: k-fold over both official splits; every video is predicted by a model that never saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+from abaw.core.config import to_plain
+from abaw.core.errors import ConfigError
+from pipelines.batch import finish_batch
+from pipelines.cells import Cell, CellResult, Splits, read_splits, require_side_by_side, run_cells, share
+from pipelines.console import result, say
+from pipelines.train_temporal import TemporalRecipe, recipe_of
+
+if TYPE_CHECKING:
+    from abaw.data.clips import Clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidateConfig(TemporalRecipe):
+    """Train one temporal model a fold of the videos and predict that fold with it.
+
+    Args:
+        features: folder of feature stores, read once (`abaw features`); the features of several are concatenated
+        annotations: folder that holds Train_Set and Validation_Set
+        out: run folder; finished folds are kept, an unfinished one is resumed
+        folds: parts that the videos are split into; both people of a video are in one, each class is spread over them
+        workers: folds trained side by side; not given, one a GPU or, without one, a core; results do not depend on it
+        window: frames a window
+        hop: frames from one window to the next in prediction; at most the window
+        holdout: share of each fold's training videos set apart to choose its best checkpoint; 0 trains on all of them
+        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
+        model: shape of the encoder
+        learn: loss, sampling and augmentation
+        train: optimiser, schedule, checkpoints; its seed also draws the folds
+    """
+
+    features: tuple[Path, ...]
+    annotations: Path
+    out: Path
+    folds: int = 5
+    workers: int | None = None
+    window: int = 300
+    hop: int = 200
+
+
+def run(config: CrossValidateConfig) -> int:
+    """Exit status: 1 when a fold failed, else 0."""
+    from abaw.sequence.windows import Windows
+
+    Windows(config.window, config.hop)
+    if config.folds < 2:
+        raise ConfigError(f"folds {config.folds}: expected at least 2")
+    require_side_by_side(config, config.workers, "cross-validate")
+    splits, fold_of = _splits(config)
+    cells = [_cell(config, splits, fold_of, fold) for fold in range(config.folds)]
+    results, failures = run_cells(cells, splits.clips, config.workers)
+    if not failures:
+        _write_report(config, list(results.values()))
+    return finish_batch(len(results), failures)
+
+
+def _splits(config: CrossValidateConfig) -> tuple[Splits, dict[str, int]]:
+    """The videos, and the fold of each by its name."""
+    training, validation = read_splits(config.features, config.annotations, config.tasks)
+    fold_of = _folds((*training.clips, *validation.clips), config.folds, config.train.seed)
+    return share(training, validation, config.out, _settings(config)), fold_of
+
+
+def _settings(config: CrossValidateConfig) -> dict[str, Any]:
+    own = {"folds": config.folds, "window": config.window, "hop": config.hop}
+    return {**to_plain(recipe_of(config)), **own}
+
+
+def _folds(clips: Sequence[Clip], num_folds: int, seed: int) -> dict[str, int]:
+    """The fold of every video by its name. Raises ConfigError when a fold would be empty."""
+    import numpy as np
+
+    from abaw.evaluation.bootstrap import video_groups
+    from abaw.evaluation.selection import video_folds
+
+    names = [clip.name for clip in clips]
+    counts = np.stack([clip.class_counts() for clip in clips])
+    folds = video_folds(counts, video_groups(names), num_folds, seed)
+    filled = np.unique(folds[counts.any(axis=1)])
+    if len(filled) < num_folds:
+        raise ConfigError(f"folds {num_folds}: the annotated videos fill only {len(filled)} of them; use fewer folds")
+    return dict(zip(names, map(int, folds), strict=True))
+
+
+def _cell(config: CrossValidateConfig, splits: Splits, fold_of: Mapping[str, int], fold: int) -> Cell:
+    names = (*splits.training, *splits.validation)
+    return Cell(
+        name=f"fold {fold}",
+        folder=config.out / "folds" / str(fold),
+        predictions=config.out / "predictions",
+        window=config.window,
+        hop=config.hop,
+        recipe=recipe_of(config),
+        training=tuple(name for name in names if fold_of[name] != fold),
+        scored=tuple(name for name in names if fold_of[name] == fold),
+    )
+
+
+def _write_report(config: CrossValidateConfig, folds: Sequence[CellResult]) -> None:
+    import numpy as np
+
+    from abaw.core.artifacts import write_json, write_text
+    from abaw.evaluation.bootstrap import video_groups
+    from abaw.evaluation.intervals import f1_intervals
+    from abaw.evaluation.metrics import macro_f1_of
+
+    names = [name for fold in folds for name in fold.videos]
+    confusions = np.concatenate([fold.confusions for fold in folds])
+    score = float(macro_f1_of(confusions.sum(axis=0)))
+    ends = f1_intervals(confusions, video_groups(names)).macro
+    scores = [fold.macro_f1 for fold in folds]
+    line = (
+        f"out of fold: macro F1 {score:.4f}, 95 % interval [{ends.low:.4f}, {ends.high:.4f}], on {len(names)} videos; "
+        f"over the {len(folds)} folds {mean(scores):.4f} ± {stdev(scores):.4f}"
+    )
+    table = _table(folds)
+    write_text(config.out / "cross_validation.md", f"# Cross-validation\n\n{table}\n{line}\n")
+    write_json(
+        config.out / "cross_validation.json",
+        {
+            "config": to_plain(config),
+            "macro_f1": score,
+            "interval": [ends.low, ends.high],
+            "folds_mean": mean(scores),
+            "folds_deviation": stdev(scores),
+            "folds": [_facts(fold) for fold in folds],
+        },
+    )
+    result(table)
+    result(line)
+    say(f"out-of-fold predictions: {config.out / 'predictions'}; checkpoints: {config.out / 'folds'}/*/last")
+
+
+def _table(folds: Sequence[CellResult]) -> str:
+    lines = ["| fold | videos | frames | macro F1 | with face | accuracy | s in steps |", "|---" * 7 + "|"]
+    for number, fold in enumerate(folds):
+        with_face = "–" if fold.macro_f1_with_face is None else f"{fold.macro_f1_with_face:.4f}"
+        lines.append(
+            f"| {number} | {len(fold.videos)} | {int(fold.confusions.sum())} | {fold.macro_f1:.4f} | {with_face} "
+            f"| {fold.accuracy:.4f} | {fold.step_seconds:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _facts(fold: CellResult) -> dict[str, Any]:
+    return {**{name: value for name, value in vars(fold).items() if name != "confusions"}, "videos": list(fold.videos)}
