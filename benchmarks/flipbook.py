@@ -1,0 +1,176 @@
+"""Flip-book: clips with known truth, made of FER+ stills, on which filters and the temporal model are compared.
+
+    python benchmarks/flipbook.py --data ferplus.zip --work DIR --seeds 0 1 2 --json FILE
+
+What is done stands in `--work`, and an interrupted run goes on from there. docs/flipbook.md says what it measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from flipbook_clips import Book, write_clips
+from flipbook_compare import Comparison, Score, Videos, compare_filters, compare_temporal
+from flipbook_stills import Stills, read_stills, train_static_model
+
+from abaw.core.artifacts import value_hash, write_text
+from abaw.core.config import to_plain
+from abaw.data.clips import ClipSet
+from abaw.inference.members import load_member
+from abaw.inference.predict import predict_stores
+from abaw.models.sizes import TransformerSize
+from abaw.protocol.classes import NUM_EXPRESSIONS
+from abaw.sequence.hmm import count_transitions
+from abaw.sequence.windows import Windows
+from abaw.stores.checkpoints import load_spec
+from abaw.stores.features import open_features
+from abaw.training.sequence_settings import SequenceLearning
+from abaw.training.settings import TrainSettings
+from pipelines.features import FeaturesConfig
+from pipelines.features import run as make_features
+from pipelines.train_temporal import TemporalRecipe, read_split, recipe_of, train_temporal
+
+SPLITS = {"train": "Train_Set", "tuning": "Train_Set", "scored": "Validation_Set"}
+"""The parts of the clips, and whose class shares each takes."""
+SHARES = (0.3, 0.1)
+"""Of each class of FER+ `train`, for the training clips and for the tuning clips."""
+OUTPUTS: tuple[Literal["features", "logits"], ...] = ("features", "logits")
+SOURCES = ("logits",)
+"""What the temporal model takes, of these."""
+RECIPE = TemporalRecipe(
+    holdout=0,
+    model=TransformerSize(layers=1, heads=4, width=32, dropout=0.3, stem=51),
+    learn=SequenceLearning(batch_size=16, sampling="class", balance="none", feature_noise=0.5, time_mask=0.1),
+    train=TrainSettings(
+        steps=300, lr=2e-3, warmup_steps=30, ema_decay=0.98, evaluate_every=300, checkpoint_every=300, accelerator="cpu"
+    ),
+)
+"""Chosen on tuning clips of another seed."""
+WINDOWS = Windows(300, 200)
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    begun = time.perf_counter()
+    stills = read_stills(arguments.data, SHARES)
+    static = train_static_model(stills.static, arguments.work, arguments.static_steps)
+    by_seed = []
+    for seed in arguments.seeds:
+        counts = {"train": arguments.train_clips, "tuning": arguments.tuning_clips, "scored": arguments.scored_clips}
+        folder = make_clips(stills, static, arguments.work, Book(), counts, seed)
+        by_seed.append(compare(folder, static, recipe_of(RECIPE, seed)))
+        print(f"seed {seed}: " + ", ".join(f"{name} {score.macro_f1:.3f}" for name, score in by_seed[-1].items()))
+    print(table(by_seed))
+    print(f"{time.perf_counter() - begun:.0f} s")
+    if arguments.json is not None:
+        write_text(arguments.json, json.dumps(_plain(by_seed, arguments.seeds), indent=1) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="ferplus.zip: images and votes.csv")
+    parser.add_argument("--work", type=Path, required=True, help="folder for models and features")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, help="also write the scores here")
+    parser.add_argument("--static_steps", type=int, default=5000)
+    parser.add_argument("--train_clips", type=int, default=60)
+    parser.add_argument("--tuning_clips", type=int, default=20)
+    parser.add_argument("--scored_clips", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def make_clips(stills: Stills, static: Path, work: Path, book: Book, counts: Mapping[str, int], seed: int) -> Path:
+    """Features, logits and labels of the clips of one seed, made once; returns their folder. The crops are not kept.
+
+    counts: clips of each part.
+    """
+    drawn_from = {part: [still.name for still in getattr(stills, part)] for part in SPLITS}
+    weights = load_spec(static).weights_id
+    made_of = value_hash({"book": asdict(book), "counts": dict(counts), "static": weights, "stills": drawn_from})
+    folder = work / f"clips-{made_of}" / f"seed{seed}"
+    done = folder / "done"
+    if done.exists():
+        return folder
+    for index, (part, split) in enumerate(SPLITS.items()):
+        rng = np.random.default_rng([seed, index])
+        paths = write_clips(folder / part, split, counts[part], getattr(stills, part), book, rng)
+        for outputs in OUTPUTS:
+            out = folder / part / outputs
+            config = FeaturesConfig(faces=tuple(paths), checkpoint=static, out=out, outputs=outputs, accelerator="cpu")
+            if make_features(config):
+                raise SystemExit(f"{out}: the features of some clips could not be made")
+        shutil.rmtree(folder / part / "faces")
+    done.touch()
+    return folder
+
+
+def compare(folder: Path, static: Path, recipe: TemporalRecipe) -> dict[str, Score]:
+    """Train the temporal model on the training clips of `folder`, and score everything on its scored clips."""
+    train = _read(folder, "train")
+    run = folder / f"temporal-{value_hash({'recipe': to_plain(recipe), 'windows': asdict(WINDOWS), 'of': SOURCES})}"
+    train_temporal(train, WINDOWS, recipe, run)
+    transitions = count_transitions([clip.labels for clip in train.clips], NUM_EXPRESSIONS)
+
+    def videos(checkpoint: Path, sources: Sequence[str], *parts: str) -> Videos:
+        found = [_predicted(checkpoint, folder, sources, part) for part in parts]
+        return Videos(
+            [one for each in found for one in each.predictions], [one for each in found for one in each.labels]
+        )
+
+    # The static model knows neither the training nor the tuning clips; the temporal model knows the first.
+    frames = Comparison(
+        videos(static, ["features"], "train", "tuning"), videos(static, ["features"], "scored"), transitions
+    )
+    last = run / "last"
+    temporal = Comparison(videos(last, SOURCES, "tuning"), videos(last, SOURCES, "scored"), transitions)
+    return {**compare_filters(frames), **compare_temporal(temporal)}
+
+
+def _read(folder: Path, part: str) -> ClipSet:
+    return read_split([folder / part / source for source in SOURCES], folder / part / "annotations", SPLITS[part])
+
+
+def _predicted(checkpoint: Path, folder: Path, sources: Sequence[str], part: str) -> Videos:
+    member = load_member(checkpoint, torch.device("cpu"))
+    clips = _read(folder, part).clips
+    stores = [[open_features(folder / part / source / f"{clip.name}.arrow") for source in sources] for clip in clips]
+    return Videos([predict_stores([member], each) for each in stores], [clip.labels for clip in clips])
+
+
+def table(by_seed: Sequence[Mapping[str, Score]]) -> str:
+    """Markdown: mean and deviation of macro F1 over seeds, and how far each row lies above static and the best filter.
+
+    The best filter is, of each seed, the highest of all without a bias, its width chosen in hindsight.
+    """
+    scores = {name: np.array([100 * row[name].macro_f1 for row in by_seed]) for name in by_seed[0]}
+    filters = np.max([values for name, values in scores.items() if name.endswith("hindsight")], axis=0)
+    lines = ["| | macro F1, % | above static | above the best filter | smoothing |", "|---|---|---|---|---|"]
+    for name, values in scores.items():
+        columns = [f"{values.mean():.1f} ± {values.std():.1f}"]
+        for other in (scores["static"], filters):
+            columns.append(f"{(values - other).mean():+.1f} ({(values - other).min():+.1f})")
+        used = ", ".join(row[name].smoothing for row in by_seed)
+        lines.append(f"| {name} | {' | '.join(columns)} | {used} |")
+    return "\n".join(lines)
+
+
+def _plain(by_seed: Sequence[Mapping[str, Score]], seeds: Sequence[int]) -> dict[str, Any]:
+    return {
+        str(seed): {name: asdict(score) for name, score in row.items()}
+        for seed, row in zip(seeds, by_seed, strict=True)
+    }
+
+
+if __name__ == "__main__":
+    main()
