@@ -36,7 +36,8 @@ class WindowSampler:
     """Draws training windows, each around a labelled frame, so that no window is without a label.
 
     length: frames a window; batch_size: B; by: `frame` draws every labelled frame equally often, `class` draws a class
-    first and then one of its frames. A video shorter than a window is padded.
+    first and then one of its frames; frames that are annotated for other tasks alone are drawn as often as their share
+    of the labelled frames. A video shorter than a window is padded.
     Raises DataError when no frame is labelled.
     """
 
@@ -45,10 +46,14 @@ class WindowSampler:
         self._ends = np.cumsum([len(clip) for clip in clips.clips])
         labels = np.concatenate([clip.labels for clip in clips.clips])
         known = np.concatenate([clip.labelled() for clip in clips.clips])
-        groups = [known] if by == "frame" else [labels == index for index in range(NUM_EXPRESSIONS)]
-        self._frames = [frames for frames in map(np.flatnonzero, groups) if len(frames)]
-        if not self._frames:
+        if not known.any():
             raise DataError("no frame of the training videos is labelled: there is nothing to learn from")
+        classes = (
+            [known & (labels > UNLABELLED)] if by == "frame" else [labels == each for each in range(NUM_EXPRESSIONS)]
+        )
+        self._classes = [frames for frames in map(np.flatnonzero, classes) if len(frames)]
+        self._others = np.flatnonzero(known & (labels == UNLABELLED))
+        self._other_share = len(self._others) / int(known.sum())
 
     def __call__(self, generator: np.random.Generator) -> WindowBatch:
         """A batch that depends on the generator's state alone."""
@@ -56,7 +61,8 @@ class WindowSampler:
 
     def _draw(self, generator: np.random.Generator) -> tuple[Clip, int]:
         """A video and the first frame of the window in it."""
-        frames = self._frames[generator.integers(len(self._frames))]
+        other = self._other_share > 0 and generator.random() < self._other_share
+        frames = self._others if other else self._classes[generator.integers(len(self._classes))]
         place = int(frames[generator.integers(len(frames))])
         index = int(np.searchsorted(self._ends, place, side="right"))
         clip = self._clips[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -57,6 +58,16 @@ def test_the_same_generator_gives_the_same_windows() -> None:
 def test_nothing_labelled_is_an_error() -> None:
     with pytest.raises(DataError, match="no frame of the training videos is labelled"):
         WindowSampler(clip_set(clip("v", [-1, -1])), length=2, batch_size=1, by="frame")
+
+
+@pytest.mark.parametrize("by", ["frame", "class"])
+def test_videos_without_an_expression_are_drawn_for_their_other_labels(by: Literal["frame", "class"]) -> None:
+    units = np.zeros((100, 12), dtype=np.int8)
+    faces = clip("faces", [0] * 290 + [3] * 10)
+    other = replace(clip("other", [-1] * 100), action_units=units)
+    clips = clip_set(replace(faces, action_units=np.full((300, 12), -1, dtype=np.int8)), other)
+    batch = WindowSampler(clips, 1, 2000, by)(np.random.default_rng(0))
+    assert np.mean([name.startswith("other") for name in batch.ids]) == pytest.approx(0.25, abs=0.04)
 
 
 def test_windows_carry_the_labels_of_other_tasks() -> None:
