@@ -103,10 +103,10 @@ def test_all_heads_learn_from_what_each_video_is_annotated_for(tmp_path: Path, l
     predictions = read_predictions(tmp_path / "predictions" / "unseen.arrow")
     classes, va, units = unseen
     assert predictions.valence_arousal is not None and predictions.action_units is not None
-    assert np.mean(predictions.probs.argmax(1) == classes) > 0.85
+    assert np.mean(predictions.probs.argmax(1) == classes) > 0.8
     for index in range(2):
-        assert np.corrcoef(predictions.valence_arousal[:, index], va[:, index])[0, 1] > 0.8
-    assert np.mean((predictions.action_units > 0.5) == units) > 0.85
+        assert np.corrcoef(predictions.valence_arousal[:, index], va[:, index])[0, 1] > 0.7
+    assert np.mean((predictions.action_units > 0.5) == units) > 0.8
 
 
 def test_two_sources_are_used_together_and_in_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
