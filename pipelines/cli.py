@@ -34,8 +34,10 @@ class Stage:
 STAGES = {
     "doctor": Stage("doctor", "DoctorConfig", "check the installation, name what is broken and the remedy"),
     "demo": Stage("demo", "DemoConfig", "run the whole chain on a data set made on the spot"),
+    "check-data": Stage("check_data", "CheckDataConfig", "reconcile videos, labels, crops and template of Aff-Wild2"),
     "extract": Stage("extract", "ExtractConfig", "videos -> faces: detect, track and align", "videos"),
     "import-crops": Stage("import_crops", "ImportCropsConfig", "official crop folders -> faces", "folders"),
+    "export-crops": Stage("export_crops", "ExportCropsConfig", "faces -> official crop folders", "faces"),
     "import-images": Stage("import_images", "ImportImagesConfig", "labelled or unlabelled stills -> faces"),
     "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),
     "features": Stage("features", "FeaturesConfig", "faces + static checkpoint -> features"),

@@ -19,7 +19,7 @@ class ImportCropsConfig:
         folders: `cropped_aligned`, `cropped_aligned_new_50_vids`, a folder that holds both, or the folder of one video
         out: folder for the stores, one a video; those that are there are not made again
         annotations: annotation folder; a video gets at least as many rows as its file has label lines
-        template: template of an edition; a video gets at least as many rows as it has there
+        template: template of an edition; a video gets at least as many rows as its highest frame there
     """
 
     folders: tuple[Path, ...]
@@ -33,13 +33,17 @@ def run(config: ImportCropsConfig) -> int:
     from abaw.data.import_crops import find_crop_folders, fingerprint, import_crops, list_crops
     from abaw.stores.arrow import SUFFIX, is_done
 
-    folders = find_crop_folders(config.folders)
     lengths = _known_lengths(config)
+    exported = _exported_lengths(config)
+    folders = find_crop_folders(
+        config.folders, {name for known in (lengths, exported) for name in known if known[name]}
+    )
 
     def work(folder: Path) -> str:
         crops = list_crops(folder)
         target = config.out / f"{crops.name}{SUFFIX}"
-        num_frames = max(crops.last_frame, lengths.get(crops.name, 0))
+        due = lengths.get(crops.name, 0)
+        num_frames = max(crops.last_frame, due, exported.get(crops.name, 0))
         if is_done(target, fingerprint(crops, num_frames)):
             return "already there"
         report = import_crops(crops, target, num_frames)
@@ -48,6 +52,8 @@ def run(config: ImportCropsConfig) -> int:
             warn(f"{crops.name}: {len(report.bad)} images are no whole JPEG and count as frames without a face: {some}")
         if crops.ignored:
             warn(f"{crops.name}: {len(crops.ignored)} files are no crop and were left out: {crops.ignored[0]}, …")
+        if 0 < due < crops.last_frame:
+            warn(f"{crops.name}: the last image is frame {crops.last_frame}, but labels or template end at {due}")
         return f"{report.num_rows} frames, {report.num_rows - report.num_faces} of them without a face"
 
     return run_batch(folders, lambda folder: folder.resolve().name, work)
@@ -56,14 +62,25 @@ def run(config: ImportCropsConfig) -> int:
 def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:
     """Frames of each video as far as annotations or a template tell."""
     from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, read_annotations, split_folder
-    from abaw.protocol.template import read_template
+    from abaw.protocol.template import read_video_list
 
     lengths: dict[str, int] = {}
     if config.annotations is not None:
         for folder in {split_folder(config.annotations, split) for split in (TRAIN_SET, VALIDATION_SET)}:
             for name, annotation in read_annotations(folder).items():
-                lengths[name] = len(annotation.labels)
+                lengths[name] = max(len(annotation.labels), lengths.get(name, 0))
     if config.template is not None:
-        for name, count in read_template(config.template).videos().items():
-            lengths[name] = max(count, lengths.get(name, 0))
+        for name, count in read_video_list(config.template).num_frames.items():
+            lengths[name] = max(count or 0, lengths.get(name, 0))
+    return lengths
+
+
+def _exported_lengths(config: ImportCropsConfig) -> dict[str, int]:
+    """Frames of each video, where `abaw export-crops` made the folder or the one around it."""
+    from abaw.data.export_crops import read_lengths
+
+    lengths: dict[str, int] = {}
+    for folder in config.folders:
+        for place in (folder.resolve().parent, folder):
+            lengths.update(read_lengths(place))
     return lengths

@@ -42,20 +42,19 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: cannot write: {reason}") from error
 
 
-def _remove_orphans(target: Path) -> None:
-    """Remove temporary files of `target` that a killed process of this machine has left."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.{re.escape(socket.gethostname())}-(\d+)-\w+\.tmp")
-    for candidate in target.parent.glob(f".{_glob_escape(target.name)}.*.tmp"):
+def remove_orphans(folder: Path) -> None:
+    """Remove temporary files of `atomic_path` in `folder` that killed processes of this machine have left.
+
+    Those of processes that live are in use, and of other machines nobody can tell: they stay.
+    """
+    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)-\w+\.tmp")
+    for candidate in folder.glob(".*.tmp"):
         match = pattern.fullmatch(candidate.name)
-        if match and not _alive(int(match[1])):
+        if match and not process_lives(int(match[1])):
             candidate.unlink(missing_ok=True)
 
 
-def _glob_escape(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)
-
-
-def _alive(pid: int) -> bool:
+def process_lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -75,7 +74,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_orphans(path)
+        remove_orphans(path.parent)
         try:
             yield temporary
             _fsync(temporary)

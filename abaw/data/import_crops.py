@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class CropFolder:
 
     @property
     def last_frame(self) -> int:
-        return max(self.images)
+        """0 when there is no image."""
+        return max(self.images, default=0)
 
 
 @dataclass(slots=True)
@@ -46,22 +47,30 @@ class CropReport:
     bad: list[str] = field(default_factory=list)
 
 
-def find_crop_folders(paths: Iterable[Path]) -> list[Path]:
+def find_crop_folders(paths: Iterable[Path], known: Collection[str] = ()) -> list[Path]:
     """Folders that hold crops, among the paths and below them, sorted by name.
 
+    known: names of videos; an empty folder of such a name is a video without a face, others are passed over.
     Raises DataError for a path that is no folder, a folder without crops, or two videos of one name.
     """
     found: dict[str, Path] = {}
     for path in paths:
         if not path.is_dir():
             raise DataError(f"{path}: no such folder")
-        below = [Path(folder) for folder, _, files in os.walk(path) if any(map(_CROP.match, files))]
+        below = [
+            Path(folder)
+            for folder, inside, files in os.walk(path)
+            if any(map(_CROP.match, files)) or (not inside and not files and Path(folder).name in known)
+        ]
         if not below:
             raise DataError(f"{path}: no crops there; expected <video>/00001.jpg in it or in folders below")
         for folder in below:
             other = found.setdefault(folder.resolve().name, folder)
             if other.resolve() != folder.resolve():
-                raise DataError(f"two folders are named '{folder.name}': {other} and {folder}; import them apart")
+                raise DataError(
+                    f"two folders are named '{folder.name}': {other} and {folder}; take one of them out, or import "
+                    "them apart, each with its own --out"
+                )
     return [found[name] for name in sorted(found)]
 
 

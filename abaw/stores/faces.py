@@ -1,7 +1,8 @@
 """Faces: one row for every decoded frame of a video, or one for every still image of a set.
 
 Videos are keyed by `frame` (int32, from 1), stills by `image` (string) with `label` (null where there is none).
-`jpeg` is the aligned crop, null where no face was found.
+`jpeg` is the aligned crop, null where no face was found. `fault` says why a frame of a video could not be decoded, null
+for one that was; stores of earlier versions lack it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from abaw.stores.arrow import OpenStore, StoreError, open_store, write_store
 
 KIND = "faces"
+_FAULT = "fault"
 _FACE_FIELDS = [
     ("jpeg", pa.binary()),
     ("box_xyxy", pa.list_(pa.float32(), 4)),
@@ -30,6 +32,7 @@ VIDEO_SCHEMA = pa.schema(
         ("time_s", pa.float64()),
         *_FACE_FIELDS,
         ("track", pa.int32()),
+        (_FAULT, pa.string()),
     ]
 )
 IMAGE_SCHEMA = pa.schema([("image", pa.string()), ("label", pa.int8()), *_FACE_FIELDS])
@@ -79,6 +82,15 @@ class FaceStore:
         column = self.store.table.column("label").fill_null(-1)
         labels: NDArray[np.int8] = column.to_numpy().astype(np.int8)
         return labels
+
+    @property
+    def faults(self) -> dict[int, str]:
+        """Row -> why its frame could not be decoded, for the rows where that is so."""
+        if _FAULT not in self.store.table.column_names:
+            return {}
+        column = self.store.table.column(_FAULT)
+        rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).tolist()
+        return {row: str(column[row].as_py()) for row in rows}
 
     def jpeg(self, row: int) -> bytes | None:
         """The encoded crop of a row, None where no face was found."""

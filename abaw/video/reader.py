@@ -16,24 +16,29 @@ from abaw.core.errors import ConfigError, DataError, nearest
 from abaw.video.ahead import ahead
 from abaw.video.container import Header
 
-ReaderName = Literal["pyav", "decord"]
+ReaderName = Literal["pyav", "decord", "torchcodec"]
 READERS: Final[tuple[str, ...]] = get_args(ReaderName)
 _FRAMES_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFrame:
-    """One decoded frame. index: from 1; time_s: presentation time; image: RGB, (H, W, 3) uint8, upright."""
+    """One frame of the video. index: from 1; time_s: presentation time; image: RGB, (H, W, 3) uint8, upright.
+
+    image is None, and fault says why, for a frame that is part of the video and could not be decoded.
+    """
 
     index: int
     time_s: float
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] | None
+    fault: str = ""
 
 
 class VideoReader(ABC):
-    """An open video. Iterate once; `hidden_frames` and `bad_packets` are known when the iteration has ended.
+    """An open video. Iterate once; the counts of frames and packets are known when the iteration has ended.
 
-    fps: mean frame rate of the header; header_frames: number of frames that the header states, None when it is silent;
+    num_frames: frames given so far; missing_frames: those without a picture; fps: mean frame rate of the header;
+    header_frames: number of frames that the header states, None when it is silent;
     hidden_frames: frames that an edit list takes out of the presentation, which are not decoded frames of the video;
     bad_packets: packets that could not be decoded and were skipped.
     """
@@ -44,21 +49,26 @@ class VideoReader(ABC):
         self.header_frames = header.num_frames
         self.hidden_frames = 0
         self.bad_packets = 0
-        self.decoded_frames = 0
+        self.missing_frames = 0
+        self.num_frames = 0
 
     @property
     def lost_frames(self) -> int:
-        """Frames that the header states but decoding did not give, once the iteration has ended."""
+        """Frames that the header states and that did not come, not even without a picture."""
         if self.header_frames is None:
             return 0
-        return max(0, self.header_frames - self.hidden_frames - self.decoded_frames)
+        return max(0, self.header_frames - self.hidden_frames - self.num_frames)
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        """Frames in order of presentation, decoded a few ahead in a thread. Raises DataError when there is none."""
+        """Frames in order of presentation, decoded a few ahead in a thread.
+
+        Raises DataError when not one has a picture.
+        """
         for frame in ahead(self._frames(), _FRAMES_AHEAD):
-            self.decoded_frames = frame.index
+            self.num_frames = frame.index
+            self.missing_frames += frame.image is None
             yield frame
-        if not self.decoded_frames:
+        if self.num_frames == self.missing_frames:
             raise DataError(f"{self.path}: not one frame could be decoded; the file is empty or damaged, get it again")
 
     @abstractmethod
@@ -90,6 +100,10 @@ def _open(path: Path, reader: str) -> VideoReader:
         from abaw.video.reader_decord import DecordReader
 
         return DecordReader(path)
+    if reader == "torchcodec":
+        from abaw.video.reader_torchcodec import TorchCodecReader
+
+        return TorchCodecReader(path)
     from abaw.video.reader_pyav import PyAVReader
 
     return PyAVReader(path)

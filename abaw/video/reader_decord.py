@@ -17,7 +17,8 @@ from abaw.video.reader import VideoFrame, VideoReader
 
 _BATCH = 8
 _STALL_S = 60.0
-_ADVICE = "read it with the pyav reader, which skips what is damaged"
+_ADVICE = "read it with the pyav reader, which accounts for what is damaged"
+_EXACT_FORMATS = {"mov", "mp4", "matroska", "webm", "flv"}
 
 
 class DecordReader(VideoReader):
@@ -25,12 +26,16 @@ class DecordReader(VideoReader):
 
     decord counts packets. Frames hidden by an edit list (with times below zero) are among them; for each of these it
     repeats the last frame at the end, so as many are left out there. It can wait for ever for a frame that does not
-    come, and it gives up at the first damaged packet: both become a DataError.
+    come, and it gives up at the first damaged packet: both become a DataError. Of an AVI or an MPEG stream it drops and
+    doubles frames without a word; so these are refused.
     """
 
     def __init__(self, path: Path) -> None:
         with open_container(path) as container:
             header = read_header(container.streams.video[0], path)
+            if not _EXACT_FORMATS & set(container.format.name.split(",")):
+                what = f"decord does not give every frame of this format ({container.format.name})"
+                raise DataError(f"{path}: {what}; read it with the pyav reader, which does")
         decord.logging.set_level(decord.logging.QUIET)
         try:
             self._reader: Any = decord.VideoReader(str(path))

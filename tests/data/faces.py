@@ -50,6 +50,7 @@ def video_store(path: Path, labels: Sequence[int | None], seed: int = 0, **chang
         "jpeg": [None if label is None else picture(label, rng) for label in labels],
         **_face_columns(count),
         "track": [0] * count,
+        "fault": [None] * count,
         **changes,
     }
     batch = pa.record_batch([pa.array(columns[f.name], f.type) for f in VIDEO_SCHEMA], schema=VIDEO_SCHEMA)

@@ -77,3 +77,29 @@ def test_an_empty_folder_and_a_file_for_the_output(tmp_path: Path, capsys: pytes
     (tmp_path / "faces").write_text("")
     assert run(tmp_path, str(tmp_path / "v")) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_images_beyond_the_labels_are_told_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_crops(tmp_path / "v", 1, 5)
+    write_annotation(tmp_path / "labels" / "v.txt", np.zeros(3, int))
+    assert run(tmp_path, str(tmp_path / "v"), "--annotations", str(tmp_path / "labels")) == 0
+    assert "v: the last image is frame 5, but labels or template end at 3" in capsys.readouterr().err
+    assert len(open_faces(tmp_path / "faces" / "v.arrow")) == 5
+
+
+def test_an_empty_folder_of_a_known_video_is_a_video_without_a_face(tmp_path: Path) -> None:
+    make_crops(tmp_path / "crops" / "a", 1)
+    (tmp_path / "crops" / "b").mkdir()
+    (tmp_path / "crops" / "unknown").mkdir()
+    rows = [f"b/{frame:05d}.jpg,0" for frame in (1, 4)]
+    (tmp_path / "t.txt").write_text("\n".join([edition("abaw6").header, *rows]) + "\n")
+    assert run(tmp_path, str(tmp_path / "crops"), "--template", str(tmp_path / "t.txt")) == 0
+    assert sorted(file.name for file in (tmp_path / "faces").iterdir()) == ["a.arrow", "b.arrow"]
+    assert open_faces(tmp_path / "faces" / "b.arrow").valid.tolist() == [False] * 4
+
+
+def test_a_video_in_both_official_folders_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("cropped_aligned", "cropped_aligned_new_50_vids"):
+        make_crops(tmp_path / folder / "v", 1)
+    assert run(tmp_path, str(tmp_path / "cropped_aligned"), str(tmp_path / "cropped_aligned_new_50_vids")) == 1
+    assert "two folders are named 'v'" in capsys.readouterr().err

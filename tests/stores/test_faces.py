@@ -28,6 +28,19 @@ def test_a_video(tmp_path: Path) -> None:
         _ = faces.labels
 
 
+def test_frames_that_could_not_be_decoded(tmp_path: Path) -> None:
+    rows = [{"frame": 1, **FACE}, {"frame": 2, "fault": "packet damaged"}, {"frame": 3}]
+    write_video_faces(tmp_path / "v.arrow", [pa.RecordBatch.from_pylist(rows, schema=VIDEO_SCHEMA)], {})
+    assert open_faces(tmp_path / "v.arrow").faults == {1: "packet damaged"}
+
+
+def test_a_store_of_an_earlier_version_has_no_faults(tmp_path: Path) -> None:
+    earlier = VIDEO_SCHEMA.remove(VIDEO_SCHEMA.get_field_index("fault"))
+    batch = pa.RecordBatch.from_pylist([{"frame": 1, "time_s": 0.0, **FACE}], schema=earlier)
+    write_store(tmp_path / "v.arrow", "faces", earlier, [batch], {})
+    assert open_faces(tmp_path / "v.arrow").faults == {}
+
+
 def test_an_image_set(tmp_path: Path) -> None:
     path = tmp_path / "set.arrow"
     rows = [

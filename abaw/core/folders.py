@@ -1,0 +1,43 @@
+"""Folders that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from abaw.core.artifacts import process_lives, storage_errors
+
+PARTIAL = ".partial"
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`; on leaving without an error it is renamed to `path`.
+
+    On an error it is removed. `path` must not exist or be empty. What killed processes of this machine have left beside
+    it is removed. Raises StorageError when the folder cannot be made or renamed.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(path.parent)
+        temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
+        temporary.mkdir()
+        try:
+            yield temporary
+            os.rename(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_orphans(folder: Path) -> None:
+    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)-\w+{re.escape(PARTIAL)}")
+    for candidate in folder.iterdir():
+        match = pattern.fullmatch(candidate.name)
+        if match and not process_lives(int(match[1])):
+            shutil.rmtree(candidate, ignore_errors=True)

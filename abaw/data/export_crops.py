@@ -1,0 +1,110 @@
+"""Faces stores -> the official layout of crops, `<video>/00001.jpg`: the JPEG bytes as stored, none where no face is.
+
+A folder of images cannot tell how many frames follow the last face, so `frames.csv` beside the folders does.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from abaw.core.artifacts import write_text
+from abaw.core.errors import DataError
+from abaw.core.folders import PARTIAL, atomic_folder
+from abaw.protocol.layout import frame_name
+from abaw.stores.faces import FaceStore
+
+LENGTHS = "frames.csv"
+_HEADER = ["video", "frames"]
+
+
+def read_lengths(folder: Path) -> dict[str, int]:
+    """Frames by video of an exported folder, none without a `frames.csv`. Raises DataError for a damaged one."""
+    path = folder / LENGTHS
+    if not path.is_file():
+        return {}
+    try:
+        header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+        if header == _HEADER:
+            return {name: int(count) for name, count in rows}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as '{','.join(_HEADER)}' ({error}); export again") from error
+    raise DataError(f"{path}:1: expected '{','.join(_HEADER)}', found '{','.join(header)[:60]}'; export again")
+
+
+def write_lengths(folder: Path, lengths: Mapping[str, int]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_HEADER, *sorted(lengths.items())])
+    write_text(folder / LENGTHS, text.getvalue())
+
+
+def prepare_folder(out: Path, names: Iterable[str]) -> dict[str, int]:
+    """The lengths of what was exported to `out` before.
+
+    Raises DataError when something stands there that is neither of `names` nor was exported before: crops of another
+    origin are not mixed in.
+    """
+    if not out.exists():
+        return {}
+    if not out.is_dir():
+        raise DataError(f"{out}: is a file; choose another --out")
+    before = read_lengths(out)
+    known = {*names, *before, LENGTHS} if before else set()
+    others = sorted(entry for entry in os.listdir(out) if entry not in known and not _is_temporary(entry))
+    if others:
+        raise DataError(
+            f"{out}: holds '{others[0]}'{' and more' if len(others) > 1 else ''}, which no export made; choose an "
+            "empty or new folder for --out"
+        )
+    return before
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith((PARTIAL, ".tmp"))
+
+
+def image_sizes(faces: FaceStore) -> dict[str, int]:
+    """Bytes of each image that the store's folder holds, by file name. Raises DataError for a store of stills."""
+    if not faces.is_video:
+        raise DataError(f"{faces.store.path}: holds stills, which have no frame numbers; export the stores of videos")
+    column = faces.store.table.column("jpeg")
+    sizes = pc.binary_length(column).to_pylist()
+    frames = faces.keys.to_pylist()
+    return {_file_name(frame): size for frame, size in zip(frames, sizes, strict=True) if size is not None}
+
+
+def is_exported(faces: FaceStore, folder: Path) -> bool:
+    """True when `folder` holds exactly the store's images, by name and size; False when it is not there.
+
+    Raises DataError when it holds anything else: nothing is overwritten.
+    """
+    if not folder.exists():
+        return False
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            if {entry.name: entry.stat().st_size for entry in entries} == image_sizes(faces):
+                return True
+    raise DataError(f"{folder}: holds other images than {faces.store.path}; choose another --out or remove it")
+
+
+def export_crops(faces: FaceStore, folder: Path) -> int:
+    """Write the images of one video into `folder`, which appears whole or not at all; returns their number.
+
+    Raises StorageError when writing fails, DataError for a store of stills.
+    """
+    expected = image_sizes(faces)
+    with atomic_folder(folder) as temporary:
+        for row, frame in enumerate(faces.keys.to_pylist()):
+            jpeg = faces.jpeg(row)
+            if jpeg is not None:
+                (temporary / _file_name(frame)).write_bytes(jpeg)
+    return len(expected)
+
+
+def _file_name(frame: int) -> str:
+    return frame_name("", frame).removeprefix("/")

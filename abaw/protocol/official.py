@@ -1,0 +1,143 @@
+"""What lies in a folder of Aff-Wild2 as the organisers hand it out, whatever the edition; no file is opened.
+
+Videos lie in `batch1`, `batch2`, `new_vids`; crops in `cropped_aligned`, `cropped_aligned_new_50_vids` (aligned) and in
+`cropped` or folders whose names begin so (not aligned), straight or in batches; annotations in the tasks' folders.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.errors import DataError
+from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
+from abaw.protocol.classes import TASKS
+from abaw.protocol.layout import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from abaw.protocol.targets import FOLDERS
+
+SPLITS = (TRAIN_SET, VALIDATION_SET)
+_ALIGNED = "cropped_aligned"
+_CROPPED = "cropped"
+_TASK_FOLDERS = frozenset(name for names in FOLDERS.values() for name in names)
+_CROP = re.compile(r"(?:\d{5}|[1-9]\d{5,})\.jpg")
+_KEPT = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crops:
+    """The images of one folder. frames: (N,) int32 from 1, rising; wrong: the first names of images that are no
+    `00001.jpg`, num_wrong: their number."""
+
+    path: Path
+    frames: NDArray[np.int32]
+    wrong: tuple[str, ...]
+    num_wrong: int
+
+    @property
+    def last_frame(self) -> int:
+        return int(self.frames[-1]) if len(self.frames) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialTree:
+    """What is there, by name: more than one place for a name is a fault for the reader of this to tell.
+
+    videos: files by stem; aligned, plain: folders of crops by video; annotations: files by task and split.
+    aligned_roots, plain_roots: the folders that the crops were found in; annotation_folders: all of a task and split,
+    the first of which is read.
+    """
+
+    root: Path
+    videos: Mapping[str, tuple[Path, ...]]
+    aligned: Mapping[str, tuple[Crops, ...]]
+    plain: Mapping[str, tuple[Crops, ...]]
+    aligned_roots: tuple[Path, ...]
+    plain_roots: tuple[Path, ...]
+    annotation_folders: Mapping[tuple[str, str], tuple[Path, ...]]
+    annotations: Mapping[tuple[str, str], Mapping[str, Path]]
+
+
+def scan_tree(root: Path) -> OfficialTree:
+    """List the data set below `root`. Raises DataError when it is no folder or nothing of the data set is in it."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the folder that holds batch1, annotations, cropped_aligned, …")
+    videos: dict[str, list[Path]] = {}
+    crop_roots: list[Path] = []
+    _walk(root, videos, crop_roots)
+    aligned_roots = tuple(folder for folder in sorted(crop_roots) if folder.name.startswith(_ALIGNED))
+    plain_roots = tuple(folder for folder in sorted(crop_roots) if not folder.name.startswith(_ALIGNED))
+    folders = _annotation_folders(root)
+    if not (videos or crop_roots or folders):
+        raise DataError(
+            f"{root}: nothing of Aff-Wild2 there; looked for videos, folders named cropped* and "
+            f"{', '.join(sorted(_TASK_FOLDERS))}, also below annotations/"
+        )
+    return OfficialTree(
+        root,
+        {name: tuple(sorted(files)) for name, files in sorted(videos.items())},
+        _by_name(aligned_roots),
+        _by_name(plain_roots),
+        aligned_roots,
+        plain_roots,
+        folders,
+        {key: {file.stem: file for file in sorted(places[0].glob("*.txt"))} for key, places in folders.items()},
+    )
+
+
+def _walk(folder: Path, videos: dict[str, list[Path]], crop_roots: list[Path]) -> None:
+    """Videos and the roots of crops; what lies below such a root or a task's annotations is not walked."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if entry.name.startswith(_CROPPED):
+                    crop_roots.append(Path(entry.path))
+                elif entry.name not in _TASK_FOLDERS:
+                    _walk(Path(entry.path), videos, crop_roots)
+            elif os.path.splitext(entry.name)[1].lower() in VIDEO_SUFFIXES:
+                videos.setdefault(Path(entry.name).stem, []).append(Path(entry.path))
+
+
+def _by_name(roots: tuple[Path, ...]) -> Mapping[str, tuple[Crops, ...]]:
+    found: dict[str, list[Crops]] = {}
+    for root in roots:
+        for crops in _scan(root, is_root=True):
+            found.setdefault(crops.path.name, []).append(crops)
+    return {name: tuple(places) for name, places in sorted(found.items())}
+
+
+def _scan(folder: Path, is_root: bool = False) -> Iterator[Crops]:
+    """Folders of crops, each listed once: the kind of an entry is asked for only where its name is no crop's."""
+    frames: list[int] = []
+    wrong: list[str] = []
+    below: list[Path] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if _CROP.fullmatch(name) and name != "00000.jpg":
+                frames.append(int(name[:-4]))
+            elif entry.is_dir():
+                below.append(Path(entry.path))
+            elif os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith("."):
+                wrong.append(name)
+    if frames or wrong or not (below or is_root):
+        kept = tuple(sorted(wrong)[:_KEPT])
+        yield Crops(folder, np.sort(np.array(frames, np.int32)), kept, len(wrong))
+    for path in sorted(below):
+        yield from _scan(path)
+
+
+def _annotation_folders(root: Path) -> Mapping[tuple[str, str], tuple[Path, ...]]:
+    found = {}
+    for task in TASKS:
+        for split in SPLITS:
+            places = (root / above / name / split for above in ("", "annotations") for name in FOLDERS[task])
+            there = tuple(place for place in places if place.is_dir())
+            if there:
+                found[task, split] = there
+    return found

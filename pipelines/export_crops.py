@@ -1,0 +1,50 @@
+"""`abaw export-crops`: faces -> the official crop folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from abaw.core.errors import DataError
+from pipelines.batch import run_batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCropsConfig:
+    """Write faces stores as the organisers lay out their crops: `<video>/00001.jpg`, bytes as stored.
+
+    Args:
+        faces: faces stores of videos, or folders of them
+        out: new or empty folder for the crops, or one that was exported to before; what is there is not made again
+    """
+
+    faces: tuple[Path, ...]
+    out: Path
+
+
+def run(config: ExportCropsConfig) -> int:
+    """Exit status: 1 when a store failed (the others are exported), else 0."""
+    from abaw.data.export_crops import export_crops, is_exported, prepare_folder, write_lengths
+    from abaw.stores.arrow import SUFFIX, find_stores
+    from abaw.stores.faces import open_faces
+
+    stores = find_stores(config.faces)
+    names = [path.name.removesuffix(SUFFIX) for path in stores]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"two stores are named '{twice}'; export them into folders of their own")
+    lengths = prepare_folder(config.out, names)
+
+    def work(path: Path) -> str:
+        faces = open_faces(path)
+        folder = config.out / path.name.removesuffix(SUFFIX)
+        there = is_exported(faces, folder)
+        # Before the images: a folder of images that no list names would be taken for crops of another origin.
+        lengths[folder.name] = len(faces)
+        write_lengths(config.out, lengths)
+        if there:
+            return "already there"
+        images = export_crops(faces, folder)
+        return f"{images} images, {len(faces) - images} frames without a face"
+
+    return run_batch(stores, lambda path: path.name.removesuffix(SUFFIX), work)
