@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from abaw.core.artifacts import remove_orphans
 from abaw.core.errors import AbawError, ConfigError
 from abaw.protocol.layout import find_videos
 from pipelines.batch import finish_batch
@@ -30,26 +31,39 @@ class ExtractConfig:
             insightface:buffalo_l where insightface has it on disk, and builtin elsewhere
         reader: what decodes the videos
         subjects: main (one person a video), all (every track as a store of its own), or the paths of annotation
-            folders and templates whose names tell the people (<video>, <video>_left, <video>_right)
+            folders and templates whose names tell the people (<video>, <video>_left, <video>_right, <video>_1)
+        review: write a contact sheet a video, and list those where somebody else might have been meant
+        corrections: CSV with the columns video, track and, where wanted, subject: tracks that a person chose instead
         workers: videos worked on side by side; the stores do not depend on it
         min_score: faces that the detector is less sure of are left out; its own default when not given
         max_gap: frames without the face that a track survives
         min_iou: overlap from frame to frame below which a face is somebody else
         min_track_frames: shorter tracks get no store with --subjects all
         jpeg_quality: of the crops, 1 to 100
+        full_every: the whole picture is looked at on every that manyth frame at least, 1 for every frame; between, only
+            the regions around known faces
+        region: side of such a region, in sizes of the face
+        region_px: to how many pixels it is brought
+        max_score_drop: a face whose score falls that far under its usual is looked for in the whole picture
     """
 
     videos: tuple[str, ...]
     out: Path
     detector: str = "auto"
-    reader: Literal["pyav", "decord"] = "pyav"
+    reader: Literal["pyav", "decord", "torchcodec"] = "pyav"
     subjects: tuple[str, ...] = ("main",)
+    review: bool = False
+    corrections: Path | None = None
     workers: int = 1
     min_score: float | None = None
     max_gap: int = 15
     min_iou: float = 0.3
     min_track_frames: int = 10
     jpeg_quality: int = 95
+    full_every: int = 17
+    region: float = 1.7
+    region_px: int = 152
+    max_score_drop: float = 0.2
 
 
 def run(config: ExtractConfig) -> int:
@@ -58,7 +72,8 @@ def run(config: ExtractConfig) -> int:
         raise ConfigError(f"--workers {config.workers}: expected at least 1")
     setting = _setting(config)
     works = _works(config)
-    done = 0
+    remove_orphans(config.out)
+    stores: dict[Path, list[Path]] = {}
     failures: list[str] = []
     for finished in _extract(works, setting, min(config.workers, len(works))):
         name = finished.work.path.name
@@ -66,11 +81,15 @@ def run(config: ExtractConfig) -> int:
             failures.append(f"{name}: {finished.outcome}")
             say(f"{name}: failed: {finished.outcome}")
             continue
-        done += 1
+        stores[finished.work.path] = [store.path for store in finished.outcome.stores]
         say(f"{name}: {_line(finished.outcome, finished.seconds)}")
         for text in finished.outcome.warnings:
             warn(f"{name}: {text}")
-    return finish_batch(done, failures)
+    if config.review and stores:
+        from pipelines.extract_review import review
+
+        review(dict(sorted(stores.items())), config.out)
+    return finish_batch(len(stores), failures)
 
 
 def _setting(config: ExtractConfig) -> Setting:
@@ -84,6 +103,10 @@ def _setting(config: ExtractConfig) -> Setting:
         min_iou=config.min_iou,
         min_track_frames=config.min_track_frames,
         jpeg_quality=config.jpeg_quality,
+        full_every=config.full_every,
+        region=config.region,
+        region_px=config.region_px,
+        max_score_drop=config.max_score_drop,
     )
     return Setting(config.out, _resolve_detector(config.detector), options)
 
@@ -102,11 +125,14 @@ def _resolve_detector(name: str) -> str:
 
 
 def _works(config: ExtractConfig) -> list[Work]:
+    from abaw.video.corrections import assign, read_corrections
     from abaw.video.naming import plan_subjects, read_names
     from pipelines.extract_workers import Work
 
     paths = find_videos(Path(video) for video in config.videos)
     if config.subjects == ("all",):
+        if config.corrections:
+            raise ConfigError("--corrections: with --subjects all every track has its store, nobody is chosen")
         return [Work(path, None) for path in paths]
     sources = () if config.subjects == ("main",) else config.subjects
     names = [name for source in sources for name in read_names(Path(source))]
@@ -115,7 +141,9 @@ def _works(config: ExtractConfig) -> list[Work]:
         more = len(plan.without_video) - _NAMES_SHOWN
         shown = ", ".join(plan.without_video[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
         warn(f"{', '.join(sources)}: labels for a video that is not there: {shown}")
-    return [Work(path, plan.subjects[path.stem]) for path in paths]
+    rows = read_corrections(config.corrections) if config.corrections else []
+    corrections = assign(rows, plan.subjects)
+    return [Work(path, plan.subjects[path.stem], corrections.get(path.stem, {})) for path in paths]
 
 
 def _extract(works: list[Work], setting: Setting, workers: int) -> Iterator[Finished]:

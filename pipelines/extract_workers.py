@@ -9,23 +9,25 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from abaw.core.errors import AbawError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.protocol.layout import Subject
+from abaw.video.corrections import Corrections
 from abaw.video.detect import Detector, open_detector
 from abaw.video.extract import ExtractedVideo, ExtractOptions, extract_video
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One video and its people, None for one store a track."""
+    """One video and its people, None for one store a track; corrections: whom a person chose."""
 
     path: Path
     subjects: list[Subject] | None
+    corrections: Corrections = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,9 @@ def extract_one(work: Work, setting: Setting, detector: Detector, progress: Prog
     start = time.monotonic()
     outcome: ExtractedVideo | AbawError
     try:
-        outcome = extract_video(work.path, setting.out, detector, work.subjects, setting.options, progress)
+        outcome = extract_video(
+            work.path, setting.out, detector, work.subjects, setting.options, work.corrections, progress
+        )
     except AbawError as error:
         outcome = error
     return Finished(work, outcome, time.monotonic() - start)

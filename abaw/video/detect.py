@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +55,19 @@ class Detector(Protocol):
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Faces of one RGB picture, (H, W, 3) uint8."""
+        ...
+
+    def detect_regions(
+        self, images: Sequence[NDArray[np.uint8]], regions_xyxy: NDArray[np.int32], side: int
+    ) -> list[Detections]:
+        """Faces of region i (4,), a square that may leave the picture, of RGB picture i, in the picture's pixels.
+
+        side: to how many pixels a region is brought.
+        """
+        ...
+
+    def regions_at_once(self, side: int) -> int:
+        """How many regions of `side` pixels cost as much as one."""
         ...
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,20 +18,32 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.protocol.layout import Subject
 from abaw.video.align import CROP_SIZE, align
-from abaw.video.detect import Detections, Detector
+from abaw.video.appearance import DEPTH, appearances
+from abaw.video.corrections import Corrections
+from abaw.video.detect import Detector
+from abaw.video.follow import Followed, Follower
 from abaw.video.reader import VideoReader, open_video
 from abaw.video.spill import FaceSpill
 from abaw.video.subjects import TrackBook
-from abaw.video.targets import ExtractedStore, VideoTargets
+from abaw.video.targets import ExtractedStore, VideoTargets, close_calls
 from abaw.video.track import Tracker
+
+_CROPS_AHEAD = 8
+
+_Crops = tuple[list[bytes], NDArray[np.float32]]
+"""The encoded crops of the N faces of a frame and their appearances (N, D)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
     """Settings that change what a store holds.
 
-    reader: `pyav` or `decord`; min_score: the detector's threshold, None for its own default; max_gap, min_iou: see
-    Tracker; min_track_frames: shorter tracks get no store of their own when every track does; jpeg_quality: 1-100.
+    reader: one of READERS; min_score: the detector's threshold, None for its own default; max_gap, min_iou: see
+    Tracker; min_track_frames: shorter tracks get no store of their own when every track does; jpeg_quality: 1-100;
+    full_every: the whole picture is looked at on every that manyth frame at least, 1 for every frame, and only the
+    regions around known faces between; region: side of such a region in sizes of the face; region_px: to how many
+    pixels it is brought; max_score_drop: a face whose score falls that far under its usual is looked for in the whole
+    picture.
     """
 
     reader: str = "pyav"
@@ -38,6 +52,10 @@ class ExtractOptions:
     min_iou: float = 0.3
     min_track_frames: int = 10
     jpeg_quality: int = 95
+    full_every: int = 17
+    region: float = 1.7
+    region_px: int = 152
+    max_score_drop: float = 0.2
 
     def __post_init__(self) -> None:
         if self.min_score is not None and not 0 < self.min_score < 1:
@@ -50,6 +68,14 @@ class ExtractOptions:
             raise ConfigError(f"min_track_frames {self.min_track_frames}: expected at least 1")
         if not 1 <= self.jpeg_quality <= 100:
             raise ConfigError(f"jpeg_quality {self.jpeg_quality}: expected 1 to 100")
+        if self.full_every < 1:
+            raise ConfigError(f"full_every {self.full_every}: expected at least 1 frame")
+        if not 1.2 <= self.region <= 4:
+            raise ConfigError(f"region {self.region}: expected 1.2 to 4 sizes of the face")
+        if not 64 <= self.region_px <= 320:
+            raise ConfigError(f"region_px {self.region_px}: expected 64 to 320 pixels")
+        if not 0 < self.max_score_drop <= 1:
+            raise ConfigError(f"max_score_drop {self.max_score_drop}: expected above 0 and at most 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +97,7 @@ class _Pass:
 
     frames: int = 0
     faces: int = 0
+    whole_looks: int = 0
     image_wh: tuple[int, int] = (0, 0)
     book: TrackBook = field(default_factory=TrackBook)
 
@@ -81,17 +108,19 @@ def extract_video(
     detector: Detector,
     subjects: Sequence[Subject] | None,
     options: ExtractOptions,
+    corrections: Corrections | None = None,
     progress: Progress = silent,
 ) -> ExtractedVideo:
     """Write `<out>/<subject>.arrow` for each subject of the video at `path`, in memory that does not grow with it.
 
-    subjects: people of this video, or None for one store `<video>_track<k>` a track. Stores that are there already from
+    subjects: people of this video, or None for one store `<video>_track<k>` a track; corrections: whom a person chose
+    instead; a store that was chosen otherwise is then made anew. Stores that are there already from
     the same video and settings are left alone; when all are, the video is not read. A video without a face gives
     stores of nulls and a warning. Raises DataError for a file that cannot be read, StoreError when another store is in
     the way and StorageError when the disk is full or may not be written.
     """
     settings = {"detector": detector.identity, "crop_size": CROP_SIZE, "options": to_plain(options)}
-    targets = VideoTargets(path, out, settings)
+    targets = VideoTargets(path, out, settings, corrections)
     done = targets.done_tracks() if subjects is None else targets.done_subjects(subjects)
     if done is not None:
         return ExtractedVideo(path.stem, tuple(done), skipped=True)
@@ -99,13 +128,12 @@ def extract_video(
         with open_video(path, options.reader) as video:
             found = _read(video, detector, options, spill, progress)
         spill.finish()
-        people = found.book.summaries
         chosen = (
-            targets.of_tracks(people, options.min_track_frames)
+            targets.of_tracks(found.book, options.min_track_frames)
             if subjects is None
-            else targets.of_subjects(subjects, people)
+            else targets.of_subjects(subjects, found.book)
         )
-        stores = targets.write(chosen, spill, people, _facts(video, found))
+        stores = targets.write(chosen, spill, found.book, _facts(video, found))
     return ExtractedVideo(
         video=path.stem,
         stores=tuple(stores),
@@ -119,27 +147,46 @@ def extract_video(
 def _read(
     video: VideoReader, detector: Detector, options: ExtractOptions, spill: FaceSpill, progress: Progress
 ) -> _Pass:
+    """Decoding, detection with tracking, and the making of crops each run in a thread of their own."""
     found = _Pass()
-    tracker = Tracker(options.max_gap, options.min_iou)
-    for frame in video:
-        image_wh = (frame.image.shape[1], frame.image.shape[0])
-        faces = detector.detect(frame.image)
-        tracks = tracker.update(frame.index, faces.box_xyxy)
-        found.book.add(frame.index, tracks, faces.box_xyxy, image_wh)
-        spill.add(frame.index, frame.time_s, faces, _crops(frame.image, faces, options.jpeg_quality), tracks.tolist())
-        if not found.frames:
-            found.image_wh = image_wh
-        found.frames = frame.index
-        found.faces += len(faces) > 0
-        progress(frame.index, video.header_frames)
+    follower = Follower(detector, Tracker(options.max_gap, options.min_iou), options)
+    with ThreadPoolExecutor(1, "abaw-crops") as pool:
+        waiting: deque[tuple[Followed, Future[_Crops]]] = deque()
+        for followed in follower.follow(video):
+            waiting.append((followed, pool.submit(_crops, followed, options.jpeg_quality)))
+            if len(waiting) > _CROPS_AHEAD:
+                _add(found, spill, *waiting.popleft())
+            progress(followed.frame.index, video.header_frames)
+        for done in waiting:
+            _add(found, spill, *done)
     return found
 
 
-def _crops(image: NDArray[np.uint8], faces: Detections, quality: int) -> list[bytes]:
-    return [
-        encode_crop(align(image, box, None if faces.landmarks_xy is None else faces.landmarks_xy[row]), quality)
+def _add(found: _Pass, spill: FaceSpill, followed: Followed, crops: Future[_Crops]) -> None:
+    frame, faces, tracks = followed.frame, followed.faces, followed.tracks
+    found.frames = frame.index
+    if frame.image is None:
+        spill.add_missing(frame.index, frame.time_s, frame.fault)
+        return
+    image_wh = (frame.image.shape[1], frame.image.shape[0])
+    if found.image_wh == (0, 0):
+        found.image_wh = image_wh
+    jpegs, looks = crops.result()
+    found.book.add(frame.index, tracks, faces.box_xyxy, image_wh, looks)
+    spill.add(frame.index, frame.time_s, faces, jpegs, tracks.tolist())
+    found.faces += len(faces) > 0
+    found.whole_looks += followed.whole
+
+
+def _crops(followed: Followed, quality: int) -> _Crops:
+    image, faces = followed.frame.image, followed.faces
+    if image is None:
+        return [], np.empty((0, DEPTH), np.float32)
+    crops = [
+        align(image, box, None if faces.landmarks_xy is None else faces.landmarks_xy[row])
         for row, box in enumerate(faces.box_xyxy)
     ]
+    return [encode_crop(crop, quality) for crop in crops], appearances(image, faces.box_xyxy, crops)
 
 
 def encode_crop(crop: NDArray[np.uint8], quality: int) -> bytes:
@@ -160,6 +207,8 @@ def _facts(video: VideoReader, found: _Pass) -> Mapping[str, Any]:
         "hidden_frames": video.hidden_frames,
         "lost_frames": video.lost_frames,
         "bad_packets": video.bad_packets,
+        "missing_frames": video.missing_frames,
+        "whole_looks": found.whole_looks,
         "num_tracks": len(found.book.summaries),
     }
 
@@ -173,8 +222,11 @@ def _warnings(video: VideoReader, found: _Pass, stores: Sequence[ExtractedStore]
         )
     elif video.bad_packets:
         lines.append(f"damaged: {video.bad_packets} packets could not be decoded and were skipped")
+    if video.missing_frames:
+        lines.append(f"damaged: {video.missing_frames} frames could not be decoded; their rows say why")
     if not found.faces:
         lines.append("no face on any frame")
     else:
         lines += [f"nobody found for {store.subject}: its store has no face" for store in stores if not store.faces]
+    lines += close_calls(stores)
     return lines

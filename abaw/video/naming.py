@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from abaw.core.errors import DataError
-from abaw.protocol.layout import Subject, parse_subject
+from abaw.protocol.layout import Side, Subject, parse_subject
 from abaw.protocol.template import read_template
+
+_BY_NUMBER: Final[dict[str, Side]] = {"1": "left", "2": "right"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,36 @@ def read_names(path: Path) -> list[str]:
 
 
 def plan_subjects(videos: Sequence[str], names: Iterable[str]) -> SubjectPlan:
-    """Give each name, once, to its video. A name that is a video's own is its main person, `_left` in it or not."""
+    """Give each name, once, to its video.
+
+    A name that is a video's own is its main person, whatever it ends in; only then a suffix counts, and only when the
+    rest is a video: `_left`, `_right` (and `_left_1`), `_1` for the left and `_2` for the right of two. A bare name
+    beside one sided name is the person on the other side.
+    """
     subjects: dict[str, list[Subject]] = {video: [] for video in videos}
     without_video = []
     for name in dict.fromkeys(names):
-        subject = Subject(name, name, None) if name in subjects else parse_subject(name)
+        subject = Subject(name, name, None) if name in subjects else _sided(name)
         if subject.video in subjects:
             subjects[subject.video].append(subject)
         else:
             without_video.append(name)
     for video, people in subjects.items():
-        if not people:
-            people.append(Subject(video, video, None))
+        subjects[video] = _apart(people) or [Subject(video, video, None)]
     return SubjectPlan(subjects, without_video)
+
+
+def _sided(name: str) -> Subject:
+    video, _, number = name.rpartition("_")
+    if number in _BY_NUMBER and parse_subject(name).side is None:
+        return Subject(name, video, _BY_NUMBER[number])
+    return parse_subject(name)
+
+
+def _apart(people: list[Subject]) -> list[Subject]:
+    """`video` beside `video_right` alone would be the main person, who may well be the one on the right."""
+    sides = {subject.side for subject in people if subject.side}
+    if len(sides) != 1:
+        return people
+    other: Side = "left" if sides == {"right"} else "right"
+    return [subject if subject.side else Subject(subject.name, subject.video, other) for subject in people]

@@ -16,18 +16,23 @@ from abaw.video.detect import Detections
 
 LONG_SIDE = 640
 _YUNET_STRIDE = 32
+_YUNET_MODELS = 8
 
 
 class Network(Protocol):
     """A detector without a notion of scale.
 
-    canvas_wh: the size of canvas that it wants for a picture of `image_wh`; find: faces of a BGR canvas (H, W, 3).
+    canvas_wh: the size of canvas that it wants for a picture of `image_wh`; mosaic_wh: the canvas on which it looks at
+    many regions of `side` pixels at once, one that holds a single region where small canvases cost little; find: faces
+    of a BGR canvas (H, W, 3).
     """
 
     @property
     def identity(self) -> str: ...
 
     def canvas_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]: ...
+
+    def mosaic_wh(self, side: int) -> tuple[int, int]: ...
 
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections: ...
 
@@ -54,6 +59,9 @@ class ScrfdNetwork:
     def canvas_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
         return self._size_wh
 
+    def mosaic_wh(self, side: int) -> tuple[int, int]:
+        return self._size_wh
+
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections:
         rows, points = self._model.detect(canvas_bgr, input_size=self._size_wh, det_thresh=self._min_score)
         rows = np.asarray(rows, np.float32).reshape(-1, 5)
@@ -67,23 +75,38 @@ class YuNetNetwork:
     def __init__(self, weights: Path, min_score: float | None, threads: int | None) -> None:
         if threads is not None:
             cv2.setNumThreads(threads)
-        score = 0.6 if min_score is None else min_score
+        self._weights = weights
+        self._min_score = 0.6 if min_score is None else min_score
+        self._models: dict[tuple[int, int], Any] = {}
+        self.identity = f"yunet {weights.name} {file_hash(weights)[:16]}"
+
+    def _model(self, size_wh: tuple[int, int]) -> Any:
+        """One model a canvas size: to change the size of one takes as long as a look at a small canvas."""
+        if size_wh not in self._models:
+            if len(self._models) == _YUNET_MODELS:
+                self._models.clear()
+            self._models[size_wh] = self._load(size_wh)
+        return self._models[size_wh]
+
+    def _load(self, size_wh: tuple[int, int]) -> Any:
         level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns that it runs on the CPU
         try:
-            self._model = cv2.FaceDetectorYN.create(str(weights), "", (LONG_SIDE, LONG_SIDE), score, 0.3, 5000)
+            return cv2.FaceDetectorYN.create(str(self._weights), "", size_wh, self._min_score, 0.3, 5000)
         finally:
             cv2.utils.logging.setLogLevel(level)
-        self.identity = f"yunet {weights.name} {file_hash(weights)[:16]}"
 
     def canvas_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
         scale = min(1.0, LONG_SIDE / max(image_wh))
         width, height = (max(1, round(side * scale / _YUNET_STRIDE)) * _YUNET_STRIDE for side in image_wh)
         return width, height
 
+    def mosaic_wh(self, side: int) -> tuple[int, int]:
+        whole = -(-side // _YUNET_STRIDE) * _YUNET_STRIDE
+        return whole, whole
+
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections:
-        self._model.setInputSize((canvas_bgr.shape[1], canvas_bgr.shape[0]))
-        found = self._model.detect(canvas_bgr)[1]
+        found = self._model((canvas_bgr.shape[1], canvas_bgr.shape[0])).detect(canvas_bgr)[1]
         rows = np.empty((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
         order = np.argsort(-rows[:, 14], kind="stable")
         rows = rows[order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.video.detect import Detections
+from abaw.video.mosaic import Grid, compose, take_apart
 from abaw.video.networks import Network
 
 ZOOMS = (1.0, 0.5)
@@ -65,3 +67,23 @@ class ScaledDetector:
         box = placement.back(found.box_xyxy.reshape(-1, 2, 2)).reshape(-1, 4)
         landmarks = None if found.landmarks_xy is None else placement.back(found.landmarks_xy)
         return Detections(box, found.score, landmarks)
+
+    def detect_regions(
+        self, images: Sequence[NDArray[np.uint8]], regions_xyxy: NDArray[np.int32], side: int
+    ) -> list[Detections]:
+        """Faces of region i (4,) of RGB picture i, seen at `side` pixels, in the picture's pixels."""
+        grid = self._grid(side)
+        found = []
+        for start in range(0, len(images), grid.num_tiles):
+            part = slice(start, start + grid.num_tiles)
+            canvas, patches = compose(grid, images[part], regions_xyxy[part])
+            found += take_apart(grid, patches, self._network.find(canvas))
+        return found
+
+    def regions_at_once(self, side: int) -> int:
+        """How many regions of `side` pixels cost as much as one."""
+        return self._grid(side).num_tiles
+
+    def _grid(self, side: int) -> Grid:
+        canvas_wh = self._network.mosaic_wh(side)
+        return Grid(canvas_wh, min(side, *canvas_wh))

@@ -15,6 +15,7 @@ from abaw.stores.faces import VIDEO_SCHEMA
 from abaw.video.detect import Detections
 
 _ROWS = 128
+_OF_THE_FRAME = ("frame", "time_s", "fault")
 
 
 class FaceSpill:
@@ -25,7 +26,7 @@ class FaceSpill:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[dict[str, Any]] = []
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by close()
@@ -38,19 +39,29 @@ class FaceSpill:
         self._file.close()
 
     def add(self, frame: int, time_s: float, faces: Detections, jpegs: list[bytes], tracks: list[int]) -> None:
-        """The N faces of one frame with their crops and track numbers."""
+        """The N faces of one frame with their crops and track numbers, 0 for a face that is nobody's."""
         for row, (jpeg, track) in enumerate(zip(jpegs, tracks, strict=True)):
-            landmarks = None if faces.landmarks_xy is None else faces.landmarks_xy[row].reshape(-1)
-            score = None if faces.score is None else float(faces.score[row])
-            self._rows.append((frame, time_s, jpeg, faces.box_xyxy[row], landmarks, score, track))
+            face = {"jpeg": jpeg, "box_xyxy": faces.box_xyxy[row], "track": track}
+            if faces.landmarks_xy is not None:
+                face["landmarks_xy"] = faces.landmarks_xy[row].reshape(-1)
+            if faces.score is not None:
+                face["score"] = float(faces.score[row])
+            self._rows.append({"frame": frame, "time_s": time_s, **face})
         if not jpegs:
-            self._rows.append((frame, time_s, None, None, None, None, None))
+            self._rows.append({"frame": frame, "time_s": time_s})
+        self._flush_when_full()
+
+    def add_missing(self, frame: int, time_s: float, reason: str) -> None:
+        """A frame that is part of the video but could not be decoded, and why."""
+        self._rows.append({"frame": frame, "time_s": time_s, "fault": reason})
+        self._flush_when_full()
+
+    def _flush_when_full(self) -> None:
         if len(self._rows) >= _ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        values = zip(*self._rows, strict=True)
-        columns = [pa.array(list(column), type=field.type) for column, field in zip(values, VIDEO_SCHEMA, strict=True)]
+        columns = [pa.array([row.get(field.name) for row in self._rows], type=field.type) for field in VIDEO_SCHEMA]
         self._rows.clear()
         with storage_errors(self._folder):
             self._writer.write_batch(pa.record_batch(columns, schema=VIDEO_SCHEMA))
@@ -81,7 +92,7 @@ def _one_row_a_frame(batch: pa.RecordBatch, wanted: np.ndarray[Any, np.dtype[np.
     found[inverse[hits]] = True
     faces = pa.array(source, mask=~found)
     columns = [
-        batch.column(field.name).take(pa.array(first) if field.name in ("frame", "time_s") else faces)
+        batch.column(field.name).take(pa.array(first) if field.name in _OF_THE_FRAME else faces)
         for field in VIDEO_SCHEMA
     ]
     return pa.record_batch(columns, schema=VIDEO_SCHEMA)

@@ -64,12 +64,18 @@ def corrupt(source: Path, target: Path, start: float, end: float) -> Path:
     return target
 
 
-def rotate_metadata(source: Path, target: Path) -> Path:
-    """The same mp4 with a display matrix that says: turn by 90 degrees clockwise, as phones write it."""
+def rotate_metadata(source: Path, target: Path, degrees: int = 90) -> Path:
+    """The same mp4 with a display matrix that says: turn clockwise by 90, 180 or 270 degrees, as phones write it."""
     content = bytearray(source.read_bytes())
     matrix = content.find(b"tkhd") + 44
     width = int.from_bytes(content[matrix + 36 : matrix + 40], "big")
-    numbers = (0, 65536, 0, -65536, 0, 0, width, 0, 0x40000000)
+    height = int.from_bytes(content[matrix + 40 : matrix + 44], "big")
+    one = 65536
+    numbers = {
+        90: (0, one, 0, -one, 0, 0, height, 0, 1 << 30),
+        180: (-one, 0, 0, 0, -one, 0, width, height, 1 << 30),
+        270: (0, -one, 0, one, 0, 0, 0, width, 1 << 30),
+    }[degrees]
     content[matrix : matrix + 36] = b"".join(number.to_bytes(4, "big", signed=True) for number in numbers)
     target.write_bytes(content)
     return target

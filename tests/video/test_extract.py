@@ -17,35 +17,19 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.layout import Subject, parse_subject
 from abaw.stores.arrow import StoreError
 from abaw.stores.faces import open_faces
-from abaw.video.detect import Detections
 from abaw.video.extract import ExtractOptions, encode_crop, extract_video
 from tests.video.clips import cut_off, noise, portrait, write_clip
+from tests.video.fakes import Blobs
 
 MAIN = [parse_subject("clip")]
 SIZE = 128
 
 
-class Blobs:
-    """Takes bright rectangles on black for faces; its landmarks lie in the template's shape."""
-
-    lesser = False
-    identity = "blobs"
-
-    def detect(self, image: NDArray[np.uint8]) -> Detections:
-        grey = (image.max(axis=2) > 100).astype(np.uint8)
-        num, _, stats, _ = cv2.connectedComponentsWithStats(grey)
-        rows = sorted(stats[index, :4].tolist() for index in range(1, num) if stats[index, 4] > 40)
-        box = np.array([[x, y, x + w, y + h] for x, y, w, h in rows], np.float32).reshape(-1, 4)
-        points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
-        landmarks = box[:, None, :2] + points * (box[:, None, 2:] - box[:, None, :2])
-        return Detections(box, np.full(len(box), 0.9, np.float32), landmarks.astype(np.float32))
-
-
 def frame(*faces: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Black with squares (left, top, side)."""
+    """Black with squares (left, top, side); small ones are of another colour, so that they are somebody else."""
     picture = np.zeros((SIZE, SIZE, 3), np.uint8)
     for left, top, side in faces:
-        picture[top : top + side, left : left + side] = (250, 180, 160)
+        picture[top : top + side, left : left + side] = (250, 180, 160) if side > 30 else (60, 120, 250)
     return picture
 
 
@@ -126,7 +110,7 @@ def test_every_track_as_a_store_and_resumed(clip: Path, tmp_path: Path) -> None:
     names = [store.subject for store in done.stores]
     assert len(names) == 4
     assert all(len(open_faces(store.path)) == 90 for store in done.stores)
-    assert sorted(store.faces for store in done.stores) == [20, 20, 30, 35]
+    assert sorted(store.faces for store in done.stores) == [20, 20, 30, 30]
     assert extract(clip, tmp_path, None, min_track_frames=20).skipped
     done.stores[2].path.unlink()
     again = extract(clip, tmp_path, None, min_track_frames=20)
@@ -244,7 +228,17 @@ def test_no_permission(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "options",
-    [{"jpeg_quality": 0}, {"min_score": 1.5}, {"max_gap": -1}, {"min_iou": 0.0}, {"min_track_frames": 0}],
+    [
+        {"jpeg_quality": 0},
+        {"min_score": 1.5},
+        {"max_gap": -1},
+        {"min_iou": 0.0},
+        {"min_track_frames": 0},
+        {"full_every": 0},
+        {"region": 1.0},
+        {"region_px": 8},
+        {"max_score_drop": 0.0},
+    ],
 )
 def test_options_out_of_range(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):

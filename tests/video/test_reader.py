@@ -13,13 +13,9 @@ import pytest
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.video.ahead import Stalled, ahead
-from abaw.video.reader import READERS, VideoFrame, VideoReader, open_video
-from tests.video.clips import corrupt, cut_off, noise, portrait, portraits, rotate_metadata, write_clip
-
-
-def read(path: Path, reader: str = "pyav") -> tuple[list[VideoFrame], VideoReader]:
-    with open_video(path, reader) as video:
-        return list(video), video
+from abaw.video.reader import open_video
+from tests.video.clips import corrupt, cut_off, noise, portrait, portraits, write_clip
+from tests.video.readers import READERS_HERE, read
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +23,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "ein Gesicht, größer.mp4", portraits(60), fps=30)
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", READERS_HERE)
 def test_frames_count_from_one_with_their_times(clip: Path, reader: str) -> None:
     frames, video = read(clip, reader)
     assert [frame.index for frame in frames] == list(range(1, 61))
@@ -35,55 +31,13 @@ def test_frames_count_from_one_with_their_times(clip: Path, reader: str) -> None
     assert (video.fps, video.header_frames, video.lost_frames, video.bad_packets) == (30.0, 60, 0, 0)
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", READERS_HERE)
 def test_pictures_are_rgb(clip: Path, reader: str) -> None:
     frames, _ = read(clip, reader)
     assert frames[0].image.dtype == np.uint8
     difference = np.abs(frames[0].image.astype(int) - portrait())
     assert difference.mean() < 6
     assert np.abs(frames[0].image[..., ::-1].astype(int) - portrait()).mean() > 15
-
-
-@pytest.mark.parametrize("name", ["no_face", "d0", "short_hamilton_clip"])
-def test_both_readers_agree_on_real_clips(shared_data: Path, name: str) -> None:
-    """no_face has an edit list, short_hamilton_clip starts late."""
-    path = shared_data / "videos" / f"{name}.mp4"
-    with open_video(path, "pyav") as first, open_video(path, "decord") as second:
-        for one, other in zip(first, second, strict=True):
-            assert one.index == other.index
-            assert one.time_s == pytest.approx(other.time_s, abs=1e-5)
-            assert np.abs(one.image.astype(int) - other.image).mean() < 2
-
-
-@pytest.mark.parametrize("reader", READERS)
-def test_frames_hidden_by_an_edit_list_are_not_lost_frames(shared_data: Path, reader: str) -> None:
-    frames, video = read(shared_data / "videos" / "no_face.mp4", reader)
-    assert (len(frames), video.header_frames, video.hidden_frames, video.lost_frames) == (95, 98, 3, 0)
-
-
-@pytest.mark.parametrize("reader", READERS)
-def test_rotation_of_the_container_is_applied(clip: Path, tmp_path: Path, reader: str) -> None:
-    frames, _ = read(rotate_metadata(clip, tmp_path / "phone.mp4"), reader)
-    upright = np.rot90(read(clip)[0][7].image, -1)
-    assert np.abs(frames[7].image.astype(int) - upright).mean() < 2
-
-
-def test_a_cut_off_file_gives_what_is_there(tmp_path: Path) -> None:
-    whole = write_clip(tmp_path / "whole.mp4", noise(40))
-    intact, _ = read(whole)
-    frames, video = read(cut_off(whole, tmp_path / "cut.mp4", 0.6))
-    assert 10 < len(frames) < 30
-    assert video.lost_frames == 40 - len(frames)
-    np.testing.assert_array_equal(frames[5].image, intact[5].image)
-
-
-def test_corrupt_packets_are_skipped_and_the_stream_goes_on(tmp_path: Path) -> None:
-    whole = write_clip(tmp_path / "whole.mp4", noise(80))
-    frames, video = read(corrupt(whole, tmp_path / "corrupt.mp4", 0.4, 0.45))
-    assert video.bad_packets > 0
-    assert video.lost_frames == 80 - len(frames) > 0
-    assert frames[-1].time_s == pytest.approx(79 / 25, abs=0.2)
-    assert [frame.index for frame in frames] == list(range(1, len(frames) + 1))
 
 
 def test_decord_says_in_one_message_that_it_cannot_go_on(tmp_path: Path) -> None:
@@ -94,7 +48,7 @@ def test_decord_says_in_one_message_that_it_cannot_go_on(tmp_path: Path) -> None
         read(cut_off(whole, tmp_path / "cut.mp4", 0.6), "decord")
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", READERS_HERE)
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -1,4 +1,4 @@
-"""Tracking and the choice of the person."""
+"""Tracking: one number a person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from abaw.core.errors import ConfigError
 from abaw.video.boxes import iou_matrix
-from abaw.video.subjects import TrackBook, TrackSummary, choose_all, choose_main, choose_side, size_times_centrality
 from abaw.video.track import Tracker
 
 
@@ -81,67 +80,56 @@ def test_numbers_of_one_frame_differ_and_count_from_one(frames: list[list[tuple[
     assert everything == set(range(1, len(everything) + 1))
 
 
-def summary(number: int, first: int, last: int, weight: float, mean_x: float = 0.5) -> TrackSummary:
-    frames = last - first + 1
-    return TrackSummary(number, first, last, frames, weight, mean_x * frames)
+def scores(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
 
 
-def book(*summaries: TrackSummary) -> dict[int, TrackSummary]:
-    return {one.number: one for one in summaries}
+def test_crossing_people_keep_their_numbers() -> None:
+    """In the middle each face lies nearer to where the other one was."""
+    frames = [boxes(box(100 + 9 * k), box(280 - 9 * k, y=112)) for k in range(21)]
+    assert run(frames) == [[1, 2]] * 21
 
 
-@pytest.mark.parametrize(
-    ("label", "tracks", "main"),
-    [
-        ("nobody", book(), set()),
-        ("one", book(summary(1, 5, 9, 1)), {1}),
-        ("the heavier of two at once", book(summary(1, 1, 90, 3), summary(2, 40, 90, 7)), {2}),
-        ("one person split by a cut", book(summary(1, 1, 40, 5), summary(2, 41, 90, 4)), {1, 2}),
-        ("both split by a cut", book(summary(1, 1, 40, 5), summary(2, 1, 40, 1),
-            summary(3, 41, 90, 2), summary(4, 41, 90, 6)), {1, 4}),
-        ("filled by the heaviest first", book(summary(1, 1, 40, 9), summary(2, 50, 60, 2),
-            summary(3, 55, 90, 3)), {1, 3}),
-        ("equal weights: the earlier number", book(summary(2, 1, 9, 1), summary(1, 1, 9, 1)), {1}),
-    ],
-)  # fmt: skip
-def test_main_person(label: str, tracks: dict[int, TrackSummary], main: set[int]) -> None:
-    assert choose_main(tracks) == main, label
+def test_a_cut_ends_every_track() -> None:
+    tracker = Tracker()
+    there = boxes(box(100))
+    assert tracker.update(1, there).tolist() == [1]
+    assert tracker.update(2, there, cut=True).tolist() == [2]
+    assert tracker.update(3, there).tolist() == [2]
 
 
-@pytest.mark.parametrize(
-    ("label", "tracks", "left", "right"),
-    [
-        ("nobody", book(), set(), set()),
-        ("two side by side", book(summary(1, 1, 90, 3, 0.7), summary(2, 1, 90, 7, 0.3)), {2}, {1}),
-        ("both on the right half", book(summary(1, 1, 90, 3, 0.9), summary(2, 1, 90, 7, 0.6)), {2}, {1}),
-        ("alone on the left", book(summary(1, 1, 90, 3, 0.2)), {1}, set()),
-        ("never at once", book(summary(1, 1, 40, 3, 0.2), summary(2, 50, 90, 2, 0.8)), {1}, {2}),
-        ("split by a cut", book(summary(1, 1, 40, 3, 0.3), summary(2, 1, 40, 3, 0.7),
-            summary(3, 41, 90, 3, 0.35), summary(4, 41, 90, 3, 0.65)), {1, 3}, {2, 4}),
-        ("a bystander", book(summary(1, 1, 90, 9, 0.3), summary(2, 1, 90, 8, 0.7),
-            summary(3, 1, 90, 1, 0.05)), {1}, {2}),
-    ],
-)  # fmt: skip
-def test_sides(label: str, tracks: dict[int, TrackSummary], left: set[int], right: set[int]) -> None:
-    assert (choose_side(tracks, "left"), choose_side(tracks, "right")) == (left, right), label
+def test_a_doubtful_face_goes_on_with_its_track_but_starts_none() -> None:
+    tracker = Tracker(sure_score=0.6)
+    assert tracker.update(1, boxes(box(100), box(300)), scores(0.9, 0.4)).tolist() == [1, 0]
+    assert tracker.update(2, boxes(box(102), box(300)), scores(0.3, 0.4)).tolist() == [1, 0]
+    assert tracker.update(3, boxes(box(300), box(104)), scores(0.7, 0.9)).tolist() == [2, 1]
 
 
-def test_all_leaves_short_tracks_out() -> None:
-    assert choose_all(book(summary(2, 1, 10, 1), summary(1, 1, 9, 5), summary(3, 1, 50, 1)), 10) == [2, 3]
+def test_a_sure_face_comes_before_a_doubtful_one_that_fits_better() -> None:
+    tracker = Tracker(sure_score=0.6)
+    tracker.update(1, boxes(box(100)))
+    assert tracker.update(2, boxes(box(100), box(110)), scores(0.4, 0.8)).tolist() == [0, 1]
 
 
-def test_size_times_centrality() -> None:
-    values = size_times_centrality(
-        boxes([40, 40, 60, 60], [30, 30, 70, 70], [-10, -10, 10, 10], [5, 5, 5, 9]), (100, 100)
-    )
-    np.testing.assert_allclose(values, [0.2, 0.4, 0.0, 0.0], atol=1e-6)
+def test_a_doubtful_face_does_not_bring_a_lost_track_back() -> None:
+    tracker = Tracker(sure_score=0.6)
+    tracker.update(1, boxes(box(100)))
+    tracker.update(2, boxes())
+    assert tracker.update(3, boxes(box(100)), scores(0.4)).tolist() == [0]
+    assert tracker.update(4, boxes(box(100)), scores(0.9)).tolist() == [1]
 
 
-def test_book_sums_up_over_the_video() -> None:
-    tracks = TrackBook()
-    tracks.add(3, np.array([1, 2], np.int32), boxes([40, 40, 60, 60], [0, 40, 20, 60]), (100, 100))
-    tracks.add(7, np.array([1], np.int32), boxes([60, 40, 80, 60]), (100, 100))
-    first = tracks.summaries[1]
-    assert (first.first, first.last, first.num_frames, first.mean_x) == (3, 7, 2, pytest.approx(0.6))
-    assert first.weight == pytest.approx(0.2 + 0.2 * (1 - 0.2 * 2**0.5))
-    assert tracks.summaries[2].mean_x == pytest.approx(0.1)
+def test_a_new_person_gets_the_next_number() -> None:
+    assert run([boxes(box(100)), boxes(box(100), box(300)), boxes(box(300))]) == [[1], [1, 2], [2]]
+
+
+def test_expected_boxes_move_on_and_end_with_their_tracks() -> None:
+    tracker = Tracker(max_gap=3)
+    assert [len(part) for part in tracker.expected(1)] == [0, 0]
+    for k in range(30):
+        tracker.update(k + 1, boxes(box(100 + 4 * k), box(500)))
+    numbers, places = tracker.expected(32)
+    assert numbers.tolist() == [1, 2]
+    np.testing.assert_allclose(places, boxes(box(224), box(500)), atol=1.5)
+    assert tracker.expected(33)[0].tolist() == [1, 2]
+    assert tracker.expected(35)[0].tolist() == []

@@ -1,0 +1,80 @@
+"""The correction file: whom a person who looked at the contact sheets chose instead."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from abaw.core.errors import DataError
+from abaw.protocol.layout import Subject
+
+_COLUMNS = ("video", "track", "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One row. subject: None where the video has only one; where: file and line, for messages."""
+
+    video: str
+    track: int
+    subject: str | None
+    where: str
+
+
+Corrections = Mapping[str, tuple[Correction, ...]]
+"""The rows of one video by subject."""
+
+
+def read_corrections(path: Path) -> list[Correction]:
+    """Rows of a CSV with the header `video,track`, and `subject` where wanted.
+
+    Raises DataError for a missing file, another header, or a row that has no video or no track number.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable as a correction file ({error})") from error
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    header = [name.strip() for name in reader.fieldnames or ()]
+    if not {"video", "track"} <= set(header) <= set(_COLUMNS):
+        raise DataError(
+            f"{path}: expected the header 'video,track' or 'video,track,subject', found '{','.join(header)}'"
+        )
+    reader.fieldnames = header
+    return [_parse(row, f"{path}, line {reader.line_num}") for row in reader]
+
+
+def _parse(row: Mapping[str | None, str | list[str] | None], where: str) -> Correction:
+    video, track, subject = (str(row.get(name) or "").strip() for name in _COLUMNS)
+    if not video or None in row:
+        raise DataError(f"{where}: expected a video and a track, found '{','.join(map(str, row.values()))}'")
+    if not (track.isascii() and track.isdigit() and int(track) > 0):
+        raise DataError(f"{where}: expected a track number as on the contact sheet, found '{track}'")
+    return Correction(video, int(track), subject or None, where)
+
+
+def assign(
+    corrections: Iterable[Correction], subjects: Mapping[str, Sequence[Subject]]
+) -> dict[str, dict[str, tuple[Correction, ...]]]:
+    """Corrections by video and subject; several rows for one subject are several tracks of that person.
+
+    subjects: people by video name, see plan_subjects. Raises DataError for a video or a subject that is not there, and
+    for a row without a subject where the video has two.
+    """
+    chosen: dict[str, dict[str, tuple[Correction, ...]]] = {}
+    for row in corrections:
+        if row.video not in subjects:
+            raise DataError(f"{row.where}: no video '{row.video}' among those given")
+        names = [subject.name for subject in subjects[row.video]]
+        if row.subject is None and len(names) > 1:
+            raise DataError(
+                f"{row.where}: {row.video} has {', '.join(names)}; name one of them in the column 'subject'"
+            )
+        name = names[0] if row.subject is None else row.subject
+        if name not in names:
+            raise DataError(f"{row.where}: no subject '{name}' of {row.video}; there is {', '.join(names)}")
+        of_video = chosen.setdefault(row.video, {})
+        of_video[name] = (*of_video.get(name, ()), row)
+    return chosen
