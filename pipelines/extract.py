@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.extract_workers import Finished, Setting, Work
 
 _NAMES_SHOWN = 10
+_PEOPLE_NAMED = 2
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ def _extract(works: list[Work], setting: Setting, workers: int) -> Iterator[Fini
 def _line(video: ExtractedVideo, seconds: float) -> str:
     if video.skipped:
         return "is there already"
+    fewer = [f"{store.subject} on {store.faces} of them" for store in video.stores if store.faces < video.faces]
+    who = f" ({', '.join(fewer)})" if fewer and len(video.stores) <= _PEOPLE_NAMED else ""
     return (
-        f"{video.frames} frames, {video.faces} with a face ({100 * video.faces / video.frames:.1f} %), "
+        f"{video.frames} frames, {video.faces} with a face ({100 * video.faces / video.frames:.1f} %){who}, "
         f"{video.frames / seconds:.1f} frames/s, {video.lost_frames} lost"
     )
