@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from abaw.core.artifacts import atomic_path, storage_errors, write_text
+from abaw.core.artifacts import atomic_path, write_text
 from abaw.core.errors import DataError
+from abaw.core.folders import atomic_folder
 from abaw.protocol.editions import Edition
 from abaw.protocol.template import Template, VideoList, parse_location
 
@@ -74,7 +71,7 @@ def write_folder(folder: Path, videos: VideoList, edition: Edition, values: Mapp
         )
     extended: dict[str, int] = {}
     num_rows = 0
-    with _whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         for video, num_frames in videos.num_frames.items():
             lines = list(values[video][:num_frames])
             if num_frames is not None and num_frames > len(lines):
@@ -83,19 +80,6 @@ def write_folder(folder: Path, videos: VideoList, edition: Edition, values: Mapp
             num_rows += len(lines)
             write_text(temporary / f"{video}.txt", "\n".join([edition.header, *lines, ""]))
     return Written(num_rows, len(videos.num_frames), extended)
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, renamed to it on leaving without an error and removed otherwise."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with storage_errors(folder):
-        temporary.mkdir(parents=True)
-        try:
-            yield temporary
-            os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _require_videos(source: Path, videos: Collection[str], values: Mapping[str, Sequence[str]]) -> None:
