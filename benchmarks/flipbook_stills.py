@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS
-from abaw.semisup.settings import SupervisedSettings
+from abaw.semisup.settings import LabelledLearning
 from abaw.training.settings import TrainSettings
 from pipelines.import_images import ImportImagesConfig
 from pipelines.import_images import run as import_images
@@ -157,7 +157,7 @@ def train_static_model(stills: Sequence[Still], work: Path, steps: int) -> Path:
     config = TrainStaticConfig(
         out=work / "static",
         labelled=(work / "faces" / "static_stills.arrow",),
-        supervised=SupervisedSettings(view="weak", label_smoothing=0.1),
+        supervised=LabelledLearning(view="weak", label_smoothing=0.1),
         backbone="small",
         size=48,
         balance="uniform",

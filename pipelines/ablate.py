@@ -12,9 +12,10 @@ from abaw.core.errors import ConfigError
 from pipelines.ablation_report import best_lines, markdown_table, table_facts, write_csv
 from pipelines.ablation_scores import Setting
 from pipelines.batch import finish_batch
-from pipelines.cells import Cell, CellResult, Splits, read_splits, require_side_by_side, run_cells, share
+from pipelines.cells import Cell, CellResult, Splits, read_splits, run_cells, share
 from pipelines.console import result, say
 from pipelines.grid import GridRecipe, Point, points
+from pipelines.jobs import require_side_by_side
 from pipelines.train_temporal import recipe_of
 
 _WINDOWS = {"window": ("50", "100", "200", "300", "500")}
@@ -56,7 +57,7 @@ def run(config: AblateConfig) -> int:
     grid = points(config, vary)
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
-    require_side_by_side(config, config.workers, "ablate")
+    require_side_by_side(config.train, config.workers, "ablate")
     say(f"{len(grid)} settings with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
     splits = share(*read_splits(config.features, config.annotations, config.tasks), config.out, _fixed(config, vary))
     cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abaw.core.errors import AbawError, ConfigError, DataError
+from abaw.core.errors import DataError
 from abaw.core.progress import Progress
-from pipelines.console import progress, say
-from pipelines.pool import side_by_side, worker_places
+from abaw.training.settings import TrainSettings
+from pipelines.jobs import run_jobs
 from pipelines.shared import Shared
 from pipelines.train_temporal import TemporalRecipe, read_split, train_temporal
 
@@ -37,6 +37,14 @@ class Cell:
     recipe: TemporalRecipe
     training: tuple[str, ...]
     scored: tuple[str, ...]
+
+    @property
+    def file(self) -> Path:
+        return self.folder / _CELL
+
+    @property
+    def train(self) -> TrainSettings:
+        return self.recipe.train
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,51 +117,14 @@ def _require_fit(training: ClipSet, validation: ClipSet) -> None:
         )
 
 
-def require_side_by_side(recipe: TemporalRecipe, workers: int | None, command: str) -> None:
-    """Raise ConfigError when the cells of the recipe cannot be trained side by side here."""
-    from abaw.inference.devices import choose_device
-
-    choose_device(recipe.train.accelerator)
-    if workers is not None and workers < 1:
-        raise ConfigError(f"--workers {workers}: expected at least 1")
-    if recipe.train.devices > 1:
-        raise ConfigError(
-            f"{command} trains every run on one device, several of them side by side; use --train.devices 1"
-        )
-
-
 def run_cells(
     cells: Sequence[Cell], clips: Shared[ClipSet], workers: int | None
 ) -> tuple[dict[str, CellResult], list[str]]:
     """Results by cell name, finished ones as a former run left them; and a line for every cell that failed."""
-    results: dict[str, CellResult] = {}
-    failures: list[str] = []
-    for cell in cells:
-        if (cell.folder / _CELL).exists():
-            results[cell.name] = _read(cell.folder / _CELL)
-    left = [cell for cell in cells if cell.name not in results]
-    if results:
-        say(f"{len(results)} of {len(cells)} cells are finished already")
     # The longest ones first, so that no worker is left with one when the others are done.
-    left.sort(key=lambda cell: -cell.window * cell.recipe.learn.batch_size * cell.recipe.train.steps)
-    places = worker_places(workers, "cpu" if all(c.recipe.train.accelerator == "cpu" for c in left) else "auto")
-    for name, outcome in _finished(left, clips, places):
-        if isinstance(outcome, AbawError):
-            failures.append(f"{name}: {outcome}")
-            say(f"{name}: failed: {outcome}")
-        else:
-            results[name] = outcome
-            say(f"{name}: {_line(outcome)} ({len(results) + len(failures)} of {len(cells)})")
+    longest = sorted(cells, key=lambda cell: -cell.window * cell.recipe.learn.batch_size * cell.recipe.train.steps)
+    results, failures = run_jobs(longest, _DoCell(clips), lambda cell: _read(cell.file), _line, workers)
     return {cell.name: results[cell.name] for cell in cells if cell.name in results}, failures
-
-
-def _finished(
-    cells: Sequence[Cell], clips: Shared[ClipSet], places: Sequence[str | None]
-) -> Iterator[tuple[str, CellResult | AbawError]]:
-    total = sum(cell.recipe.train.steps for cell in cells)
-    with progress(f"{len(cells)} cells, {min(len(places), len(cells))} at a time", "steps") as hook:
-        for finished in side_by_side(cells, _DoCell(clips), places, lambda done, _: hook(done, total)):
-            yield finished.job.name, finished.outcome
 
 
 def _line(result: CellResult) -> str:
@@ -188,7 +159,7 @@ class _DoCell:
             evaluation_seconds=trained.evaluation_seconds + ended - scoring,
             total_seconds=None if interrupted else ended - begun,
         )
-        write_json(cell.folder / _CELL, _plain(result))
+        write_json(cell.file, _plain(result))
         return result
 
 

@@ -48,6 +48,7 @@ STAGES = {
     "submit": Stage("submit", "SubmitConfig", "predictions + template -> submission file"),
     "check-submission": Stage("check_submission", "CheckSubmissionConfig", "list every fault of a file", "file"),
     "ablate": Stage("ablate", "AblateConfig", "compare window lengths or any other setting"),
+    "bench": Stage("bench", "BenchConfig", "compare semi-supervised methods: ssl", "what"),
 }
 
 

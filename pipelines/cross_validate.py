@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from pipelines.batch import finish_batch
-from pipelines.cells import Cell, CellResult, Splits, read_splits, require_side_by_side, run_cells, share
+from pipelines.cells import Cell, CellResult, Splits, read_splits, run_cells, share
 from pipelines.console import result, say
+from pipelines.jobs import require_side_by_side
 from pipelines.train_temporal import TemporalRecipe, recipe_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def run(config: CrossValidateConfig) -> int:
     Windows(config.window, config.hop)
     if config.folds < 2:
         raise ConfigError(f"folds {config.folds}: expected at least 2")
-    require_side_by_side(config, config.workers, "cross-validate")
+    require_side_by_side(config.train, config.workers, "cross-validate")
     splits, fold_of = _splits(config)
     cells = [_cell(config, splits, fold_of, fold) for fold in range(config.folds)]
     results, failures = run_cells(cells, splits.clips, config.workers)

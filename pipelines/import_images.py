@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,9 @@ from abaw.core.errors import ConfigError
 from pipelines.console import progress, result, say, warn
 
 if TYPE_CHECKING:
-    from abaw.data.import_stills import FaceFinder, StillsReport
+    from abaw.data.face_finder import FaceFinder
+    from abaw.data.import_stills import StillsReport
+    from abaw.data.still import Still
 
 _SHOWN = 3
 
@@ -20,31 +24,34 @@ class ImportImagesConfig:
     """Take a set of still images into one faces store, the largest face of each aligned like a video's.
 
     Args:
-        dataset: a descriptor that ships (folder_per_class, unlabelled), or the path of a .yaml of your own
+        dataset: a descriptor that ships (ferplus, raf_db, unlabelled, …), or the path of a .yaml of your own
         root: folder of the images, laid out as the descriptor says
         out: folder for the store
-        name: name of the store; by default the descriptor's
+        subset: the split to take (train, valid, …) of a set whose table tells of several; by default all
+        name: name of the store; by default the descriptor's, with _SUBSET
         detector: auto, builtin, insightface:PACK, the path of a SCRFD or YuNet .onnx, or none for images that are crops
     """
 
     dataset: str
     root: Path
     out: Path
+    subset: str = ""
     name: str = ""
     detector: str = "auto"
 
 
 def run(config: ImportImagesConfig) -> int:
     """Exit status: 1 when an image could not be read or none shows a face (the store is written), else 0."""
-    from abaw.data.descriptor import find_stills, load_descriptor
+    from abaw.data.descriptor import load_descriptor
+    from abaw.data.find_stills import find_stills
     from abaw.data.import_stills import fingerprint, import_stills
     from abaw.stores.arrow import SUFFIX, is_done
 
     descriptor = load_descriptor(config.dataset)
-    name = config.name or descriptor.name
+    name = config.name or "_".join(filter(None, (descriptor.name, config.subset)))
     if Path(name).name != name:
         raise ConfigError(f"name '{name}': expected a plain name without a folder")
-    stills = find_stills(descriptor, config.root)
+    stills = find_stills(descriptor, config.root, config.subset)
     finder = _finder(config.detector)
     target = config.out / f"{name}{SUFFIX}"
     if is_done(target, fingerprint(descriptor, stills, finder)):
@@ -52,11 +59,11 @@ def run(config: ImportImagesConfig) -> int:
         return 0
     with progress(f"{name}: importing", "images") as hook:
         report = import_stills(descriptor, stills, finder, target, hook)
-    return _tell(name, report)
+    return _tell(name, report, _counts(stills))
 
 
 def _finder(detector: str) -> FaceFinder:
-    from abaw.data.import_stills import LargestFace, WholeImage
+    from abaw.data.face_finder import LargestFace, WholeImage
     from abaw.video.detect import open_detector
 
     if detector == "none":
@@ -67,9 +74,20 @@ def _finder(detector: str) -> FaceFinder:
     return LargestFace(opened)
 
 
-def _tell(name: str, report: StillsReport) -> int:
+def _counts(stills: Sequence[Still]) -> str:
+    """`Neutral 3, Anger 1, …`: images a class; empty for a set without a label."""
+    from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
+
+    counts = Counter(still.label for still in stills)
+    if set(counts) == {UNLABELLED}:
+        return ""
+    named = [f"{name} {counts[index]}" for index, name in enumerate(EXPRESSION_CLASSES)]
+    return ", ".join([*named, *([f"no label {counts[UNLABELLED]}"] if counts[UNLABELLED] else [])])
+
+
+def _tell(name: str, report: StillsReport, counts: str) -> int:
     without = report.num_rows - report.num_faces
-    result(f"{name}: {report.num_rows} images, {without} of them without a face")
+    result(f"{name}: {report.num_rows} images, {without} of them without a face" + (f"; {counts}" if counts else ""))
     if report.unreadable:
         some = ", ".join(report.unreadable[:_SHOWN]) + (", …" if len(report.unreadable) > _SHOWN else "")
         warn(f"{name}: {len(report.unreadable)} images could not be read: {some}")

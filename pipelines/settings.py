@@ -72,6 +72,8 @@ class _Parser(ArgumentParser):
 class _ValuesByName(argparse.Action):
     """`name=1,2 other=x` on the command line, `{name: [1, 2], other: x}` in YAML -> {name: ["1", "2"], other: ["x"]}.
 
+    Settings as values, `{name: {steps: 5}}` in YAML and `name=steps=5` on the command line, come as texts: "steps=5".
+
     A name that is given again replaces its values and leaves the other names as they are.
     """
 
@@ -105,8 +107,17 @@ def _values_by_name(values: Any) -> dict[str, list[str]]:
 def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return value.split(",")
+    if isinstance(value, Mapping):
+        return [f"{name}={_text(inner)}" for name, inner in value.items()]
     values = value if isinstance(value, list | tuple) else [value]
-    return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+    return [_text(each) for each in values]
+
+
+def _text(value: Any) -> str:
+    """As it is written on the command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _add_fields(
@@ -117,7 +128,7 @@ def _add_fields(
     defaults: a config of this class whose values are the defaults; without it, those of the class.
     """
     types = get_type_hints(config_class)
-    texts = {entry.arg_name: entry.description for entry in parse_from_object(config_class).params}
+    texts = _texts_of_fields(config_class)
     for field in dataclasses.fields(config_class):
         kind = types[field.name]
         if dataclasses.is_dataclass(kind):
@@ -140,6 +151,12 @@ def _add_fields(
             parser.add_argument(f"--{prefix}{field.name}", required=True, **options)
         else:
             parser.add_argument(f"--{prefix}{field.name}", default=default, **options)
+
+
+def _texts_of_fields(config_class: type[Any]) -> dict[str, str | None]:
+    """What the docstrings say of each field, those of the classes that it is derived from included."""
+    derived = [each for each in reversed(config_class.__mro__) if dataclasses.is_dataclass(each)]
+    return {entry.arg_name: entry.description for each in derived for entry in parse_from_object(each).params}
 
 
 def _default(field: dataclasses.Field[Any], defaults: Any) -> Any:

@@ -16,7 +16,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "core",
         "protocol",
-        "stores",
+        "stores weights",
         "video models sequence evaluation",
         "data",
         "semisup pretrain",

@@ -1,65 +1,159 @@
-"""What a set of still images looks like on disk: a descriptor in YAML, and the images that it finds."""
+"""What a set of still images looks like on disk, as a descriptor in YAML."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
 
-from abaw.core.errors import ConfigError, DataError, nearest
-from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
-from abaw.protocol.layout import IMAGE_SUFFIXES
+from abaw.core.errors import ConfigError, nearest
+from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.manifests import load_manifest, manifests_folder
 
 Role = Literal["labelled", "unlabelled"]
-Layout = Literal["folder_per_class", "flat"]
+Layout = Literal["folder_per_class", "flat", "csv", "npy"]
+ClassMap = Mapping[str, str | None]
+
+BOX_SIDES = ("left", "top", "right", "bottom")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Of layout csv: where the table is and what its columns mean.
+
+    file: path or glob below the root; several tables are read one after the other, in the order of their names.
+    delimiter: one character; a space stands for any number of spaces.
+    columns: names of the columns of a file without a header line.
+    image_column: name of the image, below image_folder; image_name: what the file is called, where that is not the
+    name in the table: `{stem}` and `{suffix}` stand for its parts.
+    split_column: tells the split of a row; without it, several tables are a split each, named by their file.
+    splits: split -> pattern (`*`, `?`) of the values of split_column that belong to it; without it, the values are the
+    splits.
+    label_column: holds the keys of the descriptor's `labels`; or vote_columns: column of counts -> class, None for one
+    that stands for no class.
+    box_columns: left, top, right, bottom -> column, for pictures that show more than the one face (pixels).
+    """
+
+    file: str
+    image_column: str
+    image_folder: str = "."
+    image_name: str = "{stem}{suffix}"
+    delimiter: str = ","
+    columns: tuple[str, ...] = ()
+    split_column: str = ""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    label_column: str = ""
+    vote_columns: ClassMap = field(default_factory=dict)
+    box_columns: Mapping[str, str] = field(default_factory=dict)
+
+    def used(self) -> list[str]:
+        """The columns that are read."""
+        named = (self.image_column, self.split_column, self.label_column)
+        return [name for name in (*named, *self.vote_columns, *self.box_columns.values()) if name]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFiles:
+    """Of layout npy: one .npy file an image that holds its label.
+
+    label_file: path below the root, `{stem}` stands for the image's name; image_folder: below the root.
+    """
+
+    label_file: str
+    image_folder: str = "."
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
     """One kind of image set.
 
-    name: of the file; layout: `folder_per_class` (a folder below the root for each class) or `flat` (every image below
-    the root); labels: folder -> class name, None leaves the folder out; expected: folder -> number of images (`.` for
-    the whole set), checked when given. Raises ConfigError when they do not fit together.
+    name: of the file; layout: `folder_per_class` (a folder below the root for each class), `flat` (every image below
+    the root), `csv` (a table of images) or `npy` (a file with the label beside each image); labels: folder, or what
+    stands in the table or file -> class name. None leaves a folder out, and leaves an image of the other layouts
+    without a label. expected: folder or split -> number of images (`.` for the whole set), checked when given.
+    Raises ConfigError when they do not fit together.
     """
 
     name: str
     role: Role
     layout: Layout
     title: str = ""
-    labels: Mapping[str, str | None] = field(default_factory=dict)
+    labels: ClassMap = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
+    table: Table | None = None
+    label_files: LabelFiles | None = None
 
     def __post_init__(self) -> None:
-        for key, value, allowed in (("role", self.role, get_args(Role)), ("layout", self.layout, get_args(Layout))):
-            if value not in allowed:
-                raise ConfigError(f"descriptor {self.name}: {key} must be one of {', '.join(allowed)}, found '{value}'")
-        if (self.role == "labelled") != (self.layout == "folder_per_class"):
-            raise ConfigError(
-                f"descriptor {self.name}: role {self.role} does not go with layout {self.layout}; "
-                "labelled sets have layout folder_per_class, unlabelled ones flat"
+        _require_known(self.name, "role", self.role, get_args(Role))
+        _require_known(self.name, "layout", self.layout, get_args(Layout))
+        if (self.table is None) != (self.layout != "csv") or (self.label_files is None) != (self.layout != "npy"):
+            raise self._fault(f"layout {self.layout} goes with a table for csv, label files for npy, else with neither")
+        if (self.role == "labelled") != (self.layout != "flat"):
+            raise self._fault(
+                f"role {self.role} does not go with layout {self.layout}; labelled sets have layout folder_per_class, "
+                "csv or npy, unlabelled ones flat"
             )
-        if self.role == "labelled" and not self.labels:
-            raise ConfigError(f"descriptor {self.name}: a labelled set needs `labels`, a map from folder to class")
-        for folder, label in self.labels.items():
+        if self.table is not None:
+            self._check_table(self.table)
+        elif self.role == "labelled" and not self.labels:
+            raise self._fault("a labelled set needs `labels`, a map from folder or value to class")
+        if self.label_files is not None:
+            self._check_pattern("label_file", self.label_files.label_file, ("stem",))
+        self._check_classes("labels", self.labels)
+
+    def _check_table(self, table: Table) -> None:
+        if bool(table.label_column) == bool(table.vote_columns):
+            raise self._fault("give either `label_column` with `labels`, or `vote_columns`")
+        if bool(table.label_column) != bool(self.labels):
+            raise self._fault(
+                "`label_column` needs `labels`, a map from its values to classes; `vote_columns` has none"
+            )
+        if len(table.delimiter) != 1:
+            raise self._fault(f"delimiter must be one character, found '{table.delimiter}'")
+        if table.splits and not table.split_column:
+            raise self._fault("`splits` needs a `split_column`")
+        if table.box_columns and set(table.box_columns) != set(BOX_SIDES):
+            raise self._fault(f"box_columns needs {', '.join(BOX_SIDES)}, found {', '.join(table.box_columns)}")
+        for name in table.used() if table.columns else ():
+            if name not in table.columns:
+                raise self._fault(
+                    f"`columns` has no '{name}'; it has {', '.join(table.columns)}.{nearest(name, table.columns)}"
+                )
+        self._check_pattern("image_name", table.image_name, ("stem", "suffix"))
+        self._check_classes("vote_columns", table.vote_columns)
+
+    def _check_pattern(self, key: str, pattern: str, known: Sequence[str]) -> None:
+        try:
+            pattern.format(**dict.fromkeys(known, "a"))
+        except (KeyError, ValueError, IndexError) as error:
+            names = " and ".join(f"{{{name}}}" for name in known)
+            raise self._fault(f"{key}: '{pattern}': only {names} can stand in it") from error
+
+    def _check_classes(self, key: str, classes: ClassMap) -> None:
+        for name, label in classes.items():
             if label is not None and label not in EXPRESSION_CLASSES:
-                raise ConfigError(
-                    f"descriptor {self.name}: labels.{folder}: no class '{label}'; there are "
-                    f"{', '.join(EXPRESSION_CLASSES)}.{nearest(label, EXPRESSION_CLASSES)}"
+                raise self._fault(
+                    f"{key}.{name}: no class '{label}'; there are {', '.join(EXPRESSION_CLASSES)}."
+                    f"{nearest(str(label), EXPRESSION_CLASSES)}"
                 )
 
+    def _fault(self, words: str) -> ConfigError:
+        return ConfigError(f"descriptor {self.name}: {words}")
 
-@dataclass(frozen=True, slots=True)
-class Still:
-    """One image file. key: its path below the root, with `/`; label: class index, -1 where there is none."""
 
-    key: str
-    path: Path
-    label: int
+def _require_known(name: str, key: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ConfigError(
+            f"descriptor {name}: {key} must be one of {', '.join(allowed)}, found '{value}'.{nearest(value, allowed)}"
+        )
+
+
+_PARTS: Mapping[str, type[Table] | type[LabelFiles]] = {"csv": Table, "npy": LabelFiles}
+"""Layouts with keys of their own, and what holds these."""
+_COMMON = ("role", "layout", "title", "labels", "expected")
 
 
 def load_descriptor(name_or_path: str) -> Descriptor:
@@ -86,68 +180,54 @@ def load_descriptor(name_or_path: str) -> Descriptor:
 def _from_yaml(name: str, content: Any) -> Descriptor:
     if not isinstance(content, Mapping):
         raise ConfigError(f"descriptor {name}: expected keys with values, found {type(content).__name__}")
-    known = [item.name for item in fields(Descriptor) if item.name != "name"]
-    for key in content:
+    _require_keys(name, content, ("role", "layout"))
+    _require_known(name, "layout", str(content["layout"]), get_args(Layout))
+    kind = _PARTS.get(content["layout"])
+    own = {item.name: item for item in fields(kind)} if kind else {}
+    known = (*_COMMON, *own)
+    for key, value in content.items():
         if key not in known:
             raise ConfigError(
-                f"descriptor {name}: unknown key '{key}'; there are {', '.join(known)}.{nearest(str(key), known)}"
+                f"descriptor {name}: unknown key '{key}'; with layout {content['layout']} there are "
+                f"{', '.join(known)}.{nearest(str(key), known)}"
             )
-    for key in ("role", "layout"):
+        _require_form(name, str(key), value)
+    _require_keys(name, content, [key for key, item in own.items() if item.default is item.default_factory is MISSING])
+    common = {key: _plain(value) for key, value in content.items() if key in _COMMON}
+    values = {key: _plain(value) for key, value in content.items() if key in own}
+    return Descriptor(
+        name=name,
+        **common,
+        table=Table(**values) if kind is Table else None,
+        label_files=LabelFiles(**values) if kind is LabelFiles else None,
+    )
+
+
+def _require_keys(name: str, content: Mapping[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
         if key not in content:
             raise ConfigError(f"descriptor {name}: lacks the key '{key}'")
-    return Descriptor(name=name, **content)
 
 
-def find_stills(descriptor: Descriptor, root: Path) -> list[Still]:
-    """The images of a set, sorted by key.
+_MAPS = ("labels", "expected", "splits", "vote_columns", "box_columns")
 
-    Raises DataError for a missing root or class folder, a folder that the label map does not know, a set without an
-    image, and counts that are not the expected ones.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the folder that holds the images of {descriptor.name}")
-    if descriptor.layout == "flat":
-        stills = [Still(path.relative_to(root).as_posix(), path, UNLABELLED) for path in _images(root)]
+
+def _require_form(name: str, key: str, value: Any) -> None:
+    if key in _MAPS:
+        right, expected = isinstance(value, Mapping), "a map"
+    elif key == "columns":
+        right, expected = isinstance(value, list), "a list"
     else:
-        stills = _labelled(descriptor, root)
-    if not stills:
-        raise DataError(f"{root}: no image there; looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
-    _require_expected(descriptor, root, stills)
-    return sorted(stills, key=lambda still: still.key)
+        right, expected = isinstance(value, str), "text"
+    if not right:
+        raise ConfigError(f"descriptor {name}: {key}: expected {expected}, found {value!r}")
+    for folder, count in value.items() if key == "expected" else ():
+        if type(count) is not int or count < 0:
+            raise ConfigError(f"descriptor {name}: expected.{folder}: expected a number of images, found {count!r}")
 
 
-def _labelled(descriptor: Descriptor, root: Path) -> list[Still]:
-    labels = descriptor.labels
-    present = sorted(folder.name for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    for name in present:
-        if name not in labels:
-            raise DataError(
-                f"{root / name}: the label map of {descriptor.name} has no folder of this name; it knows "
-                f"{', '.join(labels)}.{nearest(name, labels)} Add it to a descriptor of your own (null leaves it out)"
-            )
-    missing = [name for name, label in labels.items() if label is not None and name not in present]
-    if missing:
-        raise DataError(
-            f"{root}: lacks the class folders {', '.join(missing)}; found {', '.join(present) or 'no folder'}. "
-            "Give the folder that holds them, or describe the set in a .yaml file of your own"
-        )
-    return [
-        Still(path.relative_to(root).as_posix(), path, EXPRESSION_CLASSES.index(label))
-        for name, label in labels.items()
-        if label is not None
-        for path in _images(root / name)
-    ]
-
-
-def _images(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
-
-
-def _require_expected(descriptor: Descriptor, root: Path, stills: list[Still]) -> None:
-    for folder, expected in descriptor.expected.items():
-        found = sum(1 for still in stills if folder == "." or still.key.startswith(f"{folder}/"))
-        if found != expected:
-            raise DataError(
-                f"{root / folder}: expected {expected} images ({descriptor.name}), found {found}; "
-                "get the set again, or correct `expected` in the descriptor"
-            )
+def _plain(value: Any) -> Any:
+    """Keys of maps as text (YAML reads `1:` as a number), lists as tuples."""
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    return tuple(map(str, value)) if isinstance(value, list) else value

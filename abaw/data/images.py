@@ -1,4 +1,4 @@
-"""Batches of labelled face images, decoded at a model's input size: from memory when they fit, else from the stores."""
+"""Batches of face images, decoded at a model's input size: from memory when they fit, else from the stores."""
 
 from __future__ import annotations
 
@@ -13,19 +13,32 @@ from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.core.seed import numpy_generator
 from abaw.data.crops import decode_crops
-from abaw.data.labelled import LabelledFaces
+from abaw.data.face_set import FaceSet
 from abaw.data.sampling import ClassSampler
 from abaw.data.settings import Balance
 
 _DECODE_AT_ONCE = 256
 
 
-class LabelledImages(NamedTuple):
-    """images: (B, 3, S, S), uint8 as read or float32 as viewed; labels: (B,) int64; ids: names of the samples."""
+class FaceImages(NamedTuple):
+    """images: (B, 3, S, S) uint8; labels: (B,) int64, -1 where there is none; votes: (B, C) float32, shares of the
+    annotators' votes; ids: names of the samples."""
 
     images: Tensor
     labels: Tensor
+    votes: Tensor
     ids: tuple[str, ...]
+
+
+class TrainImages(NamedTuple):
+    """What a step of a static method learns from. unlabelled: None for methods that take labelled faces alone."""
+
+    labelled: FaceImages
+    unlabelled: FaceImages | None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.labelled.ids + (self.unlabelled.ids if self.unlabelled is not None else ())
 
 
 class ImageReader:
@@ -35,7 +48,7 @@ class ImageReader:
     for. Raises DataError naming the sample when a crop is damaged.
     """
 
-    def __init__(self, samples: LabelledFaces, size: int, cache_mb: int, progress: Progress = silent) -> None:
+    def __init__(self, samples: FaceSet, size: int, cache_mb: int, progress: Progress = silent) -> None:
         self.samples = samples
         self._size = size
         fits = len(samples) * 3 * size * size <= cache_mb * 2**20
@@ -58,23 +71,46 @@ class ImageReader:
     def _names(self, indices: NDArray[np.integer]) -> tuple[str, ...]:
         return tuple(self.samples.name(i) for i in indices)
 
-    def read(self, indices: NDArray[np.integer]) -> LabelledImages:
+    def read(self, indices: NDArray[np.integer]) -> FaceImages:
         """The samples of these indices, (B,)."""
         images = self._decode(indices) if self._cache is None else self._cache[torch.from_numpy(indices)]
-        return LabelledImages(images, torch.from_numpy(self.samples.labels[indices]), self._names(indices))
+        labels, votes = self.samples.labels[indices], self.samples.votes[indices]
+        return FaceImages(images, torch.from_numpy(labels), torch.from_numpy(votes), self._names(indices))
 
 
 class TrainBatches:
-    """The batch of any step: which samples it holds depends on the seed, the step and the process alone."""
+    """The batch of any step: which samples it holds depends on the seed, the step and the process alone.
 
-    def __init__(self, reader: ImageReader, balance: Balance, batch_size: int, seed: int) -> None:
+    Labelled faces are drawn by class as `balance` says; of the unlabelled ones, where there are any, `unlabelled_ratio`
+    for each labelled one, all alike.
+    """
+
+    def __init__(
+        self,
+        labelled: ImageReader,
+        balance: Balance,
+        batch_size: int,
+        seed: int,
+        unlabelled: ImageReader | None = None,
+        unlabelled_ratio: int = 1,
+    ) -> None:
         if batch_size < 2:
             raise ConfigError(f"batch_size is {batch_size}; expected at least 2 (batch norm needs two samples)")
-        self._reader = reader
-        self._sampler = ClassSampler(reader.samples.labels, balance)
+        if unlabelled_ratio < 1:
+            raise ConfigError(f"unlabelled_ratio is {unlabelled_ratio}; expected at least 1")
+        self._labelled = labelled
+        self._unlabelled = unlabelled
+        self._sampler = ClassSampler(labelled.samples.labels, balance)
         self._batch_size = batch_size
+        self._unlabelled_size = batch_size * unlabelled_ratio
         self._seed = seed
 
-    def __call__(self, step: int, rank: int) -> LabelledImages:
-        generator = numpy_generator(self._seed, "batch", step, rank)
-        return self._reader.read(self._sampler.draw(self._batch_size, generator))
+    def __call__(self, step: int, rank: int) -> TrainImages:
+        labelled = self._labelled.read(
+            self._sampler.draw(self._batch_size, numpy_generator(self._seed, "batch", step, rank))
+        )
+        if self._unlabelled is None:
+            return TrainImages(labelled, None)
+        generator = numpy_generator(self._seed, "unlabelled batch", step, rank)
+        chosen = generator.integers(0, len(self._unlabelled), self._unlabelled_size)
+        return TrainImages(labelled, self._unlabelled.read(chosen))

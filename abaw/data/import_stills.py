@@ -1,85 +1,28 @@
-"""Still images as a faces store: the largest face of each, aligned like the frames of a video."""
+"""Still images as a faces store: the face of each, aligned like the frames of a video."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from abaw.core.artifacts import provenance, value_hash
 from abaw.core.progress import Progress, silent
-from abaw.data.descriptor import Descriptor, Still
+from abaw.data.descriptor import Descriptor
+from abaw.data.face_finder import FaceFinder, Image
+from abaw.data.still import Still
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.stores.faces import IMAGE_SCHEMA, write_image_faces
-from abaw.video.align import CROP_SIZE, align
-from abaw.video.detect import Detector
+from abaw.video.align import CROP_SIZE
 from abaw.video.extract import encode_crop
-
-Image = NDArray[np.uint8]
 
 _ROWS = 256
 _JPEG_QUALITY = 95
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Crop:
-    """The face of one still. image: (112, 112, 3) RGB; the others are None where the finder does not know them."""
-
-    image: Image
-    box_xyxy: NDArray[np.float32] | None = None
-    landmarks_xy: NDArray[np.float32] | None = None
-    score: float | None = None
-
-
-class FaceFinder(Protocol):
-    """Takes the face out of a still. identity: name and weights, for provenance."""
-
-    @property
-    def identity(self) -> str: ...
-
-    def __call__(self, image: Image) -> Crop | None:
-        """image: (H, W, 3) RGB. None when it shows no face."""
-        ...
-
-
-class WholeImage:
-    """For stills that are crops already: the whole image at 112×112."""
-
-    identity = "none"
-
-    def __call__(self, image: Image) -> Crop:
-        shrinks = max(image.shape[:2]) > CROP_SIZE
-        size = (CROP_SIZE, CROP_SIZE)
-        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return Crop(np.asarray(resized, np.uint8))
-
-
-@dataclass(frozen=True, slots=True)
-class LargestFace:
-    """The detector's largest face, aligned by its landmarks, or by its box where the detector gives no more."""
-
-    detector: Detector
-
-    @property
-    def identity(self) -> str:
-        return self.detector.identity
-
-    def __call__(self, image: Image) -> Crop | None:
-        found = self.detector.detect(image)
-        if not len(found):
-            return None
-        widths, heights = (found.box_xyxy[:, 2:] - found.box_xyxy[:, :2]).T
-        best = int(np.argmax(widths * heights))
-        box = found.box_xyxy[best]
-        landmarks = None if found.landmarks_xy is None else found.landmarks_xy[best]
-        score = None if found.score is None else float(found.score[best])
-        return Crop(align(image, box, landmarks), box, landmarks, score)
 
 
 @dataclass(slots=True)
@@ -92,8 +35,11 @@ class StillsReport:
 
 
 def fingerprint(descriptor: Descriptor, stills: Sequence[Still], finder: FaceFinder) -> str:
-    """Stands for the files (names, sizes, labels) and the finder."""
-    files = [[still.key, still.label, still.path.stat().st_size] for still in stills]
+    """Stands for the files (names, sizes, labels, votes, boxes) and the finder."""
+    files = [
+        [still.key, still.label, still.path.stat().st_size, *(still.votes or ()), *(still.box_xyxy or ())]
+        for still in stills
+    ]
     return value_hash({"role": descriptor.role, "files": files, "finder": finder.identity})
 
 
@@ -131,13 +77,17 @@ def _batches(
 
 
 def _row(still: Still, finder: FaceFinder, report: StillsReport) -> dict[str, Any]:
-    row: dict[str, Any] = {"image": still.key, "label": None if still.label == UNLABELLED else still.label}
+    row: dict[str, Any] = {
+        "image": still.key,
+        "label": None if still.label == UNLABELLED else still.label,
+        "votes": still.votes,
+    }
     report.num_rows += 1
     image = read_rgb(still.path)
     if image is None:
         report.unreadable.append(still.key)
         return row
-    crop = finder(image)
+    crop = finder(image, still.box_xyxy)
     if crop is None:
         return row
     report.num_faces += 1

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.data.face_set import FaceSet
 from abaw.data.settings import Balance
 
 _EXPONENTS = {"uniform": 0.0, "sqrt": 0.5, "natural": 1.0}
@@ -27,6 +28,13 @@ class ClassSampler:
         self._by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         weights = np.array([len(members) for members in self._by_class], dtype=np.float64) ** _EXPONENTS[balance]
         self._probabilities = weights / weights.sum()
+        self._labels = [int(labels[members[0]]) for members in self._by_class]
+
+    def prior(self, num_classes: int) -> NDArray[np.float64]:
+        """How often each class is drawn, (C,); sums to 1."""
+        prior = np.zeros(num_classes)
+        prior[self._labels] = self._probabilities
+        return prior
 
     def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """Indices of `count` samples, (count,)."""
@@ -58,6 +66,14 @@ def hold_out(
             "give at least two samples of a class"
         )
     return held
+
+
+def hold_out_photos(faces: FaceSet, fraction: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """`hold_out` such that all crops of one photo are on the same side."""
+    photos = faces.photos()
+    _, first = np.unique(photos, return_index=True)
+    held = hold_out(faces.labels[first], faces.groups[first], fraction, generator)
+    return held[photos]
 
 
 def _hold_out_samples(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_LUMA = (0.299, 0.587, 0.114)
+from abaw.models.static import luma
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def _coloured(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
     saturation = saturation.masked_fill(_chosen(count, view.grey, generator), 0.0).view(-1, 1, 1, 1)
     contrast = (1 + _uniform(count, view.contrast, generator)).view(-1, 1, 1, 1)
     brightness = (1 + _uniform(count, view.brightness, generator)).view(-1, 1, 1, 1)
-    luma = (images * torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    images = luma + (images - luma) * saturation
-    middle = luma.mean(dim=(2, 3), keepdim=True)
+    grey = luma(images)
+    images = grey + (images - grey) * saturation
+    middle = grey.mean(dim=(2, 3), keepdim=True)
     return ((middle + (images - middle) * contrast) * brightness).clamp(0, 1)
 
 

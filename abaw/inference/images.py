@@ -15,12 +15,17 @@ _IMAGES_A_BATCH = 256
 
 
 @torch.inference_mode()
-def predict_classes(model: nn.Module, reader: ImageReader, image: ImageInput) -> NDArray[np.int64]:
-    """The most likely class of every image of `reader`, (N,). model: in eval mode, images -> logits."""
+def predict_classes(model: nn.Module, reader: ImageReader, image: ImageInput, flip: bool = False) -> NDArray[np.int64]:
+    """The most likely class of every image of `reader`, (N,).
+
+    model: in eval mode, images -> logits; flip: by the mean logits of each image and its mirror image.
+    """
     device = next(model.parameters()).device
     classes = np.empty(len(reader), dtype=np.int64)
     for start in range(0, len(reader), _IMAGES_A_BATCH):
         part = np.arange(start, min(start + _IMAGES_A_BATCH, len(reader)))
         images = reader.read(part).images.to(device)
-        classes[part] = model(image.normalise(unit(images))).argmax(1).cpu().numpy()
+        views = image.normalise(unit(images))
+        logits = model(views) + model(views.flip(3)) if flip else model(views)
+        classes[part] = logits.argmax(1).cpu().numpy()
     return classes

@@ -1,9 +1,11 @@
-"""Backbones by name: torchvision's classification networks without their head, and `small`.
+"""Backbones by name: torchvision's classification networks without their head, and `small` and `medium` of our own.
 
 A backbone maps images (B, 3, S, S) to features (B, D).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torchvision
@@ -12,15 +14,18 @@ from torch import nn
 from abaw.core.errors import ConfigError, nearest
 from abaw.models.small import SmallNet
 
-SMALL = "small"
+_OWN: dict[str, Callable[[], nn.Module]] = {
+    "small": lambda: SmallNet(16, (32, 64, 128)),  # 0.3 million weights, 128 features
+    "medium": lambda: SmallNet(32, (48, 96, 192, 384)),  # 2.7 million weights, 384 features
+}
 # Their forward pass returns more than one tensor while training.
 _WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
 
 
 def backbone_names() -> list[str]:
-    """`small` and every network of torchvision.models that has one output and a linear head."""
+    """`small`, `medium` and every network of torchvision.models that has one output and a linear head."""
     torchvision_names = torchvision.models.list_models(module=torchvision.models)
-    return [SMALL, *sorted(set(torchvision_names) - _WITH_SIDE_OUTPUTS)]
+    return [*_OWN, *sorted(set(torchvision_names) - _WITH_SIDE_OUTPUTS)]
 
 
 def build_backbone(name: str, pretrained: bool = False) -> nn.Module:
@@ -31,13 +36,13 @@ def build_backbone(name: str, pretrained: bool = False) -> nn.Module:
     """
     if name not in (names := backbone_names()):
         raise ConfigError(
-            f"unknown backbone '{name}'; expected {SMALL} or a classification network of torchvision such as resnet18, "
-            f"efficientnet_b0, mobilenet_v3_small.{nearest(name, names)}"
+            f"unknown backbone '{name}'; expected {', '.join(_OWN)} or a classification network of torchvision such as "
+            f"resnet18, efficientnet_b0, mobilenet_v3_small.{nearest(name, names)}"
         )
-    if name == SMALL:
+    if name in _OWN:
         if pretrained:
-            raise ConfigError(f"there are no pretrained weights for '{SMALL}'; leave pretrained out or choose resnet18")
-        return SmallNet()
+            raise ConfigError(f"there are no pretrained weights for '{name}'; leave pretrained out or choose resnet18")
+        return _OWN[name]()
     return _without_head(name, _pretrained(name) if pretrained else torchvision.models.get_model(name, weights=None))
 
 

@@ -1,26 +1,27 @@
-"""A residual network for small images (32 to 80 pixels) that trains on a CPU: 0.3 million parameters."""
+"""Residual networks for small images (32 to 80 pixels) that train and run on a CPU."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SMALL_DIM = 128
-_WIDTHS = (32, 64, SMALL_DIM)
-_STEM = 16
-
 
 class SmallNet(nn.Module):
-    """Images (B, 3, S, S) -> features (B, 128): a stem, then residual blocks at 1/2, 1/4 and 1/8 of the size."""
+    """Images (B, 3, S, S) -> features (B, D): a stem at 1/2 of the size, then a residual block for each of `widths`.
 
-    def __init__(self) -> None:
+    The first block keeps the size, each later one halves it. D is the last of the widths.
+    """
+
+    def __init__(self, stem: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, _STEM, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(_STEM), nn.ReLU(inplace=True)
+            nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(stem), nn.ReLU(inplace=True)
         )
-        widths = (_STEM, *_WIDTHS)
+        before = (stem, *widths)
         self.blocks = nn.Sequential(
-            *(_Block(widths[i], widths[i + 1], stride=1 if i == 0 else 2) for i in range(len(_WIDTHS)))
+            *(_Block(before[i], width, stride=1 if i == 0 else 2) for i, width in enumerate(widths))
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -19,13 +19,24 @@ from abaw.stores.checkpoints import CheckpointError, Spec, load_checkpoint, requ
 # Channel means and deviations of ImageNet in RGB, which pretrained weights expect; good enough for any face.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def luma(images: Tensor) -> Tensor:
+    """RGB images (B, 3, S, S) -> their grey, (B, 1, S, S), by ITU-R BT.601."""
+    weights = torch.tensor(_LUMA, device=images.device, dtype=images.dtype).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """What a static model takes: `size` × `size` pixels, RGB in 0..1, then (x − mean) / std a channel."""
+    """What a static model takes: `size` × `size` pixels, RGB in 0..1, then (x − mean) / std a channel.
+
+    grey: every channel is the image's grey, so that a model trained on grey photos meets nothing new in colour video.
+    """
 
     size: int
+    grey: bool = False
     mean: tuple[float, float, float] = _MEAN
     std: tuple[float, float, float] = _STD
 
@@ -35,6 +46,8 @@ class ImageInput:
 
     def normalise(self, images: Tensor) -> Tensor:
         """images (B, 3, S, S), RGB in 0..1 -> standardised; channels last in memory, as convolutions like it."""
+        if self.grey:
+            images = luma(images).expand_as(images)
         mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
@@ -122,7 +135,7 @@ def load_static(folder: Path) -> tuple[StaticModel, Spec]:
 def image_input(spec: Spec) -> ImageInput:
     """What the checkpoint's model takes."""
     values = spec.input
-    return ImageInput(int(values["size"]), tuple(values["mean"]), tuple(values["std"]))
+    return ImageInput(int(values["size"]), bool(values.get("grey", False)), tuple(values["mean"]), tuple(values["std"]))
 
 
 def initialise(model: StaticModel, backbone: str, classes: tuple[str, ...], folder: Path) -> str:

@@ -44,6 +44,17 @@ class Method(nn.Module, ABC, Generic[Raw, Viewed]):
     """
 
     model: nn.Module
+    # In a tuple, since a module that is an attribute would be trained and saved with this one.
+    _average: tuple[nn.Module, ...] = ()
+
+    @property
+    def average(self) -> nn.Module:
+        """The running average of `model` that the loop keeps, in eval mode; `model` itself where it keeps none."""
+        return self._average[0] if self._average else self.model
+
+    def use_average(self, model: nn.Module) -> None:
+        """Called once by the loop that keeps the average."""
+        self._average = (model,)
 
     @abstractmethod
     def views(self, batch: Raw, generator: torch.Generator) -> Viewed:

@@ -1,4 +1,4 @@
-"""The settings of each method, apart from the methods, which need torch."""
+"""Settings that several methods share; what is a method's alone stands in its own file."""
 
 from __future__ import annotations
 
@@ -7,21 +7,76 @@ from typing import Literal
 
 from abaw.core.errors import ConfigError
 
-MethodName = Literal["supervised"]
 
-
-@dataclass(frozen=True, slots=True)
-class SupervisedSettings:
-    """Settings of `supervised`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledLearning:
+    """How a method learns from labelled faces. Raises ConfigError for values out of range.
 
     Args:
-        view: how far the training images are changed
+        view: how far the labelled images are changed
         label_smoothing: part of the target that is spread over all classes
+        votes: aims at the shares of the annotators' votes where a set has them, not at the label alone
     """
 
     view: Literal["weak", "strong"] = "strong"
     label_smoothing: float = 0.1
+    votes: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing is {self.label_smoothing}; expected 0 <= label_smoothing < 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PseudoLabelling(LabelledLearning):
+    """How a method learns from unlabelled faces as well.
+
+    Labels are not smoothed by default: a model that aims at .9 hardly reaches the confidence that pseudo-labels need.
+
+    Args:
+        unlabelled_weight: weight of the loss on unlabelled faces; the one on labelled faces has weight 1
+        teacher: who labels the weak views: the averaged model (of `train.ema_decay`), or the model as it is
+    """
+
+    label_smoothing: float = 0.0
+    unlabelled_weight: float = 1.0
+    teacher: Literal["average", "model"] = "average"
+
+    def __post_init__(self) -> None:
+        # Without arguments, super() does not find its class in a dataclass with slots.
+        super(PseudoLabelling, self).__post_init__()
+        if self.unlabelled_weight < 0:
+            raise ConfigError(f"unlabelled_weight is {self.unlabelled_weight}; expected at least 0")
+
+
+def require_share(name: str, value: float) -> None:
+    """Raise ConfigError unless 0 <= value <= 1."""
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name} is {value}; expected 0 <= {name} <= 1")
+
+
+def require_momentum(name: str, value: float) -> None:
+    """Raise ConfigError unless 0 <= value < 1: at 1 nothing would ever move."""
+    if not 0 <= value < 1:
+        raise ConfigError(f"{name} is {value}; expected 0 <= {name} < 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginSettings:
+    """Thresholds per class and stage.
+
+    Args:
+        lowest: no threshold is below it
+        highest: none is above it
+        stage_steps: steps of a stage, after which the thresholds are renewed
+    """
+
+    lowest: float = 0.8
+    highest: float = 0.97
+    stage_steps: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest <= self.highest <= 1:
+            raise ConfigError(f"margins from {self.lowest} to {self.highest}; expected 0 <= lowest <= highest <= 1")
+        if self.stage_steps < 1:
+            raise ConfigError(f"stage_steps is {self.stage_steps}; expected at least 1")

@@ -1,8 +1,9 @@
 """Faces: one row for every decoded frame of a video, or one for every still image of a set.
 
-Videos are keyed by `frame` (int32, from 1), stills by `image` (string) with `label` (null where there is none).
-`jpeg` is the aligned crop, null where no face was found. `fault` says why a frame of a video could not be decoded, null
-for one that was; stores of earlier versions lack it.
+Videos are keyed by `frame` (int32, from 1), stills by `image` (string) with `label` and `votes` (null where there is
+none). `jpeg` is the aligned crop, null where no face was found. `votes` says how the annotators' votes are spread over
+the classes; `fault` says why a frame of a video could not be decoded, null for one that was. Stores of earlier versions
+lack these two.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.stores.arrow import OpenStore, StoreError, open_store, write_store
 
 KIND = "faces"
 _FAULT = "fault"
+_VOTES = "votes"
 _FACE_FIELDS = [
     ("jpeg", pa.binary()),
     ("box_xyxy", pa.list_(pa.float32(), 4)),
@@ -35,7 +38,14 @@ VIDEO_SCHEMA = pa.schema(
         (_FAULT, pa.string()),
     ]
 )
-IMAGE_SCHEMA = pa.schema([("image", pa.string()), ("label", pa.int8()), *_FACE_FIELDS])
+IMAGE_SCHEMA = pa.schema(
+    [
+        ("image", pa.string()),
+        ("label", pa.int8()),
+        (_VOTES, pa.list_(pa.float32(), NUM_EXPRESSIONS)),
+        *_FACE_FIELDS,
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,22 @@ class FaceStore:
         column = self.store.table.column("label").fill_null(-1)
         labels: NDArray[np.int8] = column.to_numpy().astype(np.int8)
         return labels
+
+    @property
+    def votes(self) -> NDArray[np.float32]:
+        """(N, C) shares of the annotators' votes in an image set, summing to 1; NaN in rows where there are none.
+
+        Raises StoreError for a video's store.
+        """
+        if self.is_video:
+            raise StoreError(f"{self.store.path}: frames of a video carry no votes; give the annotations beside it")
+        votes = np.full((len(self), NUM_EXPRESSIONS), np.nan, dtype=np.float32)
+        if _VOTES in self.store.table.column_names:
+            column = self.store.table.column(_VOTES).combine_chunks()
+            votes[column.is_valid().to_numpy(zero_copy_only=False)] = (
+                column.flatten().to_numpy().reshape(-1, NUM_EXPRESSIONS)
+            )
+        return votes
 
     @property
     def faults(self) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 Everything random depends on the seed and the step alone, so a run that is killed and resumed from its last checkpoint
 walks the same path (to the bit on a CPU). Two checkpoints are kept in the run folder: `last/`, with the state to
-resume from, and `best/`, chosen by a score on data that the caller has set apart from its training data.
+resume from, and, where the caller has set data apart, `best/`, chosen by a score on them.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ Save = Callable[[Path, nn.Module, Mapping[str, Any]], None]
 class TrainResult:
     """Scores on the selection data of the last and of the best checkpoint, and the step at which each was taken.
 
+    Where no data was set apart there are no scores, and best_step is 0.
+
     step_seconds: wall time of the steps with their batches; evaluation_seconds: of scoring and keeping the best one. Of
     a run that was interrupted, what its last checkpoint had counted goes on.
     """
@@ -78,14 +80,14 @@ def train(
     run: RunFolder,
     settings: TrainSettings,
     *,
-    evaluate: Evaluate,
+    evaluate: Evaluate | None,
     save: Save,
     select_by: str,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train `method.model`, or go on where `run` stopped; a run that is done returns its result again.
 
-    select_by: the score of `evaluate` of which the highest makes the best checkpoint.
+    select_by: the score of `evaluate` of which the highest makes the best checkpoint; without `evaluate` there is none.
     Raises DataError naming step and samples when the loss or its gradient is not finite.
     """
     trainer = _Trainer(fabric, method, run, settings, evaluate, save, select_by)
@@ -118,7 +120,7 @@ class _Trainer:
         method: Method[Any, Any],
         run: RunFolder,
         settings: TrainSettings,
-        evaluate: Evaluate,
+        evaluate: Evaluate | None,
         save: Save,
         select_by: str,
     ) -> None:
@@ -132,6 +134,8 @@ class _Trainer:
         optimizer = build_optimizer(method, settings.lr, settings.weight_decay)
         self._forward, self._optimizer = fabric.setup(method, optimizer)
         self._ema = Ema(method.model, settings.ema_decay) if settings.ema_decay > 0 else None
+        if self._ema is not None:
+            method.use_average(self._ema.model)
         self._writer: SummaryWriter | None = None
         self.clock = Clock()
         self._resumed_at = 0
@@ -204,7 +208,7 @@ class _Trainer:
 
     def evaluate(self, done: int) -> None:
         """Score the model when it is time, and keep it as the best one when it is."""
-        if not self._due(done, self._settings.evaluate_every):
+        if self._score is None or not self._due(done, self._settings.evaluate_every):
             return
         scores: dict[str, float] = {}
         if self._fabric.is_global_zero:

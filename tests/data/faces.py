@@ -31,6 +31,7 @@ def still_store(
     columns = {
         "image": [f"{index:04d}.jpg" for index in range(count)],
         "label": list(labels),
+        "votes": [None] * count,
         "jpeg": [picture(label or 0, rng) for label in labels],
         **_face_columns(count),
         **changes,

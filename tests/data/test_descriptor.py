@@ -4,21 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from abaw.core.errors import ConfigError, DataError
-from abaw.data.descriptor import Descriptor, find_stills, load_descriptor
+from abaw.core.errors import ConfigError
+from abaw.data.descriptor import Descriptor, load_descriptor
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.manifests import manifests_folder
 
-MAPPED = Descriptor(
-    "seven", "labelled", "folder_per_class", labels={"happy": "Happiness", "sad": "Sadness", "nf": None}
-)
-FLAT = Descriptor("flat", "unlabelled", "flat")
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
+CSV = "role: labelled\nlayout: csv\nfile: a.csv\nimage_column: i\n"
 
 
 @pytest.mark.parametrize("path", sorted((manifests_folder() / "datasets").glob("*.yaml")), ids=lambda path: path.stem)
@@ -46,7 +37,29 @@ def test_an_unknown_name_lists_those_there_are() -> None:
         ("role: labelled\nlayout: folder_per_class\n", "needs `labels`"),
         ("role: labelled\nlayout: folder_per_class\nlabels: {a: Joy}\n", "labels.a: no class 'Joy'"),
         ("role: labelled\nlayout: folder_per_class\nlabels: {a: Happines}\n", "Did you mean 'Happiness'"),
-        ("role: unlabelled\nlayout: tree\n", "layout must be one of folder_per_class, flat, found 'tree'"),
+        ("role: unlabelled\nlayout: tree\n", "layout must be one of folder_per_class, flat, csv, npy, found 'tree'"),
+        ("role: labelled\nlayout: cvs\nfile: a\n", "found 'cvs'.*Did you mean 'csv'"),
+        ("role: unlabelled\nlayout: flat\nfile: a.csv\n", "unknown key 'file'; with layout flat there are role"),
+        ("role: unlabelled\nlayout: flat\ntitle: 7\n", "title: expected text, found 7"),
+        (
+            "role: unlabelled\nlayout: flat\nexpected: {.: many}\n",
+            r"expected\..: expected a number of images",
+        ),
+        ("role: unlabelled\nlayout: flat\nlabels: [a]\n", r"labels: expected a map, found \['a'\]"),
+        ("role: labelled\nlayout: csv\nfile: a.csv\n", "lacks the key 'image_column'"),
+        (f"{CSV}label_column: l\nvote_columns: {{a: Fear}}\n", "either `label_column` with `labels`, or"),
+        (CSV, "either `label_column` with `labels`, or"),
+        (f"{CSV}label_column: l\n", "`label_column` needs `labels`"),
+        (f"{CSV}vote_columns: {{a: Fear}}\nlabels: {{a: Fear}}\n", "`vote_columns` has none"),
+        (f"{CSV}vote_columns: {{a: Fera}}\n", "vote_columns.a: no class 'Fera'.*Did you mean 'Fear'"),
+        (f"{CSV}vote_columns: {{a: Fear}}\ncolumns: [i, b]\n", "`columns` has no 'a'; it has i, b"),
+        (f"{CSV}vote_columns: {{a: Fear}}\ncolumns: a b\n", "columns: expected a list, found 'a b'"),
+        (f"{CSV}vote_columns: {{a: Fear}}\ndelimiter: ', '\n", "delimiter must be one character"),
+        (f"{CSV}vote_columns: {{a: Fear}}\nsplits: {{t: t*}}\n", "`splits` needs a `split_column`"),
+        (f"{CSV}vote_columns: {{a: Fear}}\nbox_columns: {{left: a}}\n", "box_columns needs left, top, right, bottom"),
+        (f"{CSV}vote_columns: {{a: Fear}}\nimage_name: '{{name}}.png'\n", "image_name: .*only {stem} and {suffix}"),
+        ("role: labelled\nlayout: npy\nlabels: {0: Fear}\n", "lacks the key 'label_file'"),
+        ("role: labelled\nlayout: npy\nlabels: {0: Fear}\nlabel_file: '{a}.npy'\n", "label_file: .*only {stem}"),
         ("role: unlabelled\nlayout: flat\nexpcted: {}\n", "unknown key 'expcted'.*Did you mean 'expected'"),
         ("layout: flat\n", "lacks the key 'role'"),
         ("- a\n", "expected keys with values"),
@@ -61,46 +74,12 @@ def test_faults_of_a_descriptor_name_the_key(tmp_path: Path, content: str, words
         load_descriptor(str(tmp_path / "none.yaml"))
 
 
-def test_labels_come_from_the_map(tmp_path: Path) -> None:
-    touch(tmp_path, "sad/b é.PNG", "happy/deep/a.jpg", "happy/notes.txt", "nf/x.jpg", ".cache/y.jpg", "readme.md")
-    stills = find_stills(MAPPED, tmp_path)
-    assert [(still.key, still.label) for still in stills] == [("happy/deep/a.jpg", 4), ("sad/b é.PNG", 5)]
-    assert all(still.path.is_file() for still in stills)
+def test_numbers_as_keys_are_text() -> None:
+    raf = load_descriptor("raf_db")
+    assert raf.labels["4"] == "Happiness"
+    assert raf.table is not None and raf.table.columns == ("image", "emotion")
 
 
-def test_flat_takes_every_image_below(tmp_path: Path) -> None:
-    touch(tmp_path, "b.jpg", "people/a.webp", "notes.txt")
-    assert [(still.key, still.label) for still in find_stills(FLAT, tmp_path)] == [("b.jpg", -1), ("people/a.webp", -1)]
-
-
-@pytest.mark.parametrize(
-    ("descriptor", "names", "words"),
-    [
-        pytest.param(
-            MAPPED, ["happy/a.jpg", "sad/a.jpg", "hapy/a.jpg"], "no folder of this name.*Did you mean 'happy'", id="?"
-        ),
-        pytest.param(MAPPED, ["happy/a.jpg"], "lacks the class folders sad; found happy", id="missing class"),
-        pytest.param(MAPPED, ["a.jpg"], "lacks the class folders happy, sad; found no folder", id="flat images"),
-        pytest.param(MAPPED, ["happy/a.txt", "sad/a.txt"], "no image there", id="no image"),
-        pytest.param(FLAT, ["notes.txt"], "no image there", id="flat, no image"),
-    ],
-)
-def test_faults_of_a_folder(tmp_path: Path, descriptor: Descriptor, names: list[str], words: str) -> None:
-    touch(tmp_path, *names)
-    with pytest.raises(DataError, match=words):
-        find_stills(descriptor, tmp_path)
-
-
-def test_a_missing_root(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
-        find_stills(FLAT, tmp_path / "none")
-
-
-def test_expected_counts(tmp_path: Path) -> None:
-    touch(tmp_path, "happy/a.jpg", "happy/b.jpg", "sad/a.jpg")
-    right = Descriptor("d", "labelled", "folder_per_class", labels=MAPPED.labels, expected={".": 3, "happy": 2})
-    assert len(find_stills(right, tmp_path)) == 3
-    for expected, words in (({".": 4}, "expected 4 images"), ({"sad": 2}, r"sad: expected 2 images \(d\), found 1")):
-        wrong = Descriptor("d", "labelled", "folder_per_class", labels=MAPPED.labels, expected=expected)
-        with pytest.raises(DataError, match=words):
-            find_stills(wrong, tmp_path)
+def test_a_layout_without_its_part() -> None:
+    with pytest.raises(ConfigError, match="goes with a table for csv"):
+        Descriptor("d", "labelled", "csv", labels={"a": "Fear"})

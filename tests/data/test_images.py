@@ -9,8 +9,8 @@ import torch
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.crops import decode_crops
+from abaw.data.face_set import join, labelled_frames, labelled_stills, stills, unlabelled_faces
 from abaw.data.images import ImageReader, TrainBatches
-from abaw.data.labelled import join, labelled_frames, labelled_stills
 from abaw.protocol.annotations import write_annotation
 from abaw.stores.arrow import StoreError
 from tests.data.faces import picture, still_store, video_store
@@ -28,7 +28,7 @@ def test_stills_with_a_face_and_a_label_are_taken(tmp_path: Path) -> None:
 
 
 def test_a_store_without_labels_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"a\.arrow: none of its 3 images has both a face and a label"):
+    with pytest.raises(StoreError, match=r"a\.arrow: none of its 3 faces has a label"):
         labelled_stills(still_store(tmp_path / "a.arrow", [None, None, None]))
 
 
@@ -40,6 +40,36 @@ def test_an_empty_set_is_told(tmp_path: Path) -> None:
 def test_a_label_that_is_no_class_is_told_with_its_image(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"a\.arrow:0001\.jpg: expected a label from 0 to 7, found 8"):
         labelled_stills(still_store(tmp_path / "a.arrow", [0, 8]))
+
+
+def test_votes_come_with_the_labels(tmp_path: Path) -> None:
+    shares = [0.5, 0.25, 0.25, 0, 0, 0, 0, 0]
+    samples = stills(still_store(tmp_path / "a.arrow", [0, 1, None, None], votes=[shares, None, shares, None]))
+    assert samples.labels.tolist() == [0, 1, -1, -1]
+    assert samples.votes.tolist() == [shares, [0, 1, *[0] * 6], shares, [0] * 8]
+    hidden = samples.without_labels()
+    assert (hidden.labels == -1).all() and not hidden.votes.any() and hidden.class_counts().sum() == 0
+    assert samples.labels[0] == 0
+    assert hidden.fingerprint() != samples.fingerprint()
+
+
+def test_unlabelled_faces_are_stills_or_every_nth_frame(tmp_path: Path) -> None:
+    faces = unlabelled_faces(still_store(tmp_path / "a.arrow", [0, None, 2]), every=2)
+    assert faces.rows.tolist() == [0, 1, 2] and (faces.labels == -1).all()
+    frames = unlabelled_faces(video_store(tmp_path / "v.arrow", [0, None, 2, 3, 4]), every=2)
+    assert frames.rows.tolist() == [0, 3] and frames.groups.tolist() == [0, 0]
+    with pytest.raises(StoreError, match="none of its 2 frames shows a face"):
+        unlabelled_faces(video_store(tmp_path / "w.arrow", [None, None]), every=1)
+    with pytest.raises(ConfigError, match="every is 0"):
+        unlabelled_faces(tmp_path / "a.arrow", every=0)
+
+
+def test_two_crops_of_one_photo_share_its_number(tmp_path: Path) -> None:
+    one, two = (
+        labelled_stills(still_store(tmp_path / f"{name}.arrow", [0, 1], seed)) for seed, name in enumerate("ab")
+    )
+    video = unlabelled_faces(video_store(tmp_path / "v.arrow", [0, 1]), 1)
+    assert join([one, two, video]).photos().tolist() in ([0, 1, 0, 1, 2, 3], [2, 3, 2, 3, 0, 1])
 
 
 def test_another_class_order_is_told(tmp_path: Path) -> None:
@@ -100,15 +130,15 @@ def test_every_must_be_positive(tmp_path: Path) -> None:
 
 
 def test_joined_sets_keep_their_samples_and_groups_apart(tmp_path: Path) -> None:
-    stills = labelled_stills(still_store(tmp_path / "a.arrow", [0, 1]))
+    photos = labelled_stills(still_store(tmp_path / "a.arrow", [0, 1]))
     video_store(tmp_path / "faces/v.arrow", [2, 3])
     frames, _ = labelled_frames(tmp_path / "faces", annotate(tmp_path / "txt", v=[2, 3]), every=1)
-    both = join([frames, stills, frames])
+    both = join([frames, photos, frames])
     assert both.groups.tolist() == [0, 0, -1, -1, 1, 1]
     assert both.labels.tolist() == [2, 3, 0, 1, 2, 3]
-    assert [both.jpeg(index) for index in (2, 4)] == [stills.jpeg(0), frames.jpeg(0)]
-    assert both.fingerprint() != join([frames, stills]).fingerprint()
-    with pytest.raises(DataError, match="no labelled faces"):
+    assert [both.jpeg(index) for index in (2, 4)] == [photos.jpeg(0), frames.jpeg(0)]
+    assert both.fingerprint() != join([frames, photos]).fingerprint()
+    with pytest.raises(DataError, match="no faces: give"):
         join([])
 
 
@@ -152,6 +182,21 @@ def test_a_batch_depends_on_seed_step_and_process_alone(tmp_path: Path) -> None:
     assert found == [TrainBatches(reader, "uniform", 6, seed=0)(3, 0).ids]
     others = [batches(4, 0), batches(3, 1), TrainBatches(reader, "uniform", 6, seed=1)(3, 0)]
     assert all(other.ids != found[0] for other in others)
+
+
+def test_unlabelled_images_come_beside_the_labelled_ones(tmp_path: Path) -> None:
+    labelled = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", list(range(8)) * 4)), 16, 64)
+    faces = unlabelled_faces(still_store(tmp_path / "b.arrow", [None] * 40), 1)
+    unlabelled = ImageReader(faces, 16, 64)
+    batches = TrainBatches(labelled, "uniform", 6, 0, unlabelled, unlabelled_ratio=3)
+    batch = batches(2, 0)
+    assert batch.unlabelled is not None
+    assert len(batch.unlabelled.images) == 18 and (batch.unlabelled.labels == -1).all()
+    assert len(batch.ids) == 24
+    # The labelled faces of a step are the same, whether unlabelled ones come beside them or not.
+    assert batch.labelled.ids == TrainBatches(labelled, "uniform", 6, 0)(2, 0).ids
+    with pytest.raises(ConfigError, match="unlabelled_ratio is 0"):
+        TrainBatches(labelled, "uniform", 6, 0, unlabelled, 0)
 
 
 def test_a_batch_of_one_is_refused(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from abaw.core.errors import ConfigError
+from abaw.data.face_set import labelled_stills
 from abaw.data.images import ImageReader
-from abaw.data.labelled import labelled_stills
 from abaw.inference import images as module
 from abaw.inference.devices import choose_device
 from abaw.inference.images import predict_classes

@@ -7,7 +7,7 @@ import torch
 
 from abaw.core.errors import ConfigError
 from abaw.models import backbones
-from abaw.models.backbones import SMALL, backbone_names, build_backbone, probe_feature_dim
+from abaw.models.backbones import backbone_names, build_backbone, probe_feature_dim
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_backbone_gives_one_feature_an_image(name: str, size: int, feature_dim
 
 
 def test_the_small_network_is_small() -> None:
-    assert 200_000 < sum(parameter.numel() for parameter in build_backbone(SMALL).parameters()) < 400_000
+    assert 200_000 < sum(parameter.numel() for parameter in build_backbone("small").parameters()) < 400_000
 
 
 def test_the_names_are_those_of_classification() -> None:

@@ -59,8 +59,17 @@ def test_weights_depend_on_the_seed_alone_and_leave_the_callers_random_state() -
 
 
 def test_images_are_standardised_by_channel() -> None:
-    image = ImageInput(16, (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
+    image = ImageInput(16, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0))
     assert torch.allclose(image.normalise(torch.ones(1, 3, 16, 16))[0, :, 0, 0], torch.tensor([1.0, 3.0, 1.0]))
+
+
+def test_a_grey_input_does_not_see_colour(tmp_path: Path) -> None:
+    image = ImageInput(16, grey=True, mean=(0.0,) * 3, std=(1.0,) * 3)
+    red = torch.zeros(1, 3, 16, 16)
+    red[:, 0] = 1
+    assert torch.allclose(image.normalise(red), torch.full((1, 3, 16, 16), 0.299))
+    save_static(tmp_path / "a", model(), "small", EXPRESSION_CLASSES, image, {})
+    assert image_input(load_static(tmp_path / "a")[1]) == image
 
 
 def test_a_tiny_size_is_refused() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.manifests import manifests_folder
 from abaw.stores.faces import open_faces
 from pipelines.cli import main
 
@@ -31,7 +33,9 @@ def test_labelled_and_unlabelled_sets(tmp_path: Path, capsys: pytest.CaptureFixt
     unlabelled = open_faces(tmp_path / "faces" / "unlabelled.arrow")
     assert unlabelled.labels.tolist() == [-1]
     assert unlabelled.keys.to_pylist() == ["ein Bild é.jpg"]
-    assert "set 1: 8 images, 0 of them without a face" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "set 1: 8 images, 0 of them without a face; Neutral 1, Anger 1, Disgust 1" in out
+    assert "unlabelled: 1 images, 0 of them without a face\n" in out
 
 
 def test_the_builtin_detector_says_that_it_is_the_lesser_one(
@@ -60,6 +64,46 @@ def test_real_faces_are_found_and_aligned(tmp_path: Path, shared_data: Path) -> 
     assert crop.shape == (112, 112, 3) and crop.std() > 20
 
 
+def ferplus(shared_data: Path, root: Path, num: int) -> list[list[str]]:
+    """The first `num` stills of each split of FER+, as they are handed out; returns their lines of the table."""
+    (root / "images").mkdir(parents=True)
+    with zipfile.ZipFile(shared_data / "ferplus.zip") as archive:
+        header, *lines = archive.read("ferplus/votes.csv").decode().splitlines()
+        chosen = [line for split in ("train", "valid") for line in [x for x in lines if x.startswith(split)][:num]]
+        for line in chosen:
+            image = line.split(",")[1]
+            (root / "images" / image).write_bytes(archive.read(f"ferplus/images/{image}"))
+    (root / "votes.csv").write_text("\n".join([header, *chosen]) + "\n")
+    return [line.split(",") for line in chosen]
+
+
+def test_votes_of_real_stills(tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ferplus(shared_data, tmp_path / "ferplus", 40)
+    descriptor = manifests_folder() / "datasets" / "ferplus.yaml"
+    text = descriptor.read_text().replace("train: 26804", "train: 40").replace("valid: 3510", "valid: 40")
+    (tmp_path / "few.yaml").write_text(text)
+    detector = str(shared_data / "models" / "yunet_n_dynamic.onnx")
+    words = ["--dataset", str(tmp_path / "few.yaml"), "--root", str(tmp_path / "ferplus")]
+    assert run(tmp_path, *words, "--subset", "valid", "--detector", detector) == 0
+    assert run(tmp_path, *words, "--subset", "train", "--detector", "none", "--name", "t") == 0
+    valid = open_faces(tmp_path / "faces" / "few_valid.arrow")
+    assert len(valid) == 40
+    assert valid.valid.mean() > 0.9
+    assert valid.keys.to_pylist() == sorted(f"images/{row[1]}" for row in rows[40:])
+    voted = {f"images/{row[1]}": [int(count) for count in row[2:10]] for row in rows}
+    order = [0, 4, 5, 6, 1, 3, 2, 7]
+    for key, shares in zip(valid.keys.to_pylist(), valid.votes, strict=True):
+        counts = np.array(voted[key])[order]
+        assert shares == pytest.approx(counts / counts.sum())
+    assert "no label" in capsys.readouterr().out
+    assert run(tmp_path, *words, "--subset", "validation", "--detector", "none") == 2
+    assert "votes.csv has train, valid. Did you mean 'valid'" in capsys.readouterr().err
+    assert run(tmp_path, "--dataset", "ferplus", "--root", str(tmp_path / "ferplus"), "--subset", "train") == 1
+    assert "split train: expected 26804 images (ferplus), found 40" in capsys.readouterr().err
+    assert run(tmp_path, "--dataset", "ferplus", "--root", str(tmp_path), "--subset", "train") == 1
+    assert f"no votes.csv there, which lists the images of ferplus; give {tmp_path}/ferplus" in capsys.readouterr().err
+
+
 def test_unreadable_images_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path / "set" / "a.jpg")
     (tmp_path / "set" / "b.jpg").write_bytes(b"rubbish")
@@ -84,6 +128,8 @@ def test_again_changes_nothing_and_other_input_is_refused(tmp_path: Path, capsys
     [
         (["--dataset", "folder_per_clas"], 2, "Did you mean 'folder_per_class'"),
         (["--dataset", "folder_per_class"], 1, "lacks the class folders Neutral, Anger"),
+        (["--dataset", "unlabelled", "--subset", "train"], 2, "a set of layout flat tells of no splits"),
+        (["--dataset", "lfw"], 1, "expected 13233 images (lfw), found 1; get the set again, or take what is there"),
         (["--dataset", "unlabelled", "--name", "a/b"], 2, "expected a plain name"),
         (["--dataset", "unlabelled", "--detector", "bultin"], 2, "no detector 'bultin'"),
         (["--dataset", "unlabelled", "--root", "none"], 1, "no such folder"),

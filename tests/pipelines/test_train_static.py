@@ -14,14 +14,18 @@ import torch
 from safetensors.torch import load_file
 
 from abaw.core.errors import ConfigError
+from abaw.data.face_set import labelled_stills
 from abaw.models.static import ImageInput, build_static, load_static, save_static
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.semisup.registry import find_methods
 from abaw.stores.checkpoints import load_state
+from abaw.training.settings import TrainSettings
 from pipelines.cli import main
 from pipelines.settings import parse, recipe
+from pipelines.static_recipe import StaticRecipe, score_static, train_static_on
 from pipelines.train_static import TrainStaticConfig
-from tests.data.faces import still_store, video_store
+from tests.data.faces import picture, still_store, video_store
 
 QUICK = [
     *("--size", "16", "--batch_size", "8", "--train.accelerator", "cpu", "--train.steps", "6", "--train.lr", "0.003"),
@@ -63,7 +67,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, stills: Path, capsys: pyt
     _, spec = load_static(tmp_path / "run/best")
     assert spec.training["train_counts"] == [7] * 8
     assert spec.training["selection_counts"] == [1] * 8
-    assert spec.training["settings"]["balance"] == "uniform"
+    assert spec.training["settings"]["balance"] == "own"
     assert set(spec.training["scores"]) == {"macro_f1", "accuracy"}
     assert str(tmp_path) not in (tmp_path / "run/best/spec.json").read_text()
 
@@ -137,8 +141,16 @@ def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
         (["--labelled", "{stills}", "--videos", "faces"], 2, "videos and annotations belong together"),
         (["--labelled", "{stills}", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
         (["--labelled", "{stills}", "--init", "a", "--pretrained"], 2, "init and pretrained"),
-        (["--labelled", "{stills}", "--holdout", "0"], 2, "holdout is 0.0"),
+        (["--labelled", "{stills}", "--holdout", "0.9"], 2, "holdout is 0.9"),
         (["--labelled", "{stills}", "--train.steps", "0"], 2, "steps is 0"),
+        (["--labelled", "{stills}", "--method", "fixmtach"], 2, "Did you mean 'fixmatch'"),
+        (["--labelled", "{stills}", "--method", "fixmatch"], 2, "learns from unlabelled faces too: give --unlabelled"),
+        (["--labelled", "{stills}", "--warm_start_steps", "-1"], 2, "warm_start_steps is -1"),
+        (
+            ["--labelled", "{stills}", "--method", "fixmatch", "--unlabelled", "{stills}", "--train.ema_decay", "0"],
+            2,
+            "fixmatch.teacher is average, but train.ema_decay 0 keeps none",
+        ),
     ],
 )
 def test_settings_that_do_not_work_are_told(
@@ -150,7 +162,11 @@ def test_settings_that_do_not_work_are_told(
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [([None] * 4, "none of its 4 images has both"), ([], "none of its 0 images has both"), ([0, 1, 2], "too few")],
+    [
+        ([None] * 4, "none of its 4 faces has a label"),
+        ([], "none of its 0 images shows a face"),
+        ([0, 1, 2], "too few"),
+    ],
     ids=["unlabelled", "empty", "one a class"],
 )
 def test_a_set_to_learn_nothing_from_is_told(
@@ -211,7 +227,78 @@ def test_other_settings_or_other_faces_in_the_same_run_are_refused(
     assert "train.seed: 0 -> 1" in capsys.readouterr().err
     still_store(stills, [0, 1] * 20, seed=1)
     assert train(tmp_path / "run", "--labelled", stills) == 2
-    assert "holds a run with other settings (faces:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "holds a run with other settings (" in said and "faces.training: " in said
+
+
+def test_without_held_out_faces_the_last_checkpoint_alone_is_kept(
+    tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "run", "--labelled", stills, "--holdout", 0) == 0
+    assert "nothing was held out" in capsys.readouterr().out
+    assert not (tmp_path / "run/best").exists()
+    _, spec = load_static(tmp_path / "run/last")
+    assert spec.training["train_counts"] == [8] * 8 and spec.training["selection_counts"] is None
+
+
+def test_labels_of_unlabelled_faces_are_hidden(tmp_path: Path, stills: Path) -> None:
+    """Whatever labels the unlabelled store has, the run is the same."""
+    for name, labels in (("a", [0, 1] * 10), ("b", [2, 3] * 10)):
+        jpegs = [picture(0, np.random.default_rng(index)) for index in range(20)]
+        faces = still_store(tmp_path / name / "faces.arrow", labels, jpeg=jpegs)
+        words = ["--labelled", stills, "--unlabelled", faces, "--method", "fixmatch", "--fixmatch.threshold", 0.1]
+        assert train(tmp_path / name / "run", *words) == 0
+    assert same(tmp_path / "a/run/last", tmp_path / "b/run/last")
+
+
+def test_faces_without_a_label_serve_as_unlabelled_ones_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = still_store(tmp_path / "some.arrow", [*[index % 8 for index in range(32)], *[None] * 12])
+    assert train(tmp_path / "run", "--labelled", path, "--rest_unlabelled", "--method", "spatial") == 0
+    assert "12 unlabelled faces" in capsys.readouterr().err
+    _, spec = load_static(tmp_path / "run/last")
+    assert spec.training["unlabelled"] == 12
+
+
+def test_a_warm_start_is_a_run_of_its_own_beside_the_run(tmp_path: Path, stills: Path) -> None:
+    words = ["--labelled", stills, "--unlabelled", stills, "--method", "fixmatch", "--warm_start_steps", "4"]
+    assert train(tmp_path / "run", *words) == 0
+    _, spec = load_static(tmp_path / "run.warm_start/last")
+    assert spec.training["step"] == 4 and spec.training["settings"]["method"] == "supervised"
+    assert json.loads((tmp_path / "run/config.json").read_text())["config"]["init_weights"] == spec.weights_id
+
+
+class Stop(Exception):
+    """Ends a run in the middle."""
+
+
+@pytest.mark.parametrize("method", sorted(find_methods()))
+def test_a_run_of_every_method_that_stops_goes_on_as_an_unbroken_one(tmp_path: Path, stills: Path, method: str) -> None:
+    train_settings = TrainSettings(
+        steps=8, lr=3e-3, warmup_steps=2, evaluate_every=4, checkpoint_every=3, accelerator="cpu"
+    )
+    recipe = StaticRecipe(method=method, size=16, batch_size=8, train=train_settings)
+    faces = labelled_stills(stills)
+    sets = (faces, faces, faces.without_labels())
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train_static_on(recipe, *sets, tmp_path / "broken", hook=stop)
+    assert _steps_done(tmp_path / "broken/last/state.pt") == 3
+    train_static_on(recipe, *sets, tmp_path / "broken")
+    train_static_on(recipe, *sets, tmp_path / "whole")
+    assert same(tmp_path / "broken/last", tmp_path / "whole/last")
+    assert _metrics(tmp_path / "broken") == _metrics(tmp_path / "whole")
+
+
+def test_scores_of_a_checkpoint(tmp_path: Path, stills: Path) -> None:
+    assert train(tmp_path / "run", "--labelled", stills) == 0
+    scores = score_static(tmp_path / "run/last", labelled_stills(stills), "cpu", flip=True)
+    assert len(scores["class_f1"]) == 8 and scores["macro_f1"] == pytest.approx(sum(scores["class_f1"]) / 8)
 
 
 @pytest.mark.slow
@@ -246,7 +333,7 @@ def _metrics(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", ["static_demo", "static_affwild2"])
+@pytest.mark.parametrize("name", ["static_demo", "static_affwild2", "static_builtin"])
 def test_the_recipes_that_ship_are_read(name: str, tmp_path: Path) -> None:
     words = ["--config", str(recipe(name)), "--labelled", "a", "--out", str(tmp_path)]
     config = parse(TrainStaticConfig, words, "abaw train-static")

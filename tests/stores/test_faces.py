@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -26,6 +27,8 @@ def test_a_video(tmp_path: Path) -> None:
     assert faces.store.table.column("landmarks_xy").to_pylist() == [FACE["landmarks_xy"], None]
     with pytest.raises(StoreError, match="carry no labels"):
         _ = faces.labels
+    with pytest.raises(StoreError, match="carry no votes"):
+        _ = faces.votes
 
 
 def test_frames_that_could_not_be_decoded(tmp_path: Path) -> None:
@@ -55,11 +58,33 @@ def test_an_image_set(tmp_path: Path) -> None:
     assert faces.valid.tolist() == [True, True, False]
 
 
+def test_votes(tmp_path: Path) -> None:
+    shares = [0.5, 0, 0, 0, 0.25, 0, 0, 0.25]
+    rows = [{"image": "a.jpg"}, {"image": "b.jpg", "label": 0, "votes": shares, **FACE}, {"image": "c.jpg", "label": 3}]
+    batches = [pa.RecordBatch.from_pylist(part, schema=IMAGE_SCHEMA) for part in (rows, rows[:1], rows[1:])]
+    write_image_faces(tmp_path / "s.arrow", batches, {})
+    votes = open_faces(tmp_path / "s.arrow").votes
+    assert (votes.dtype, votes.shape) == (np.float32, (6, 8))
+    assert np.isnan(votes).all(axis=1).tolist() == [True, False, True, True, False, True]
+    assert (votes[[1, 4]] == np.array(shares, np.float32)).all()
+
+
+def test_a_store_of_an_earlier_version_has_no_votes(tmp_path: Path) -> None:
+    earlier = IMAGE_SCHEMA.remove(IMAGE_SCHEMA.get_field_index("votes"))
+    batch = pa.RecordBatch.from_pylist([{"image": "a.jpg", "label": 2, **FACE}], schema=earlier)
+    write_store(tmp_path / "s.arrow", "faces", earlier, [batch], {})
+    faces = open_faces(tmp_path / "s.arrow")
+    assert faces.labels.tolist() == [2]
+    assert np.isnan(faces.votes).all() and faces.votes.shape == (1, 8)
+
+
 def test_no_rows(tmp_path: Path) -> None:
     write_video_faces(tmp_path / "v.arrow", [], {})
     faces = open_faces(tmp_path / "v.arrow")
     assert len(faces) == 0
     assert faces.valid.shape == (0,)
+    write_image_faces(tmp_path / "s.arrow", [], {})
+    assert open_faces(tmp_path / "s.arrow").votes.shape == (0, 8)
 
 
 def test_another_store_is_refused(tmp_path: Path) -> None:

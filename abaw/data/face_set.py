@@ -1,10 +1,10 @@
-"""Labelled faces: stills with a label in their store, and frames of videos with annotation files beside the stores."""
+"""Faces to train on: stills, and frames of videos, with labels (in the store, in annotation files) or without."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +20,19 @@ from abaw.stores.faces import FaceStore, open_faces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledFaces:
-    """N labelled crops, on disk until read.
+class FaceSet:
+    """N crops, on disk until read.
 
-    store_index: (N,) into `stores`; rows: (N,) row of that store; labels: (N,) 0..7; groups: (N,) frames of one video
-    share a number, -1 for a still.
+    store_index: (N,) into `stores`; rows: (N,) row of that store; labels: (N,) 0..7, -1 where there is none; votes:
+    (N, C) shares of the annotators' votes, all on the label where no votes are stored, 0 where there is no label
+    either; groups: (N,) frames of one video share a number, -1 for a still.
     """
 
     stores: tuple[FaceStore, ...]
     store_index: NDArray[np.int32]
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
+    votes: NDArray[np.float32]
     groups: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -48,27 +50,73 @@ class LabelledFaces:
         store = self.stores[int(self.store_index[index])]
         return f"{store.store.path}:{store.keys[int(self.rows[index])].as_py()}"
 
-    def take(self, chosen: NDArray[np.bool_]) -> LabelledFaces:
+    def photos(self) -> NDArray[np.int64]:
+        """(N,) a number for each photo: two crops of one still, in stores of different detectors, share it."""
+        keys = [self._photo(index) for index in range(len(self))]
+        return np.unique(np.array(keys), return_inverse=True)[1]
+
+    def _photo(self, index: int) -> str:
+        store = self.stores[int(self.store_index[index])]
+        key = str(store.keys[int(self.rows[index])].as_py())
+        return f"{store.store.path}:{key}" if store.is_video else f"{store.meta.get('source')}:{key}"
+
+    def take(self, chosen: NDArray[np.bool_]) -> FaceSet:
         """The samples where `chosen`, (N,), is True."""
-        return LabelledFaces(
-            self.stores, self.store_index[chosen], self.rows[chosen], self.labels[chosen], self.groups[chosen]
+        return FaceSet(
+            self.stores,
+            self.store_index[chosen],
+            self.rows[chosen],
+            self.labels[chosen],
+            self.votes[chosen],
+            self.groups[chosen],
         )
+
+    def without_labels(self) -> FaceSet:
+        """The same faces, their labels and votes hidden."""
+        return replace(self, labels=np.full_like(self.labels, UNLABELLED), votes=np.zeros_like(self.votes))
 
     def fingerprint(self) -> str:
         """Stands for the stores, the samples chosen and their labels."""
         sources = [store.meta.get("fingerprint") or quick_hash(store.store.path) for store in self.stores]
         chosen = np.stack([self.store_index.astype(np.int64), self.rows, self.labels])
-        return value_hash([*sources, hashlib.sha256(chosen.tobytes()).hexdigest()])
+        digest = hashlib.sha256(chosen.tobytes())
+        digest.update(self.votes.tobytes())
+        return value_hash([*sources, digest.hexdigest()])
 
     def class_counts(self) -> NDArray[np.int64]:
         """Samples a class, (C,)."""
-        return np.bincount(self.labels, minlength=NUM_EXPRESSIONS)
+        return np.bincount(self.labels[self.labels != UNLABELLED], minlength=NUM_EXPRESSIONS)
 
 
-def labelled_stills(path: Path) -> LabelledFaces:
-    """The stills of one image set that have a face and a label.
+def labelled_stills(path: Path) -> FaceSet:
+    """The stills of one image set that have a face and a label. Raises StoreError if there is none, and as `stills`."""
+    faces = stills(path)
+    found = faces.take(faces.labels != UNLABELLED)
+    if not len(found):
+        raise StoreError(f"{path}: none of its {len(faces)} faces has a label; give a labelled image set")
+    return found
 
-    Raises StoreError when the store is damaged, holds a video, has no label, other classes, or a label outside 0..7.
+
+def unlabelled_faces(path: Path, every: int) -> FaceSet:
+    """All stills of an image set, or every `every`-th frame of a video, that have a face; labels there are hidden.
+
+    Raises StoreError when there is none, and as `stills`.
+    """
+    if every < 1:
+        raise ConfigError(f"every is {every}; expected at least 1 (each frame)")
+    store = open_faces(path)
+    if not store.is_video:
+        return stills(path).without_labels()
+    rows = np.flatnonzero(store.valid)[::every]
+    if not len(rows):
+        raise StoreError(f"{path}: none of its {len(store)} frames shows a face; extract it with another detector")
+    return _samples([store], [rows], [np.full(len(rows), UNLABELLED, dtype=np.int8)], [0])
+
+
+def stills(path: Path) -> FaceSet:
+    """The stills of one image set that have a face, with the labels that are there.
+
+    Raises StoreError when the store is damaged, holds a video or no face, has other classes, or a label outside 0..7.
     """
     store = open_faces(path)
     labels = store.labels
@@ -83,15 +131,17 @@ def labelled_stills(path: Path) -> LabelledFaces:
         raise StoreError(
             f"{path}:{store.keys[row].as_py()}: expected a label from 0 to {NUM_EXPRESSIONS - 1}, found {labels[row]}"
         )
-    rows = np.flatnonzero((labels != UNLABELLED) & store.valid)
+    rows = np.flatnonzero(store.valid)
     if not len(rows):
-        raise StoreError(
-            f"{path}: none of its {len(store)} images has both a face and a label; give a labelled image set"
-        )
-    return _samples([store], [rows], [labels[rows]], [-1])
+        raise StoreError(f"{path}: none of its {len(store)} images shows a face; import it with another detector")
+    faces = _samples([store], [rows], [labels[rows]], [-1])
+    votes = store.votes[rows]
+    voted = ~np.isnan(votes).any(axis=1)
+    faces.votes[voted] = votes[voted]
+    return faces
 
 
-def labelled_frames(faces: Path, annotations: Path, every: int) -> tuple[LabelledFaces, list[str]]:
+def labelled_frames(faces: Path, annotations: Path, every: int) -> tuple[FaceSet, list[str]]:
     """Every `every`-th of the frames of each annotated video that have a face and a label, and the names left out.
 
     faces: folder of stores, one a video or person, named as the annotation files are. A person of a two-person video
@@ -134,22 +184,24 @@ def _samples(
     rows: Sequence[NDArray[np.int64]],
     labels: Sequence[NDArray[np.int8]],
     groups: Sequence[int],
-) -> LabelledFaces:
+) -> FaceSet:
     """Arrays, one a store, as one set; `groups` holds one number a store."""
     counts = [len(part) for part in rows]
-    return LabelledFaces(
+    all_labels = np.concatenate(labels).astype(np.int64)
+    return FaceSet(
         tuple(stores),
         np.repeat(np.arange(len(stores), dtype=np.int32), counts),
         np.concatenate(rows).astype(np.int64),
-        np.concatenate(labels).astype(np.int64),
+        all_labels,
+        (all_labels[:, None] == np.arange(NUM_EXPRESSIONS)).astype(np.float32),
         np.repeat(np.array(groups, dtype=np.int32), counts),
     )
 
 
-def join(parts: Sequence[LabelledFaces]) -> LabelledFaces:
+def join(parts: Sequence[FaceSet]) -> FaceSet:
     """Several sets as one. Raises DataError when there is none; groups of different parts stay apart."""
     if not parts:
-        raise DataError("no labelled faces: give labelled image sets, or videos with their annotations")
+        raise DataError("no faces: give image sets or videos")
     stores: list[FaceStore] = []
     indices, groups = [], []
     first_group = 0
@@ -158,10 +210,11 @@ def join(parts: Sequence[LabelledFaces]) -> LabelledFaces:
         groups.append(np.where(part.groups >= 0, part.groups + first_group, -1))
         stores += part.stores
         first_group += int(part.groups.max(initial=-1)) + 1
-    return LabelledFaces(
+    return FaceSet(
         tuple(stores),
         np.concatenate(indices).astype(np.int32),
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.votes for part in parts]),
         np.concatenate(groups).astype(np.int32),
     )

@@ -1,0 +1,119 @@
+"""What the methods for the static model share: the views of a batch, the labelled loss, the teacher's predictions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from abaw.data.images import TrainImages
+from abaw.data.settings import Balance
+from abaw.data.views import STRONG, WEAK
+from abaw.models.static import ImageInput, StaticModel
+from abaw.semisup.losses import smoothed
+from abaw.semisup.method import Method, StepResult
+from abaw.semisup.settings import LabelledLearning, PseudoLabelling
+
+
+class ImageViews(NamedTuple):
+    """Standardised views. labelled: (B, 3, S, S); labels: (B,); targets: (B, C), what the labelled loss aims at; of U
+    unlabelled faces, None for a method that takes none, weak, strong: (U, 3, S, S) each, again: a second weak view for
+    methods that compare two."""
+
+    labelled: Tensor
+    labels: Tensor
+    targets: Tensor
+    weak: Tensor | None
+    strong: Tensor | None
+    ids: tuple[str, ...]
+    again: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """What a method is built on. num_classes: C; steps: how many the run has."""
+
+    model: StaticModel
+    image: ImageInput
+    num_classes: int
+    steps: int
+
+
+Settings = TypeVar("Settings", bound=LabelledLearning)
+
+
+class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
+    """A method for the static model. settings_class: its settings; balance: how it draws labelled faces by default."""
+
+    settings_class: ClassVar[type[Any]]
+    takes_unlabelled: ClassVar[bool] = True
+    balance: ClassVar[Balance] = "natural"
+
+    model: StaticModel
+
+    def __init__(self, setup: Setup, settings: Settings) -> None:
+        super().__init__()
+        self.model = setup.model
+        self.settings = settings
+        self._image = setup.image
+        self._view = STRONG if settings.view == "strong" else WEAK
+
+    def views(self, batch: TrainImages, generator: torch.Generator) -> ImageViews:
+        normalise = self._image.normalise
+        labelled, unlabelled = batch.labelled, batch.unlabelled
+        one_hot = F.one_hot(labelled.labels, labelled.votes.shape[1]).float()
+        targets = labelled.votes if self.settings.votes else one_hot
+        weak = strong = None
+        if self.takes_unlabelled and unlabelled is not None:
+            weak = normalise(WEAK(unlabelled.images, generator))
+            strong = normalise(STRONG(unlabelled.images, generator))
+        return ImageViews(
+            normalise(self._view(labelled.images, generator)),
+            labelled.labels,
+            smoothed(targets, self.settings.label_smoothing),
+            weak,
+            strong,
+            batch.ids,
+        )
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(1) == labels).float().mean()
+
+
+Pseudo = TypeVar("Pseudo", bound=PseudoLabelling)
+
+
+class TeacherMethod(ImageMethod[Pseudo]):
+    """A method with a teacher, who looks at weak views of unlabelled faces, without gradients."""
+
+    @torch.no_grad()
+    def teacher_logits(self, images: Tensor) -> Tensor:
+        """Logits (U, C) of the teacher, in eval mode if it is the average."""
+        teacher = self.average if self.settings.teacher == "average" else self.model
+        logits: Tensor = teacher(images)
+        return logits.float()
+
+
+class PseudoLabelMethod(TeacherMethod[Pseudo]):
+    """A method whose model learns strong views of unlabelled faces by labels that the teacher gives to the weak ones.
+
+    Labelled and strong views go through the model in one pass.
+    """
+
+    def step(self, batch: ImageViews) -> StepResult:
+        assert batch.weak is not None and batch.strong is not None
+        logits = self.model(torch.cat([batch.labelled, batch.strong]))
+        labelled, strong = logits.split([len(batch.labelled), len(batch.strong)])
+        labelled_loss = F.cross_entropy(labelled, batch.targets)
+        loss, logs = self.unlabelled_loss(strong, self.teacher_logits(batch.weak))
+        logs |= {"loss/labelled": labelled_loss, "loss/unlabelled": loss, "accuracy": accuracy(labelled, batch.labels)}
+        return StepResult(labelled_loss + self.settings.unlabelled_weight * loss, logs)
+
+    @abstractmethod
+    def unlabelled_loss(self, strong: Tensor, weak: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of the unlabelled faces, and what to log. strong: the model's logits (U, C); weak: the teacher's."""

@@ -1,0 +1,85 @@
+"""FreeMatch (arXiv 2205.07246): thresholds that follow the model's own confidence, and a loss for fair shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from abaw.semisup.image_method import PseudoLabelMethod, Setup
+from abaw.semisup.losses import masked_cross_entropy
+from abaw.semisup.running import RunningMean
+from abaw.semisup.settings import PseudoLabelling, require_momentum
+from abaw.semisup.thresholds import SelfAdaptive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeMatchSettings(PseudoLabelling):
+    """Settings of `freematch`.
+
+    Args:
+        momentum: of the running means of confidence, class shares and their histogram
+        fairness_weight: weight of the loss that keeps the classes' shares; 0 leaves it out
+    """
+
+    momentum: float = 0.999
+    fairness_weight: float = 0.01
+
+    def __post_init__(self) -> None:
+        super(FreeMatchSettings, self).__post_init__()
+        require_momentum("momentum", self.momentum)
+
+
+class FreeMatch(PseudoLabelMethod[FreeMatchSettings]):
+    """FixMatch's loss with the self-adaptive threshold, and the fairness loss (eq. 11, 12).
+
+    `L_f = Σ_c SumNorm(p̃ / h̃)_c · log SumNorm(p̄ / h̄)_c`: p̄ is the mean of the strong views' predictions above the
+    threshold and h̄ their histogram, p̃ and h̃ are running means of the same on all weak views.
+    """
+
+    settings_class = FreeMatchSettings
+
+    def __init__(self, setup: Setup, settings: FreeMatchSettings) -> None:
+        super().__init__(setup, settings)
+        self.threshold = SelfAdaptive(setup.num_classes, settings.momentum)
+        even = torch.full((setup.num_classes,), 1 / setup.num_classes)
+        self.histogram = RunningMean(even, settings.momentum)
+
+    def unlabelled_loss(self, strong: Tensor, weak: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        probs = weak.softmax(1)
+        pseudo = probs.argmax(1)
+        self.threshold.learn_unlabelled(probs)
+        self.histogram.update(_histogram(pseudo, probs.shape[1]))
+        mask = self.threshold.mask(probs)
+        loss = masked_cross_entropy(strong, pseudo, mask)
+        fairness = self._fairness(strong[mask])
+        return loss + self.settings.fairness_weight * fairness, {
+            "mask": mask.float().mean(),
+            "threshold": self.threshold.confidence.value.clone(),
+            "loss/fairness": fairness,
+        }
+
+    def _fairness(self, strong: Tensor) -> Tensor:
+        """strong: logits (M, C) of the samples above the threshold; without one there is nothing to be fair to: 0."""
+        if not len(strong):
+            return strong.sum()
+        probs = strong.float().softmax(1)
+        aimed = _sum_norm(self.threshold.marginal.value / self.histogram.value.clamp_min(1e-6))
+        shares = _histogram(probs.argmax(1), probs.shape[1])
+        # A class that no sample is predicted as has no ratio: it takes no part (as in the authors' code).
+        ratio = torch.where(shares > 0, probs.mean(0) / shares.clamp_min(1e-6), 0.0)
+        return (aimed * _sum_norm(ratio).clamp_min(1e-6).log()).sum()
+
+
+def _histogram(classes: Tensor, num_classes: int) -> Tensor:
+    """Shares (C,) of the classes (B,)."""
+    return F.one_hot(classes, num_classes).float().mean(0)
+
+
+def _sum_norm(values: Tensor) -> Tensor:
+    return values / values.sum()
+
+
+METHOD = FreeMatch

@@ -1,0 +1,197 @@
+"""The static model of arXiv 2403.11942: class-uniform sampling, dynamic thresholds, debiased labels and feedback.
+
+A teacher that has learnt the labelled faces gives pseudo-labels to unlabelled ones; the student learns from both; what
+the labels did to the student, measured on labelled faces with all classes alike, goes back to the teacher; at the end
+the student is fine-tuned on class-uniform labelled faces. The paper names these parts and their aims; the formulas
+are our reading. Each part has its switch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from abaw.semisup.image_method import ImageViews, Setup, TeacherMethod, accuracy
+from abaw.semisup.losses import class_balanced_cross_entropy, masked_cross_entropy
+from abaw.semisup.method import StepResult
+from abaw.semisup.running import ClassMarginal, RunningMean
+from abaw.semisup.settings import MarginSettings, PseudoLabelling, require_momentum, require_share
+from abaw.semisup.thresholds import AdaptiveMargin, FixedThreshold, SelfAdaptive, Threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialSettings(PseudoLabelling):
+    """Settings of `spatial`; class-uniform sampling is switched by `balance`, the start by `warm_start_steps`.
+
+    Args:
+        threshold: margin, per class and stage from labelled faces; self_adaptive, FreeMatch's; fixed, one for all
+        margin: the thresholds of `margin`
+        fixed_threshold: the threshold of `fixed`
+        debias: λ, how much of log q̂ is taken off the teacher's logits; 0 leaves it out
+        momentum: of q̂ and of the self-adaptive threshold
+        feedback: the teacher is a network of its own, corrected by what its labels did to the student; without it, the
+            teacher is as `teacher` says
+        feedback_step: length of the trial step by which that is measured
+        finetune: share of the steps, at the end, that learn from labelled faces alone; 0 leaves it out
+    """
+
+    threshold: Literal["margin", "self_adaptive", "fixed"] = "margin"
+    margin: MarginSettings = MarginSettings()
+    fixed_threshold: float = 0.95
+    debias: float = 0.5
+    momentum: float = 0.999
+    feedback: bool = False
+    feedback_step: float = 0.1
+    finetune: float = 0.2
+
+    def __post_init__(self) -> None:
+        super(SpatialSettings, self).__post_init__()
+        require_share("fixed_threshold", self.fixed_threshold)
+        require_share("finetune", self.finetune)
+        require_momentum("momentum", self.momentum)
+
+
+class Spatial(TeacherMethod[SpatialSettings]):
+    """`L = CE(S(A(x)), y) + λ_u · mean over u of 1[max p̃ >= T_ŷ] · CE(S(A(u)), ŷ)`, p̃ = softmax(T(α(u)) − λ log q̂).
+
+    With feedback the teacher T learns `CE(T(A(x)), y) + (λ_u + h) · masked CE(T(A(u)), ŷ)` beside it, see `Feedback`.
+    """
+
+    settings_class = SpatialSettings
+    balance = "uniform"
+
+    done: Tensor
+
+    def __init__(self, setup: Setup, settings: SpatialSettings) -> None:
+        super().__init__(setup, settings)
+        self.threshold = _threshold(setup.num_classes, settings)
+        self.marginal = ClassMarginal(setup.num_classes, settings.momentum)
+        self.register_buffer("done", torch.zeros((), dtype=torch.long))
+        self._finetune_from = setup.steps - round(settings.finetune * setup.steps)
+        self.tutor = copy.deepcopy(setup.model) if settings.feedback else None
+        self.feedback = Feedback(settings.feedback_step) if settings.feedback else None
+
+    def step(self, batch: ImageViews) -> StepResult:
+        if int(self.done) >= self._finetune_from:
+            return self._finetune(batch)
+        assert batch.weak is not None and batch.strong is not None
+        pseudo, mask, logs = self._pseudo_labels(self.teacher_logits(batch.weak))
+        logits = self.model(torch.cat([batch.labelled, batch.strong]))
+        labelled, strong = logits.split([len(batch.labelled), len(batch.strong)])
+        labelled_loss = F.cross_entropy(labelled, batch.targets)
+        unlabelled_loss = masked_cross_entropy(strong, pseudo, mask)
+        self.threshold.learn_labelled(labelled.detach().softmax(1), batch.labels)
+        loss = labelled_loss + self.settings.unlabelled_weight * unlabelled_loss
+        if self.tutor is not None and self.feedback is not None:
+            h = self.feedback(self.model, unlabelled_loss, batch.labelled, batch.labels)
+            loss = loss + self._tutor_loss(batch, pseudo, mask, h)
+            logs["feedback"] = h
+        logs |= {"loss/labelled": labelled_loss, "loss/unlabelled": unlabelled_loss}
+        return StepResult(loss, {**logs, "accuracy": accuracy(labelled, batch.labels)})
+
+    def teacher_logits(self, images: Tensor) -> Tensor:
+        if self.tutor is None:
+            return super().teacher_logits(images)
+        with torch.no_grad():
+            logits: Tensor = self.tutor(images)
+            return logits.float()
+
+    def update(self, batch: ImageViews) -> None:
+        self.done += 1
+
+    def _pseudo_labels(self, weak: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Classes (U,), True (U,) where they count, and what to log. weak: the teacher's logits (U, C)."""
+        probs = weak.softmax(1)
+        debiased = (weak - self.settings.debias * self.marginal.log).softmax(1)
+        self.marginal.update(probs)
+        self.threshold.learn_unlabelled(debiased)
+        mask = self.threshold.mask(debiased)
+        logs = {
+            "mask": mask.float().mean(),
+            "threshold": self.threshold.values().mean(),
+            "marginal/lowest": self.marginal.value.min(),
+        }
+        return debiased.argmax(1), mask, logs
+
+    def _finetune(self, batch: ImageViews) -> StepResult:
+        """Labelled faces alone, all classes alike, whatever the sampler drew."""
+        logits = self.model(batch.labelled)
+        loss = class_balanced_cross_entropy(logits, batch.labels, batch.targets)
+        total = loss
+        if self.tutor is not None:
+            # Every weight must have a gradient in every step of a data-parallel run.
+            total = loss + class_balanced_cross_entropy(self.tutor(batch.labelled), batch.labels, batch.targets)
+        return StepResult(total, {"loss/labelled": loss, "accuracy": accuracy(logits, batch.labels)})
+
+    def _tutor_loss(self, batch: ImageViews, pseudo: Tensor, mask: Tensor, h: Tensor) -> Tensor:
+        assert self.tutor is not None and batch.strong is not None
+        logits = self.tutor(torch.cat([batch.labelled, batch.strong]))
+        labelled, strong = logits.split([len(batch.labelled), len(batch.strong)])
+        weight = self.settings.unlabelled_weight + h
+        return F.cross_entropy(labelled, batch.targets) + weight * masked_cross_entropy(strong, pseudo, mask)
+
+
+class Feedback(nn.Module):
+    """What a step along the pseudo-labels does: `h = CE_bal(S_before) − CE_bal(S_after)`, above 0 when it helps.
+
+    After Meta Pseudo Labels (arXiv 2003.10580), measured with all classes alike so that it does not favour frequent
+    ones. S_after is a trial: the student moved by `length` against the gradient of its loss on the pseudo-labels. h is
+    centred by its running mean and divided by its running mean deviation, within ±`limit` (our reading).
+    """
+
+    def __init__(self, length: float, momentum: float = 0.99, limit: float = 3.0) -> None:
+        super().__init__()
+        self._length, self._limit = length, limit
+        self.mean = RunningMean(torch.zeros(()), momentum)
+        self.deviation = RunningMean(torch.zeros(()), momentum)
+
+    def forward(self, student: nn.Module, loss: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        """h, a scalar without gradient. loss: of the student on the pseudo-labels; its graph is kept."""
+        raw = self.raw(student, loss, images, labels)
+        centred = raw - self.mean.value
+        self.mean.update(raw)
+        self.deviation.update(centred.abs())
+        return (centred / self.deviation.value.clamp_min(1e-8)).clamp(-self._limit, self._limit)
+
+    def raw(self, student: nn.Module, loss: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        """h before it is centred."""
+        weights = {name: weight for name, weight in student.named_parameters() if weight.requires_grad}
+        gradients = torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
+        moved = _moved(weights, gradients, self._length)
+        with torch.no_grad():
+            before, after = (self._loss(student, changed, images, labels) for changed in ({}, moved))
+        return before - after
+
+    @staticmethod
+    def _loss(student: nn.Module, weights: Mapping[str, Tensor], images: Tensor, labels: Tensor) -> Tensor:
+        """Class-balanced loss with other weights; statistics of batch norm are not touched."""
+        buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
+        logits = functional_call(student, {**buffers, **weights}, (images,))
+        return class_balanced_cross_entropy(logits.float(), labels)
+
+
+def _moved(weights: Mapping[str, Tensor], gradients: tuple[Tensor | None, ...], length: float) -> dict[str, Tensor]:
+    """The weights, moved by `length` against the gradients; where they are all 0, left where they are."""
+    found = {name: g for name, g in zip(weights, gradients, strict=True) if g is not None}
+    norm = torch.stack([g.norm() for g in found.values()]).norm().clamp_min(1e-12)
+    return {name: weights[name].detach() - length / norm * g for name, g in found.items()}
+
+
+def _threshold(num_classes: int, settings: SpatialSettings) -> Threshold:
+    match settings.threshold:
+        case "margin":
+            return AdaptiveMargin(num_classes, settings.margin)
+        case "self_adaptive":
+            return SelfAdaptive(num_classes, settings.momentum)
+        case "fixed":
+            return FixedThreshold(num_classes, settings.fixed_threshold)
+
+
+METHOD = Spatial

@@ -1,0 +1,24 @@
+"""Labelled images only: cross-entropy on augmented views. The rival that every other method must beat."""
+
+from __future__ import annotations
+
+from torch.nn import functional as F
+
+from abaw.semisup.image_method import ImageMethod, ImageViews, accuracy
+from abaw.semisup.method import StepResult
+from abaw.semisup.settings import LabelledLearning
+
+
+class Supervised(ImageMethod[LabelledLearning]):
+    """Cross-entropy with smoothed labels; which classes a batch holds is the sampler's affair."""
+
+    settings_class = LabelledLearning
+    takes_unlabelled = False
+
+    def step(self, batch: ImageViews) -> StepResult:
+        logits = self.model(batch.labelled)
+        loss = F.cross_entropy(logits, batch.targets)
+        return StepResult(loss, {"accuracy": accuracy(logits, batch.labels)})
+
+
+METHOD = Supervised

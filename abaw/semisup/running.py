@@ -1,0 +1,57 @@
+"""Running means of statistics of the batches: state that learns beside the weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+def over_processes(value: Tensor) -> Tensor:
+    """The mean over the processes of a data-parallel run, so that all of them keep the same state."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    value = value.clone()
+    distributed.all_reduce(value)
+    return value / distributed.get_world_size()
+
+
+class RunningMean(nn.Module):
+    """`value ← m·value + (1 − m)·new`, with m = min(momentum, (1 + t) / (10 + t)) after t updates.
+
+    So the start is soon forgotten, as in the average of the weights (our reading). value: a buffer of any shape.
+    """
+
+    value: Tensor
+    updates: Tensor
+
+    def __init__(self, start: Tensor, momentum: float) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("value", start.clone().float())
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def update(self, new: Tensor) -> None:
+        momentum = torch.clamp((1 + self.updates) / (10 + self.updates), max=self.momentum)
+        self.value.lerp_(over_processes(new.float()), 1 - momentum)
+        self.updates += 1
+
+
+class ClassMarginal(RunningMean):
+    """q̂: how often the model predicts each class on unlabelled faces, (C,), from 1/C; it sums to 1.
+
+    One entry a class: as a scalar it would shift all logits alike, which changes no prediction.
+    """
+
+    def __init__(self, num_classes: int, momentum: float) -> None:
+        super().__init__(torch.full((num_classes,), 1 / num_classes), momentum)
+
+    @torch.no_grad()
+    def update(self, new: Tensor) -> None:
+        """new: probabilities (B, C)."""
+        super().update(new.mean(0))
+
+    @property
+    def log(self) -> Tensor:
+        """log q̂, (C,), finite."""
+        return self.value.clamp_min(1e-6).log()

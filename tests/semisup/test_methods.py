@@ -1,0 +1,180 @@
+"""What holds for every method, and what each promises."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from abaw.core.errors import ConfigError
+from abaw.semisup.ema import Ema
+from abaw.semisup.registry import find_methods
+from abaw.semisup.settings import LabelledLearning
+from tests.semisup.batches import CLASSES, Fixed, faces, make, train_images, views
+
+NAMES = sorted(find_methods())
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in NAMES),
+    ("spatial", {"feedback": True}),
+    ("spatial", {"threshold": "self_adaptive"}),
+    ("spatial", {"threshold": "fixed", "debias": 0.0, "finetune": 0.0}),
+    ("fixmatch", {"teacher": "model", "threshold": 0.0}),
+]
+
+
+def test_every_file_of_the_folder_is_a_method() -> None:
+    assert {"supervised", "fixmatch", "freematch", "debiaspl", "ada_cm", "spatial"} <= set(NAMES)
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+def test_a_step_has_a_finite_loss_with_a_gradient_for_every_weight(name: str, settings: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    method = make(name, **settings)
+    result = method(views(method))
+    result.loss.backward()
+    assert torch.isfinite(result.loss)
+    without = [n for n, weight in method.named_parameters() if weight.grad is None]
+    assert without == []
+    assert all(torch.isfinite(value) for value in result.logs.values())
+    assert all(value.numel() == 1 for value in result.logs.values())
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+def test_a_resumed_method_goes_on_as_the_first(name: str, settings: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    first = make(name, **settings)
+    for seed in range(3):
+        batch = views(first, train_images(seed=seed))
+        first(batch)
+        first.update(batch)
+    second = make(name, **settings)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    batch = views(first, train_images(seed=9))
+    assert torch.equal(first(batch).loss, second(batch).loss)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_views_follow_the_generator(name: str) -> None:
+    method = make(name)
+    one, same, other = views(method, seed=1), views(method, seed=1), views(method, seed=2)
+    assert torch.equal(one.labelled, same.labelled)
+    assert not torch.equal(one.labelled, other.labelled)
+    assert (one.strong is not None) == method.takes_unlabelled
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_supervised_loss_is_cross_entropy(smoothing: float) -> None:
+    logits = torch.randn(CLASSES)
+    method = make("supervised", Fixed(logits), label_smoothing=smoothing)
+    batch = views(method)
+    expected = F.cross_entropy(logits.expand(8, -1), batch.labels, label_smoothing=smoothing)
+    assert float(method(batch).loss) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_votes_are_aimed_at_when_asked_for() -> None:
+    votes = torch.rand(8, CLASSES).softmax(1)
+    batch = train_images()._replace(labelled=faces(list(range(8)), votes=votes))
+    assert torch.equal(views(make("supervised", votes=True, label_smoothing=0.0), batch).targets, votes)
+    one_hot = views(make("supervised", label_smoothing=0.0), batch).targets
+    assert one_hot.argmax(1).tolist() == list(range(8)) and one_hot.max() == 1
+
+
+def sure(probability: float, of: int = 0) -> torch.Tensor:
+    """Logits (C,) that give class `of` this probability, the others alike."""
+    logits = torch.zeros(CLASSES)
+    logits[of] = math.log(probability * (CLASSES - 1) / (1 - probability))
+    return logits
+
+
+@pytest.mark.parametrize(("probability", "mask"), [(0.96, 1.0), (0.94, 0.0)])
+def test_fixmatch_takes_labels_above_its_threshold_alone(probability: float, mask: float) -> None:
+    method = make("fixmatch", Fixed(sure(probability)))
+    logs = method(views(method)).logs
+    assert float(logs["mask"]) == mask
+    assert float(logs["loss/unlabelled"]) == pytest.approx(-math.log(probability) * mask, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fixmatch", "freematch", "debiaspl", "spatial"])
+def test_without_weight_the_unlabelled_faces_change_nothing_of_the_loss(name: str) -> None:
+    method = make(name, Fixed(sure(0.99)), unlabelled_weight=0.0)
+    result = method(views(method))
+    assert float(result.loss) == pytest.approx(float(result.logs["loss/labelled"]))
+
+
+def test_the_teacher_is_the_average_or_the_model() -> None:
+    for teacher, expected in (("average", 3), ("model", 5)):
+        model = Fixed(sure(0.9, of=5))
+        method = make("fixmatch", model, teacher=teacher)
+        ema = Ema(model, 0.9)
+        with torch.no_grad():
+            ema.model.get_parameter("logits").copy_(sure(0.9, of=3))
+        method.use_average(ema.model)
+        assert method.teacher_logits(torch.zeros(1, 3, 16, 16)).argmax() == expected  # type: ignore[attr-defined]
+
+
+def test_the_average_is_neither_trained_nor_saved_with_the_method() -> None:
+    method = make("fixmatch")
+    before = set(method.state_dict())
+    method.use_average(Ema(method.model, 0.9).model)
+    assert set(method.state_dict()) == before
+    assert len(list(method.parameters())) == len(list(method.model.parameters()))
+
+
+def test_debiasing_brings_back_the_class_that_the_teacher_disfavours() -> None:
+    """All faces look alike to the teacher: .6 for class 0, .4 for class 1. With λ = 1 neither is favoured."""
+    logits = torch.full((CLASSES,), -9.0)
+    logits[0], logits[1] = math.log(0.6), math.log(0.4)
+    method = make("debiaspl", Fixed(logits), strength=1.0, momentum=0.5)
+    for _ in range(50):
+        method(views(method))
+    shifted = logits - method.marginal.log  # type: ignore[attr-defined]
+    assert float(shifted[0] - shifted[1]) == pytest.approx(0, abs=1e-3)
+
+
+def test_debiaspl_trains_with_the_margin_that_it_took_off() -> None:
+    method = make("debiaspl", Fixed(sure(0.99)), strength=0.5)
+    shift = 0.5 * method.marginal.log.clone()  # type: ignore[attr-defined]
+    result = method(views(method))
+    expected = F.cross_entropy((sure(0.99) + shift)[None], torch.tensor([0]))
+    assert float(result.logs["loss/unlabelled"]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_freematch_s_fairness_follows_its_formula() -> None:
+    method = make("freematch", Fixed(sure(0.9)), momentum=0.5)
+    loss = float(method(views(method)).logs["loss/fairness"])
+    histogram = torch.full((CLASSES,), 0.1 / CLASSES)
+    histogram[0] += 0.9
+    marginal = 0.1 / CLASSES + 0.9 * sure(0.9).softmax(0)
+    aimed = marginal / histogram / (marginal / histogram).sum()
+    # Of the strong views all are of class 0: the ratio of the others is 0, its logarithm cut off.
+    expected = float(aimed[1:].sum()) * math.log(1e-6)
+    assert loss == pytest.approx(expected, rel=1e-3)
+
+
+def test_ada_cm_contrasts_the_faces_below_the_margin_alone() -> None:
+    torch.manual_seed(0)
+    method = make("ada_cm")
+    assert float(method(views(method)).logs["loss/contrast"]) > 0
+    with torch.no_grad():
+        method.model.head.bias[0] = 100.0
+    logs = method(views(method)).logs
+    assert float(logs["mask"]) == 1 and float(logs["loss/contrast"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("make_settings", "message"),
+    [
+        (lambda: LabelledLearning(label_smoothing=1.0), "label_smoothing is 1.0"),
+        (lambda: find_methods()["fixmatch"].settings_class(threshold=1.2), "threshold is 1.2"),
+        (lambda: find_methods()["fixmatch"].settings_class(unlabelled_weight=-1), "unlabelled_weight is -1"),
+        (lambda: find_methods()["debiaspl"].settings_class(momentum=1.0), "momentum is 1.0"),
+        (lambda: find_methods()["spatial"].settings_class(finetune=1.5), "finetune is 1.5"),
+    ],
+)
+def test_wrong_settings_are_refused(make_settings: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_settings()

@@ -1,0 +1,112 @@
+"""The parts of `spatial`: feedback on a problem whose answer is known, fine-tuning, debiased labels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from abaw.semisup.methods.spatial import Feedback, Spatial
+from tests.semisup.batches import CLASSES, Fixed, faces, make, train_images, views
+
+
+class Line(nn.Module):
+    """Two classes by one number: logits (−w·x, w·x). With w > 0 the class is the sign of x."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weight))
+        self.norm = nn.BatchNorm1d(2, affine=False)
+
+    def forward(self, points: Tensor) -> Tensor:
+        return torch.stack([-self.weight * points, self.weight * points], dim=1)
+
+
+POINTS = torch.tensor([-2.0, -1.0, 1.0, 2.0])
+LABELS = torch.tensor([0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(("pseudo", "sign"), [(LABELS, 1), (1 - LABELS, -1)])
+def test_right_labels_have_feedback_above_zero_and_wrong_ones_below(pseudo: Tensor, sign: int) -> None:
+    student = Line(0.1)
+    loss = F.cross_entropy(student(POINTS), pseudo)
+    raw = float(Feedback(length=0.1).raw(student, loss, POINTS, LABELS))
+    assert raw * sign > 0
+    # The trial moved the one weight by exactly ±0.1.
+    moved = F.cross_entropy(Line(0.1 + 0.1 * sign)(POINTS), LABELS)
+    assert raw == pytest.approx(float(F.cross_entropy(Line(0.1)(POINTS), LABELS) - moved), rel=1e-4)
+
+
+def test_feedback_does_not_favour_the_frequent_class() -> None:
+    """Labels that serve nine samples of one class and harm one of another are no gain, with all classes alike."""
+    points = torch.tensor([1.0] * 9 + [1.0])
+    labels = torch.tensor([1] * 9 + [0])
+    student = Line(0.0)
+    loss = F.cross_entropy(student(points), torch.ones(10, dtype=torch.long))
+    assert abs(float(Feedback(0.1).raw(student, loss, points, labels))) < 0.01
+    plain = F.cross_entropy(Line(0.0)(points), labels) - F.cross_entropy(Line(0.1)(points), labels)
+    assert float(plain) > 0.05
+
+
+def test_measuring_feedback_changes_nothing() -> None:
+    torch.manual_seed(0)
+    method = make("spatial", feedback=True)
+    assert isinstance(method, Spatial) and method.feedback is not None
+    batch = views(method)
+    loss = method.model(batch.labelled).square().mean()
+    before = {name: value.clone() for name, value in method.model.state_dict().items()}
+    method.feedback(method.model, loss, batch.labelled, batch.labels)
+    assert all(torch.equal(value, before[name]) for name, value in method.model.state_dict().items())
+    assert all(weight.grad is None for weight in method.model.parameters())
+
+
+def test_feedback_is_centred_and_bounded() -> None:
+    feedback, student = Feedback(0.1), Line(0.1)
+    values = []
+    for index in range(200):
+        pseudo = LABELS if index % 2 else 1 - LABELS
+        values.append(float(feedback(student, F.cross_entropy(student(POINTS), pseudo), POINTS, LABELS)))
+    assert abs(sum(values[100:]) / 100) < 0.1
+    assert all(abs(value) <= 3 for value in values)
+    assert all((value > 0) == bool(index % 2) for index, value in enumerate(values) if index > 20)
+
+
+def test_no_label_that_counts_gives_no_feedback() -> None:
+    student = Line(0.1)
+    loss = (student(POINTS) * 0).sum()
+    assert float(Feedback(0.1).raw(student, loss, POINTS, LABELS)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_tutor_is_a_network_of_its_own_that_starts_from_the_model() -> None:
+    method = make("spatial", feedback=True)
+    assert isinstance(method, Spatial) and method.tutor is not None
+    student, tutor = dict(method.model.named_parameters()), dict(method.tutor.named_parameters())
+    assert student.keys() == tutor.keys()
+    assert all(torch.equal(student[name], tutor[name]) and student[name] is not tutor[name] for name in student)
+
+
+def test_the_last_steps_learn_from_labelled_faces_alone_with_all_classes_alike() -> None:
+    method = make("spatial", Fixed(torch.tensor([3.0] + [0.0] * 7)), steps=10, finetune=0.2, label_smoothing=0.0)
+    batch = train_images()._replace(labelled=faces([0] * 7 + [1]))
+    unlabelled = []
+    for _ in range(10):
+        seen = views(method, batch)
+        unlabelled.append("loss/unlabelled" in method(seen).logs)
+        method.update(seen)
+    assert unlabelled == [True] * 8 + [False] * 2
+    logits = torch.tensor([3.0] + [0.0] * 7).log_softmax(0)
+    assert float(method(views(method, batch)).loss) == pytest.approx(float(-(logits[0] + logits[1]) / 2), rel=1e-5)
+
+
+def test_debiased_labels_of_a_teacher_with_a_favourite() -> None:
+    """To the teacher every face is .55 class 0 and .45 class 1; debiased, the second is as likely."""
+    logits = torch.full((CLASSES,), -9.0)
+    logits[0], logits[1] = 0.2, 0.0
+    for debias, close in ((0.0, False), (1.0, True)):
+        method = make("spatial", Fixed(logits), debias=debias, momentum=0.5, threshold="fixed", fixed_threshold=0.0)
+        assert isinstance(method, Spatial)
+        for _ in range(50):
+            method(views(method))
+        probs = (logits - debias * method.marginal.log).softmax(0)
+        assert bool((probs[0] - probs[1]).abs() < 1e-3) == close
