@@ -15,7 +15,7 @@ from abaw.semisup.registry import find_methods
 from abaw.training.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from abaw.core.run_folder import RunFolder
     from abaw.data.face_set import FaceSet
@@ -33,7 +33,7 @@ class StaticSettings:
 
     Args:
         method: how it learns; each method has a group of settings of its name
-        backbone: small, medium, or a classification network of torchvision such as resnet18
+        backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
         pretrained: start from torchvision's weights for ImageNet (downloaded once)
         size: side of the square input in pixels
         grey: look at the grey of the images alone: for models trained on grey photos that are to see colour video
@@ -109,7 +109,6 @@ def train_static_on(
     """
     from abaw.data.images import ImageReader, TrainBatches
     from abaw.models.static import ImageInput
-    from abaw.protocol.classes import NUM_EXPRESSIONS
     from abaw.semisup.image_method import Setup
     from abaw.training.loop import launch, train
 
@@ -117,7 +116,7 @@ def train_static_on(
     if not recipe.method_class.takes_unlabelled:
         unlabelled = None
     image = ImageInput(recipe.size, recipe.grey)
-    setup = Setup(_start(recipe, init), image, NUM_EXPRESSIONS, recipe.train.steps)
+    setup = Setup(_start(recipe, init), image, recipe.train.steps, *_class_shares(training, balance_of(recipe)))
     fabric = launch(recipe.train)
     with fabric.rank_zero_first():
         run_folder = _open_run(recipe, training, selection, unlabelled, out, init, facts or {})
@@ -170,6 +169,17 @@ def _require_fit(recipe: StaticSettings, unlabelled: FaceSet | None) -> None:
         raise ConfigError(
             f"{recipe.method}.teacher is average, but train.ema_decay 0 keeps none; use --{recipe.method}.teacher model"
         )
+
+
+def _class_shares(training: FaceSet, balance: Balance) -> tuple[Tensor, Tensor]:
+    """(C,) shares of the classes, and how often each is drawn."""
+    import torch
+
+    from abaw.data.sampling import ClassSampler
+
+    counts = training.class_counts()
+    drawn = ClassSampler(training.labels, balance).prior(len(counts))
+    return torch.from_numpy(counts / counts.sum()), torch.from_numpy(drawn)
 
 
 def _start(recipe: StaticSettings, init: Path | None) -> StaticModel:

@@ -1,4 +1,5 @@
-"""Backbones by name: torchvision's classification networks without their head, and `small` and `medium` of our own.
+"""Backbones by name: torchvision's classification networks without their head, and `small`, `medium` and
+`wide_resnet28_2` of our own.
 
 A backbone maps images (B, 3, S, S) to features (B, D).
 """
@@ -13,17 +14,19 @@ from torch import nn
 
 from abaw.core.errors import ConfigError, nearest
 from abaw.models.small import SmallNet
+from abaw.models.wide_resnet import WideResNet
 
 _OWN: dict[str, Callable[[], nn.Module]] = {
     "small": lambda: SmallNet(16, (32, 64, 128)),  # 0.3 million weights, 128 features
     "medium": lambda: SmallNet(32, (48, 96, 192, 384)),  # 2.7 million weights, 384 features
+    "wide_resnet28_2": lambda: WideResNet(28, 2),  # 1.5 million weights, 128 features
 }
 # Their forward pass returns more than one tensor while training.
 _WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
 
 
 def backbone_names() -> list[str]:
-    """`small`, `medium` and every network of torchvision.models that has one output and a linear head."""
+    """`small`, `medium`, `wide_resnet28_2` and every network of torchvision.models that has one output and a linear head."""
     torchvision_names = torchvision.models.list_models(module=torchvision.models)
     return [*_OWN, *sorted(set(torchvision_names) - _WITH_SIDE_OUTPUTS)]
 

@@ -35,12 +35,21 @@ class ImageViews(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setup:
-    """What a method is built on. num_classes: C; steps: how many the run has."""
+    """What a method is built on.
+
+    steps: how many the run has; shares: (C,) of the classes among the labelled faces; drawn: (C,) in their batches.
+    """
 
     model: StaticModel
     image: ImageInput
-    num_classes: int
     steps: int
+    shares: Tensor
+    drawn: Tensor
+
+    @property
+    def num_classes(self) -> int:
+        """C"""
+        return len(self.shares)
 
 
 Settings = TypeVar("Settings", bound=LabelledLearning)
@@ -54,6 +63,7 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
     balance: ClassVar[Balance] = "natural"
 
     model: StaticModel
+    _offsets: Tensor
 
     def __init__(self, setup: Setup, settings: Settings) -> None:
         super().__init__()
@@ -61,6 +71,7 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
         self.settings = settings
         self._image = setup.image
         self._view = STRONG if settings.view == "strong" else WEAK
+        self.register_buffer("_offsets", _offsets(setup, settings.prior_power), persistent=False)
 
     def views(self, batch: TrainImages, generator: torch.Generator) -> ImageViews:
         normalise = self._image.normalise
@@ -79,6 +90,23 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
             strong,
             batch.ids,
         )
+
+    def labelled_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy of labelled faces, logits and targets (B, C), for the shares that `prior_power` asks for.
+
+        With faces drawn by ρ and shares π, `CE(f + log ρ − κ log π, y)` makes f predict as if classes came by π^κ (cf.
+        arXiv 2007.07314, eq. 10).
+        """
+        return F.cross_entropy(logits + self._offsets, targets)
+
+
+def _offsets(setup: Setup, power: float | None) -> Tensor:
+    """(C,), 0 for a class without a labelled face: it must stay the least likely."""
+    if power is None:
+        return torch.zeros(setup.num_classes)
+    there = setup.shares > 0
+    offsets = setup.drawn.clamp_min(1e-12).log() - power * setup.shares.clamp_min(1e-12).log()
+    return torch.where(there, offsets, 0.0).float()
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -109,7 +137,7 @@ class PseudoLabelMethod(TeacherMethod[Pseudo]):
         assert batch.weak is not None and batch.strong is not None
         logits = self.model(torch.cat([batch.labelled, batch.strong]))
         labelled, strong = logits.split([len(batch.labelled), len(batch.strong)])
-        labelled_loss = F.cross_entropy(labelled, batch.targets)
+        labelled_loss = self.labelled_loss(labelled, batch.targets)
         loss, logs = self.unlabelled_loss(strong, self.teacher_logits(batch.weak))
         logs |= {"loss/labelled": labelled_loss, "loss/unlabelled": loss, "accuracy": accuracy(labelled, batch.labels)}
         return StepResult(labelled_loss + self.settings.unlabelled_weight * loss, logs)

@@ -21,13 +21,12 @@ def masked_cross_entropy(logits: Tensor, pseudo: Tensor, mask: Tensor) -> Tensor
     return (losses * mask).sum() / len(mask)
 
 
-def class_balanced_cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+def class_balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The mean over classes of the mean cross-entropy of each class that the batch holds.
 
-    logits: (B, C); labels: (B,); targets: (B, C) to aim at, the labels themselves by default. On a class-uniform batch
-    it is the usual mean, but for the chance of the draw.
+    logits: (B, C); labels: (B,). On a class-uniform batch it is the usual mean, but for the chance of the draw.
     """
-    losses = F.cross_entropy(logits, labels if targets is None else targets, reduction="none")
+    losses = F.cross_entropy(logits, labels, reduction="none")
     counts = torch.bincount(labels, minlength=logits.shape[1])
     weights = 1 / counts[labels]
     return (losses * weights).sum() / (counts > 0).sum()

@@ -16,15 +16,20 @@ class LabelledLearning:
         view: how far the labelled images are changed
         label_smoothing: part of the target that is spread over all classes
         votes: aims at the shares of the annotators' votes where a set has them, not at the label alone
+        prior_power: the predictions keep the class shares of the labelled faces to this power, however these are drawn
+            (logit adjustment): 1 as they are, 0 all classes alike; not given, as the drawn faces have them
     """
 
     view: Literal["weak", "strong"] = "strong"
     label_smoothing: float = 0.1
     votes: bool = False
+    prior_power: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing is {self.label_smoothing}; expected 0 <= label_smoothing < 1")
+        if self.prior_power is not None:
+            require_share("prior_power", self.prior_power)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,14 @@ from abaw.models.backbones import backbone_names, build_backbone, probe_feature_
 
 @pytest.mark.parametrize(
     ("name", "size", "feature_dim"),
-    [("small", 48, 128), ("small", 33, 128), ("resnet18", 64, 512), ("mobilenet_v3_small", 64, 1024)],
+    [
+        ("small", 48, 128),
+        ("small", 33, 128),
+        ("medium", 48, 384),
+        ("wide_resnet28_2", 32, 128),
+        ("resnet18", 64, 512),
+        ("mobilenet_v3_small", 64, 1024),
+    ],
 )
 def test_a_backbone_gives_one_feature_an_image(name: str, size: int, feature_dim: int) -> None:
     backbone = build_backbone(name)
@@ -20,8 +27,10 @@ def test_a_backbone_gives_one_feature_an_image(name: str, size: int, feature_dim
     assert backbone(torch.rand(2, 3, size, size)).shape == (2, feature_dim)
 
 
-def test_the_small_network_is_small() -> None:
-    assert 200_000 < sum(parameter.numel() for parameter in build_backbone("small").parameters()) < 400_000
+@pytest.mark.parametrize(("name", "millions"), [("small", 0.30), ("medium", 2.74), ("wide_resnet28_2", 1.47)])
+def test_own_networks_have_as_many_weights_as_is_said(name: str, millions: float) -> None:
+    count = sum(parameter.numel() for parameter in build_backbone(name).parameters())
+    assert count / 1e6 == pytest.approx(millions, abs=0.02)
 
 
 def test_the_names_are_those_of_classification() -> None:

@@ -33,9 +33,12 @@ def train_images(labelled: int = 8, unlabelled: int = 16, seed: int = 0) -> Trai
     return TrainImages(faces([index % CLASSES for index in range(labelled)], seed), faces([-1] * unlabelled, seed + 1))
 
 
-def setup(model: nn.Module | None = None, steps: int = 10) -> Setup:
+EVEN = torch.full((CLASSES,), 1 / CLASSES)
+
+
+def setup(model: nn.Module | None = None, steps: int = 10, shares: Tensor = EVEN, drawn: Tensor = EVEN) -> Setup:
     network = build_static("small", CLASSES, SIZE, seed=0) if model is None else model
-    return Setup(network, ImageInput(SIZE), CLASSES, steps)  # type: ignore[arg-type]
+    return Setup(network, ImageInput(SIZE), steps, shares, drawn)  # type: ignore[arg-type]
 
 
 def make(name: str, model: nn.Module | None = None, steps: int = 10, **settings: Any) -> ImageMethod[Any]:

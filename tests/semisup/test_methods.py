@@ -14,7 +14,7 @@ from abaw.core.errors import ConfigError
 from abaw.semisup.ema import Ema
 from abaw.semisup.registry import find_methods
 from abaw.semisup.settings import LabelledLearning
-from tests.semisup.batches import CLASSES, Fixed, faces, make, train_images, views
+from tests.semisup.batches import CLASSES, Fixed, faces, make, setup, train_images, views
 
 NAMES = sorted(find_methods())
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -81,6 +81,28 @@ def test_votes_are_aimed_at_when_asked_for() -> None:
     assert torch.equal(views(make("supervised", votes=True, label_smoothing=0.0), batch).targets, votes)
     one_hot = views(make("supervised", label_smoothing=0.0), batch).targets
     assert one_hot.argmax(1).tolist() == list(range(8)) and one_hot.max() == 1
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("drawn", [[0.25, 0.75], [0.5, 0.5]], ids=["natural", "uniform"])
+def test_predictions_keep_the_class_shares_to_the_power_asked_for(power: float, drawn: list[float]) -> None:
+    """A model that sees nothing learns the prior: π^κ, normalised, however the faces are drawn."""
+    shares = torch.zeros(CLASSES)
+    shares[:2] = torch.tensor([0.25, 0.75])
+    rates = torch.zeros(CLASSES)
+    rates[:2] = torch.tensor(drawn)
+    model = Fixed(torch.zeros(CLASSES))
+    settings = LabelledLearning(label_smoothing=0.0, prior_power=power)
+    method = find_methods()["supervised"](setup(model, shares=shares, drawn=rates), settings)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(3000):
+        optimizer.zero_grad()
+        method.labelled_loss(model.logits[None], rates[None]).backward()
+        optimizer.step()
+    expected = shares[:2] ** power / (shares[:2] ** power).sum()
+    found = model.logits.detach().softmax(0)
+    assert found[:2].tolist() == pytest.approx(expected.tolist(), abs=2e-3)
+    assert found[2:].max() < 1e-3  # a class without a face stays the least likely
 
 
 def sure(probability: float, of: int = 0) -> torch.Tensor:
@@ -169,6 +191,7 @@ def test_ada_cm_contrasts_the_faces_below_the_margin_alone() -> None:
     ("make_settings", "message"),
     [
         (lambda: LabelledLearning(label_smoothing=1.0), "label_smoothing is 1.0"),
+        (lambda: LabelledLearning(prior_power=-0.5), "prior_power is -0.5"),
         (lambda: find_methods()["fixmatch"].settings_class(threshold=1.2), "threshold is 1.2"),
         (lambda: find_methods()["fixmatch"].settings_class(unlabelled_weight=-1), "unlabelled_weight is -1"),
         (lambda: find_methods()["debiaspl"].settings_class(momentum=1.0), "momentum is 1.0"),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from abaw.data.images import TrainImages
 from abaw.data.views import WEAK
@@ -63,7 +62,7 @@ class AdaCM(TeacherMethod[AdaCMSettings]):
         probs = self._mean_prediction(batch.weak, batch.again)
         mask = self.threshold.mask(probs)
         losses = {
-            "loss/labelled": F.cross_entropy(labelled, batch.targets),
+            "loss/labelled": self.labelled_loss(labelled, batch.targets),
             "loss/unlabelled": masked_cross_entropy(strong, probs.argmax(1), mask),
             "loss/contrast": info_nce(weak[~mask], again[~mask], self.settings.temperature),
         }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch.nn import functional as F
-
 from abaw.semisup.image_method import ImageMethod, ImageViews, accuracy
 from abaw.semisup.method import StepResult
 from abaw.semisup.settings import LabelledLearning
@@ -17,7 +15,7 @@ class Supervised(ImageMethod[LabelledLearning]):
 
     def step(self, batch: ImageViews) -> StepResult:
         logits = self.model(batch.labelled)
-        loss = F.cross_entropy(logits, batch.targets)
+        loss = self.labelled_loss(logits, batch.targets)
         return StepResult(loss, {"accuracy": accuracy(logits, batch.labels)})
 
 
