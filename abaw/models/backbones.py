@@ -26,7 +26,7 @@ _WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
 
 
 def backbone_names() -> list[str]:
-    """`small`, `medium`, `wide_resnet28_2` and every network of torchvision.models that has one output and a linear head."""
+    """Our own, and every network of torchvision.models that has one output and a linear head."""
     torchvision_names = torchvision.models.list_models(module=torchvision.models)
     return [*_OWN, *sorted(set(torchvision_names) - _WITH_SIDE_OUTPUTS)]
 

@@ -51,4 +51,5 @@ class _PreactivatedBlock(nn.Module):
         active = F.leaky_relu(self.first_norm(maps), _SLOPE)
         inner = self.second(F.leaky_relu(self.second_norm(self.first(active)), _SLOPE))
         shortcut: Tensor = maps if self.shortcut is None else self.shortcut(active)
-        return shortcut + inner
+        total: Tensor = shortcut + inner
+        return total
