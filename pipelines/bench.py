@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, nearest
 from pipelines.batch import finish_batch
-from pipelines.bench_cells import BenchCell, BenchResult, Entry, cells_of, entries, run_bench_cells
+from pipelines.bench_cells import BenchCell, BenchResult, cells_of, run_bench_cells
+from pipelines.bench_entries import Entry, entries
 from pipelines.bench_splits import BenchFaces, Portion, Sources, portions, read_faces
 from pipelines.console import result, say, warn
 from pipelines.jobs import require_side_by_side

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,65 +11,15 @@ from typing import TYPE_CHECKING, Any
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.training.settings import TrainSettings
+from pipelines.bench_entries import Entry
 from pipelines.bench_splits import BenchFaces, Portion, Sources, Split, read_faces, split
-from pipelines.changes import hint, replaced, setting_kinds, typed_value
 from pipelines.jobs import run_jobs
-from pipelines.static_recipe import StaticRecipe, StaticSettings, recipe_plain
+from pipelines.static_recipe import StaticSettings, default_plain, recipe_plain
 
 if TYPE_CHECKING:
     from abaw.data.face_set import FaceSet
 
-_NAME = re.compile(r"[\w.+-]+")
-_START: Mapping[str, Any] = {"init": Path | None, "warm_start_steps": int}
 _SHAPE = ("backbone", "pretrained", "size", "grey")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A variant that is compared. init: a static checkpoint to start from; warm_start_steps: of `supervised`, first."""
-
-    name: str
-    recipe: StaticSettings
-    init: Path | None
-    warm_start_steps: int
-
-
-def entries(
-    recipe: StaticSettings, init: Path | None, warm_start_steps: int, changes: Mapping[str, Sequence[str]]
-) -> list[Entry]:
-    """The variants by name, each with its changes of the recipe: `{no_debias: [method=spatial, spatial.debias=0]}`.
-
-    A variant without `method` is the method of its name; without any, there is one of every method. Raises ConfigError
-    for an unknown setting, a value that is none of its type, and settings that do not fit together.
-    """
-    from abaw.semisup.registry import find_methods
-
-    variants = changes or dict.fromkeys(find_methods(), ())
-    return [_entry(Entry(name, recipe, init, warm_start_steps), texts) for name, texts in variants.items()]
-
-
-def _entry(base: Entry, texts: Sequence[str]) -> Entry:
-    if not _NAME.fullmatch(base.name):
-        raise ConfigError(f"entry '{base.name}': a name has letters, digits and . _ + - alone; folders are named so")
-    others = {"train.seed", "train.devices", "train.accelerator"}
-    kinds = {**{name: kind for name, kind in setting_kinds(StaticRecipe) if name not in others}, **_START}
-    values: dict[str, Any] = {"method": base.name}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or name not in kinds:
-            raise ConfigError(f"entry {base.name}: no setting '{name}' that can be changed.{hint(name, kinds)}")
-        try:
-            values[name] = typed_value(name, value, kinds[name])
-        except ConfigError as error:
-            raise ConfigError(f"entry {base.name}: {error}") from error
-    start = {name: values.pop(name) for name in _START if name in values}
-    try:
-        entry = replace(base, recipe=replaced(base.recipe, values), **start)
-    except ConfigError as error:
-        raise ConfigError(f"entry {base.name}: {error}") from error
-    if entry.warm_start_steps < 0:
-        raise ConfigError(f"entry {base.name}: warm_start_steps {entry.warm_start_steps}; expected at least 0")
-    return entry
 
 
 @dataclass(frozen=True)
@@ -103,6 +52,9 @@ class WarmStart:
         recipe = replace(self.recipe, method="supervised")
         return {"steps": self.steps, "init": _weights(self.init), "recipe": recipe_plain(recipe)}
 
+    def defaults(self) -> dict[str, Any]:
+        return {"recipe": default_plain("supervised")}
+
 
 @dataclass(frozen=True)
 class BenchCell:
@@ -129,6 +81,11 @@ class BenchCell:
         warm = None if self.warm is None else self.warm.plain()
         init = _weights(self.entry.init) if self.warm is None else None
         return {"recipe": recipe_plain(self.recipe), "init": init, "warm_start": warm}
+
+    def defaults(self) -> dict[str, Any]:
+        """What settings had that a cell of an earlier version does not name."""
+        found = {"recipe": default_plain(self.recipe.method)}
+        return found if self.warm is None else {**found, "warm_start": self.warm.defaults()}
 
 
 def cells_of(
@@ -288,12 +245,12 @@ def _line(result: BenchResult) -> str:
 
 
 def _read_warm_start(job: WarmStart) -> Path:
-    _read(job.file, job.plain())
+    _read(job)
     return job.checkpoint
 
 
 def _read_cell(cell: BenchCell) -> BenchResult:
-    values = _read(cell.file, cell.plain())
+    values = _read(cell)
     try:
         last, best = _scores(values["last"]), values["best"] and _scores(values["best"])
         return BenchResult(**{**values, "last": last, "best": best})
@@ -305,16 +262,16 @@ def _scores(values: Mapping[str, Any]) -> CellScores:
     return CellScores(values["macro_f1"], values["accuracy"], tuple(values["class_f1"]))
 
 
-def _read(file: Path, plain: Mapping[str, Any]) -> dict[str, Any]:
+def _read(job: WarmStart | BenchCell) -> dict[str, Any]:
     """What a finished run left. Raises ConfigError when it was made with other settings."""
     from abaw.core.artifacts import read_json
-    from abaw.core.config import differences
+    from abaw.core.config import differences, filled
 
-    values = dict(read_json(file))
-    changed = differences(values.pop("made_with", None), plain)
+    values = dict(read_json(job.file))
+    changed = differences(filled(values.pop("made_with", {}), job.defaults()), job.plain())
     if changed:
         raise ConfigError(
-            f"{file.parent}: finished with other settings ({'; '.join(changed[:5])}); give the entry another name, or "
+            f"{job.folder}: finished with other settings ({'; '.join(changed[:5])}); give the entry another name, or "
             "choose another --out"
         )
     return values

@@ -86,6 +86,11 @@ def recipe_plain(recipe: StaticSettings) -> dict[str, Any]:
     return {name: value for name, value in to_plain(recipe).items() if name not in others}
 
 
+def default_plain(method: str) -> dict[str, Any]:
+    """What settings have that a run of an earlier version does not name."""
+    return recipe_plain(StaticRecipe(method=method))
+
+
 def balance_of(recipe: StaticSettings) -> Balance:
     return recipe.method_class.balance if recipe.balance == OWN_BALANCE else recipe.balance
 
@@ -216,6 +221,7 @@ def _open_run(
             "init_weights": load_spec(init, "static").weights_id if init is not None else None,
             "faces": {name: None if part is None else part.fingerprint() for name, part in faces.items()},
         },
+        default_plain(recipe.method),
     )
 
 

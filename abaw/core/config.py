@@ -34,3 +34,17 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
             found += differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
         return found
     return [] if old == new else [f"{key}: {old!r} -> {new!r}"]
+
+
+def filled(old: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain configuration of an earlier version, with the settings that came since at their defaults.
+
+    So a new setting must do nothing new by default.
+    """
+    found = dict(old)
+    for name, default in defaults.items():
+        if name not in found:
+            found[name] = default
+        elif isinstance(default, Mapping) and isinstance(found[name], Mapping):
+            found[name] = filled(found[name], default)
+    return found

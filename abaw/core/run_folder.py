@@ -14,7 +14,7 @@ from abaw.core.artifacts import (
     storage_errors,
     write_json,
 )
-from abaw.core.config import differences
+from abaw.core.config import differences, filled
 from abaw.core.errors import ConfigError, DataError
 
 _CONFIG = "config.json"
@@ -25,16 +25,17 @@ class RunFolder:
     """`config.json`, `metrics.jsonl` and whatever the run adds.
 
     Opening a folder that holds a run of the same config resumes it. Raises ConfigError when the config differs
-    (the keys are named) and DataError when the folder holds something else.
+    (the keys are named) and DataError when the folder holds something else. defaults: what settings had that a run of
+    an earlier version does not name.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self.path = path
         with storage_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         file = path / _CONFIG
         if file.exists():
-            changed = differences(read_json(file)["config"], config)
+            changed = differences(filled(read_json(file)["config"], defaults or {}), config)
             if changed:
                 raise ConfigError(
                     f"{path}: holds a run with other settings ({'; '.join(changed[:5])}); "

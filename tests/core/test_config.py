@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from abaw.core.config import differences, to_plain
+from abaw.core.config import differences, filled, to_plain
 
 
 class Colour(Enum):
@@ -58,3 +58,10 @@ def test_to_plain_refuses_what_is_no_value(value: object) -> None:
 )
 def test_differences_name_the_keys(old: object, new: object, expected: list[str]) -> None:
     assert differences(old, new) == expected
+
+
+def test_settings_that_came_since_have_their_defaults() -> None:
+    old = {"steps": 3, "loss": {"weight": 2}, "parts": None}
+    defaults = {"steps": 1, "loss": {"weight": 1, "power": 0.5}, "parts": {"a": 1}, "new": "x"}
+    assert filled(old, defaults) == {"steps": 3, "loss": {"weight": 2, "power": 0.5}, "parts": None, "new": "x"}
+    assert old == {"steps": 3, "loss": {"weight": 2}, "parts": None}

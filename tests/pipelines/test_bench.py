@@ -9,7 +9,8 @@ import pytest
 
 from abaw.core.errors import ConfigError
 from pipelines.bench import BenchConfig, run
-from pipelines.bench_cells import Entry, cells_of, entries
+from pipelines.bench_cells import cells_of
+from pipelines.bench_entries import Entry, entries
 from pipelines.bench_splits import portions
 from pipelines.cli import parse_config
 from pipelines.settings import recipe

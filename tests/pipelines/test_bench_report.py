@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from abaw.core.errors import ConfigError
-from pipelines.bench_cells import BenchCell, BenchResult, CellScores, Entry, cells_of, entries
+from pipelines.bench_cells import BenchCell, BenchResult, CellScores, cells_of
+from pipelines.bench_entries import Entry, entries
 from pipelines.bench_plot import write_curves, write_scores
 from pipelines.bench_published import published_rows
 from pipelines.bench_report import cell_rows, csv_text, markdown, table_facts

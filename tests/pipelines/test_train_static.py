@@ -346,3 +346,13 @@ def test_the_recipes_that_ship_are_read(name: str, tmp_path: Path) -> None:
 def test_a_config_without_faces_is_refused() -> None:
     with pytest.raises(ConfigError, match="nothing to learn from"):
         TrainStaticConfig(out=Path("run"))
+
+
+def test_a_run_of_a_version_that_lacked_a_setting_goes_on(tmp_path: Path, stills: Path) -> None:
+    assert train(tmp_path / "run", "--labelled", stills) == 0
+    file = tmp_path / "run/config.json"
+    saved = json.loads(file.read_text())
+    del saved["config"]["supervised"]["label_smoothing"]
+    file.write_text(json.dumps(saved))
+    assert train(tmp_path / "run", "--labelled", stills, "--supervised.label_smoothing", 0.2) == 2
+    assert train(tmp_path / "run", "--labelled", stills) == 0
