@@ -11,7 +11,7 @@ from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, nearest
 from pipelines.batch import finish_batch
 from pipelines.bench_cells import BenchCell, BenchResult, cells_of, run_bench_cells
-from pipelines.bench_entries import Entry, entries
+from pipelines.bench_entries import Entry, entries, resolved
 from pipelines.bench_splits import BenchFaces, Portion, Sources, portions, read_faces
 from pipelines.console import result, say, warn
 from pipelines.jobs import require_side_by_side
@@ -42,7 +42,7 @@ class BenchSettings(StaticSettings):
         per_class: in place of shares, so many labels of each class
         seeds: one cell a seed; a seed draws the labels, the selection split and the weights
         holdout: share of the known labels set apart to choose the best checkpoint; 0 keeps the last one alone
-        init: folder of a static checkpoint from which all entries start
+        init: folder of a static checkpoint from which all entries start, or builtin
         warm_start_steps: steps of `supervised` before, in a run that all cells of a portion and seed start from
         published: figures of papers to show beside ours, by their name in the manifest `published_semisup`
         workers: cells trained side by side; not given, one a GPU or, without one, a core; results do not depend on it
@@ -96,7 +96,7 @@ def _entries(config: BenchSettings) -> tuple[list[Entry], Entry]:
         if name not in names:
             raise ConfigError(f"--only {name}: no such entry; there are {', '.join(names)}.{nearest(name, names)}")
     chosen = [entry for entry in found if entry.name in (config.only or names)]
-    return chosen, Entry("", recipe, config.init, config.warm_start_steps)
+    return chosen, Entry("", recipe, resolved(config.init), config.warm_start_steps)
 
 
 def _require_usable(config: BenchSettings) -> None:

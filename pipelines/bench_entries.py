@@ -26,6 +26,13 @@ class Entry:
     warm_start_steps: int
 
 
+def resolved(init: Path | None) -> Path | None:
+    """The folder of a checkpoint to start from; `builtin` is the one of the package."""
+    from abaw.weights import resolve_checkpoint
+
+    return None if init is None else resolve_checkpoint(init, "static")
+
+
 def entries(
     recipe: StaticSettings, init: Path | None, warm_start_steps: int, changes: Mapping[str, Sequence[str]]
 ) -> list[Entry]:
@@ -59,6 +66,7 @@ def _entry(base: Entry, texts: Sequence[str]) -> Entry:
         entry = replace(base, recipe=replaced(base.recipe, values), **start)
     except ConfigError as error:
         raise ConfigError(f"entry {base.name}: {error}") from error
+    entry = replace(entry, init=resolved(entry.init))
     if entry.warm_start_steps < 0:
         raise ConfigError(f"entry {base.name}: warm_start_steps {entry.warm_start_steps}; expected at least 0")
     return entry

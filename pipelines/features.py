@@ -16,7 +16,7 @@ class FeaturesConfig:
 
     Args:
         faces: faces stores of videos, or folders of them
-        checkpoint: folder of a static checkpoint
+        checkpoint: folder of a static checkpoint; builtin is the one that comes with the package
         out: folder for the features stores; those that are there already, made from the same faces, are kept
         outputs: features of the backbone, or the logits of its classifier: few numbers, which a temporal model does not
             learn by heart
@@ -40,9 +40,10 @@ def run(config: FeaturesConfig) -> int:
     from abaw.inference.features import load_extractor, write_video_features
     from abaw.stores.arrow import find_stores
     from abaw.stores.faces import open_faces
+    from abaw.weights import resolve_checkpoint
 
     extractor = load_extractor(
-        config.checkpoint,
+        resolve_checkpoint(config.checkpoint, "static"),
         choose_device(config.accelerator),
         flip=config.flip,
         batch_size=config.batch_size,

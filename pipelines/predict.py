@@ -17,7 +17,7 @@ class PredictConfig:
     Args:
         features: folder of feature stores, or one store; several sources in the order of the training
         checkpoint: a temporal checkpoint, or a static one (frame by frame); of several, such as folds or seeds, the
-            probabilities are averaged
+            probabilities are averaged; builtin is the static one that comes with the package, for its own features
         out: folder for the predictions, one store a video; those that are there are not made again
         accelerator: where to compute; auto takes a GPU when there is one
     """
@@ -35,12 +35,13 @@ def run(config: PredictConfig) -> int:
     from abaw.stores.arrow import find_stores, is_done
     from abaw.stores.features import open_features
     from abaw.stores.predictions import write_predictions
+    from abaw.weights import resolve_checkpoint
 
     if not config.checkpoint:
         raise ConfigError("no checkpoint given; use --checkpoint FOLDER")
     first, *others = [{path.stem: path for path in find_stores([folder])} for folder in config.features]
     device = choose_device(config.accelerator)
-    members = [load_member(folder, device) for folder in config.checkpoint]
+    members = [load_member(resolve_checkpoint(path, "static"), device) for path in config.checkpoint]
 
     def work(name: str) -> str:
         sources = [first[name]]

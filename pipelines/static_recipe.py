@@ -41,6 +41,7 @@ class StaticSettings:
         batch_size: labelled images a step (and process)
         unlabelled_ratio: unlabelled images for each labelled one, where the method takes them
         cache_mb: decoded images are kept in memory when they take at most so many MiB
+        decode: where JPEGs are decoded: in the processor's threads (`train.prefetch`), or on the device that trains
         train: optimiser, schedule, checkpoints
     """
 
@@ -53,6 +54,7 @@ class StaticSettings:
     batch_size: int = 64
     unlabelled_ratio: int = 2
     cache_mb: int = 2048
+    decode: Literal["cpu", "device"] = "cpu"
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
@@ -127,7 +129,8 @@ def train_static_on(
         run_folder = _open_run(recipe, training, selection, unlabelled, out, init, facts or {})
 
     def read(faces: FaceSet) -> ImageReader:
-        return ImageReader(faces, recipe.size, recipe.cache_mb)
+        device = fabric.device if recipe.decode == "device" else "cpu"
+        return ImageReader(faces, recipe.size, recipe.cache_mb, device=device)
 
     return train(
         fabric,

@@ -77,13 +77,16 @@ def run(config: TrainStaticSettings) -> int:
 
 def train_static(config: TrainStaticSettings) -> TrainResult:
     """One training run in its folder, resumed when it was begun. The same settings give the same model."""
+    from abaw.weights import resolve_checkpoint
+
+    init = None if config.init is None else resolve_checkpoint(config.init, "static")
     samples = read_labelled(config)
     training, selection = _split(config, samples)
     _tell_classes(training)
     unlabelled = _read_unlabelled(config) if config.method_class.takes_unlabelled else None
     if unlabelled is not None:
         say(f"{len(unlabelled)} unlabelled faces")
-    recipe, init = recipe_of(config), config.init
+    recipe = recipe_of(config)
     if config.warm_start_steps:
         with progress("warm start", "steps") as hook:
             folder = config.out.with_name(f"{config.out.name}.{WARM_START}")

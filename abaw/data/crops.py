@@ -1,4 +1,9 @@
-"""Decoding of face crops: encoded bytes -> uint8 images at the size of a model's input."""
+"""Decoding of face crops: encoded bytes -> uint8 images at the size of a model's input.
+
+On a CPU OpenCV decodes: it gives the pixels of torchvision's decoder in about the same time, leaves the interpreter to
+other threads meanwhile, and stays, while torchvision is about to drop its decoders. On a GPU torchvision (nvJPEG)
+decodes a batch at once. `benchmarks/train_throughput.py` measures them.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from abaw.core.errors import DataError
+
+_JPEG_START = b"\xff\xd8"
 
 
 def decode_crop(jpeg: bytes, size: int, name: str) -> NDArray[np.uint8]:
@@ -24,9 +32,52 @@ def decode_crop(jpeg: bytes, size: int, name: str) -> NDArray[np.uint8]:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
-def decode_crops(jpegs: Sequence[bytes], size: int, names: Sequence[str]) -> Tensor:
-    """B crops as one batch, (B, 3, S, S) uint8 RGB."""
+def decode_crops(jpegs: Sequence[bytes], size: int, names: Sequence[str], device: torch.device | str = "cpu") -> Tensor:
+    """B crops as one batch on the device, (B, 3, S, S) uint8 RGB. Raises DataError as `decode_crop` does.
+
+    A GPU decodes JPEGs itself, to pixels a few grey levels off those of a CPU; other formats are decoded on the CPU.
+    """
+    target = torch.device(device)
+    if target.type == "cpu":
+        return _decode_one_by_one(jpegs, size, names)
+    batch = torch.empty((len(jpegs), 3, size, size), dtype=torch.uint8, device=target)
+    for is_jpeg in (True, False):
+        part = [index for index, jpeg in enumerate(jpegs) if jpeg.startswith(_JPEG_START) == is_jpeg]
+        if part:
+            chosen = [jpegs[index] for index in part], size, [names[index] for index in part]
+            images = _decode_together(*chosen, target) if is_jpeg else _decode_one_by_one(*chosen).to(target)
+            batch[torch.tensor(part, device=target)] = images
+    return batch
+
+
+def _decode_one_by_one(jpegs: Sequence[bytes], size: int, names: Sequence[str]) -> Tensor:
     images = np.empty((len(jpegs), size, size, 3), dtype=np.uint8)
     for index, (jpeg, name) in enumerate(zip(jpegs, names, strict=True)):
         images[index] = decode_crop(jpeg, size, name)
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def _decode_together(jpegs: Sequence[bytes], size: int, names: Sequence[str], device: torch.device) -> Tensor:
+    """JPEGs by torchvision, on the device."""
+    from torchvision.io import ImageReadMode, decode_jpeg  # imported late: the CPU's way must outlive it
+
+    encoded = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in jpegs]
+    try:
+        images = decode_jpeg(encoded, mode=ImageReadMode.RGB, device=device)
+    except RuntimeError:
+        _decode_one_by_one(jpegs, size, names)  # names the crop that is damaged, if that is the reason
+        raise
+    return _at_size(images, size)
+
+
+def _at_size(images: Sequence[Tensor], size: int) -> Tensor:
+    """Images of any shapes, each (3, H, W) uint8 -> (B, 3, S, S) uint8; those of one shape are resized together."""
+    batch = torch.empty((len(images), 3, size, size), dtype=torch.uint8, device=images[0].device)
+    for shape in {image.shape for image in images}:
+        part = [index for index, image in enumerate(images) if image.shape == shape]
+        same = torch.stack([images[index] for index in part])
+        if shape[1:] != (size, size):
+            resized = F.interpolate(same.float(), (size, size), mode="bilinear", antialias=True)
+            same = resized.round().clamp(0, 255).to(torch.uint8)
+        batch[torch.tensor(part, device=batch.device)] = same
+    return batch

@@ -45,12 +45,20 @@ class ImageReader:
     """Reads samples as uint8 RGB images of one size.
 
     All images are decoded once and kept when they take at most `cache_mb` MiB; else each is decoded when it is asked
-    for. Raises DataError naming the sample when a crop is damaged.
+    for. device: where they are decoded, kept and handed out. Raises DataError naming the sample when a crop is damaged.
     """
 
-    def __init__(self, samples: FaceSet, size: int, cache_mb: int, progress: Progress = silent) -> None:
+    def __init__(
+        self,
+        samples: FaceSet,
+        size: int,
+        cache_mb: int,
+        progress: Progress = silent,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.samples = samples
         self._size = size
+        self._device = torch.device(device)
         fits = len(samples) * 3 * size * size <= cache_mb * 2**20
         self._cache = self._decode_all(progress) if fits else None
 
@@ -58,7 +66,7 @@ class ImageReader:
         return len(self.samples)
 
     def _decode_all(self, progress: Progress) -> Tensor:
-        images = torch.empty((len(self), 3, self._size, self._size), dtype=torch.uint8)
+        images = torch.empty((len(self), 3, self._size, self._size), dtype=torch.uint8, device=self._device)
         for start in range(0, len(self), _DECODE_AT_ONCE):
             part = np.arange(start, min(start + _DECODE_AT_ONCE, len(self)))
             images[start : start + len(part)] = self._decode(part)
@@ -66,14 +74,17 @@ class ImageReader:
         return images
 
     def _decode(self, indices: NDArray[np.integer]) -> Tensor:
-        return decode_crops([self.samples.jpeg(i) for i in indices], self._size, self._names(indices))
+        jpegs = [self.samples.jpeg(i) for i in indices]
+        return decode_crops(jpegs, self._size, self._names(indices), self._device)
 
     def _names(self, indices: NDArray[np.integer]) -> tuple[str, ...]:
         return tuple(self.samples.name(i) for i in indices)
 
     def read(self, indices: NDArray[np.integer]) -> FaceImages:
         """The samples of these indices, (B,)."""
-        images = self._decode(indices) if self._cache is None else self._cache[torch.from_numpy(indices)]
+        images = (
+            self._decode(indices) if self._cache is None else self._cache[torch.from_numpy(indices).to(self._device)]
+        )
         labels, votes = self.samples.labels[indices], self.samples.votes[indices]
         return FaceImages(images, torch.from_numpy(labels), torch.from_numpy(votes), self._names(indices))
 

@@ -172,6 +172,15 @@ def test_reading_from_memory_or_from_the_store_gives_the_same(tmp_path: Path) ->
     assert cached.read(chosen).labels.tolist() == [3, 3, 3, 0]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("cache_mb", [0, 64])
+def test_a_gpu_decodes_and_keeps_images_itself(tmp_path: Path, cache_mb: int) -> None:
+    samples = labelled_stills(still_store(tmp_path / "a.arrow", list(range(8)) * 4))
+    images = ImageReader(samples, 24, cache_mb, device="cuda").read(np.array([3, 0])).images
+    expected = ImageReader(samples, 24, cache_mb).read(np.array([3, 0])).images
+    assert images.is_cuda and (images.cpu().int() - expected.int()).abs().float().mean() < 4
+
+
 def test_a_batch_depends_on_seed_step_and_process_alone(tmp_path: Path) -> None:
     reader = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", list(range(8)) * 4)), 16, 64)
     batches = TrainBatches(reader, "uniform", 6, seed=0)

@@ -356,3 +356,19 @@ def test_a_run_of_a_version_that_lacked_a_setting_goes_on(tmp_path: Path, stills
     file.write_text(json.dumps(saved))
     assert train(tmp_path / "run", "--labelled", stills, "--supervised.label_smoothing", 0.2) == 2
     assert train(tmp_path / "run", "--labelled", stills) == 0
+
+
+def test_starting_from_the_checkpoint_of_the_package(
+    tmp_path: Path, stills: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "static", "--labelled", stills) == 0
+    (tmp_path / "static/last").rename(tmp_path / "weights-static")
+    (tmp_path / "static").rename(tmp_path / "old")
+    (tmp_path / "weights-static").rename(tmp_path / "static")
+    monkeypatch.setattr("abaw.weights._ROOT", tmp_path)
+    assert train(tmp_path / "run", "--labelled", stills, "--init", "builtin") == 0
+    _, spec = load_static(tmp_path / "static")
+    assert json.loads((tmp_path / "run/config.json").read_text())["config"]["init_weights"] == spec.weights_id
+    monkeypatch.setattr("abaw.weights._ROOT", tmp_path / "nowhere")
+    assert train(tmp_path / "other", "--labelled", stills, "--init", "builtin") == 1
+    assert "comes without a static checkpoint" in capsys.readouterr().err
