@@ -39,7 +39,7 @@ def scores(tmp_path: Path, method: str, training: FaceSet, test: FaceSet, unlabe
     found = []
     for seed in SEEDS:
         settings = TrainSettings(
-            steps=100, lr=3e-3, warmup_steps=5, ema_decay=0.95, evaluate_every=100, checkpoint_every=100, seed=seed
+            steps=60, lr=3e-3, warmup_steps=5, ema_decay=0.95, evaluate_every=60, checkpoint_every=60, seed=seed
         )
         recipe = StaticRecipe(method=method, size=16, batch_size=16, train=settings)
         init = warm_start(recipe, 60, training, None, tmp_path / f"warm{seed}")
