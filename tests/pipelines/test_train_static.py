@@ -333,7 +333,9 @@ def _metrics(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", ["static_demo", "static_affwild2", "static_builtin", "static_semisupervised"])
+@pytest.mark.parametrize(
+    "name", ["static_demo", "static_affwild2", "static_builtin", "static_builtin_finetune", "static_semisupervised"]
+)
 def test_the_recipes_that_ship_are_read(name: str, tmp_path: Path) -> None:
     words = ["--config", str(recipe(name)), "--labelled", "a", "--out", str(tmp_path)]
     config = parse(TrainStaticConfig, words, "abaw train-static")
