@@ -91,13 +91,13 @@ def test_recipes_that_ship_name_entries_that_fit(name: str) -> None:
 def test_an_entry_changes_the_recipe_and_where_it_starts(tmp_path: Path) -> None:
     texts = {
         "spatial": (),
-        "bare": ("method=spatial", "spatial.debias=0", "warm_start_steps=0", "train.steps=900"),
+        "bare": ("method=spatial", "spatial.debias=0.5", "warm_start_steps=0", "train.steps=900"),
         "large": ("method=supervised", "backbone=medium"),
         "other_labels": ("method=supervised", "supervised.label_smoothing=0"),
     }
     base = StaticRecipe()
     found = {entry.name: entry for entry in entries(base, None, 30, texts)}
-    assert found["bare"].recipe.spatial.debias == 0 != found["spatial"].recipe.spatial.debias
+    assert found["bare"].recipe.spatial.debias == 0.5 != found["spatial"].recipe.spatial.debias
     assert (found["bare"].warm_start_steps, found["bare"].recipe.train.steps) == (0, 900)
     cells = cells_of(tmp_path, list(found.values()), Entry("", base, None, 30), portions((0.1,), ()), (0, 1))
     warm = {cell.entry.name: cell.warm for cell in cells if cell.seed == 1}

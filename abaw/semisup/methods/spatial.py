@@ -44,13 +44,13 @@ class SpatialSettings(PseudoLabelling):
 
     prior_power: float | None = 0.5
     threshold: Literal["margin", "self_adaptive", "fixed"] = "margin"
-    margin: MarginSettings = MarginSettings()
+    margin: MarginSettings = MarginSettings(lowest=0.6)
     fixed_threshold: float = 0.95
-    debias: float = 0.5
+    debias: float = 0.0
     momentum: float = 0.999
     feedback: bool = False
     feedback_step: float = 0.1
-    finetune: float = 0.2
+    finetune: float = 0.0
 
     def __post_init__(self) -> None:
         super(SpatialSettings, self).__post_init__()
