@@ -54,17 +54,17 @@ class AdaCM(TeacherMethod[AdaCMSettings]):
 
     def step(self, batch: ImageViews) -> StepResult:
         assert batch.weak is not None and batch.strong is not None and batch.again is not None
-        unlabelled = len(batch.strong)
-        features = self.model.features(torch.cat([batch.labelled, batch.strong, batch.weak, batch.again]))
-        weak, again = features[-2 * unlabelled :].chunk(2)
-        logits = self.model.head(features[: len(batch.labelled) + unlabelled])
-        labelled, strong = logits.split([len(batch.labelled), unlabelled])
         probs = self._mean_prediction(batch.weak, batch.again)
         mask = self.threshold.mask(probs)
+        below = (batch.weak[~mask], batch.again[~mask])
+        features = self.model.features(torch.cat([batch.labelled, batch.strong, *below]))
+        known, unknown = len(batch.labelled), len(batch.strong)
+        weak, again = features[known + unknown :].chunk(2)
+        labelled, strong = self.model.head(features[: known + unknown]).split([known, unknown])
         losses = {
             "loss/labelled": self.labelled_loss(labelled, batch.targets),
             "loss/unlabelled": masked_cross_entropy(strong, probs.argmax(1), mask),
-            "loss/contrast": info_nce(weak[~mask], again[~mask], self.settings.temperature),
+            "loss/contrast": info_nce(weak, again, self.settings.temperature),
         }
         weights = (self.settings.labelled_weight, self.settings.unlabelled_weight, self.settings.contrast_weight)
         total = sum((w * loss for w, loss in zip(weights, losses.values(), strict=True)), torch.zeros_like(probs[0, 0]))
