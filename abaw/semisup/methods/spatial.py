@@ -3,8 +3,8 @@
 A teacher that has learnt the labelled faces gives pseudo-labels to unlabelled ones; the student learns from both; what
 the labels did to the student, measured on labelled faces with all classes alike, goes back to the teacher; at the end
 the student is fine-tuned on class-uniform labelled faces. The paper names these parts and their aims; the formulas
-are our reading. Each part has its switch. Ours is `prior_power`: with classes drawn alike, rare ones are predicted far
-too often for their F1.
+are our reading. Each part has its switch. Two defaults are ours, for without them rare classes are predicted far too
+often: `prior_power`, and classes drawn by the square root of their counts (`balance`; uniformly in the paper).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from abaw.semisup.thresholds import AdaptiveMargin, FixedThreshold, SelfAdaptive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpatialSettings(PseudoLabelling):
-    """Settings of `spatial`; class-uniform sampling is switched by `balance`, the start by `warm_start_steps`.
+    """Settings of `spatial`; how labelled faces are drawn is said by `balance`, the start by `warm_start_steps`.
 
     Args:
         threshold: margin, per class and stage from labelled faces; self_adaptive, FreeMatch's; fixed, one for all
@@ -66,7 +66,7 @@ class Spatial(TeacherMethod[SpatialSettings]):
     """
 
     settings_class = SpatialSettings
-    balance = "uniform"
+    balance = "sqrt"
 
     done: Tensor
 
