@@ -89,6 +89,8 @@ def write_curves(path: Path, cells: Sequence[BenchCell]) -> None:
     logs = {cell.name: _metrics(cell.folder / "metrics.jsonl") for cell in cells}
     figure = Figure(figsize=(_PANEL[0] * len(parts) + 1.8, _PANEL[1] * len(_CURVES)), layout="constrained")
     grid = figure.subplots(len(_CURVES), len(parts), squeeze=False, sharex="col")
+    for axes, portion in zip(grid[0], parts, strict=True):
+        axes.set_title(portion.heading, fontsize="medium")
     for row, (key, title) in zip(grid, _CURVES, strict=True):
         for axes, portion in zip(row, parts, strict=True):
             for number, name in enumerate(names):
@@ -97,7 +99,6 @@ def write_curves(path: Path, cells: Sequence[BenchCell]) -> None:
                 style = "-" if number < 10 else "--"
                 axes.plot(steps, values, color=f"C{number % 10}", linestyle=style, linewidth=1.2, label=name)
             axes.grid(alpha=0.3)
-            axes.set_title(portion.heading if row is grid[0] else "", fontsize="medium")
         row[0].set_ylabel(title)
     for axes in grid[-1]:
         axes.set_xlabel("steps")
