@@ -109,10 +109,10 @@ def _setting(config: ExtractConfig) -> Setting:
         region_px=config.region_px,
         max_score_drop=config.max_score_drop,
     )
-    return Setting(config.out, _resolve_detector(config.detector), options)
+    return Setting(config.out, resolved_detector(config.detector), options)
 
 
-def _resolve_detector(name: str) -> str:
+def resolved_detector(name: str) -> str:
     """The detector that `name` stands for; warns when it is the lesser one."""
     from abaw.video.detect import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
 

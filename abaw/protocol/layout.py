@@ -48,12 +48,26 @@ def find_videos(paths: Iterable[Path]) -> list[Path]:
     A path given as a file is taken whatever its suffix. Raises DataError for a missing path, a folder without a
     video, or two videos of one name (their stores would overwrite each other).
     """
+    return _find(paths, VIDEO_SUFFIXES, "video")
+
+
+def find_media(paths: Iterable[Path]) -> list[Path]:
+    """The same for videos and still images alike."""
+    return _find(paths, VIDEO_SUFFIXES | IMAGE_SUFFIXES, "video or image")
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is a still image, by its suffix."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _find(paths: Iterable[Path], suffixes: frozenset[str], what: str) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = [file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()]
+            below = [file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()]
             if not below:
-                raise DataError(f"{path}: no video there; looked for {' '.join(sorted(VIDEO_SUFFIXES))}")
+                raise DataError(f"{path}: no {what} there; looked for {' '.join(sorted(suffixes))}")
             found += below
         elif path.exists():
             found.append(path)
@@ -63,5 +77,8 @@ def find_videos(paths: Iterable[Path]) -> list[Path]:
     for file in found:
         other = by_name.setdefault(file.stem, file)
         if other.resolve() != file.resolve():
-            raise DataError(f"two videos are named '{file.stem}': {other} and {file}; rename one or extract them apart")
+            raise DataError(
+                f"two {what.replace(' or ', 's or ')}s are named '{file.stem}': {other} and {file}; rename one or work "
+                "on them apart"
+            )
     return [by_name[name] for name in sorted(by_name)]

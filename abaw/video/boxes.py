@@ -23,3 +23,14 @@ def iou_matrix(first_xyxy: NDArray[Any], second_xyxy: NDArray[Any]) -> NDArray[n
     union = areas(first)[:, None] + areas(second)[None, :] - shared
     ratio: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return ratio
+
+
+def same_boxes(first_xyxy: NDArray[Any], second_xyxy: NDArray[Any], least: float) -> list[tuple[int, int]]:
+    """Pairs of boxes (N, 4) and (M, 4) that are one thing: each in one pair at most, the largest overlaps first."""
+    overlap = iou_matrix(first_xyxy, second_xyxy)
+    pairs = []
+    while overlap.size and overlap.max() >= least:
+        row, column = (int(index) for index in np.unravel_index(overlap.argmax(), overlap.shape))
+        pairs.append((row, column))
+        overlap[row], overlap[:, column] = -1, -1
+    return pairs

@@ -113,9 +113,10 @@ def open_detector(name: str, min_score: float | None = None, threads: int | None
 
 
 def _open_onnx(weights: Path, min_score: float | None, threads: int | None) -> Detector:
+    from abaw.video.grey_network import GreyNetwork
     from abaw.video.networks import ScrfdNetwork, YuNetNetwork
     from abaw.video.scales import ScaledDetector
     from abaw.video.weights import detector_kind
 
-    network = ScrfdNetwork if detector_kind(weights) == "scrfd" else YuNetNetwork
-    return ScaledDetector(network(weights, min_score, threads))
+    networks = {"scrfd": ScrfdNetwork, "yunet": YuNetNetwork, "grey": GreyNetwork}
+    return ScaledDetector(networks[detector_kind(weights)](weights, min_score, threads))

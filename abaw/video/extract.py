@@ -38,8 +38,8 @@ _Crops = tuple[list[bytes], NDArray[np.float32]]
 class ExtractOptions:
     """Settings that change what a store holds.
 
-    reader: one of READERS; min_score: the detector's threshold, None for its own default; max_gap, min_iou: see
-    Tracker; min_track_frames: shorter tracks get no store of their own when every track does; jpeg_quality: 1-100;
+    reader: one of READERS, or STILL; min_score: the detector's threshold, None for its own default; max_gap, min_iou:
+    see Tracker; min_track_frames: shorter tracks get no store of their own when every track does; jpeg_quality: 1-100;
     full_every: the whole picture is looked at on every that manyth frame at least, 1 for every frame, and only the
     regions around known faces between; region: side of such a region in sizes of the face; region_px: to how many
     pixels it is brought; max_score_drop: a face whose score falls that far under its usual is looked for in the whole

@@ -15,7 +15,8 @@ from abaw.core.artifacts import file_hash
 from abaw.video.detect import Detections
 
 LONG_SIDE = 640
-_YUNET_STRIDE = 32
+_STRIDE = 32
+"""Canvases of a network that takes any size have sides that are multiples of it."""
 _YUNET_MODELS = 8
 
 
@@ -35,6 +36,18 @@ class Network(Protocol):
     def mosaic_wh(self, side: int) -> tuple[int, int]: ...
 
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections: ...
+
+
+def shape_of_picture(image_wh: tuple[int, int]) -> tuple[int, int]:
+    """The canvas of about the picture's own shape, long side at most LONG_SIDE."""
+    scale = min(1.0, LONG_SIDE / max(image_wh))
+    width, height = (max(1, round(side * scale / _STRIDE)) * _STRIDE for side in image_wh)
+    return width, height
+
+
+def whole_strides(side: int) -> int:
+    """The smallest canvas that holds `side` pixels."""
+    return -(-side // _STRIDE) * _STRIDE
 
 
 class ScrfdNetwork:
@@ -97,13 +110,10 @@ class YuNetNetwork:
             cv2.utils.logging.setLogLevel(level)
 
     def canvas_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
-        scale = min(1.0, LONG_SIDE / max(image_wh))
-        width, height = (max(1, round(side * scale / _YUNET_STRIDE)) * _YUNET_STRIDE for side in image_wh)
-        return width, height
+        return shape_of_picture(image_wh)
 
     def mosaic_wh(self, side: int) -> tuple[int, int]:
-        whole = -(-side // _YUNET_STRIDE) * _YUNET_STRIDE
-        return whole, whole
+        return whole_strides(side), whole_strides(side)
 
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections:
         found = self._model((canvas_bgr.shape[1], canvas_bgr.shape[0])).detect(canvas_bgr)[1]

@@ -18,6 +18,8 @@ from abaw.video.container import Header
 
 ReaderName = Literal["pyav", "decord", "torchcodec"]
 READERS: Final[tuple[str, ...]] = get_args(ReaderName)
+STILL: Final = "still"
+"""The reader of one still image as a video of one frame."""
 _FRAMES_AHEAD = 4
 
 
@@ -80,11 +82,11 @@ class VideoReader(ABC):
 
 @contextmanager
 def open_video(path: Path, reader: str = "pyav") -> Iterator[VideoReader]:
-    """Open a video with one of READERS and close it afterwards.
+    """Open a video with one of READERS, or an image with STILL, and close it afterwards.
 
-    Raises ConfigError for another reader, and DataError for a file that is no video.
+    Raises ConfigError for another reader, and DataError for a file that is no video or no image.
     """
-    if reader not in READERS:
+    if reader not in (*READERS, STILL):
         raise ConfigError(f"no reader '{reader}'; there are {', '.join(READERS)}.{nearest(reader, READERS)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -104,6 +106,10 @@ def _open(path: Path, reader: str) -> VideoReader:
         from abaw.video.reader_torchcodec import TorchCodecReader
 
         return TorchCodecReader(path)
+    if reader == STILL:
+        from abaw.video.reader_still import StillReader
+
+        return StillReader(path)
     from abaw.video.reader_pyav import PyAVReader
 
     return PyAVReader(path)

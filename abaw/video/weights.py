@@ -15,6 +15,7 @@ from abaw.core.errors import DataError
 
 _SCRFD_OUTPUTS = (6, 9, 10, 15)
 _YUNET_OUTPUTS = {f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)}
+_GREY_OUTPUTS = {f"faces_{stride}" for stride in (8, 16, 32)}
 
 
 def pack_folder(pack: str) -> Path:
@@ -56,7 +57,7 @@ def _download(pack: str) -> None:
         ) from error
 
 
-def detector_kind(weights: Path) -> Literal["scrfd", "yunet"]:
+def detector_kind(weights: Path) -> Literal["scrfd", "yunet", "grey"]:
     """Which detector a file holds, by the outputs of its graph. Raises DataError for any other content."""
     try:
         graph = onnx.load(str(weights), load_external_data=False).graph
@@ -65,10 +66,13 @@ def detector_kind(weights: Path) -> Literal["scrfd", "yunet"]:
     outputs = [output.name for output in graph.output]
     if set(outputs) == _YUNET_OUTPUTS:
         return "yunet"
+    if set(outputs) == _GREY_OUTPUTS:
+        return "grey"
     if len(outputs) in _SCRFD_OUTPUTS and _widths_are_scrfd(graph):
         return "scrfd"
     raise DataError(
-        f"{weights}: holds neither a SCRFD nor a YuNet face detector (outputs: {', '.join(outputs[:6]) or 'none'}); "
+        f"{weights}: holds neither a SCRFD nor a YuNet face detector, nor one of train-detector (outputs: "
+        f"{', '.join(outputs[:6]) or 'none'}); "
         "give the weights of one of these"
     )
 

@@ -1,0 +1,104 @@
+"""The face detector: a small fully convolutional network on grey pictures of any size in multiples of 32.
+
+Anchor-free: each cell of three grids (8, 16 and 32 pixels wide) says whether a face is centred near it, where its box
+is and where its five landmarks are. Shapes: B batch, S stride, H and W sides of the picture.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STRIDES = (8, 16, 32)
+OUTPUTS = 15
+"""Of a cell: logit of a face; centre of the box from the cell's corner (x, y) and the logarithms of its width and
+height; five landmarks from the cell's corner (x, y); all lengths in strides."""
+_PRIOR = 0.01
+
+
+class FaceDetector(nn.Module):
+    """Grey pictures (B, 1, H, W), 0..1 -> a grid (B, 15, H/S, W/S) for each of STRIDES.
+
+    Args:
+        stem: channels at 1/2 and at 1/4 of the picture's size
+        widths: channels at 1/8, 1/16 and 1/32
+        depths: blocks there
+        neck: channels of the pyramid that the grids are read from
+    """
+
+    def __init__(
+        self,
+        stem: tuple[int, int] = (16, 32),
+        widths: tuple[int, int, int] = (64, 96, 96),
+        depths: tuple[int, int, int] = (2, 2, 2),
+        neck: int = 64,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            _normed(1, stem[0], 3, stride=2), _normed(stem[0], stem[1], 3, stride=2), _Block(stem[1], 3)
+        )
+        before = (stem[1], *widths)
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                _normed(before[i], width, 3, stride=2) if i == 0 else _Halved(before[i], width),
+                *(_Block(width, 5) for _ in range(depths[i])),
+            )
+            for i, width in enumerate(widths)
+        )
+        self.laterals = nn.ModuleList(_normed(width, neck, 1) for width in widths)
+        self.mixes = nn.ModuleList(_Block(neck, 3) for _ in widths)
+        self.heads = nn.ModuleList(nn.Conv2d(neck, OUTPUTS, 1) for _ in widths)
+        for head in self.heads:
+            assert isinstance(head, nn.Conv2d) and head.bias is not None
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
+            with torch.no_grad():
+                head.bias[0] = -torch.log(torch.tensor((1 - _PRIOR) / _PRIOR))
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        maps = self.stem(pictures)
+        levels = []
+        for stage, lateral in zip(self.stages, self.laterals, strict=True):
+            maps = stage(maps)
+            levels.append(lateral(maps))
+        for level in reversed(range(len(levels) - 1)):
+            levels[level] = levels[level] + F.interpolate(levels[level + 1], scale_factor=2.0, mode="nearest")
+        return [head(mix(level)) for head, mix, level in zip(self.heads, self.mixes, levels, strict=True)]
+
+
+def build_detector(seed: int) -> FaceDetector:
+    """A detector with weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return FaceDetector().to(memory_format=torch.channels_last)
+
+
+class _Block(nn.Module):
+    """A depthwise and a pointwise convolution beside a shortcut."""
+
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__()
+        self.spatial = _normed(width, width, kernel, groups=width)
+        self.mix = _normed(width, width, 1, active=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(maps + self.mix(self.spatial(maps)))
+
+
+class _Halved(nn.Sequential):
+    """Half the size, another width: a depthwise and a pointwise convolution."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__(_normed(width_in, width_in, 3, stride=2, groups=width_in), _normed(width_in, width_out, 1))
+
+
+def _normed(
+    width_in: int, width_out: int, kernel: int, stride: int = 1, groups: int = 1, active: bool = True
+) -> nn.Sequential:
+    """A convolution, its batch norm and, where `active`, a ReLU."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(width_in, width_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(width_out),
+    ]
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if active else nn.Sequential(*layers)

@@ -1,0 +1,1 @@
+"""What all HTML pages of the project share: colours, style, the document around the parts."""

@@ -1,0 +1,123 @@
+"""Building blocks of a page: plain HTML, style and script inside, for a phone as for a screen, light or dark."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from abaw.page.palette import CLASS_COLOURS, ink_on
+
+_SWITCH = '<button type="button" id="theme" aria-label="light or dark">light / dark</button>'
+
+
+def document(
+    title: str, parts: Iterable[str], *, style: str = "", script: str = "", policy: str = "img-src data:"
+) -> str:
+    """The whole page around the parts of its body.
+
+    style, script: beside those that all pages have; policy: where pictures and videos may come from, as directives of
+    a Content-Security-Policy. Nothing else is ever loaded.
+    """
+    rules = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; {policy}"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(rules)}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{asset('abaw.page', 'base.css')}{class_style()}{style}</style>\n"
+        f"</head>\n<body>\n{_SWITCH}\n"
+        + "\n".join(parts)
+        + f"\n<script>\n'use strict';\n{asset('abaw.page', 'theme.js')}{script}</script>\n</body>\n</html>\n"
+    )
+
+
+@cache
+def asset(package: str, name: str) -> str:
+    """The text of a style or script that ships in the `assets` of a package."""
+    return (files(package) / "assets" / name).read_text(encoding="utf-8")
+
+
+def class_style() -> str:
+    """`--class-0` … for the classes in their order, and the ink to write on each."""
+    rules = [
+        f"--class-{index}: {colour}; --on-class-{index}: {ink_on(colour)};"
+        for index, colour in enumerate(CLASS_COLOURS.values())
+    ]
+    return f":root {{ {' '.join(rules)} }}\n"
+
+
+def json_island(identity: str, value: Any) -> str:
+    """A value for the page's script; no text in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{identity}">{text}</script>'
+
+
+def data_url(data: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def table(header: Iterable[str], rows: Iterable[Sequence[str]], chosen: int | None = None, kind: str = "") -> str:
+    """Cells are HTML; a cell that brings its own <td> is taken as it is. chosen: a row to mark; kind: its class."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in header)
+    body = "".join(
+        ("<tr class='chosen'>" if index == chosen else "<tr>")
+        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
+        + "</tr>\n"
+        for index, row in enumerate(rows)
+    )
+    marked = f' class="{kind}"' if kind else ""
+    return f'<div class="wide"><table{marked}>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+
+
+def swatch(index: int, name: str) -> str:
+    """The name of a class behind a spot of its colour."""
+    spot = f'<i class="swatch" style="background: var(--class-{index})"></i>'
+    return f'<span class="class">{spot}{escape(name)}</span>'
+
+
+def bar(value: float, colour: str = "var(--bar)") -> str:
+    """A cell with a bar behind its number, 0 to 1."""
+    share = 0.0 if math.isnan(value) else 100 * value
+    return f'<td class="bar" style="--share: {share:.1f}%; --fill: {colour}">{number(value)}</td>'
+
+
+def number(value: float) -> str:
+    """Three digits behind the point; a dash where there is nothing to score."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """With its sign, a real minus: a difference."""
+    text = f"{value:+.3f}".replace("-", "−")
+    return "0.000" if text[1:] == "0.000" else text
+
+
+def card(value: str, what: str, where: str, tag: str = "") -> str:
+    """One large figure. tag: a mark that makes it one to be careful with."""
+    mark = f' <span class="tag">{escape(tag)}</span>' if tag else ""
+    kind = ' class="caution"' if tag else ""
+    return f"<div{kind}><b>{value}</b>{what}{mark}<br><small>{where}</small></div>"
+
+
+def box(kind: str, text: str) -> str:
+    """A line that stands out. kind: alarm, caution-box or good."""
+    return f'<p class="box {kind}">{escape(text)}</p>'
+
+
+def bullets(items: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+
+
+def clock(seconds: float) -> str:
+    """`0:04.96`, `1:02:03.00`."""
+    hundredths = round(100 * seconds)
+    minutes, rest = divmod(hundredths, 6000)
+    hours, minutes = divmod(minutes, 60)
+    tail = f"{rest // 100:02d}.{rest % 100:02d}"
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"

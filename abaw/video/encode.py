@@ -1,0 +1,71 @@
+"""Frames with times of their own to an H.264 file that browsers and players can show."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import cv2
+import numpy as np
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from abaw.core.artifacts import storage_errors
+
+_TICK = Fraction(1, 90_000)
+_BT601 = 6
+"""As H.273 numbers it: what the conversion from RGB gives, so that players do not take it for another."""
+
+
+class H264Writer:
+    """An .mp4 that keeps every frame and its time: no B-frames, a key frame a second at least, the index in front.
+
+    fps: mean frame rate, for the rate control and the key frames alone. Odd sides grow by one pixel. Raises
+    StorageError when the disk is full.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path = path
+        self._fps = fps
+        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
+        self._stream: VideoStream | None = None
+        self._start_s = 0.0
+        self._last = -1
+        self._shape: tuple[int, ...] | None = None
+
+    def __enter__(self) -> H264Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        with storage_errors(self._path):
+            if kind is None and self._stream is not None:
+                self._container.mux(self._stream.encode())
+            self._container.close()
+
+    def add(self, image: NDArray[np.uint8], time_s: float) -> None:
+        """The next frame, RGB (H, W, 3), brought to the first one's size; times count from the first one's."""
+        if self._shape is not None and image.shape != self._shape:
+            image = np.asarray(cv2.resize(image, self._shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        self._shape = image.shape
+        height, width = image.shape[:2]
+        if height % 2 or width % 2:
+            image = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
+        stream = self._stream or self._begin(image, time_s)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        self._last = max(round((time_s - self._start_s) / _TICK), self._last + 1)
+        frame.pts, frame.time_base = self._last, _TICK
+        with storage_errors(self._path):
+            self._container.mux(stream.encode(frame))
+
+    def _begin(self, image: NDArray[np.uint8], time_s: float) -> VideoStream:
+        options = {"preset": "veryfast", "crf": "21", "bf": "0", "g": str(max(1, round(self._fps)))}
+        stream = self._container.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1001))
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.options = options
+        stream.codec_context.time_base = _TICK
+        stream.codec_context.colorspace = _BT601
+        self._stream, self._start_s = stream, time_s
+        return stream

@@ -1,0 +1,121 @@
+/* The parts put together: who is shown, which frame, buttons, keys, the address. */
+{
+  const film = new Film(JSON.parse(document.getElementById('data').textContent));
+  const element = (id) => document.getElementById(id);
+  const video = element('video');
+  const picture = video ?? element('picture');
+  const now = new Now(film, picture);
+  const hasPicture = () => (video ? video.readyState >= 2 : picture.complete && picture.naturalWidth > 0);
+  const timeline = film.count > 1 ? new Timeline(element('timeline'), film, (frame) => player.seek(frame)) : null;
+  element('timeline-section').hidden = timeline === null;
+
+  const show = (frame) => {
+    now.show(frame, hasPicture());
+    timeline?.at(frame, now.words(frame));
+    if (element('readout')) {
+      element('readout').textContent = `${clock(film.times[frame])} · frame ${frame + 1} / ${film.count}`;
+    }
+  };
+  const state = () => {
+    if (!element('play')) return;
+    element('play').textContent = player.playing ? '❚❚' : '▶';
+    element('play').setAttribute('aria-label', player.playing ? 'pause' : 'play');
+    if (player.usable) element('no-video').hidden = true;
+  };
+  const player = new Player(film, video, show, state);
+
+  /* The video: inside the page, beside it, or chosen by hand where it has gone. */
+  const source = element('media');
+  if (video && source) {
+    const data = Uint8Array.from(atob(source.textContent), (letter) => letter.charCodeAt(0));
+    video.src = URL.createObjectURL(new Blob([data], { type: source.dataset.mime }));
+    source.remove();
+  } else if (video) {
+    video.addEventListener('error', () => {
+      const note = element('no-video');
+      note.innerHTML = '<p></p><label>Where is it? <input type="file" accept="video/*"></label>';
+      note.querySelector('p').textContent = `${decodeURI(film.link)} is not there, or cannot be played.`;
+      note.querySelector('input').addEventListener('change', (event) => {
+        if (event.target.files[0]) video.src = URL.createObjectURL(event.target.files[0]);
+      });
+      note.hidden = false;
+    });
+    video.src = film.link;
+  }
+
+  const person = () => now.person;
+  const choose = (index) => {
+    now.person = film.people[index];
+    timeline?.show(now.person);
+    for (const part of document.querySelectorAll('.person-tables')) part.hidden = Number(part.dataset.person) !== index;
+    if (element('person')) element('person').value = String(index);
+    show(player.frame);
+  };
+
+  /* Stretches: a jump goes to the beginning of one. */
+  const jump = (frame) => { if (frame !== undefined) { player.pause(); player.seek(frame); } };
+  const next = (runs) => jump(runs.find((run) => run.first > player.frame)?.first);
+  const faces = () => person().runs.filter((run) => run.value >= 0);
+  const back = () => jump(faces().findLast((run) => run.first < player.frame)?.first ?? 0);
+  const around = (runs) => jump((runs.find((run) => run.first > player.frame) ?? runs[0])?.first);
+
+  const second = (sign) => {
+    const time = film.times[player.frame] + sign;
+    player.pause();
+    player.seek(film.frameAt(Math.max(0, time)));
+  };
+  const boxes = (on) => { now.boxes = on; if (element('boxes')) element('boxes').checked = on; show(player.frame); };
+  const help = () => { if (element('help').open) element('help').close(); else element('help').showModal(); };
+  const keys = {
+    ' ': () => player.toggle(), k: () => player.toggle(),
+    ArrowLeft: (event) => (event.shiftKey ? second(-1) : player.step(-1)),
+    ArrowRight: (event) => (event.shiftKey ? second(1) : player.step(1)),
+    Home: () => jump(0), End: () => jump(film.count - 1),
+    n: () => next(faces()), p: back, d: () => around(person().wrongRuns),
+    '+': () => timeline?.zoom(2), '=': () => timeline?.zoom(2), '-': () => timeline?.zoom(0.5),
+    0: () => timeline?.zoom(0), b: () => boxes(!now.boxes), t: () => element('theme').click(), '?': help,
+  };
+  film.classes.forEach((name, index) => {
+    keys[index + 1] = () => around(person().runs.filter((run) => run.value === index));
+  });
+  document.addEventListener('keydown', (event) => {
+    const within = event.target.closest?.('input, select, dialog');
+    const pressing = event.key === ' ' && event.target.closest?.('button, summary');
+    if (event.ctrlKey || event.metaKey || event.altKey || within || pressing || !(event.key in keys)) return;
+    keys[event.key](event);
+    event.preventDefault();
+  });
+
+  const onClick = (id, action) => element(id)?.addEventListener('click', action);
+  onClick('play', () => player.toggle());
+  onClick('back', () => player.step(-1));
+  onClick('forth', () => player.step(1));
+  onClick('previous', back);
+  onClick('next', () => next(faces()));
+  onClick('keys', help);
+  onClick('screen', (event) => { if (event.target.id !== 'no-video' && !event.target.closest('#no-video')) player.toggle(); });
+  element('boxes')?.addEventListener('change', (event) => boxes(event.target.checked));
+  element('speed')?.addEventListener('change', (event) => player.setSpeed(Number(event.target.value)));
+  element('person')?.addEventListener('change', (event) => choose(Number(event.target.value)));
+  for (const button of document.querySelectorAll('.jump')) {
+    button.addEventListener('click', () => {
+      jump(Number(button.dataset.frame) - 1);
+      element('screen').scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+    });
+  }
+  new ResizeObserver(() => now.drawBoxes(player.frame)).observe(element('overlay'));
+  picture.addEventListener('load', () => show(player.frame));
+  document.addEventListener('themechange', () => show(player.frame));
+
+  /* page.html#frame=120&person=clip_left */
+  const follow = () => {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    const index = film.people.findIndex((each) => each.name === asked.get('person'));
+    if (index >= 0) choose(index);
+    const frame = Number.parseInt(asked.get('frame') ?? '', 10);
+    if (Number.isInteger(frame)) jump(film.clamp(frame - 1));
+  };
+  addEventListener('hashchange', follow);
+  show(0);
+  follow();
+}

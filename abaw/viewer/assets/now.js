@@ -1,0 +1,93 @@
+/* What is seen and said on the current frame: box over the picture, aligned crop, class, probabilities. */
+
+class Now {
+  constructor(film, picture) {
+    this.film = film;
+    this.picture = picture;
+    this.person = film.people[0];
+    this.boxes = true;
+    this.overlay = document.getElementById('overlay');
+    this.face = document.getElementById('face');
+    this.verdict = document.getElementById('verdict');
+    this.annotated = document.getElementById('annotated');
+    this.bars = [...document.querySelectorAll('.bars li')];
+  }
+
+  show(frame, hasPicture) {
+    this.drawBoxes(frame);
+    this.drawFace(frame, hasPicture);
+    const label = this.person.labels[frame];
+    this.verdict.innerHTML = label < 0 ? '<span class="none">no face</span>' : this.spot(label);
+    for (const [index, bar] of this.bars.entries()) {
+      const value = label < 0 ? 0 : this.person.probability(frame, index);
+      bar.querySelector('.fill').style.width = `${100 * value}%`;
+      bar.querySelector('output').textContent = label < 0 ? '–' : `${Math.round(100 * value)} %`;
+      bar.classList.toggle('top', index === label);
+    }
+    this.sayAnnotated(frame);
+  }
+
+  sayAnnotated(frame) {
+    if (!this.annotated) return;
+    const label = this.person.annotated ? this.person.annotated[frame] : -1;
+    this.annotated.classList.toggle('differs', this.person.isWrong(frame));
+    this.annotated.innerHTML = label < 0 ? 'not annotated'
+      : `annotated: ${this.spot(label)}${this.person.isWrong(frame) ? ' ≠' : ''}`;
+  }
+
+  spot(label) {
+    return `<i class="swatch" style="background: var(--class-${label})"></i>${this.film.classes[label]}`;
+  }
+
+  /** In words, for those who do not see the page. */
+  words(frame) {
+    const label = this.person.labels[frame];
+    const what = label < 0 ? 'no face'
+      : `${this.film.classes[label]}, ${Math.round(100 * this.person.probability(frame, label))} percent`;
+    return `frame ${frame + 1} of ${this.film.count}, ${clock(this.film.times[frame])}, ${what}`;
+  }
+
+  drawBoxes(frame) {
+    const scale = devicePixelRatio || 1;
+    const { clientWidth: wide, clientHeight: high } = this.overlay;
+    this.overlay.width = Math.round(wide * scale);
+    this.overlay.height = Math.round(high * scale);
+    if (!this.boxes) return;
+    const pen = this.overlay.getContext('2d');
+    pen.scale(scale, scale);
+    const ratio = wide / this.film.size[0];
+    for (const person of this.film.people) {
+      if (!person.hasFace(frame)) continue;
+      const [x1, y1, x2, y2] = person.box(frame).map((value) => value * ratio);
+      const own = person === this.person;
+      for (const [width, shade] of [[own ? 5 : 3, 'rgb(0 0 0 / 55%)'],
+                                   [own ? 3 : 1.5, own ? colour(`--class-${person.labels[frame]}`) : '#fff']]) {
+        pen.lineWidth = width;
+        pen.strokeStyle = shade;
+        pen.beginPath();
+        pen.roundRect(x1, y1, x2 - x1, y2 - y1, 8);
+        pen.stroke();
+      }
+    }
+  }
+
+  /** The crop that the model saw, cut out of the frame on the screen; without one, the nearest of the filmstrip. */
+  drawFace(frame, hasPicture) {
+    const pen = this.face.getContext('2d');
+    const side = this.face.width;
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, side, side);
+    const there = this.person.hasFace(frame);
+    this.face.setAttribute('aria-label', there ? `face on ${this.words(frame)}` : 'no face');
+    if (!there) return;
+    if (hasPicture) {
+      const [a, b, x, y] = this.person.crop(frame).map((value) => value * side / 112);
+      pen.setTransform(a, b, -b, a, x, y);
+      pen.imageSmoothingQuality = 'high';
+      pen.drawImage(this.picture, 0, 0, this.film.size[0], this.film.size[1]);
+    } else if (this.person.film.image?.complete) {
+      const from = this.film.filmSide;
+      pen.drawImage(this.person.film.image, this.person.nearestFilm(frame) * from, 0, from, from, 0, 0, side, side);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/* The video and its frames: which one is shown, and how to get to another. Tells `onFrame(frame)` whenever it changes.
+
+   Browsers seek by time, and count time from the first frame or from the time stamp it has in the file. So the first
+   frame that comes tells where the video begins; a seek aims at the middle of a frame; and the time stamp of what is
+   really shown (requestVideoFrameCallback) has the last word. Without a playable video a plain clock stands in. */
+
+class Player {
+  constructor(film, video, onFrame, onState) {
+    this.film = film;
+    this.video = video;
+    this.onFrame = onFrame;
+    this.onState = onState;
+    this.frame = 0;
+    this.speed = 1;
+    this.start = null;
+    this.wanted = null;
+    this.clockFrom = null;
+    this.usable = false;
+    if (video) this.listen();
+  }
+
+  listen() {
+    const video = this.video;
+    this.exact = 'requestVideoFrameCallback' in video;
+    video.addEventListener('loadeddata', () => {
+      this.usable = true;
+      if (!this.exact) this.begin(0);
+      else setTimeout(() => { if (this.start === null) this.begin(0); }, 700);
+      this.onState();
+    });
+    video.addEventListener('seeked', () => this.seeked());
+    for (const name of ['play', 'pause', 'ended']) video.addEventListener(name, () => this.onState());
+    video.addEventListener('error', () => { this.usable = false; this.onState(); });
+    if (this.exact) this.watch();
+    else video.addEventListener('play', () => this.poll());
+  }
+
+  /** Every frame that is shown, with its time stamp. */
+  watch() {
+    this.video.requestVideoFrameCallback((now, { mediaTime }) => {
+      if (this.start === null) this.begin(mediaTime);
+      else this.shown(this.film.nearest(mediaTime - this.start));
+      this.watch();
+    });
+  }
+
+  /** In browsers that do not tell. */
+  poll() {
+    this.shown(this.film.frameAt(this.video.currentTime - this.start));
+    if (!this.video.paused) requestAnimationFrame(() => this.poll());
+  }
+
+  begin(time) {
+    this.start = time;
+    if (this.wanted !== null) this.go(); else this.shown(this.frame);
+  }
+
+  shown(frame) {
+    // A frame on the way to the one that was asked for last.
+    if (this.wanted !== null && frame !== this.wanted && (this.video.seeking || this.late)) return;
+    this.wanted = null;
+    this.frame = frame;
+    this.onFrame(frame);
+  }
+
+  get playing() { return this.usable ? !this.video.paused && !this.video.ended : this.clockFrom !== null; }
+
+  seek(frame) {
+    this.frame = this.film.clamp(frame);
+    this.onFrame(this.frame);
+    if (this.clockFrom !== null) this.clockFrom = performance.now() - 1000 * this.film.times[this.frame] / this.speed;
+    if (!this.video) return;
+    this.wanted = this.frame;
+    if (this.start !== null) this.go();
+  }
+
+  go() {
+    this.late = this.video.seeking;
+    if (this.late) return;
+    const middle = (this.film.times[this.wanted] + this.film.endOf(this.wanted)) / 2;
+    this.video.currentTime = this.start + middle;
+  }
+
+  seeked() {
+    if (this.late && this.wanted !== null) { this.late = false; this.go(); }
+    else if (!this.exact) this.shown(this.wanted ?? this.frame);
+  }
+
+  step(by) { this.pause(); this.seek(this.frame + by); }
+
+  toggle() { if (this.playing) this.pause(); else this.play(); }
+
+  play() {
+    if (this.film.count < 2) return;
+    if (this.frame === this.film.count - 1) this.seek(0);
+    if (this.usable) { this.video.play(); return; }
+    this.clockFrom = performance.now() - 1000 * this.film.times[this.frame] / this.speed;
+    this.onState();
+    this.tick();
+  }
+
+  pause() {
+    this.clockFrom = null;
+    if (this.usable) this.video.pause(); else this.onState();
+  }
+
+  tick() {
+    if (this.clockFrom === null) return;
+    const time = (performance.now() - this.clockFrom) / 1000 * this.speed;
+    const frame = this.film.frameAt(time);
+    if (frame !== this.frame) { this.frame = frame; this.onFrame(frame); }
+    if (time >= this.film.end) this.pause(); else requestAnimationFrame(() => this.tick());
+  }
+
+  setSpeed(speed) {
+    if (this.clockFrom !== null) this.clockFrom = performance.now() - 1000 * this.film.times[this.frame] / speed;
+    this.speed = speed;
+    if (this.video) this.video.playbackRate = speed;
+  }
+}

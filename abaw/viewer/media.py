@@ -1,0 +1,83 @@
+"""What a page plays: the file itself or a copy, inside the page or beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import cv2
+
+from abaw.core.artifacts import atomic_path
+from abaw.core.errors import DataError
+from abaw.core.progress import Progress, silent
+from abaw.protocol.layout import is_image
+from abaw.video.playable import playable_mime, write_playable
+from abaw.video.reader import STILL, open_video
+
+Keep = Literal["auto", "embed", "link"]
+EMBED_MB: Final = 32
+"""Larger files are linked by `auto`: a page that holds them takes long to open."""
+_IMAGE_MIMES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """mime: of the file; data: its bytes, to go into the page, or None and link: where it lies, seen from the page."""
+
+    mime: str
+    data: bytes | None
+    link: str | None
+
+    @property
+    def is_image(self) -> bool:
+        return self.mime.startswith("image/")
+
+
+def prepare_media(source: Path, page: Path, keep: Keep, meta: Mapping[str, Any], progress: Progress = silent) -> Media:
+    """The file that the page at `page` plays.
+
+    That is `source` itself where browsers play it and all its frames were decoded; else a copy in H.264, beside the
+    page (`<page>.web.mp4`) when it is linked. meta: of a faces store of this video.
+    """
+    if is_image(source):
+        return _image(source, page, keep)
+    whole = not (meta["missing_frames"] or meta["lost_frames"])
+    mime = playable_mime(source)
+    if mime is not None and whole:
+        return _kept(source, mime, page, keep)
+    copy = page.with_suffix(".web.mp4")
+    write_playable(source, copy, meta["options"]["reader"], progress)
+    media = _kept(copy, "video/mp4", page, keep)
+    if media.data is not None:
+        copy.unlink()
+    return media
+
+
+def _kept(file: Path, mime: str, page: Path, keep: Keep) -> Media:
+    if keep == "embed" or (keep == "auto" and file.stat().st_size <= EMBED_MB * 2**20):
+        return Media(mime, file.read_bytes(), None)
+    relative = os.path.relpath(file.resolve(), page.parent.resolve())
+    return Media(mime, None, quote(Path(relative).as_posix()))
+
+
+def _image(source: Path, page: Path, keep: Keep) -> Media:
+    mime = _IMAGE_MIMES.get(source.suffix.lower())
+    if mime is not None:
+        return _kept(source, mime, page, keep)
+    with open_video(source, STILL) as frames:
+        (frame,) = frames
+    encoded, data = (
+        cv2.imencode(".png", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)) if frame.image is not None else (False, None)
+    )
+    if not encoded or data is None:
+        raise DataError(f"{source}: could not be written as PNG")
+    if keep != "link":
+        return Media("image/png", data.tobytes(), None)
+    copy = page.with_suffix(".web.png")
+    with atomic_path(copy) as temporary:
+        temporary.write_bytes(data.tobytes())
+    return _kept(copy, "image/png", page, keep)

@@ -1,0 +1,288 @@
+"""The viewer: one HTML file a video that stands alone."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.page.parts import asset, clock, data_url, document, json_island, swatch, table
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.viewer.filmstrip import SIDE, filmstrip
+from abaw.viewer.media import Media
+from abaw.viewer.person import Person, Segment, ends_of, seconds_by_class, segments, stretches
+
+_SCRIPTS: Final = ("data.js", "player.js", "timeline.js", "now.js", "main.js")
+_PROBABILITY_STEPS: Final = 65_535
+_LISTED: Final = 400
+_PLAYS_FROM: Final = "media-src 'self' file: blob: data:; img-src 'self' file: blob: data:"
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """What the page tells of the video itself. source: file name; settings: in words, by name."""
+
+    name: str
+    source: str
+    fps: float
+    frame_wh: tuple[int, int]
+    settings: Mapping[str, str]
+
+
+def render_viewer(video: Video, people: Sequence[Person], media: Media) -> str:
+    """The page of one video. people: at least one, all with the same frames; titles come from their order."""
+    titles = _titles(people)
+    parts = [
+        _header(video, people, titles),
+        "<main>",
+        _stage(video, people, media),
+        '<section id="timeline-section">\n<h2>Timeline</h2>\n<div id="timeline"></div>\n</section>',
+        *(_person_tables(index, person) for index, person in enumerate(people)),
+        _settings(video),
+        "</main>",
+        _help(),
+        json_island("data", _data(video, people, titles, media)),
+    ]
+    if media.data is not None and not media.is_image:
+        encoded = base64.b64encode(media.data).decode("ascii")
+        parts.append(f'<script type="text/plain" id="media" data-mime="{media.mime}">{encoded}</script>')
+    script = "".join(asset("abaw.viewer", name) for name in _SCRIPTS)
+    style = asset("abaw.viewer", "viewer.css")
+    return document(f"{video.name}: expressions", parts, style=style, script=script, policy=_PLAYS_FROM)
+
+
+def _titles(people: Sequence[Person]) -> list[str]:
+    if len(people) == 1:
+        return [people[0].name]
+    return [f"person {number} ({person.name.rpartition('_')[2]})" for number, person in enumerate(people, start=1)]
+
+
+def _header(video: Video, people: Sequence[Person], titles: Sequence[str]) -> str:
+    still = len(people[0]) == 1
+    width, height = video.frame_wh
+    length = float(ends_of(people[0].times)[-1] - people[0].times[0])
+    facts = [f"{width} × {height}"] if still else [clock(length), f"{len(people[0]):,} frames", f"{width} × {height}"]
+    without = int((~people[0].valid).sum()) if len(people) == 1 and not still else 0
+    if without:
+        facts.append(f"{without:,} frames without a face")
+    choice = ""
+    if len(people) > 1:
+        options = "".join(f'<option value="{index}">{escape(title)}</option>' for index, title in enumerate(titles))
+        choice = f'<label class="who">shown: <select id="person">{options}</select></label>'
+    return f'<header>\n<h1>{escape(video.name)}</h1>\n<p class="soft">{" · ".join(facts)}</p>\n{choice}</header>'
+
+
+def _stage(video: Video, people: Sequence[Person], media: Media) -> str:
+    width, height = video.frame_wh
+    shape = f'style="--wide: {max(width, 1)}; --high: {max(height, 1)}"'
+    if media.is_image:
+        source = data_url(media.data, media.mime) if media.data is not None else escape(media.link or "")
+        shown = f'<img id="picture" alt="{escape(video.source)}" src="{source}">'
+    else:
+        shown = '<video id="video" playsinline preload="auto" tabindex="-1"></video>'
+    rows = "".join(
+        f'<li data-class="{index}"><span class="name">{swatch(index, name)}</span>'
+        f'<span class="track"><span class="fill" style="background: var(--class-{index})"></span></span>'
+        "<output></output></li>"
+        for index, name in enumerate(EXPRESSION_CLASSES)
+    )
+    annotated = '<p id="annotated"></p>' if any(person.annotated is not None for person in people) else ""
+    controls = "" if media.is_image else _CONTROLS
+    return (
+        f'<div class="stage">\n<div class="screen-column">\n<div class="screen" id="screen" {shape}>{shown}'
+        '<canvas id="overlay" aria-hidden="true"></canvas><div id="no-video" hidden></div></div>\n'
+        f'{controls}</div>\n<aside class="now" aria-label="this frame">\n'
+        '<div class="face-and-verdict"><canvas id="face" width="336" height="336" role="img"></canvas>\n'
+        f'<div><p id="verdict"></p>{annotated}</div></div>\n<ul class="bars">{rows}</ul>\n</aside>\n</div>'
+    )
+
+
+_CONTROLS = """<div class="controls">
+<button type="button" id="play" aria-label="play">▶</button>
+<button type="button" id="back" aria-label="one frame back">‹</button>
+<button type="button" id="forth" aria-label="one frame forward">›</button>
+<button type="button" id="previous" aria-label="start of this stretch, or the one before">«</button>
+<button type="button" id="next" aria-label="next stretch">»</button>
+<select id="speed" aria-label="speed"><option value="0.1">0.1 ×</option><option value="0.25">¼ ×</option>
+<option value="0.5">½ ×</option><option value="1" selected>1 ×</option><option value="2">2 ×</option></select>
+<label class="check"><input type="checkbox" id="boxes" checked> box</label>
+<button type="button" id="keys">keys</button>
+<output id="readout" aria-live="off"></output>
+</div>
+"""
+
+
+def _person_tables(index: int, person: Person) -> str:
+    hidden = " hidden" if index else ""
+    found = segments(person)
+    parts = [f'<div class="two person-tables" data-person="{index}"{hidden}>', _totals(person, found)]
+    if len(person) > 1:
+        parts.append(_segments(person, found))
+    if person.annotated is not None:
+        parts.append(_disagreements(person))
+    return "\n".join([*parts, "</div>"])
+
+
+def _totals(person: Person, found: Sequence[Segment]) -> str:
+    if len(person) == 1:
+        values = person.probs[0] if person.valid[0] else np.zeros(len(EXPRESSION_CLASSES), np.float32)
+        rows = [
+            (swatch(index, name), _share(index, float(values[index]))) for index, name in enumerate(EXPRESSION_CLASSES)
+        ]
+        return f"<section>\n<h2>Probabilities</h2>\n{table(('class', 'probability'), rows)}\n</section>"
+    seconds = seconds_by_class(person)
+    total = max(float(seconds.sum()), 1e-9)
+    rows = []
+    for index in np.argsort(-seconds, kind="stable").tolist():
+        own = [one.end_s - one.start_s for one in found if one.label == index]
+        rows.append(
+            (
+                swatch(index, EXPRESSION_CLASSES[index]),
+                _share(index, float(seconds[index]) / total),
+                f"{seconds[index]:.1f} s" if own else "–",
+                f"{len(own)}" if own else "–",
+                f"{max(own):.1f} s" if own else "–",
+            )
+        )
+    header = ("class", "share", "in all", "times", "longest")
+    return f"<section>\n<h2>Share of the time with a face</h2>\n{table(header, rows)}\n</section>"
+
+
+def _share(index: int, share: float) -> str:
+    style = f"--share: {100 * share:.1f}%; --fill: var(--class-{index})"
+    return f'<td class="bar" style="{style}">{100 * share:.1f} %</td>'
+
+
+def _segments(person: Person, found: Sequence[Segment]) -> str:
+    """All of them, or where there are too many the longest, in order."""
+    by_length = sorted(found, key=lambda one: (one.start_s - one.end_s, one.first))[:_LISTED]
+    rows = [
+        (
+            _jump(one.first, clock(one.start_s - float(person.times[0]))),
+            swatch(one.label, EXPRESSION_CLASSES[one.label]),
+            f"{one.end_s - one.start_s:.2f} s",
+            f"{one.first}–{one.last}",
+            f"{100 * one.probability:.0f} %",
+        )
+        for one in sorted(by_length, key=lambda one: one.first)
+    ]
+    note = f'<p class="soft">The {_LISTED} longest of {len(found):,}.</p>' if len(found) > _LISTED else ""
+    header = ("from", "class", "lasts", "frames", "sure")
+    body = table(header, rows, kind="stretches") if rows else "<p>No face on any frame.</p>"
+    return f'<section>\n<h2>Stretches</h2>\n{note}<div class="tall">{body}</div>\n</section>'
+
+
+def _disagreements(person: Person) -> str:
+    """Where annotation and prediction differ, the longest first."""
+    annotated = person.annotated
+    scored, wrong = person.scored, person.wrong
+    if annotated is None or not scored:
+        return "<section>\n<h2>Against the annotation</h2>\n<p>No annotated frame has a face.</p>\n</section>"
+    ends = ends_of(person.times)
+    rows = []
+    for first, last in sorted(_mixed_runs(person, wrong), key=lambda pair: (pair[0] - pair[1], pair[0]))[:_LISTED]:
+        lasting = float(ends[last - 1] - person.times[first - 1])
+        rows.append(
+            (
+                _jump(first, clock(float(person.times[first - 1] - person.times[0]))),
+                swatch(int(annotated[first - 1]), EXPRESSION_CLASSES[annotated[first - 1]]),
+                swatch(int(person.labels[first - 1]), EXPRESSION_CLASSES[person.labels[first - 1]]),
+                f"{lasting:.2f} s",
+                f"{first}–{last}",
+            )
+        )
+    share = 1 - float(np.count_nonzero(wrong)) / scored
+    text = f"<p>{100 * share:.1f} % of {scored:,} annotated frames with a face agree.</p>"
+    header = ("from", "annotated", "predicted", "lasts", "frames")
+    body = f'<div class="tall">{table(header, rows, kind="differing")}</div>' if rows else ""
+    return f"<section>\n<h2>Against the annotation</h2>\n{text}\n{body}\n</section>"
+
+
+def _mixed_runs(person: Person, wrong: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Runs of wrong frames in which neither the annotated nor the predicted class changes."""
+    assert person.annotated is not None
+    pairs = np.where(wrong, person.annotated.astype(np.int64) * 100 + person.labels, -1)
+    found = []
+    for first, last in stretches(wrong):
+        inside = pairs[first - 1 : last]
+        borders = [0, *(np.flatnonzero(inside[1:] != inside[:-1]) + 1).tolist(), len(inside)]
+        found += [(first + start, first + end - 1) for start, end in zip(borders, borders[1:], strict=False)]
+    return found
+
+
+def _jump(frame: int, text: str) -> str:
+    return f'<button type="button" class="jump" data-frame="{frame}">{text}</button>'
+
+
+def _settings(video: Video) -> str:
+    entries = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in video.settings.items())
+    return (
+        "<section>\n<h2>How it was made</h2>\n"
+        f"<dl><dt>source</dt><dd>{escape(video.source)}</dd>{entries}</dl>\n"
+        '<p class="soft">What a face shows is not what a person feels. The classes are guesses of a model, frame by '
+        "frame.</p>\n</section>"
+    )
+
+
+def _help() -> str:
+    keys = (
+        ("space, k", "play or pause"),
+        ("← →", "one frame back or forward; with shift one second"),
+        ("n p", "next stretch, previous stretch"),
+        ("1 … 8", "next stretch of that class, in the order of the bars"),
+        ("d", "next disagreement with the annotation"),
+        ("home end", "first frame, last frame"),
+        ("+ − 0", "zoom in, out, all of it"),
+        ("b", "box on or off"),
+        ("t", "light or dark"),
+        ("?", "this help"),
+    )
+    rows = "".join(f"<dt><kbd>{escape(key)}</kbd></dt><dd>{escape(what)}</dd>" for key, what in keys)
+    return (
+        '<dialog id="help" aria-labelledby="help-title"><h2 id="help-title">Keys</h2>\n'
+        f'<dl>{rows}</dl>\n<form method="dialog"><button>close</button></form></dialog>'
+    )
+
+
+def _data(video: Video, people: Sequence[Person], titles: Sequence[str], media: Media) -> dict[str, Any]:
+    times = people[0].times - people[0].times[0]
+    return {
+        "name": video.name,
+        "source": video.source,
+        "size": list(video.frame_wh),
+        "still": media.is_image,
+        "link": media.link,
+        "classes": list(EXPRESSION_CLASSES),
+        "times": _packed(times.astype("<f8")),
+        "end": float(ends_of(times)[-1]),
+        "filmSide": SIDE,
+        "people": [_person_data(person, title) for person, title in zip(people, titles, strict=True)],
+    }
+
+
+def _person_data(person: Person, title: str) -> dict[str, Any]:
+    strip = filmstrip(person)
+    probs = np.rint(np.nan_to_num(person.probs) * _PROBABILITY_STEPS)
+    return {
+        "name": person.name,
+        "title": title,
+        "box": _packed(person.box_xyxy.astype("<f4")),
+        "crop": _packed(person.crop.astype("<f4")),
+        "probs": _packed(probs.astype("<u2")),
+        "labels": _packed(person.labels.astype("i1")),
+        "annotated": None if person.annotated is None else _packed(person.annotated.astype("i1")),
+        "film": {
+            "frames": list(strip.frames),
+            "image": data_url(strip.jpeg, "image/jpeg") if strip.jpeg is not None else None,
+        },
+    }
+
+
+def _packed(values: NDArray[Any]) -> str:
+    """Little-endian bytes, as base64."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

@@ -1,0 +1,168 @@
+"""One person of one video, frame by frame: where the face is, what it seems to express, what was annotated.
+
+Shapes: T time, C class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from abaw.core.errors import DataError
+from abaw.core.runs import runs
+from abaw.inference.decode import decode
+from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
+from abaw.sequence.smooth import Smoothing
+from abaw.stores.faces import FaceStore
+from abaw.stores.predictions import Predictions
+from abaw.video.align import matrix_from_box, matrix_from_landmarks
+
+NO_FACE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Frames from `first` to `last`, both included and counted from 1, of one class. probability: its mean there."""
+
+    label: int
+    first: int
+    last: int
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """name: of the stores; faces: the person's store.
+
+    times: (T,) seconds; box_xyxy: (T, 4) pixels; crop: (T, 4) the numbers a, b, x, y of the similarity
+    (a·X − b·Y + x, b·X + a·Y + y) from the picture to the aligned crop; probs: (T, C) smoothed. These three are NaN on
+    frames without a face. labels: (T,) the most probable class, NO_FACE where there is none; annotated: (T,) -1 where
+    there is no label, None for no annotation at all.
+    """
+
+    name: str
+    faces: FaceStore
+    times: NDArray[np.float64]
+    box_xyxy: NDArray[np.float32]
+    crop: NDArray[np.float32]
+    probs: NDArray[np.float32]
+    labels: NDArray[np.int8]
+    annotated: NDArray[np.int8] | None
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(T,) True where there is a face."""
+        return np.asarray(self.labels != NO_FACE, np.bool_)
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """(T,) True where there is a face and its class is not the annotated one; nowhere without annotation."""
+        if self.annotated is None:
+            return np.zeros(len(self), np.bool_)
+        return np.asarray(self.valid & (self.annotated != UNLABELLED) & (self.annotated != self.labels), np.bool_)
+
+    @property
+    def scored(self) -> int:
+        """Frames that have both a face and a label."""
+        return 0 if self.annotated is None else int((self.valid & (self.annotated != UNLABELLED)).sum())
+
+
+def read_person(
+    faces: FaceStore, predictions: Predictions, smoothing: Smoothing, annotated: NDArray[np.int8] | None
+) -> Person:
+    """What the stores of one person say. Gaps are filled and smoothed over as in a submission, then shown as gaps.
+
+    annotated: (T,), -1 for none. Raises DataError when the stores differ in length.
+    """
+    if len(faces) != len(predictions):
+        raise DataError(
+            f"{faces.store.path}: has {len(faces)} frames, its predictions have {len(predictions)}; remove both stores "
+            "and run again"
+        )
+    decoded = decode(predictions, smoothing)
+    valid = faces.valid
+    box = _rows(faces, "box_xyxy", 4)
+    return Person(
+        name=faces.name,
+        faces=faces,
+        times=faces.store.table.column("time_s").to_numpy(),
+        box_xyxy=box,
+        crop=_crops(box, _rows(faces, "landmarks_xy", 10)),
+        probs=np.where(valid[:, None], decoded.probs, np.float32(np.nan)),
+        labels=np.where(valid, decoded.labels, NO_FACE).astype(np.int8),
+        annotated=annotated,
+    )
+
+
+def _rows(faces: FaceStore, column: str, width: int) -> NDArray[np.float32]:
+    """(T, width), NaN where null."""
+    values: pa.Array = faces.store.table.column(column).combine_chunks()
+    there = values.is_valid().to_numpy(zero_copy_only=False)
+    rows = np.full((len(faces), width), np.nan, np.float32)
+    rows[there] = values.flatten().to_numpy().reshape(-1, width)
+    return rows
+
+
+def _crops(box_xyxy: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, 4), see Person; by the landmarks (T, 10), by the box (T, 4) where there are none."""
+    found = np.full((len(box_xyxy), 4), np.nan, np.float32)
+    for row in np.flatnonzero(~np.isnan(box_xyxy[:, 0])):
+        by_points = not np.isnan(landmarks[row, 0])
+        matrix = matrix_from_landmarks(landmarks[row].reshape(5, 2)) if by_points else matrix_from_box(box_xyxy[row])
+        found[row] = matrix[0, 0], matrix[1, 0], matrix[0, 2], matrix[1, 2]
+    return found
+
+
+def ends_of(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T,) when each frame gives way to the next; the last one stays as long as most do."""
+    if len(times) < 2:
+        return times + 0.04
+    return np.concatenate([times[1:], [times[-1] + np.median(np.diff(times))]])
+
+
+def segments(person: Person) -> list[Segment]:
+    """Runs of one class, in order; frames without a face are in none."""
+    ends = ends_of(person.times)
+    return [
+        Segment(
+            label=int(person.labels[first]),
+            first=first + 1,
+            last=behind,
+            start_s=float(person.times[first]),
+            end_s=float(ends[behind - 1]),
+            probability=float(person.probs[first:behind, person.labels[first]].mean()),
+        )
+        for first, behind in zip(*(side.tolist() for side in runs(person.labels)), strict=True)
+        if person.labels[first] != NO_FACE
+    ]
+
+
+def seconds_by_class(person: Person) -> NDArray[np.float64]:
+    """(C,) how long each class is the most probable one."""
+    lasting = ends_of(person.times) - person.times
+    there = person.valid
+    return np.bincount(person.labels[there], lasting[there], minlength=len(EXPRESSION_CLASSES))
+
+
+def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last frame, counted from 1, of the runs in which `flags` (T,) is True."""
+    return [
+        (first + 1, behind)
+        for first, behind in zip(*(side.tolist() for side in runs(flags)), strict=True)
+        if flags[first]
+    ]
+
+
+def common_classes(people: Sequence[Person]) -> list[int]:
+    """Classes of a set of people by the time they last, the longest first; those that never come are left out."""
+    total = np.sum([seconds_by_class(person) for person in people], axis=0)
+    return [index for index in np.argsort(-total, kind="stable").tolist() if total[index] > 0]

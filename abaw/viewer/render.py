@@ -1,0 +1,138 @@
+"""The annotated video: every frame with its own boxes, classes and probabilities, and no other's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from abaw.core.artifacts import atomic_path
+from abaw.core.errors import DataError
+from abaw.core.progress import Progress, silent
+from abaw.page.palette import CLASS_COLOURS, ink_on, rgb
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.video.encode import H264Writer
+from abaw.video.reader import open_video
+from abaw.viewer.person import Person
+
+Picture = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+_COLOURS: tuple[Colour, ...] = tuple(rgb(colour) for colour in CLASS_COLOURS.values())
+_INKS: tuple[Colour, ...] = tuple(rgb(ink_on(colour)) for colour in CLASS_COLOURS.values())
+_GROUND, _SUNK, _INK, _SOFT = (17, 23, 29), (38, 47, 56), (232, 237, 242), (159, 173, 186)
+_ROWS = len(EXPRESSION_CLASSES) + 2
+_ROW_PX = (9, 44)
+
+
+def render_video(
+    source: Path,
+    target: Path,
+    people: Sequence[Person],
+    frame_wh: tuple[int, int],
+    reader: str,
+    progress: Progress = silent,
+) -> None:
+    """Write `target`, whole or not at all: the frames of `source` at their times, beside each a panel of bars.
+
+    A frame that cannot be decoded is black. frame_wh: size of the picture. Raises DataError when the video no longer has
+    the frames that the people were read from.
+    """
+    count = 0
+    with open_video(source, reader) as video, atomic_path(target) as temporary:
+        with H264Writer(temporary, video.fps) as writer:
+            for frame in video:
+                count = frame.index
+                if count > len(people[0]):
+                    break
+                picture = frame.image if frame.image is not None else np.zeros((frame_wh[1], frame_wh[0], 3), np.uint8)
+                writer.add(draw_frame(picture, people, count - 1), frame.time_s)
+                progress(count, len(people[0]))
+        if count != len(people[0]):
+            raise DataError(
+                f"{source}: has {count} frames, its results tell of {len(people[0])}; remove them and run again"
+            )
+
+
+def draw_frame(image: Picture, people: Sequence[Person], row: int) -> Picture:
+    """RGB (H, W, 3) with the boxes of row `row` and a panel on the right, (H, W + panel, 3)."""
+    height = image.shape[0]
+    size = int(np.clip(height / (_ROWS + 1), *_ROW_PX))
+    there = [(place, person) for place, person in enumerate(people) if person.valid[row]]
+    canvas = image.copy()
+    for place, person in there:
+        _box(canvas, person, row, f"{place + 1}  " if len(people) > 1 else "", size)
+    panel = np.full((height, 11 * size, 3), _GROUND, np.uint8)
+    for slot, (place, person) in enumerate(there[: max(1, height // (_ROWS * size))]):
+        _bars(
+            panel, person, row, f"person {place + 1}" if len(people) > 1 else "", slot * _ROWS * size + size // 2, size
+        )
+    if not there:
+        _write(panel, "no face", (size // 2, size // 2), size, _SOFT)
+    return np.hstack([canvas, panel])
+
+
+def _box(canvas: Picture, person: Person, row: int, mark: str, size: int) -> None:
+    """A box in the colour of its class, the class above it, or inside where the picture ends."""
+    label = int(person.labels[row])
+    x1, y1, x2, y2 = np.rint(person.box_xyxy[row]).astype(int).tolist()
+    thick = max(1, size // 10)
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), (0, 0, 0), thick + 2, cv2.LINE_AA)
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), _COLOURS[label], thick, cv2.LINE_AA)
+    text = f"{mark}{EXPRESSION_CLASSES[label]}  {100 * person.probs[row, label]:.0f} %"
+    width = _text(text, size).shape[1] + size // 2
+    left = int(np.clip(x1, 0, max(0, canvas.shape[1] - width)))
+    top = y1 - size - 4 if y1 >= size + 4 else max(y1, 0) + 2
+    cv2.rectangle(canvas, (left, top), (left + width, top + size + 2), _COLOURS[label], -1)
+    _write(canvas, text, (left + size // 4, top + 1), size, _INKS[label])
+
+
+def _bars(panel: Picture, person: Person, row: int, title: str, top: int, size: int) -> None:
+    """A row a class: name, bar, percent; the most probable one brighter."""
+    label = int(person.labels[row])
+    left, width = 5 * size, 3 * size
+    if title:
+        _write(panel, title, (size // 2, top), size, _INK)
+    for index, name in enumerate(EXPRESSION_CLASSES):
+        y = top + (index + (1 if title else 0)) * size
+        ink = _INK if index == label else _SOFT
+        _write(panel, name, (size // 2, y), size, ink)
+        value = float(person.probs[row, index])
+        low, high = y + size // 5, y + size - size // 5
+        cv2.rectangle(panel, (left, low), (left + width, high), _SUNK, -1)
+        if round(value * width):
+            cv2.rectangle(panel, (left, low), (left + round(value * width), high), _COLOURS[index], -1)
+        _write(panel, f"{100 * value:.0f} %", (left + width + size // 3, y), size, ink)
+
+
+def _write(canvas: Picture, text: str, place: tuple[int, int], size: int, colour: Colour) -> None:
+    """Text in a line of `size` pixels, as much of it as lies on the canvas."""
+    x, y = place
+    cover = _text(text, size)[: max(0, canvas.shape[0] - y), : max(0, canvas.shape[1] - x)]
+    if x < 0 or y < 0 or not cover.size:
+        return
+    part = canvas[y : y + cover.shape[0], x : x + cover.shape[1]]
+    weight = cover[..., None].astype(np.float32) / 255
+    part[:] = np.rint(part * (1 - weight) + np.array(colour, np.float32) * weight).astype(np.uint8)
+
+
+@lru_cache(maxsize=4096)
+def _text(text: str, size: int) -> Picture:
+    """Coverage (size, width) of a line of text, 0 to 255."""
+    font = _font(size)
+    width = int(np.ceil(font.getlength(text))) + 1
+    line = Image.new("L", (width, size))
+    ImageDraw.Draw(line).text((0, size / 2), text, fill=255, font=font, anchor="lm")
+    return np.asarray(line, np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(fonts / "DejaVuSans.ttf", max(7, round(0.68 * size)))

@@ -1,0 +1,70 @@
+"""The figures of one video for other programs: a CSV with a row a frame, a summary as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.viewer.person import Person, seconds_by_class, segments, stretches
+
+HEADER = ("frame", "time_s", "x1", "y1", "x2", "y2", *EXPRESSION_CLASSES, "label")
+
+
+def frames_csv(person: Person) -> str:
+    """One row a frame; cells are empty from x1 on where there is no face."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    empty = [""] * (len(HEADER) - 2)
+    for row, label in enumerate(person.labels.tolist()):
+        face = (
+            [
+                *(f"{value:.1f}" for value in person.box_xyxy[row].tolist()),
+                *(f"{value:.4f}" for value in person.probs[row].tolist()),
+                EXPRESSION_CLASSES[label],
+            ]
+            if label >= 0
+            else empty
+        )
+        writer.writerow([row + 1, f"{person.times[row]:.6f}", *face])
+    return text.getvalue()
+
+
+def person_summary(person: Person) -> dict[str, Any]:
+    """Shares of the time with a face, segments, frames without a face; agreement where there are annotations."""
+    seconds = seconds_by_class(person)
+    total = float(seconds.sum())
+    summary: dict[str, Any] = {
+        "name": person.name,
+        "frames": len(person),
+        "frames_with_face": int(person.valid.sum()),
+        "frames_without_face": [list(pair) for pair in stretches(~person.valid)],
+        "seconds_with_face": round(total, 3),
+        "share_of_time": {
+            name: round(float(value) / total, 4) if total else 0.0
+            for name, value in zip(EXPRESSION_CLASSES, seconds, strict=True)
+        },
+        "segments": [
+            {
+                "label": EXPRESSION_CLASSES[one.label],
+                "first_frame": one.first,
+                "last_frame": one.last,
+                "start_s": round(one.start_s, 3),
+                "end_s": round(one.end_s, 3),
+                "mean_probability": round(one.probability, 4),
+            }
+            for one in segments(person)
+        ],
+    }
+    if person.annotated is not None:
+        scored, wrong = person.scored, person.wrong
+        summary["annotated"] = {
+            "frames": scored,
+            "agreement": round(1 - float(np.count_nonzero(wrong)) / scored, 4) if scored else None,
+            "disagreements": [list(pair) for pair in stretches(wrong)],
+        }
+    return summary
