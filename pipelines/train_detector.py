@@ -154,7 +154,11 @@ def _scorer(config: TrainDetectorConfig, material: _Material) -> Callable[[nn.Mo
     from abaw.training.detector_score import score_detector
 
     rng = numpy_generator(config.train.seed, "scored scenes")
-    scenes = [make_scene(material.apart, material.backgrounds, config.scenes, rng) for _ in range(config.scored_scenes)]
+    sides = config.scenes.sides
+    scenes = [
+        make_scene(material.apart, material.backgrounds, config.scenes, sides[index % len(sides)], rng)
+        for index in range(config.scored_scenes)
+    ]
     return lambda model: score_detector(model, scenes)
 
 

@@ -15,6 +15,7 @@ from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, va
 from abaw.core.errors import DataError
 from abaw.page.parts import data_url
 from abaw.protocol.annotations import read_annotation
+from abaw.protocol.layout import is_image
 from abaw.sequence.smooth import Smoothing
 from abaw.viewer.filmstrip import portrait
 from abaw.viewer.index import Entry, render_index
@@ -62,7 +63,7 @@ class VideoResults:
         are no results stand where results belong."""
         start = time.monotonic()
         summary_path, page_path = self.out / f"{path.stem}.json", self.out / f"{path.stem}.html"
-        rendered = self.out / f"{path.stem}.mp4"
+        rendered = self.out / f"{path.stem}{'.png' if is_image(path) else '.mp4'}"
         fingerprint = self._fingerprint(path)
         before = _summary(summary_path)
         if before is not None and self._is_done(before, fingerprint, rendered):
@@ -72,10 +73,10 @@ class VideoResults:
             _require_free(
                 [summary_path, page_path, self.out / f"{path.stem}.csv", *([rendered] if self.looks.render else [])]
             )
+        subjects = self.stages.run(path)
         # First, so that files which a kill leaves behind are known as results.
         unfinished = {**provenance(kind=_KIND), "video": path.stem, "files": (before or {}).get("files", [])}
         write_json(summary_path, unfinished)
-        subjects = self.stages.run(path)
         for text in subjects.warnings:
             warn(f"{path.name}: {text}")
         people = [

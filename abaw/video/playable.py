@@ -36,7 +36,7 @@ def playable_mime(path: Path) -> str | None:
 def write_playable(source: Path, target: Path, reader: str, progress: Progress = silent) -> None:
     """Every frame of `source` as H.264, without sound, whole or not at all; large pictures become smaller.
 
-    A frame that cannot be decoded repeats the one before it (black before the first), so that frames keep their numbers.
+    A frame that cannot be decoded repeats the one before it, black before the first: frames keep their numbers.
     """
     with (
         open_video(source, reader) as video,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from abaw.core.artifacts import atomic_path
+from abaw.core.artifacts import atomic_path, write_bytes
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.page.palette import CLASS_COLOURS, ink_on, rgb
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.layout import is_image
 from abaw.video.encode import H264Writer
-from abaw.video.reader import open_video
+from abaw.video.reader import STILL, open_video
 from abaw.viewer.person import Person
 
 Picture = NDArray[np.uint8]
@@ -28,6 +30,7 @@ _COLOURS: tuple[Colour, ...] = tuple(rgb(colour) for colour in CLASS_COLOURS.val
 _INKS: tuple[Colour, ...] = tuple(rgb(ink_on(colour)) for colour in CLASS_COLOURS.values())
 _GROUND, _SUNK, _INK, _SOFT = (17, 23, 29), (38, 47, 56), (232, 237, 242), (159, 173, 186)
 _ROWS = len(EXPRESSION_CLASSES) + 2
+_LINES = 14
 _ROW_PX = (9, 44)
 
 
@@ -41,9 +44,13 @@ def render_video(
 ) -> None:
     """Write `target`, whole or not at all: the frames of `source` at their times, beside each a panel of bars.
 
-    A frame that cannot be decoded is black. frame_wh: size of the picture. Raises DataError when the video no longer has
-    the frames that the people were read from.
+    Of a still image it is a PNG.
+    A frame that cannot be decoded is black. frame_wh: size of the picture. Raises DataError when the video no longer
+    has the frames that the people were read from.
     """
+    if is_image(source):
+        _render_image(source, target, people)
+        return
     count = 0
     with open_video(source, reader) as video, atomic_path(target) as temporary:
         with H264Writer(temporary, video.fps) as writer:
@@ -60,10 +67,19 @@ def render_video(
             )
 
 
+def _render_image(source: Path, target: Path, people: Sequence[Person]) -> None:
+    with open_video(source, STILL) as frames:
+        (frame,) = frames
+    if frame.image is not None:
+        data = BytesIO()
+        Image.fromarray(draw_frame(frame.image, people, 0)).save(data, "PNG")
+        write_bytes(target, data.getvalue())
+
+
 def draw_frame(image: Picture, people: Sequence[Person], row: int) -> Picture:
     """RGB (H, W, 3) with the boxes of row `row` and a panel on the right, (H, W + panel, 3)."""
     height = image.shape[0]
-    size = int(np.clip(height / (_ROWS + 1), *_ROW_PX))
+    size = int(np.clip(height / _LINES, *_ROW_PX))
     there = [(place, person) for place, person in enumerate(people) if person.valid[row]]
     canvas = image.copy()
     for place, person in there:
