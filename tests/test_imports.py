@@ -16,13 +16,13 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "core",
         "protocol",
-        "stores weights",
+        "page stores weights",
         "video models sequence evaluation",
         "data",
         "semisup pretrain",
         "training",
         "inference",
-        "submission",
+        "submission viewer",
         "demo",
     )
 )

@@ -1,0 +1,67 @@
+"""The building blocks of pages, and the colours of the classes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage.color import rgb2lab
+
+from abaw.page.palette import CLASS_COLOURS, ink_on, rgb
+from abaw.page.parts import clock, document, json_island, swatch, table
+from abaw.protocol.classes import EXPRESSION_CLASSES
+
+# Viénot, Brettel, Mollon (1999): linear RGB as those see it who lack the long or the middle cones.
+_WITHOUT_LONG = np.array([[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]])
+_WITHOUT_MIDDLE = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
+
+
+def _as_seen(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(8, 3) CIELAB."""
+    values = np.array([rgb(colour) for colour in CLASS_COLOURS.values()]) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ matrix.T, 0, 1)
+    return rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0]
+
+
+@pytest.mark.parametrize("matrix", [np.eye(3), _WITHOUT_LONG, _WITHOUT_MIDDLE], ids=["all", "no long", "no middle"])
+def test_classes_can_be_told_apart_by_all_eyes(matrix: NDArray[np.float64]) -> None:
+    assert tuple(CLASS_COLOURS) == EXPRESSION_CLASSES
+    lab = _as_seen(matrix)
+    apart = {(a, b): float(np.linalg.norm(lab[a] - lab[b])) for a, b in itertools.combinations(range(8), 2)}
+    closest = min(apart, key=lambda pair: apart[pair])
+    assert apart[closest] > 10, (closest, apart[closest])
+
+
+def test_words_on_a_colour_can_be_read() -> None:
+    assert (ink_on("#ffffff"), ink_on("#000000"), ink_on("#1470c4")) == ("#000000", "#ffffff", "#ffffff")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00.00"), (4.957, "0:04.96"), (59.999, "1:00.00"), (3723, "1:02:03.00")],
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_no_text_ends_an_island_or_becomes_markup() -> None:
+    name = "</script><b>ü & 'x'"
+    island = json_island("data", {"name": name})
+    inside = re.fullmatch(r'<script type="application/json" id="data">(.*)</script>', island)
+    assert inside is not None and "<" not in inside[1]
+    assert json.loads(inside[1]) == {"name": name}
+    assert "<b>" not in swatch(0, name)
+    assert "<title>&lt;/script&gt;" in document(name, [])
+
+
+def test_a_page_loads_nothing() -> None:
+    page = unescape(document("title", [table(("a",), [("1",)])]))
+    assert "default-src 'none'" in page
+    assert not re.search(r"https?://", page.replace("http-equiv", ""))
+    assert "prefers-color-scheme" in page and "width=device-width" in page

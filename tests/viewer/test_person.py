@@ -1,0 +1,67 @@
+"""What is read off one person: segments, shares of time, disagreements, where the crop lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from abaw.core.errors import DataError
+from abaw.sequence.smooth import parse_smoothing
+from abaw.stores.predictions import Predictions
+from abaw.viewer.person import common_classes, ends_of, read_person, seconds_by_class, segments, stretches
+from tests.viewer.people import SURE, person
+
+LABELS = [4, 4, 4, None, None, 4, 5, 5, 5, 5]
+
+
+def test_segments_end_at_gaps_and_at_changes(tmp_path: Path) -> None:
+    found = segments(person(tmp_path, LABELS))
+    assert [(one.label, one.first, one.last) for one in found] == [(4, 1, 3), (4, 6, 6), (5, 7, 10)]
+    assert [(one.start_s, one.end_s) for one in found] == [
+        pytest.approx(pair) for pair in ((0.0, 0.12), (0.2, 0.24), (0.24, 0.4))
+    ]
+    assert found[2].probability == pytest.approx(SURE)
+
+
+def test_frames_without_a_face_show_nothing_even_when_smoothing_fills_them(tmp_path: Path) -> None:
+    one = person(tmp_path, LABELS, smoothing="gaussian:2")
+    gap = [3, 4]
+    assert not one.valid[gap].any() and np.isnan(one.probs[gap]).all() and np.isnan(one.box_xyxy[gap]).all()
+    assert np.isfinite(one.probs[one.valid]).all()
+    np.testing.assert_allclose(one.probs[one.valid].sum(axis=1), 1, atol=1e-5)
+
+
+def test_time_counts_as_it_passes_not_as_frames(tmp_path: Path) -> None:
+    """A slow frame stays as long as its time stamps say; the last one as long as most."""
+    one = person(tmp_path, [4, 5, 5], times_s=[1.0, 3.0, 3.5])
+    np.testing.assert_allclose(ends_of(one.times), [3.0, 3.5, 4.75])
+    seconds = seconds_by_class(one)
+    assert (seconds[4], seconds[5]) == (pytest.approx(2.0), pytest.approx(1.75))
+    assert common_classes([one]) == [4, 5]
+
+
+def test_only_annotated_frames_with_a_face_can_be_wrong(tmp_path: Path) -> None:
+    one = person(tmp_path, [4, 4, None, 5, 5], annotated=[4, 5, 5, -1, 1])
+    assert stretches(one.wrong) == [(2, 2), (5, 5)]
+    assert one.scored == 3
+    assert person(tmp_path, [4], name="other").scored == 0
+
+
+def test_the_crop_lies_over_the_box(tmp_path: Path) -> None:
+    """The centre of the box comes to the centre of the crop, without landmarks upright."""
+    one = person(tmp_path, [4, None], box=(20, 10, 60, 50))
+    a, b, x, y = one.crop[0].tolist()
+    assert b == pytest.approx(0, abs=1e-6) and a > 0
+    assert (a * 40 - b * 30 + x, b * 40 + a * 30 + y) == (pytest.approx(56, abs=1), pytest.approx(56, abs=8))
+    assert np.isnan(one.crop[1]).all()
+
+
+def test_stores_of_other_lengths_are_refused(tmp_path: Path) -> None:
+    one = person(tmp_path, LABELS)
+    short = Predictions(
+        "clip", ("a",), np.zeros(2, np.int32), np.ones(2, np.bool_), np.ones(2, np.bool_), np.ones((2, 1), np.float32), {}
+    )
+    with pytest.raises(DataError, match=r"10 frames, its predictions have 2; remove both stores"):
+        read_person(one.faces, short, parse_smoothing("none"), None)
