@@ -106,7 +106,7 @@ def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int,
         box, points, scale = box * np.tile(ratio, 2), points * ratio, scale / float(ratio.mean())
     linear = _turned(scale, settings.degrees, rng)
     half = _half_size(linear, box)
-    slack = np.minimum(0.35 * half, 0.2 * side)
+    slack = np.minimum(0.6 * half, 0.2 * side)
     low, high = half - slack, side - half + slack
     centre = np.where(high > low, rng.uniform(np.minimum(low, high), np.maximum(low, high)), side / 2)
     offset = centre - linear @ ((box[:2] + box[2:]) / 2)

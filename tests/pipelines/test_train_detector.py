@@ -1,0 +1,105 @@
+"""`abaw train-detector` on a few photos: a detector that others open, resumed as if never stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from abaw.video.detect import open_detector
+from pipelines.cli import main
+from tests.video.clips import portrait
+
+SMALL = [
+    *("--train.accelerator", "cpu", "--train.warmup_steps", "1", "--train.evaluate_every", "2"),
+    *("--train.checkpoint_every", "2", "--batch_size", "2", "--scored_scenes", "4", "--holdout", "0.3"),
+    *("--scenes.sides", "64"),
+]
+
+
+@pytest.fixture(scope="module")
+def teacher(shared_data: Path) -> Path:
+    return shared_data / "models" / "yunet_n_dynamic.onnx"
+
+
+@pytest.fixture(scope="module")
+def photos(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty people."""
+    folder = tmp_path_factory.mktemp("photos")
+    with zipfile.ZipFile(shared_data / "lfw_unlabelled.zip") as packed:
+        names = [name for name in packed.namelist() if name.endswith(".jpg")]
+        for name in names[:: len(names) // 20]:
+            (folder / Path(name).name).write_bytes(packed.read(name))
+    return folder
+
+
+def train(photos: Path, teacher: Path, out: Path, *more: str) -> int:
+    return main(arguments(photos, teacher, out, *more))
+
+
+def arguments(photos: Path, teacher: Path, out: Path, *more: str) -> list[str]:
+    return ["train-detector", "--photos", str(photos), "--teacher", str(teacher), "--out", str(out), *SMALL, *more]
+
+
+def weights(path: Path) -> list[np.ndarray]:
+    return [numpy_helper.to_array(one) for one in onnx.load(str(path)).graph.initializer]
+
+
+def test_a_detector_that_extract_takes(
+    photos: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert train(photos, teacher, out, "--train.steps", "4") == 0
+    said = capsys.readouterr()
+    assert "of other people set apart" in said.err and "last/detector.onnx: step 4, recall" in said.out
+    spec = json.loads((out / "last" / "spec.json").read_text())
+    assert spec["step"] == 4 and spec["settings"]["loss"]["landmarks"] == 12
+    for name in ("last", "best"):
+        detector = open_detector(str(out / name / "detector.onnx"))
+        assert not detector.lesser
+        detector.detect(portrait())
+
+
+@pytest.mark.slow
+def test_a_killed_run_gives_the_weights_of_an_unbroken_one(photos: Path, teacher: Path, tmp_path: Path) -> None:
+    plan = ["--train.steps", "12"]
+    assert train(photos, teacher, tmp_path / "whole", *plan) == 0
+    state = tmp_path / "killed" / "last" / "state.pt"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", *arguments(photos, teacher, tmp_path / "killed", *plan)],
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.DEVNULL,
+    )
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert train(photos, teacher, tmp_path / "killed", *plan) == 0
+    before, again = (weights(tmp_path / name / "last" / "detector.onnx") for name in ("whole", "killed"))
+    assert all(np.array_equal(one, other) for one, other in zip(before, again, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--holdout", "1"], "holdout is 1"),
+        (["--scenes.sides", "100"], "multiples of 32"),
+        (["--scored_scenes", "0"], "scored_scenes is 0"),
+        (["--holdout", "0.0001"], "give more photos or another holdout"),
+    ],
+)
+def test_bad_settings(
+    photos: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], says: str
+) -> None:
+    assert train(photos, teacher, tmp_path / "run", *more) != 0
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
