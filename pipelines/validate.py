@@ -36,6 +36,7 @@ class ValidateConfig:
         transitions: annotations whose Train_Set tells viterbi and forward_backward how classes follow each other
         split: annotated videos that are scored; both for out-of-fold predictions
         draws: draws of the bootstrap over videos
+        viewers: folder of `abaw predict-video` on these videos; the report's table of videos leads to its pages
     """
 
     predictions: tuple[Path, ...]
@@ -46,6 +47,7 @@ class ValidateConfig:
     transitions: Path | None = None
     split: Literal["validation", "train", "both"] = "validation"
     draws: int = 1000
+    viewers: Path | None = None
 
 
 def run(config: ValidateConfig) -> int:
@@ -60,6 +62,8 @@ def run(config: ValidateConfig) -> int:
 
     if config.draws < _FEWEST_DRAWS:
         raise ConfigError(f"draws {config.draws}: expected {_FEWEST_DRAWS} or more; fewer give no 95 % interval")
+    if config.viewers is not None and not any(config.viewers.glob("*.html")):
+        raise ConfigError(f"viewers {config.viewers}: no page (*.html) there; give the --out of `abaw predict-video`")
     smoothings, counted_on = _smoothings(config)
     failures: list[str] = []
     labels = read_labels(config.annotations, _splits(config.split), _predicted_tasks(config.predictions), failures)
@@ -71,7 +75,7 @@ def run(config: ValidateConfig) -> int:
     folds = _folds(found, labels)
     results = [_result(one, smoothings, labels, folds, counted_on, config) for one in found]
     comparison = _compare(results, folds, config.draws)
-    page = write_report(config.out, results, ", ".join(map(str, labels.places)), comparison)
+    page = write_report(config.out, results, ", ".join(map(str, labels.places)), comparison, config.viewers)
     for scored in results:
         tell(scored)
     if comparison:

@@ -22,7 +22,7 @@ _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_CO
 def backdrop(side: int, pictures: Sequence[NDArray[np.uint8]], rng: np.random.Generator) -> NDArray[np.uint8]:
     """A square of `side` pixels: a part of one of the pictures (H, W) without faces, or something drawn."""
     if pictures and rng.random() < 0.6:
-        ground = _part(pictures[rng.integers(len(pictures))], side, rng)
+        ground = _part(pictures[int(rng.integers(len(pictures)))], side, rng)
         if rng.random() < 0.25:
             ground = _half_and_half(ground, drawn(side, rng), rng)
         return ground

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -10,19 +10,9 @@ from abaw.evaluation.bootstrap import Interval
 from abaw.evaluation.metrics import VideoScore
 from abaw.evaluation.multitask import Estimate, TaskScores
 from abaw.evaluation.page_choice import choice_section, comparison_section
-from abaw.evaluation.page_parts import (
-    bar,
-    box,
-    bullets,
-    card,
-    document,
-    number,
-    picture,
-    range_cell,
-    span,
-    table,
-)
+from abaw.evaluation.page_parts import STYLE, picture, range_cell, span
 from abaw.evaluation.result import Comparison, Result
+from abaw.page.parts import bar, box, bullets, card, document, number, swatch, table
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
 
 _WORST = 10
@@ -38,19 +28,26 @@ class Pictures:
 
 
 def render_page(
-    results: Sequence[Result], annotations: str, pictures: Sequence[Pictures], comparison: Comparison | None
+    results: Sequence[Result],
+    annotations: str,
+    pictures: Sequence[Pictures],
+    comparison: Comparison | None,
+    viewers: Mapping[str, str],
 ) -> str:
-    """The page of one or several results side by side. pictures: one set a result."""
+    """The page of one or several results side by side.
+
+    pictures: one set a result; viewers: where pages on single videos are, seen from this one, by the video's name.
+    """
     names = ", ".join(escape(result.name) for result in results)
-    parts = [f'<h1>Expression validation</h1>\n<p class="soft">{names} against {escape(annotations)}</p>']
+    parts = [f'<main>\n<h1>Expression validation</h1>\n<p class="soft">{names} against {escape(annotations)}</p>']
     if comparison:
         parts.append(comparison_section(comparison, results))
-    parts += [_section(result, images) for result, images in zip(results, pictures, strict=True)]
-    parts.append(_reading(results[0].intervals.draws))
-    return document("Expression validation", parts)
+    parts += [_section(result, images, viewers) for result, images in zip(results, pictures, strict=True)]
+    parts.append(f"{_reading(results[0].intervals.draws)}\n</main>")
+    return document("Expression validation", parts, style=STYLE)
 
 
-def _section(result: Result, images: Pictures) -> str:
+def _section(result: Result, images: Pictures, viewers: Mapping[str, str]) -> str:
     parts = [f"<section>\n<h2>{escape(result.name)}</h2>", *_origin(result), _cards(result)]
     if result.choice:
         parts.append(choice_section(result.choice, result.option.class_bias, result.leaked))
@@ -64,7 +61,7 @@ def _section(result: Result, images: Pictures) -> str:
         parts.append(_tasks(result.tasks))
     parts += [
         "<h3>By video, worst first</h3>",
-        _video_tables(result.evaluation.videos),
+        _video_tables(result.evaluation.videos, viewers),
         "<h3>What was scored</h3>",
         _facts(result),
         _notes(result),
@@ -118,16 +115,16 @@ def _class_table(result: Result) -> str:
     header = ("class", "F1", "95 %", "0 to 1", "precision", "recall", "frames")
     rows = [
         (
-            name,
-            bar(score.f1),
+            swatch(index, name),
+            bar(score.f1, f"var(--class-{index})"),
             span(interval),
             range_cell(score.f1, interval, _WHOLE),
             number(score.precision),
             number(score.recall),
             f"{score.support:,}",
         )
-        for name, score, interval in zip(
-            EXPRESSION_CLASSES, result.evaluation.all_frames.per_class, result.intervals.per_class, strict=True
+        for index, (name, score, interval) in enumerate(
+            zip(EXPRESSION_CLASSES, result.evaluation.all_frames.per_class, result.intervals.per_class, strict=True)
         )
     ]
     return table(header, rows)
@@ -187,20 +184,21 @@ def _tasks(tasks: TaskScores) -> str:
     return f"<h3>Valence, arousal and action units</h3>\n{table(header, cells)}\n{total}"
 
 
-def _video_tables(videos: Sequence[VideoScore]) -> str:
+def _video_tables(videos: Sequence[VideoScore], viewers: Mapping[str, str]) -> str:
     """The worst open, the others folded; videos without an annotated frame last."""
     ordered = sorted(videos, key=lambda video: (not video.num_frames, video.macro_f1, video.name))
     first, others = ordered[:_WORST], ordered[_WORST:]
     if not others:
-        return _video_table(first)
-    return f"{_video_table(first)}\n<details><summary>{len(others)} more</summary>\n{_video_table(others)}\n</details>"
+        return _video_table(first, viewers)
+    rest = f"<details><summary>{len(others)} more</summary>\n{_video_table(others, viewers)}\n</details>"
+    return f"{_video_table(first, viewers)}\n{rest}"
 
 
-def _video_table(videos: Sequence[VideoScore]) -> str:
+def _video_table(videos: Sequence[VideoScore], viewers: Mapping[str, str]) -> str:
     header = ("video", "F1, all frames", "F1, with a face", "accuracy", "classes", "frames", "with a face")
     rows = [
         (
-            escape(video.name),
+            _linked(video.name, viewers),
             bar(video.macro_f1),
             number(video.macro_f1_with_face),
             number(video.accuracy),
@@ -211,6 +209,10 @@ def _video_table(videos: Sequence[VideoScore]) -> str:
         for video in videos
     ]
     return table(header, rows)
+
+
+def _linked(name: str, viewers: Mapping[str, str]) -> str:
+    return f'<a href="{escape(viewers[name])}">{escape(name)}</a>' if name in viewers else escape(name)
 
 
 def _facts(result: Result) -> str:

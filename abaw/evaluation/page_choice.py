@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.evaluation.bootstrap import Difference, Interval
-from abaw.evaluation.page_parts import box, number, range_cell, signed, span, table
+from abaw.evaluation.page_parts import range_cell, span
 from abaw.evaluation.result import Choice, Comparison, Result
+from abaw.page.parts import box, number, signed, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 _AGAINST = ("against the first", "95 %", "better in draws")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +28,18 @@ METRICS = "metrics.json"
 
 
 def write_report(
-    folder: Path, results: Sequence[Result], annotations: str, comparison: Comparison | None = None
+    folder: Path,
+    results: Sequence[Result],
+    annotations: str,
+    comparison: Comparison | None = None,
+    viewers: Path | None = None,
 ) -> Path:
     """Write the report of one or several results and return the path of its page.
 
     metrics.json and index.html tell of all results. per_class.csv, per_video.csv, confusion.csv, confusion.png and
-    calibration.png lie beside them when there is one result, otherwise in a folder for each, named like it. An older
-    report is replaced. Raises DataError when the folder holds something else, or two results have one name.
+    calibration.png lie beside them when there is one result, otherwise in a folder for each, named like it. viewers: a
+    folder with pages on single videos (<video>.html) that the table of videos leads to. An older report is replaced.
+    Raises DataError when the folder holds something else, or two results have one name.
     """
     names = [result.name for result in results]
     if len(set(names)) < len(names):
@@ -51,8 +58,15 @@ def write_report(
         write_bytes(place / "confusion.png", pictures[-1].confusion)
         if pictures[-1].calibration is not None:
             write_bytes(place / "calibration.png", pictures[-1].calibration)
-    write_text(folder / PAGE, render_page(results, annotations, pictures, comparison))
+    write_text(folder / PAGE, render_page(results, annotations, pictures, comparison, _links(folder, viewers)))
     return folder / PAGE
+
+
+def _links(folder: Path, viewers: Path | None) -> dict[str, str]:
+    """Where the pages in `viewers` are, seen from `folder`, by the names of their videos."""
+    pages = [] if viewers is None else sorted(viewers.glob("*.html"))
+    base = folder.resolve()
+    return {page.stem: quote(Path(os.path.relpath(page.resolve(), base)).as_posix()) for page in pages}
 
 
 def _draw(result: Result) -> Pictures:

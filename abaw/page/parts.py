@@ -81,7 +81,7 @@ def swatch(index: int, name: str) -> str:
     return f'<span class="class">{spot}{escape(name)}</span>'
 
 
-def bar(value: float, colour: str = "var(--bar)") -> str:
+def bar(value: float, colour: str = "var(--accent)") -> str:
     """A cell with a bar behind its number, 0 to 1."""
     share = 0.0 if math.isnan(value) else 100 * value
     return f'<td class="bar" style="--share: {share:.1f}%; --fill: {colour}">{number(value)}</td>'

@@ -129,7 +129,7 @@ def _generalised_iou(first: Tensor, second: Tensor) -> Tensor:
     def area(low: Tensor, high: Tensor) -> Tensor:
         return (high - low).clamp(min=0).prod(dim=1)
 
-    (low_a, high_a), (low_b, high_b) = (box.split(2, dim=1) for box in (first, second))
+    low_a, high_a, low_b, high_b = first[:, :2], first[:, 2:], second[:, :2], second[:, 2:]
     shared = area(torch.maximum(low_a, low_b), torch.minimum(high_a, high_b))
     union = (area(low_a, high_a) + area(low_b, high_b) - shared).clamp(min=1e-6)
     hull = area(torch.minimum(low_a, low_b), torch.maximum(high_a, high_b)).clamp(min=1e-6)

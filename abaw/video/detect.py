@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -114,9 +114,13 @@ def open_detector(name: str, min_score: float | None = None, threads: int | None
 
 def _open_onnx(weights: Path, min_score: float | None, threads: int | None) -> Detector:
     from abaw.video.grey_network import GreyNetwork
-    from abaw.video.networks import ScrfdNetwork, YuNetNetwork
+    from abaw.video.networks import Network, ScrfdNetwork, YuNetNetwork
     from abaw.video.scales import ScaledDetector
     from abaw.video.weights import detector_kind
 
-    networks = {"scrfd": ScrfdNetwork, "yunet": YuNetNetwork, "grey": GreyNetwork}
+    networks: dict[str, Callable[[Path, float | None, int | None], Network]] = {
+        "scrfd": ScrfdNetwork,
+        "yunet": YuNetNetwork,
+        "grey": GreyNetwork,
+    }
     return ScaledDetector(networks[detector_kind(weights)](weights, min_score, threads))

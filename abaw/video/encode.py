@@ -60,7 +60,7 @@ class H264Writer:
             self._container.mux(stream.encode(frame))
 
     def _begin(self, image: NDArray[np.uint8], time_s: float) -> VideoStream:
-        options = {"preset": "veryfast", "crf": "21", "bf": "0", "g": str(max(1, round(self._fps)))}
+        options: dict[str, object] = {"preset": "veryfast", "crf": "21", "bf": "0", "g": str(max(1, round(self._fps)))}
         stream = self._container.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1001))
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt = "yuv420p"

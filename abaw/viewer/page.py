@@ -131,10 +131,10 @@ def _person_tables(index: int, person: Person) -> str:
 def _totals(person: Person, found: Sequence[Segment]) -> str:
     if len(person) == 1:
         values = person.probs[0] if person.valid[0] else np.zeros(len(EXPRESSION_CLASSES), np.float32)
-        rows = [
+        single = [
             (swatch(index, name), _share(index, float(values[index]))) for index, name in enumerate(EXPRESSION_CLASSES)
         ]
-        return f"<section>\n<h2>Probabilities</h2>\n{table(('class', 'probability'), rows)}\n</section>"
+        return f"<section>\n<h2>Probabilities</h2>\n{table(('class', 'probability'), single)}\n</section>"
     seconds = seconds_by_class(person)
     total = max(float(seconds.sum()), 1e-9)
     rows = []

@@ -5,7 +5,6 @@ Shapes: T time, C class.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +149,8 @@ def seconds_by_class(person: Person) -> NDArray[np.float64]:
     """(C,) how long each class is the most probable one."""
     lasting = ends_of(person.times) - person.times
     there = person.valid
-    return np.bincount(person.labels[there], lasting[there], minlength=len(EXPRESSION_CLASSES))
+    sums = np.bincount(person.labels[there], lasting[there], minlength=len(EXPRESSION_CLASSES))
+    return np.asarray(sums, np.float64)
 
 
 def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -160,9 +160,3 @@ def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
         for first, behind in zip(*(side.tolist() for side in runs(flags)), strict=True)
         if flags[first]
     ]
-
-
-def common_classes(people: Sequence[Person]) -> list[int]:
-    """Classes of a set of people by the time they last, the longest first; those that never come are left out."""
-    total = np.sum([seconds_by_class(person) for person in people], axis=0)
-    return [index for index in np.argsort(-total, kind="stable").tolist() if total[index] > 0]

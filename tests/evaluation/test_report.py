@@ -151,6 +151,14 @@ def test_one_result(tmp_path: Path) -> None:
     assert [row[0] for row in rows(folder / "per_video.csv")] == ["video", "video 0 <é>", "video 1 <é>", "video 2 <é>"]
 
 
+def test_the_table_of_videos_leads_to_their_viewers(tmp_path: Path) -> None:
+    (tmp_path / "my viewers").mkdir()
+    (tmp_path / "my viewers" / "video 0 <é>.html").touch()
+    text = write_report(tmp_path / "report", [result()], "annotations", viewers=tmp_path / "my viewers").read_text()
+    assert text.count('<a href="') == 1
+    assert '<a href="../my%20viewers/video%200%20%3C%C3%A9%3E.html">video 0 &lt;é&gt;</a>' in text
+
+
 def test_the_page_stands_alone_and_shows_what_was_scored(tmp_path: Path) -> None:
     found = result()
     page = read_page(write_report(tmp_path, [found], "annotations"))
@@ -163,7 +171,8 @@ def test_the_page_stands_alone_and_shows_what_was_scored(tmp_path: Path) -> None
         "box:5",
     ):
         assert part in text
-    assert len(page.links) == 2 and all(link.startswith("data:image/png;base64,") for link in page.links)
+    pictures = [link for link in page.links if link != "data:,"]
+    assert len(pictures) == 2 and all(link.startswith("data:image/png;base64,") for link in pictures)
     confusion, calibration = page.alternatives
     assert "Fear" in confusion and "expected calibration error" in calibration
     low, high = found.intervals.macro_f1.low, found.intervals.macro_f1.high

@@ -41,9 +41,7 @@ def right_answer() -> list[Tensor]:
     values[chosen >= 0, 0] = 9.0
     sizes = [grid.shape[2] * grid.shape[3] for grid in found]
     parts = values.split(sizes)
-    return [
-        part.T.reshape(1, OUTPUTS, *grid.shape[2:]) for part, grid in zip(parts, found, strict=True)
-    ]
+    return [part.T.reshape(1, OUTPUTS, *grid.shape[2:]) for part, grid in zip(parts, found, strict=True)]
 
 
 def test_cells_near_the_centre_answer_those_around_are_told_nothing() -> None:

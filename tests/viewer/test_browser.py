@@ -60,9 +60,7 @@ def opened(browser: Browser, page_file: Path) -> Iterator[Opened]:
     """Opens a page, without network; whatever the console says is a failure."""
     contexts, complaints = [], []
 
-    def open_page(
-        file: Path = page_file, size: tuple[int, int] = WIDE, dark: bool = False, anchor: str = ""
-    ) -> Page:
+    def open_page(file: Path = page_file, size: tuple[int, int] = WIDE, dark: bool = False, anchor: str = "") -> Page:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light", offline=True
         )

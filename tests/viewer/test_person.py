@@ -10,7 +10,7 @@ import pytest
 from abaw.core.errors import DataError
 from abaw.sequence.smooth import parse_smoothing
 from abaw.stores.predictions import Predictions
-from abaw.viewer.person import common_classes, ends_of, read_person, seconds_by_class, segments, stretches
+from abaw.viewer.person import ends_of, read_person, seconds_by_class, segments, stretches
 from tests.viewer.people import SURE, person
 
 LABELS = [4, 4, 4, None, None, 4, 5, 5, 5, 5]
@@ -39,7 +39,6 @@ def test_time_counts_as_it_passes_not_as_frames(tmp_path: Path) -> None:
     np.testing.assert_allclose(ends_of(one.times), [3.0, 3.5, 4.75])
     seconds = seconds_by_class(one)
     assert (seconds[4], seconds[5]) == (pytest.approx(2.0), pytest.approx(1.75))
-    assert common_classes([one]) == [4, 5]
 
 
 def test_only_annotated_frames_with_a_face_can_be_wrong(tmp_path: Path) -> None:
@@ -61,7 +60,13 @@ def test_the_crop_lies_over_the_box(tmp_path: Path) -> None:
 def test_stores_of_other_lengths_are_refused(tmp_path: Path) -> None:
     one = person(tmp_path, LABELS)
     short = Predictions(
-        "clip", ("a",), np.zeros(2, np.int32), np.ones(2, np.bool_), np.ones(2, np.bool_), np.ones((2, 1), np.float32), {}
+        "clip",
+        ("a",),
+        np.zeros(2, np.int32),
+        np.ones(2, np.bool_),
+        np.ones(2, np.bool_),
+        np.ones((2, 1), np.float32),
+        {},
     )
     with pytest.raises(DataError, match=r"10 frames, its predictions have 2; remove both stores"):
         read_person(one.faces, short, parse_smoothing("none"), None)

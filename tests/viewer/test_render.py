@@ -10,8 +10,8 @@ from PIL import Image
 
 from abaw.core.errors import DataError
 from abaw.page.palette import CLASS_COLOURS, rgb
-from abaw.viewer.render import draw_frame, render_video
 from abaw.video.reader import open_video
+from abaw.viewer.render import draw_frame, render_video
 from tests.video.numbered import HEIGHT, WIDTH, number_of, numbered_picture, write_numbered
 from tests.viewer.people import person
 
@@ -54,7 +54,10 @@ def test_boxes_are_drawn_where_the_face_is_and_in_the_colour_of_its_class(tmp_pa
 
 def test_every_person_has_bars_as_long_as_there_is_room(tmp_path: Path) -> None:
     picture = np.zeros((300, 400, 3), np.uint8)
-    people = [person(tmp_path, [4], name="a", box=(10, 40, 60, 90)), person(tmp_path, [5], name="b", box=(200, 40, 260, 90))]
+    people = [
+        person(tmp_path, [4], name="a", box=(10, 40, 60, 90)),
+        person(tmp_path, [5], name="b", box=(200, 40, 260, 90)),
+    ]
     drawn = draw_frame(picture, people, 0)
     np.testing.assert_array_equal(drawn[70, 10], rgb(CLASS_COLOURS["Happiness"]))
     np.testing.assert_array_equal(drawn[70, 200], rgb(CLASS_COLOURS["Sadness"]))
@@ -71,6 +74,8 @@ def test_a_video_that_changed_is_refused_and_leaves_nothing(tmp_path: Path) -> N
 
 def test_a_still_image_becomes_a_png(tmp_path: Path) -> None:
     Image.fromarray(numbered_picture(5)).save(tmp_path / "photo.png")
-    render_video(tmp_path / "photo.png", tmp_path / "out.png", [person(tmp_path, [4], box=BOX)], (WIDTH, HEIGHT), "still")
+    render_video(
+        tmp_path / "photo.png", tmp_path / "out.png", [person(tmp_path, [4], box=BOX)], (WIDTH, HEIGHT), "still"
+    )
     with Image.open(tmp_path / "out.png") as image:
         assert image.height == HEIGHT and image.width > WIDTH
