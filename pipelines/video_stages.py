@@ -44,11 +44,16 @@ def load_models(
     device = choose_device(accelerator)
     wants_logits = temporal is not None and str(load_spec(temporal, "temporal").input["backbone"]).endswith(_LOGITS)
     extractor = load_extractor(static, device, batch_size=batch_size, outputs="logits" if wants_logits else "features")
-    label = f"{checkpoint.name} ({extractor.spec.weights_id}), frame by frame"
+    label = f"{_told(checkpoint)} ({extractor.spec.weights_id}), frame by frame"
     if temporal is None:
         return Models(extractor, load_member(static, device), label)
     member = load_member(temporal, device)
-    return Models(extractor, member, f"{checkpoint.name} and {temporal.name} ({member.spec.weights_id})")
+    return Models(extractor, member, f"{_told(checkpoint)}, then {_told(temporal)} ({member.spec.weights_id})")
+
+
+def _told(checkpoint: Path) -> str:
+    """`builtin`, `static/last`."""
+    return "/".join(checkpoint.parts[-2:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
