@@ -241,7 +241,7 @@ def test_a_killed_set_up_is_redone(sandbox: Sandbox, how: signal.Signals) -> Non
     process = sandbox.start("setup")
     _wait_for(sandbox.folder / "log")
     os.killpg(process.pid, how)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode != 0
     del sandbox.env["PIP_STANDIN"]
     status, _, err = sandbox.run("setup")

@@ -78,7 +78,7 @@ def test_no_worker_outlives_the_command(tmp_path: Path, number: signal.Signals) 
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     _wait(lambda: len(list(tmp_path.iterdir())) == 2)
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode != 0 and errors.count(b"Traceback") == (number == signal.SIGINT)
     _wait(lambda: not any(Path("/proc", path.name).exists() for path in tmp_path.iterdir()))
 
