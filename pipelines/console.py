@@ -1,7 +1,11 @@
-"""What the application says: lines, warnings and progress, on standard error; results go to standard output."""
+"""What the application says: lines, warnings and progress, on standard error; results go to standard output.
+
+Of several processes of one training the first speaks for all.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,22 +18,29 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 def say(text: str) -> None:
     """One line of news."""
-    print(text, file=sys.stderr, flush=True)
+    if _speaks():
+        print(text, file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    say(f"warning: {text}")
 
 
 def result(text: str) -> None:
     """What the command is for, on standard output."""
-    print(text, flush=True)
+    if _speaks():
+        print(text, flush=True)
+
+
+def _speaks() -> bool:
+    """Fabric and torchrun number the processes that they start, on each machine and over all."""
+    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "RANK"))
 
 
 @contextmanager
 def progress(description: str, unit: str = "") -> Iterator[Progress]:
     """A hook that draws a bar on a terminal and prints a line now and then elsewhere."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and _speaks():
         with _bar(description) as hook:
             yield hook
     else:
