@@ -90,21 +90,30 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_clips(stills: Stills, static: Path, work: Path, book: Book, counts: Mapping[str, int], seed: int) -> Path:
+def make_clips(
+    stills: Stills,
+    static: Path,
+    work: Path,
+    book: Book,
+    counts: Mapping[str, int],
+    seed: int,
+    shares: Sequence[float] | None = None,
+) -> Path:
     """Features, logits and labels of the clips of one seed, made once; returns their folder. The crops are not kept.
 
-    counts: clips of each part.
+    counts: clips of each part; shares: of the classes' frames, None for those of Aff-Wild2.
     """
     drawn_from = {part: [still.name for still in getattr(stills, part)] for part in SPLITS}
     weights = load_spec(static).weights_id
-    made_of = value_hash({"book": asdict(book), "counts": dict(counts), "static": weights, "stills": drawn_from})
+    what = {"book": asdict(book), "counts": dict(counts), "static": weights, "stills": drawn_from}
+    made_of = value_hash(what if shares is None else {**what, "shares": list(shares)})
     folder = work / f"clips-{made_of}" / f"seed{seed}"
     done = folder / "done"
     if done.exists():
         return folder
     for index, (part, split) in enumerate(SPLITS.items()):
         rng = np.random.default_rng([seed, index])
-        paths = write_clips(folder / part, split, counts[part], getattr(stills, part), book, rng)
+        paths = write_clips(folder / part, split, counts[part], getattr(stills, part), book, rng, shares)
         for outputs in OUTPUTS:
             out = folder / part / outputs
             config = FeaturesConfig(faces=tuple(paths), checkpoint=static, out=out, outputs=outputs, accelerator="cpu")
@@ -117,9 +126,15 @@ def make_clips(stills: Stills, static: Path, work: Path, book: Book, counts: Map
 
 def compare(folder: Path, static: Path, recipe: TemporalRecipe) -> dict[str, Score]:
     """Train the temporal model on the training clips of `folder`, and score everything on its scored clips."""
+    static_model, temporal = comparisons(folder, static, recipe)
+    return {**compare_filters(static_model), **compare_temporal(temporal)}
+
+
+def comparisons(folder: Path, static: Path, recipe: TemporalRecipe) -> tuple[Comparison, Comparison]:
+    """Of the static model and of the temporal model, which is trained on the training clips of `folder`."""
     train = _read(folder, "train")
-    run = folder / f"temporal-{value_hash({'recipe': to_plain(recipe), 'windows': asdict(WINDOWS), 'of': SOURCES})}"
-    train_temporal(train, WINDOWS, recipe, run)
+    last = temporal_run(folder, recipe) / "last"
+    train_temporal(train, WINDOWS, recipe, last.parent)
     transitions = count_transitions([clip.labels for clip in train.clips], NUM_EXPRESSIONS)
 
     def videos(checkpoint: Path, sources: Sequence[str], *parts: str) -> Videos:
@@ -129,12 +144,17 @@ def compare(folder: Path, static: Path, recipe: TemporalRecipe) -> dict[str, Sco
         )
 
     # The static model knows neither the training nor the tuning clips; the temporal model knows the first.
-    frames = Comparison(
-        videos(static, ["features"], "train", "tuning"), videos(static, ["features"], "scored"), transitions
+    return (
+        Comparison(
+            videos(static, ["features"], "train", "tuning"), videos(static, ["features"], "scored"), transitions
+        ),
+        Comparison(videos(last, SOURCES, "tuning"), videos(last, SOURCES, "scored"), transitions),
     )
-    last = run / "last"
-    temporal = Comparison(videos(last, SOURCES, "tuning"), videos(last, SOURCES, "scored"), transitions)
-    return {**compare_filters(frames), **compare_temporal(temporal)}
+
+
+def temporal_run(folder: Path, recipe: TemporalRecipe) -> Path:
+    """The run folder of the temporal model of these clips."""
+    return folder / f"temporal-{value_hash({'recipe': to_plain(recipe), 'windows': asdict(WINDOWS), 'of': SOURCES})}"
 
 
 def _read(folder: Path, part: str) -> ClipSet:

@@ -146,16 +146,24 @@ def _drawn(pixels: NDArray[np.uint8], pose: NDArray[np.float64], mirror: bool) -
 
 
 def write_clips(
-    folder: Path, split: str, num_clips: int, stills: Sequence[Still], book: Book, rng: np.random.Generator
+    folder: Path,
+    split: str,
+    num_clips: int,
+    stills: Sequence[Still],
+    book: Book,
+    rng: np.random.Generator,
+    shares: Sequence[float] | None = None,
 ) -> list[Path]:
     """Write `num_clips` clips: a faces store each to `folder`/faces, labels of `split` below `folder`/annotations.
 
-    split: Train_Set or Validation_Set, whose class shares are taken. Returns the faces stores.
+    split: Train_Set or Validation_Set; shares: of the classes' frames, None for those of that split. Returns the faces
+    stores.
     """
+    shares = CLASS_FRAMES[split] if shares is None else shares
     paths = []
     for index in range(num_clips):
         name = f"{folder.name}{index:03d}"
-        timeline = draw_timeline(CLASS_FRAMES[split], book, rng)
+        timeline = draw_timeline(shares, book, rng)
         annotation = folder / "annotations" / EXPRESSION_FOLDERS[0] / split / f"{name}.txt"
         annotation.parent.mkdir(parents=True, exist_ok=True)
         write_annotation(annotation, timeline.labels)

@@ -43,9 +43,10 @@ class Videos:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Macro F1 on the scored clips, and the smoothing (of several) that it was reached with."""
+    """Macro F1 and accuracy on the scored clips, and the smoothing (of several) that they were reached with."""
 
     macro_f1: float
+    accuracy: float
     smoothing: str
 
 
@@ -59,7 +60,7 @@ class Comparison:
         self._tuning, self._scored, self._transitions = tuning, scored, transitions
 
     def plain(self, smoothing: str = "none") -> Score:
-        return Score(self._f1(self._scored, smoothing, None), smoothing)
+        return self._score(smoothing, None)
 
     def chosen(self, options: Sequence[str]) -> Score:
         """With the smoothing that is best on the tuning clips: what somebody would get."""
@@ -74,7 +75,7 @@ class Comparison:
         """With the smoothing and its class bias that are best together on the tuning clips."""
         biases = {text: self._bias(text) for text in options}
         best = max(options, key=lambda text: self._f1(self._tuning, text, biases[text]))
-        return Score(self._f1(self._scored, best, biases[best]), best)
+        return self._score(best, biases[best])
 
     def _bias(self, smoothing: str) -> NDArray[np.float64]:
         parsed = parse_smoothing(smoothing, self._transitions)
@@ -82,12 +83,20 @@ class Comparison:
         labels = [each[::_BIAS_EVERY] for each in self._tuning.labels]
         return fit_class_bias(np.concatenate(probs), np.concatenate(labels))
 
+    def _score(self, smoothing: str, bias: NDArray[np.float64] | None) -> Score:
+        confusion = self._confusion(self._scored, smoothing, bias)
+        return Score(float(macro_f1_of(confusion)), float(np.trace(confusion) / confusion.sum()), smoothing)
+
     def _f1(self, videos: Videos, smoothing: str, bias: NDArray[np.float64] | None) -> float:
+        return float(macro_f1_of(self._confusion(videos, smoothing, bias)))
+
+    def _confusion(self, videos: Videos, smoothing: str, bias: NDArray[np.float64] | None) -> NDArray[np.int64]:
+        """(C, C) frames, rows annotated, columns predicted."""
         parsed = parse_smoothing(smoothing, self._transitions)
         confusion = np.zeros((NUM_EXPRESSIONS, NUM_EXPRESSIONS), dtype=np.int64)
         for predictions, labels in zip(videos.predictions, videos.labels, strict=True):
             confusion += confusion_of(labels, decode(predictions, parsed, bias).labels)
-        return float(macro_f1_of(confusion))
+        return confusion
 
 
 def compare_filters(static: Comparison) -> dict[str, Score]:

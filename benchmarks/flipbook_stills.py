@@ -89,10 +89,10 @@ def read_stills(path: Path, shares: tuple[float, float], seed: int = 0) -> Still
         ends = np.round(np.cumsum(shares) * len(members)).astype(int)
         part_of[members[: ends[0]]], part_of[members[ends[0] : ends[1]]] = 1, 2
     parts = [[still for still, own in zip(by_split["train"], part_of, strict=True) if own == part] for part in range(3)]
-    return Stills(*_apart([*parts, by_split["valid"]]))
+    return Stills(*apart([*parts, by_split["valid"]]))
 
 
-def _apart(parts: Sequence[Sequence[Still]]) -> list[list[Still]]:
+def apart(parts: Sequence[Sequence[Still]]) -> list[list[Still]]:
     """Leave out of each part the photos that stand in a part before it."""
     kept: list[list[Still]] = []
     for part in parts:

@@ -32,7 +32,8 @@ class PredictVideoConfig:
         reader: what decodes the videos
         subjects: main (one person a video) or all (every track)
         checkpoint: folder of a static checkpoint; builtin is the one that comes with the package
-        temporal: folder of a temporal checkpoint trained on features of that one; without it frame by frame
+        temporal: folder of a temporal checkpoint trained on features of that one; builtin is the one that comes
+            with the package; without it frame by frame
         smoothing: filter over the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames)
         annotations: folder with annotation files <video>.txt (in it or below), shown beside the predictions
         render: write an annotated video as well

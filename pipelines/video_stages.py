@@ -41,13 +41,14 @@ def load_models(
 ) -> Models:
     """Raises CheckpointError for a checkpoint that is missing, damaged or of another kind."""
     static = resolve_checkpoint(checkpoint, "static")
+    sequence = None if temporal is None else resolve_checkpoint(temporal, "temporal")
     device = choose_device(accelerator)
-    wants_logits = temporal is not None and str(load_spec(temporal, "temporal").input["backbone"]).endswith(_LOGITS)
+    wants_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(_LOGITS)
     extractor = load_extractor(static, device, batch_size=batch_size, outputs="logits" if wants_logits else "features")
     label = f"{_told(checkpoint)} ({extractor.spec.weights_id}), frame by frame"
-    if temporal is None:
+    if temporal is None or sequence is None:
         return Models(extractor, load_member(static, device), label)
-    member = load_member(temporal, device)
+    member = load_member(sequence, device)
     return Models(extractor, member, f"{_told(checkpoint)}, then {_told(temporal)} ({member.spec.weights_id})")
 
 

@@ -193,8 +193,9 @@ def test_everybody_has_a_track(shared_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_she_cries_then_laughs(shared_data: Path, tmp_path: Path) -> None:
-    assert predict_video(shared_data / "videos" / "WolfgangLanger_Pexels.mp4", "--out", tmp_path) == 0
+@pytest.mark.parametrize("more", [(), ("--temporal", "builtin", "--smoothing", "none")], ids=["filter", "temporal"])
+def test_she_cries_then_laughs(shared_data: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    assert predict_video(shared_data / "videos" / "WolfgangLanger_Pexels.mp4", "--out", tmp_path, *more) == 0
     with (tmp_path / "WolfgangLanger_Pexels.csv").open(encoding="utf-8") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     assert len(labels) == 472
