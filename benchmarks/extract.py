@@ -126,7 +126,7 @@ class Timed:
 
     def __init__(self, detector: Detector, seconds: dict[str, float]) -> None:
         self._detector = detector
-        self.identity, self.lesser = detector.identity, detector.lesser
+        self.identity = detector.identity
         self.regions_at_once = detector.regions_at_once
         self.detect: Callable[[NDArray[np.uint8]], Detections] = timed(detector.detect, "detect", seconds)
         self.detect_regions: Callable[..., list[Detections]] = timed(detector.detect_regions, "detect", seconds)

@@ -16,6 +16,7 @@ from abaw.core.environment import Check, State, examine
 from abaw.core.errors import AbawError
 from abaw.core.probes import Pending, probe_torch
 from abaw.core.wheels import Pip, find_nvidia_gpus, inspect, onnxruntime_family, opencv_family, run_pip, settle
+from abaw.weights import DETECTOR
 
 _STYLES = {State.OK: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}
 
@@ -41,7 +42,7 @@ def run(config: DoctorConfig) -> int:
         return 0
     # insightface knows no setting for its folder, so this is where it looks.
     pack_folder = Path.home() / ".insightface" / "models"
-    checks = examine(Path.cwd(), Path(tempfile.gettempdir()), pack_folder)
+    checks = examine(Path.cwd(), Path(tempfile.gettempdir()), pack_folder, DETECTOR)
     broken = [check for check in checks if check.state is State.BROKEN]
     if config.json:
         print(json.dumps(as_json(checks), indent=2, ensure_ascii=False))

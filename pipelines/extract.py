@@ -113,13 +113,13 @@ def _setting(config: ExtractConfig) -> Setting:
 
 
 def resolved_detector(name: str) -> str:
-    """The detector that `name` stands for; warns when it is the lesser one."""
+    """The detector that `name` stands for; warns when it is the builtin one."""
     from abaw.video.detect import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
 
     resolved = resolve_detector(name)
     if resolved == BUILTIN:
         better = f"--detector {PACK_PREFIX}{DEFAULT_PACK} (downloaded by insightface) or --detector PATH.onnx"
-        warn(f"the builtin detector is the lesser one: boxes only, near-frontal faces; better is {better}")
+        warn(f"the builtin detector is small and misses faces turned far away or in the dark; better is {better}")
     elif name == AUTO:
         say(f"detector: {resolved}")
     return resolved

@@ -65,13 +65,11 @@ def run(config: ImportImagesConfig) -> int:
 def _finder(detector: str) -> FaceFinder:
     from abaw.data.face_finder import LargestFace, WholeImage
     from abaw.video.detect import open_detector
+    from pipelines.extract import resolved_detector
 
     if detector == "none":
         return WholeImage()
-    opened = open_detector(detector)
-    if opened.lesser:
-        warn("the builtin detector gives boxes only and misses more faces; insightface or an .onnx detector is better")
-    return LargestFace(opened)
+    return LargestFace(open_detector(resolved_detector(detector)))
 
 
 def _counts(stills: Sequence[Still]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abaw.core.config import to_plain
-from abaw.core.errors import ConfigError
+from abaw.core.errors import ConfigError, DataError
 from abaw.data.scene_settings import SceneSettings
 from abaw.training.detector_settings import DetectorWeights
 from abaw.training.settings import TrainSettings
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from abaw.data.face_photos import FacePhotos
+    from abaw.models.face_detector import FaceDetector
     from abaw.training.loop import TrainResult
 
 DETECTOR = "detector.onnx"
 SPEC = "spec.json"
+WEIGHTS = "weights.safetensors"
+"""What `--init` starts from: the graph has its batch norms folded and cannot learn on."""
 LABELS = "labels.npz"
 """What the teacher said lies beside the run, in the file of its name with this ending."""
 
@@ -34,24 +37,26 @@ class TrainDetectorConfig:
 
     Args:
         out: run folder; a run that stands there is resumed. The detector is OUT/last/detector.onnx (or OUT/best)
-        photos: folder of photos, one face each
+        photos: folders of photos, one face each
         teacher: detector that gives boxes and landmarks: the path of a YuNet or SCRFD .onnx, or insightface:PACK
         backgrounds: pictures without faces, or folders of them; those in which the teacher finds a face are left out
         holdout: share of the people set apart; the best checkpoint is chosen on scenes of them
         scored_scenes: how many scenes
         batch_size: scenes of 256 pixels a step (and process); of another size as many as have about as many pixels
+        init: folder of a checkpoint of this command to start from; without it weights are random
         scenes: how scenes are composed
         loss: weights of the parts of the loss
         train: optimiser, schedule, checkpoints
     """
 
     out: Path
-    photos: Path
+    photos: tuple[Path, ...]
     teacher: str
     backgrounds: tuple[Path, ...] = ()
     holdout: float = 0.05
     scored_scenes: int = 200
     batch_size: int = 16
+    init: Path | None = None
     scenes: SceneSettings = field(default_factory=SceneSettings)
     loss: DetectorWeights = field(default_factory=DetectorWeights)
     train: TrainSettings = field(default_factory=TrainSettings)
@@ -77,11 +82,10 @@ def run(config: TrainDetectorConfig) -> int:
 
 def train_detector(config: TrainDetectorConfig) -> TrainResult:
     from abaw.core.run_folder import RunFolder
-    from abaw.core.seed import derive_seed
-    from abaw.models.face_detector import build_detector
     from abaw.training.detector_method import DetectorMethod, SceneBatches
     from abaw.training.loop import launch, train
 
+    model = _model(config)
     fabric = launch(config.train)
     with fabric.rank_zero_first():
         material = _read(config)
@@ -93,7 +97,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
     with progress("training", "steps") as hook:
         return train(
             fabric,
-            DetectorMethod(build_detector(derive_seed(config.train.seed, "weights")), config.loss),
+            DetectorMethod(model, config.loss),
             SceneBatches(material.training, material.backgrounds, config.scenes, config.batch_size, config.train.seed),
             folder,
             config.train,
@@ -115,6 +119,7 @@ class _Material:
 
 
 def _read(config: TrainDetectorConfig) -> _Material:
+    from abaw.core.artifacts import file_hash
     from abaw.data.backdrops import read_backgrounds
     from abaw.data.face_photos import read_photos
     from abaw.video.detect import open_detector
@@ -133,6 +138,7 @@ def _read(config: TrainDetectorConfig) -> _Material:
             f"another holdout ({config.holdout})"
         )
     facts = {
+        **({} if config.init is None else {"init": file_hash(_weights(config.init))[:16]}),
         "teacher_weights": teacher.identity,
         "training": training.fingerprint(),
         "apart": apart.fingerprint(),
@@ -142,10 +148,38 @@ def _read(config: TrainDetectorConfig) -> _Material:
     return _Material(training, apart, backgrounds, facts)
 
 
+_PLACES = ("out", "photos", "teacher", "backgrounds", "init")
+
+
 def _settings(config: TrainDetectorConfig) -> dict[str, Any]:
     """The settings as they are saved: paths are told by what was found there."""
     plain = to_plain(config)
-    return {name: value for name, value in plain.items() if name not in ("out", "photos", "teacher", "backgrounds")}
+    return {name: value for name, value in plain.items() if name not in _PLACES}
+
+
+def _weights(folder: Path) -> Path:
+    """The weights of a checkpoint to start from. Raises DataError when there are none."""
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise DataError(f"{weights}: not there; --init wants the folder of a checkpoint of train-detector (RUN/last)")
+    return weights
+
+
+def _model(config: TrainDetectorConfig) -> FaceDetector:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from abaw.core.seed import derive_seed
+    from abaw.models.face_detector import build_detector
+
+    model = build_detector(derive_seed(config.train.seed, "weights"))
+    if config.init is not None:
+        weights = _weights(config.init)
+        try:
+            load_model(model, weights)
+        except (SafetensorError, RuntimeError) as error:
+            raise DataError(f"{weights}: no weights of this detector ({error}); train them again") from error
+    return model
 
 
 def _scorer(config: TrainDetectorConfig, material: _Material) -> Callable[[nn.Module], Mapping[str, float]]:
@@ -163,7 +197,9 @@ def _scorer(config: TrainDetectorConfig, material: _Material) -> Callable[[nn.Mo
 
 
 def _saver(config: TrainDetectorConfig, material: _Material) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
-    from abaw.core.artifacts import provenance, write_json
+    from safetensors.torch import save_model
+
+    from abaw.core.artifacts import atomic_path, provenance, write_json
     from abaw.models.detector_export import export_detector
     from abaw.models.face_detector import FaceDetector
 
@@ -172,6 +208,8 @@ def _saver(config: TrainDetectorConfig, material: _Material) -> Callable[[Path, 
     def save(folder: Path, model: nn.Module, outcome: Mapping[str, Any]) -> None:
         assert isinstance(model, FaceDetector)
         export_detector(model, folder / DETECTOR)
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_model(model, str(temporary))
         write_json(folder / SPEC, {**written, **outcome})
 
     return save

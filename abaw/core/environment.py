@@ -44,16 +44,16 @@ class Check:
     remedy: str = ""
 
 
-def examine(folder: Path, temp: Path, pack_folder: Path) -> list[Check]:
+def examine(folder: Path, temp: Path, pack_folder: Path, builtin: Path) -> list[Check]:
     """Every check of this machine; takes the time of importing torch.
 
-    folder: where the user works; temp: the folder for temporary files; pack_folder: where insightface keeps its packs.
+    folder: where the user works; temp: the folder for temporary files; pack_folder: where insightface keeps its packs;
+    builtin: the detector that ships.
     """
     torch = Pending(probes.probe_torch)
     opencv = Pending(probes.probe_opencv)
     providers = Pending(probes.probe_providers)
     decoders = {"pyav": Pending(probes.probe_pyav), "decord": Pending(probes.probe_decord)}
-    cascade = Pending(probes.probe_cascade)
     found = find_distributions()
     installed = {name: distribution.version for name, distribution in found.items()}
     requirements = found["abaw"].requires or () if "abaw" in found else ()
@@ -70,7 +70,7 @@ def examine(folder: Path, temp: Path, pack_folder: Path) -> list[Check]:
         *check_onnxruntime(inspect(onnxruntime_family(gpus)), providers.outcome(_PROBE_TIMEOUT_S), hidden),
         check_opencv(inspect(opencv_family()), opencv.outcome(_PROBE_TIMEOUT_S)),
         *check_decoders(decoded),
-        *check_detectors(pack_folder, folder, cascade.outcome(_PROBE_TIMEOUT_S)),
+        *check_detectors(pack_folder, folder, builtin),
         check_disk("working folder", folder, _FREE_WORK_GIB),
         check_disk("temporary files", temp, _FREE_TEMP_GIB),
     ]
@@ -193,8 +193,9 @@ def check_decoders(decoded: Mapping[str, Outcome[int]]) -> list[Check]:
     return checks
 
 
-def check_detectors(pack_folder: Path, folder: Path, cascade: Outcome[str]) -> list[Check]:
-    """Face detectors whose weights are on this machine: insightface packs, .onnx files near `folder`, the cascade."""
+def check_detectors(pack_folder: Path, folder: Path, builtin: Path) -> list[Check]:
+    """Face detectors whose weights are on this machine: insightface packs, .onnx files near `folder`, the one that
+    ships."""
     checks = []
     packs = sorted({weights.parent for weights in pack_folder.glob("*/*.onnx")})
     for pack in packs:
@@ -206,12 +207,12 @@ def check_detectors(pack_folder: Path, folder: Path, cascade: Outcome[str]) -> l
     for weights in sorted({*folder.glob("*.onnx"), *folder.glob("*/*.onnx")}):
         size = f"{weights.stat().st_size / 2**20:.1f} MiB"
         checks.append(Check("detectors", str(weights.relative_to(folder)), State.OK, size))
-    if cascade.facts is None:
-        remedy = "pip install --force-reinstall --no-deps scikit-image"
-        checks.append(Check("detectors", "builtin", State.BROKEN, cascade.fault, remedy))
-    else:
-        detail = f"{cascade.facts} of scikit-image: box only, the lesser one; needs no download"
+    if builtin.is_file():
+        detail = f"{builtin.stat().st_size / 2**20:.1f} MiB, ships with the package"
         checks.append(Check("detectors", "builtin", State.OK, detail))
+    else:
+        remedy = "pip install --force-reinstall --no-deps abaw"
+        checks.append(Check("detectors", "builtin", State.BROKEN, f"{builtin}: not there", remedy))
     return checks
 
 

@@ -255,13 +255,3 @@ def _decode_with_torchcodec(path: Path) -> int:
     from torchcodec.decoders import VideoDecoder
 
     return sum(1 for _ in VideoDecoder(str(path)))
-
-
-def probe_cascade() -> str:
-    """File name of the face cascade that comes with scikit-image, after loading it."""
-    from skimage import data
-    from skimage.feature import Cascade
-
-    path = data.lbp_frontal_face_cascade_filename()
-    Cascade(path)
-    return Path(path).name

@@ -40,7 +40,7 @@ def drawn(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     if rng.random() < 0.6:
         for _ in range(rng.integers(1, 14)):
             _draw_shape(picture, rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.3:
         _write(picture, rng)
     return picture
 
@@ -118,11 +118,20 @@ def _draw_shape(picture: NDArray[np.uint8], rng: np.random.Generator) -> None:
 def _write(picture: NDArray[np.uint8], rng: np.random.Generator) -> None:
     side = len(picture)
     size, grey = float(rng.uniform(0.4, 2.0)), int(rng.integers(0, 256))
-    font = _FONTS[rng.integers(len(_FONTS))]
+    font, thickness = _FONTS[rng.integers(len(_FONTS))], 1 + int(size * rng.uniform(1, 6))
     x, y = int(rng.integers(-20, side // 2)), int(rng.integers(10, side))
     for line in range(int(rng.integers(1, 6))):
         text = "".join(rng.choice(list(_LETTERS), size=rng.integers(3, 24)))
-        cv2.putText(picture, text, (x, y + int(line * 32 * size)), font, size, grey, 1 + int(size), cv2.LINE_AA)
+        cv2.putText(
+            picture,
+            text,
+            (x, y + int(line * 32 * size)),
+            font,
+            size,
+            grey,
+            thickness,
+            cv2.LINE_AA,
+        )
 
 
 def lure(side: int, face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from abaw.video.align import CROP_SIZE, align
 from abaw.video.detect import Detections, Detector
+from abaw.video.regions import no_faces
 
 Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -79,8 +80,7 @@ class LargestFace:
         best = int(np.argmax(widths * heights))
         box = found.box_xyxy[best]
         landmarks = None if found.landmarks_xy is None else found.landmarks_xy[best]
-        score = None if found.score is None else float(found.score[best])
-        return Crop(align(image, box, landmarks), box, landmarks, score)
+        return Crop(align(image, box, landmarks), box, landmarks, float(found.score[best]))
 
     def _detect(self, image: Image) -> Detections:
         """Faces of a picture, in its pixels."""
@@ -99,13 +99,13 @@ class LargestFace:
         low = np.clip(np.floor(corners[0] - reach), 0, (width, height)).astype(int)
         high = np.clip(np.ceil(corners[1] + reach), 0, (width, height)).astype(int)
         if (high <= low).any():
-            return Detections(np.empty((0, 4), np.float32), None, None)
+            return no_faces()
         found = self._detect(np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]]))
         boxes = found.box_xyxy + np.tile(low, 2).astype(np.float32)
         middles = boxes.reshape(-1, 2, 2).mean(axis=1)
         inside = ((middles >= corners[0]) & (middles <= corners[1])).all(axis=1)
         landmarks = None if found.landmarks_xy is None else found.landmarks_xy[inside] + low.astype(np.float32)
-        return Detections(boxes[inside], None if found.score is None else found.score[inside], landmarks)
+        return Detections(boxes[inside], found.score[inside], landmarks)
 
 
 def _shrunk(points: NDArray[np.float32], scale: float) -> NDArray[np.float32]:

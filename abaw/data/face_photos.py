@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,22 +18,24 @@ from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.data.still import images_below
-from abaw.video.boxes import iou_matrix
+from abaw.video.boxes import areas, iou_matrix
 from abaw.video.detect import Detections, Detector
 from abaw.video.regions import SAME_FACE
 
 MIRRORED: Final = (1, 0, 2, 4, 3)
 """Which landmark stands at the place of each in the mirror image."""
-_LONG_SIDES = (240, 320, 400)
-"""Photos are shown to the teacher at these sizes, as they are and mirrored: the mean of what it says is steadier."""
+_LONG_SIDE = 320
+"""Photos are shown to the teacher at this size, as they are and mirrored: the mean of what it says is steadier."""
 _BORDER = 0.15
 """Of the long side, black, around them: a face that fills its photo is found less surely."""
-_MIN_SCORE = 0.8
-_MAX_SPREAD = 0.09
-"""Mean distance of a look's landmarks from their mean over all looks, as a share of the distance between the eyes."""
+_MIN_SCORE = 0.7
+_MAX_SPREAD = 0.035
+"""Mean distance of a look's landmarks from their mean over both looks, as a share of the face's size."""
+_TURNED = 0.36
+"""Eyes nearer to each other than this share of the face's width are those of a head that is turned far away."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FacePhotos:
     """N grey photos, each with the one face that the teacher is sure of.
 
@@ -55,6 +59,12 @@ class FacePhotos:
             self.landmarks_xy[rows],
         )
 
+    @cached_property
+    def turned(self) -> NDArray[np.int64]:
+        """The photos of heads that are turned far away, up to profiles."""
+        eyes = np.linalg.norm(self.landmarks_xy[:, 0] - self.landmarks_xy[:, 1], axis=1)
+        return np.flatnonzero(eyes < _TURNED * (self.box_xyxy[:, 2] - self.box_xyxy[:, 0]))
+
     def fingerprint(self) -> str:
         """16 digits that name these photos and labels."""
         digest = hashlib.sha256(self.box_xyxy.tobytes() + self.landmarks_xy.tobytes())
@@ -66,9 +76,10 @@ class FacePhotos:
     def split(self, share: float) -> tuple[FacePhotos, FacePhotos]:
         """Photos to learn from, and about `share` of the people set apart.
 
-        Who is told by the name before the number at its end (`Aaron_Eckhart_0001`); the choice depends on it alone.
+        Who is told by the name before the last `_` and number (`Aaron_Eckhart_0001`), by the whole name where there is
+        none; the choice depends on that alone.
         """
-        chance = np.array([_position(name.rstrip("0123456789").rstrip("_") or name) for name in self.names])
+        chance = np.array([_position(re.sub(r"_\d+$", "", name)) for name in self.names])
         return self.pick(np.flatnonzero(chance >= share)), self.pick(np.flatnonzero(chance < share))
 
 
@@ -77,16 +88,14 @@ def _position(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
 
 
-def read_photos(folder: Path, teacher: Detector, cache: Path, progress: Progress = silent) -> FacePhotos:
-    """All photos of a folder and its sub-folders in which the teacher is sure of exactly one face.
+def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progress: Progress = silent) -> FacePhotos:
+    """All photos of folders and their sub-folders in which the teacher is sure of exactly one face.
 
     The teacher's boxes and landmarks are kept in the file `cache` (.npz) and taken from there the next time, as long as
     teacher and photos are the same. Raises DataError for a folder without photos, a photo that cannot be read, and
     when the teacher finds no face at all.
     """
-    files = sorted(images_below(folder)) if folder.is_dir() else []
-    if not files:
-        raise DataError(f"{folder}: holds no photos; give a folder of .jpg or .png files, one face each")
+    files = [file for folder in folders for file in _photos_of(folder)]
     pictures = [_read(file) for file in files]
     names = [file.stem for file in files]
     key = _fingerprint(teacher.identity, names, pictures)
@@ -97,7 +106,8 @@ def read_photos(folder: Path, teacher: Detector, cache: Path, progress: Progress
             np.savez(file, key=np.array(key), labels=labels)
     sure = np.flatnonzero(np.isfinite(labels).all(axis=1))
     if not len(sure):
-        raise DataError(f"{folder}: {teacher.identity} is sure of no face in its {len(files)} photos; look at them")
+        told = ", ".join(map(str, folders))
+        raise DataError(f"{told}: {teacher.identity} is sure of no face in these {len(files)} photos; look at them")
     rows = labels[sure]
     return FacePhotos(
         tuple(names[row] for row in sure),
@@ -105,6 +115,13 @@ def read_photos(folder: Path, teacher: Detector, cache: Path, progress: Progress
         rows[:, :4],
         rows[:, 4:].reshape(-1, 5, 2),
     )
+
+
+def _photos_of(folder: Path) -> list[Path]:
+    files = sorted(images_below(folder)) if folder.is_dir() else []
+    if not files:
+        raise DataError(f"{folder}: holds no photos; give a folder of .jpg or .png files, one face each")
+    return files
 
 
 def _read(file: Path) -> NDArray[np.uint8]:
@@ -115,7 +132,7 @@ def _read(file: Path) -> NDArray[np.uint8]:
 
 
 def _fingerprint(teacher: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:
-    digest = hashlib.sha256(f"{teacher} {_LONG_SIDES} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}".encode())
+    digest = hashlib.sha256(f"{teacher} {_LONG_SIDE} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}".encode())
     for name, picture in zip(names, pictures, strict=True):
         digest.update(f"{name} {picture.shape}".encode())
         digest.update(picture.tobytes())
@@ -139,28 +156,27 @@ def _label(pictures: Sequence[NDArray[np.uint8]], teacher: Detector, progress: P
 
 
 def label_photo(picture: NDArray[np.uint8], teacher: Detector) -> NDArray[np.float32]:
-    """(14,) box and landmarks of the one face of a grey photo (H, W): means over several looks of the teacher.
+    """(14,) box and landmarks of the one face of a grey photo (H, W): means over two looks of the teacher.
 
     Not a number when a look finds no face or a second one elsewhere, is not sure, or when the looks disagree.
     """
     nothing = np.full(14, np.nan, np.float32)
     rows = []
-    for long_side in _LONG_SIDES:
-        for mirrored in (False, True):
-            row = _look(picture, teacher, long_side, mirrored)
-            if row is None:
-                return nothing
-            rows.append(row)
+    for mirrored in (False, True):
+        row = _look(picture, teacher, mirrored)
+        if row is None:
+            return nothing
+        rows.append(row)
     looks = np.stack(rows)
     mean = np.asarray(looks.mean(axis=0), np.float32)
     apart = np.linalg.norm((looks - mean)[:, 4:].reshape(-1, 5, 2), axis=2).mean()
-    eyes = np.linalg.norm(mean[4:6] - mean[6:8])
-    return mean if apart <= _MAX_SPREAD * eyes else nothing
+    size = np.sqrt(areas(mean[None, :4])[0])
+    return mean if apart <= _MAX_SPREAD * size else nothing
 
 
-def _look(picture: NDArray[np.uint8], teacher: Detector, long_side: int, mirrored: bool) -> NDArray[np.float32] | None:
-    scale = long_side / max(picture.shape)
-    border = round(_BORDER * long_side)
+def _look(picture: NDArray[np.uint8], teacher: Detector, mirrored: bool) -> NDArray[np.float32] | None:
+    scale = _LONG_SIDE / max(picture.shape)
+    border = round(_BORDER * _LONG_SIDE)
     seen = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     if mirrored:
         seen = np.ascontiguousarray(seen[:, ::-1])
@@ -179,6 +195,6 @@ def _look(picture: NDArray[np.uint8], teacher: Detector, long_side: int, mirrore
 
 
 def _one_sure_face(found: Detections) -> bool:
-    if not len(found) or found.score is None or found.landmarks_xy is None or found.score[0] < _MIN_SCORE:
+    if not len(found) or found.landmarks_xy is None or found.score[0] < _MIN_SCORE:
         return False
     return bool((iou_matrix(found.box_xyxy[:1], found.box_xyxy) >= SAME_FACE).all())

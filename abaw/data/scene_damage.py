@@ -55,6 +55,13 @@ def cover(picture: NDArray[np.uint8], box: NDArray[np.float64], rng: np.random.G
     return covered
 
 
+def dim(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Low light: a quarter to most of the brightness, and dark parts darker."""
+    light, gamma = rng.uniform(0.25, 0.7), rng.uniform(1.0, 1.3)
+    table = 255 * light * (np.arange(256) / 255) ** gamma
+    return np.asarray(cv2.LUT(picture, table.astype(np.uint8)), np.uint8)
+
+
 def damage(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Exposure, blur or sharpening, noise, JPEG and a black bar at an edge, each by chance."""
     if rng.random() < 0.5:

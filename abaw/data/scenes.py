@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from abaw.data.backdrops import backdrop, lure
 from abaw.data.face_photos import MIRRORED, FacePhotos
-from abaw.data.scene_damage import cover, damage, relight
+from abaw.data.head_turn import turn_head
+from abaw.data.scene_damage import cover, damage, dim, relight
 from abaw.data.scene_settings import SceneSettings
 from abaw.video.boxes import areas
 
@@ -20,6 +21,7 @@ _MAX_FACES = 7
 _VISIBLE = 0.6
 """Share of its box that must lie in the scene for a face to be learned; less is neither face nor background."""
 _MAX_LURES = 3
+_LARGEST_ZOOM = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +62,8 @@ def make_scene(
                 break
     if rng.random() < 0.5:
         _add_lures(picture, photos, settings, claimed, rng)
+    if rng.random() < settings.dark:
+        picture = dim(picture, rng)
     return Scene(damage(picture, rng), taken, points, _inside(taken, side) >= _VISIBLE)
 
 
@@ -89,7 +93,7 @@ def _width(settings: SceneSettings, side: int, rng: np.random.Generator) -> floa
 
 def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int, rng: np.random.Generator) -> _Put:
     """A random photo whose face gets `width`, somewhere; large faces may stick out of the scene."""
-    index = int(rng.integers(len(photos)))
+    index = _choose(photos, width, settings, rng)
     source, box, points = photos.pictures[index], photos.box_xyxy[index], photos.landmarks_xy[index]
     box, points = box.astype(np.float64), points.astype(np.float64)
     if rng.random() < 0.5:
@@ -98,6 +102,8 @@ def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int,
         box = np.array([right - box[2], box[1], right - box[0], box[3]])
         points = np.stack([right - points[:, 0], points[:, 1]], axis=1)[list(MIRRORED)]
     scale = width / (box[2] - box[0])
+    if rng.random() < settings.turned:
+        source, box, points = turn_head(source, box, points, rng)
     if scale < 0.5:
         height, right = source.shape
         size = (max(4, round(right * scale * 1.5)), max(4, round(height * scale * 1.5)))
@@ -120,6 +126,15 @@ def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int,
         (points @ linear.T + offset).astype(np.float32),
         np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32),
     )
+
+
+def _choose(photos: FacePhotos, width: float, settings: SceneSettings, rng: np.random.Generator) -> int:
+    """A random photo that need not be blown up too much for a face of `width`; the most detailed of a few otherwise."""
+    turned = photos.turned if rng.random() < settings.profiles else ()
+    few = rng.choice(turned, size=_TRIES) if len(turned) else rng.integers(len(photos), size=_TRIES)
+    found = photos.box_xyxy[few, 2] - photos.box_xyxy[few, 0]
+    enough = np.flatnonzero(found * _LARGEST_ZOOM >= width)
+    return int(few[enough[0]] if len(enough) else few[found.argmax()])
 
 
 def _turned(scale: float, degrees: float, rng: np.random.Generator) -> NDArray[np.float64]:

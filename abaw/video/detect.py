@@ -22,20 +22,19 @@ DEFAULT_PACK = "buffalo_l"
 class Detections:
     """The N faces of one picture, in its pixels, best first.
 
-    box_xyxy: (N, 4) float32; score: (N,) float32, or None from a detector that gives none; landmarks_xy: (N, 5, 2)
-    float32 (eye, eye, nose, mouth corner, mouth corner; the viewer's left before the right), or None from a detector
-    that gives boxes only.
+    box_xyxy: (N, 4) float32; score: (N,) float32; landmarks_xy: (N, 5, 2) float32 (eye, eye, nose, mouth corner, mouth
+    corner; the viewer's left before the right), or None from a detector that gives boxes only.
     """
 
     box_xyxy: NDArray[np.float32]
-    score: NDArray[np.float32] | None
+    score: NDArray[np.float32]
     landmarks_xy: NDArray[np.float32] | None
 
     def __post_init__(self) -> None:
         num = len(self.box_xyxy)
         if self.box_xyxy.shape != (num, 4):
             raise ValueError(f"box_xyxy: expected shape (N, 4), found {self.box_xyxy.shape}")
-        if self.score is not None and self.score.shape != (num,):
+        if self.score.shape != (num,):
             raise ValueError(f"score: expected shape ({num},), found {self.score.shape}")
         if self.landmarks_xy is not None and self.landmarks_xy.shape != (num, 5, 2):
             raise ValueError(f"landmarks_xy: expected shape ({num}, 5, 2), found {self.landmarks_xy.shape}")
@@ -45,13 +44,10 @@ class Detections:
 
 
 class Detector(Protocol):
-    """identity: name and hash of the weights, for provenance; lesser: gives boxes only and misses more faces."""
+    """identity: name and hash of the weights, for provenance."""
 
     @property
     def identity(self) -> str: ...
-
-    @property
-    def lesser(self) -> bool: ...
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Faces of one RGB picture, (H, W, 3) uint8."""
@@ -72,7 +68,7 @@ class Detector(Protocol):
 
 
 def resolve_detector(name: str) -> str:
-    """What `auto` stands for here: the default insightface pack where it is found, the builtin cascade elsewhere.
+    """What `auto` stands for here: the default insightface pack where it is found, the builtin one elsewhere.
 
     Any other name is returned as it is; nothing is downloaded.
     """
@@ -92,10 +88,10 @@ def open_detector(name: str, min_score: float | None = None, threads: int | None
     """
     name = resolve_detector(name)
     if name == BUILTIN:
-        from abaw.video.cascade import CascadeDetector
+        from abaw.weights import builtin_detector
 
-        return CascadeDetector()
-    if name.startswith(PACK_PREFIX):
+        weights = builtin_detector()
+    elif name.startswith(PACK_PREFIX):
         from abaw.video.weights import fetch_pack
 
         weights = fetch_pack(name.removeprefix(PACK_PREFIX))

@@ -207,7 +207,7 @@ class Follower:
                 continue
             if face is None or near_edge(face.box_xyxy[0], region):
                 return True
-            if face.score is not None and face.score[0] < self._usual.get(number, 0) - self._options.max_score_drop:
+            if face.score[0] < self._usual.get(number, 0) - self._options.max_score_drop:
                 return True
         boxes = [face.box_xyxy for face in look.own if face is not None]
         return len(boxes) > 1 and two_claim_one(np.concatenate(boxes))
@@ -238,9 +238,8 @@ class Follower:
     def _done(self, item: _Queued, faces: Detections, whole: bool) -> Followed:
         tracks = self._tracker.update(item.frame.index, faces.box_xyxy, faces.score, item.cut)
         self._seen = frozenset(tracks[tracks > 0].tolist())
-        if faces.score is not None:
-            for number, score in zip(tracks.tolist(), faces.score.tolist(), strict=True):
-                self._usual[number] = _USUAL * self._usual.get(number, score) + (1 - _USUAL) * score
+        for number, score in zip(tracks.tolist(), faces.score.tolist(), strict=True):
+            self._usual[number] = _USUAL * self._usual.get(number, score) + (1 - _USUAL) * score
         live = set(self._tracker.expected(item.frame.index + 1)[0].tolist())
         self._usual = {number: score for number, score in self._usual.items() if number in live}
         box_of = dict(zip(tracks.tolist(), faces.box_xyxy, strict=True))

@@ -61,27 +61,23 @@ def taken(box_xyxy: NDArray[np.float32], others_xyxy: NDArray[np.float32]) -> ND
 
 
 def join(parts: list[Detections]) -> Detections:
-    """The faces of several looks, best first; landmarks and scores must be there in all or in none."""
+    """The faces of several looks, best first; landmarks must be there in all or in none."""
     parts = [part for part in parts if len(part)]
     if not parts:
         return no_faces()
     box = np.concatenate([part.box_xyxy for part in parts])
     landmarks = [part.landmarks_xy for part in parts if part.landmarks_xy is not None]
-    scores = [part.score for part in parts if part.score is not None]
-    if not scores:
-        return Detections(box, None, np.concatenate(landmarks) if landmarks else None)
-    score = np.concatenate(scores)
+    score = np.concatenate([part.score for part in parts])
     order = np.argsort(-score, kind="stable")
     return Detections(box[order], score[order], np.concatenate(landmarks)[order] if landmarks else None)
 
 
 def pick(found: Detections, rows: list[int] | NDArray[np.int64]) -> Detections:
     """Some faces of a look, in the order of `rows`."""
-    score = None if found.score is None else found.score[rows]
     landmarks = None if found.landmarks_xy is None else found.landmarks_xy[rows]
-    return Detections(found.box_xyxy[rows], score, landmarks)
+    return Detections(found.box_xyxy[rows], found.score[rows], landmarks)
 
 
 def no_faces() -> Detections:
     """Nobody there."""
-    return Detections(np.empty((0, 4), np.float32), None, None)
+    return Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), None)

@@ -47,8 +47,6 @@ def place(image: NDArray[np.uint8], canvas_wh: tuple[int, int], zoom: float) -> 
 class ScaledDetector:
     """A network that sees each picture on its canvas, and once more at half the size when it found nothing."""
 
-    lesser = False
-
     def __init__(self, network: Network) -> None:
         self._network = network
 

@@ -41,11 +41,9 @@ class FaceSpill:
     def add(self, frame: int, time_s: float, faces: Detections, jpegs: list[bytes], tracks: list[int]) -> None:
         """The N faces of one frame with their crops and track numbers, 0 for a face that is nobody's."""
         for row, (jpeg, track) in enumerate(zip(jpegs, tracks, strict=True)):
-            face = {"jpeg": jpeg, "box_xyxy": faces.box_xyxy[row], "track": track}
+            face = {"jpeg": jpeg, "box_xyxy": faces.box_xyxy[row], "score": float(faces.score[row]), "track": track}
             if faces.landmarks_xy is not None:
                 face["landmarks_xy"] = faces.landmarks_xy[row].reshape(-1)
-            if faces.score is not None:
-                face["score"] = float(faces.score[row])
             self._rows.append({"frame": frame, "time_s": time_s, **face})
         if not jpegs:
             self._rows.append({"frame": frame, "time_s": time_s})

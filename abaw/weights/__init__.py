@@ -1,9 +1,9 @@
-"""The checkpoints that ship with the package, one folder a kind beside this file, under the name `builtin`."""
+"""The weights that ship with the package, one folder a kind beside this file, under the name `builtin`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from abaw.core.errors import DataError
 
@@ -12,6 +12,7 @@ Kind = Literal["static", "temporal"]
 NAME = "builtin"
 _ROOT = Path(__file__).resolve().parent
 _SPEC = "spec.json"
+DETECTOR: Final = _ROOT / "detector" / "detector.onnx"
 
 
 def builtin(kind: Kind) -> Path:
@@ -23,6 +24,16 @@ def builtin(kind: Kind) -> Path:
             "a checkpoint that you have trained, or install a package that has one"
         )
     return folder
+
+
+def builtin_detector() -> Path:
+    """The face detector's ONNX file. Raises DataError when the package was made without one."""
+    if not DETECTOR.is_file():
+        raise DataError(
+            f"{NAME}: this package comes without a face detector ({DETECTOR} is not there); give insightface:PACK or "
+            "the path of a SCRFD or YuNet .onnx file, or install a package that has one"
+        )
+    return DETECTOR
 
 
 def resolve_checkpoint(path: Path, kind: Kind) -> Path:

@@ -21,6 +21,7 @@ from abaw.core.environment import (
 )
 from abaw.core.probes import CLIP_FRAMES, OpenCVFacts, Outcome, ProviderRun, TorchFacts
 from abaw.core.wheels import Standing, onnxruntime_family, opencv_family
+from abaw.weights import DETECTOR
 
 OK, NOTE, BROKEN = State.OK, State.NOTE, State.BROKEN
 GPU = ("NVIDIA X, 8192 MiB, 570.1",)
@@ -242,7 +243,9 @@ def test_detectors_found(tmp_path: Path) -> None:
         weights.parent.mkdir(parents=True, exist_ok=True)
         weights.write_bytes(bytes(2**20))
     (packs / "empty").mkdir()
-    checks = check_detectors(packs, here, Outcome("cascade.xml"))
+    ships = tmp_path / "detector.onnx"
+    ships.write_bytes(bytes(2**19))
+    checks = check_detectors(packs, here, ships)
     assert [check.name for check in checks] == ["insightface:buffalo_l", "a.onnx", "models/yunet.onnx", "builtin"]
     assert checks[0].detail == "det_10g.onnx, w600k.onnx"
     assert checks[1].detail == "1.0 MiB"
@@ -250,11 +253,12 @@ def test_detectors_found(tmp_path: Path) -> None:
 
 
 def test_detectors_absent(tmp_path: Path) -> None:
-    pack, builtin = check_detectors(tmp_path / "nowhere", tmp_path, Outcome(None, "ValueError: no cascade"))
+    pack, builtin = check_detectors(tmp_path / "nowhere", tmp_path, tmp_path / "gone" / "detector.onnx")
     assert pack.state is NOTE
     assert "non-commercial" in pack.detail
     assert builtin.state is BROKEN
-    assert "scikit-image" in builtin.remedy
+    assert "detector.onnx" in builtin.detail
+    assert "abaw" in builtin.remedy
 
 
 @pytest.mark.parametrize(("needed_gib", "state"), [(0.0, OK), (1e9, BROKEN)], ids=["enough", "too little"])
@@ -272,7 +276,7 @@ def test_disk_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_this_environment(tmp_path: Path) -> None:
     """What run.sh sets up works on any machine; GPUs and free space depend on where the tests run."""
-    checks = examine(tmp_path, tmp_path, tmp_path)
+    checks = examine(tmp_path, tmp_path, tmp_path, DETECTOR)
     assert _remedies_only_where_broken(checks)
     by_group: dict[str, list[Check]] = {}
     for check in checks:

@@ -67,7 +67,6 @@ def test_what_is_installed_really_works() -> None:
     opencv = Pending(probes.probe_opencv)
     providers = Pending(probes.probe_providers)
     decoders = [Pending(probes.probe_pyav), Pending(probes.probe_decord)]
-    cascade = Pending(probes.probe_cascade)
 
     loaded = torch.outcome(180)
     assert loaded.facts is not None, loaded.fault
@@ -78,7 +77,6 @@ def test_what_is_installed_really_works() -> None:
     assert runs.facts is not None, runs.fault
     assert {run.name: run.runs for run in runs.facts}["CPUExecutionProvider"]
     assert [decoder.outcome(180).facts for decoder in decoders] == [probes.CLIP_FRAMES] * 2
-    assert cascade.outcome(180).facts == "lbpcascade_frontalface_opencv.xml"
 
 
 @pytest.mark.parametrize(

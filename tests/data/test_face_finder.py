@@ -15,7 +15,6 @@ class SquareDetector:
     """Finds each white square of a picture, with its corners and middle as landmarks."""
 
     identity = "squares"
-    lesser = False
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, ...]] = []

@@ -33,7 +33,6 @@ class FakeDetector:
     """Finds the given boxes of a picture of 80×60; a picture that is black shows no face."""
 
     identity = "fake 1"
-    lesser = False
 
     def __init__(self, *boxes: tuple[float, ...], landmarks: bool = True) -> None:
         self.boxes = np.array(boxes, np.float32).reshape(-1, 4)

@@ -13,7 +13,8 @@ from abaw.core.errors import ConfigError
 from abaw.data import scenes as module
 from abaw.data.backdrops import backdrop, drawn, lure
 from abaw.data.face_photos import MIRRORED, FacePhotos
-from abaw.data.scene_damage import cover, damage, relight
+from abaw.data.head_turn import turn_head
+from abaw.data.scene_damage import cover, damage, dim, relight
 from abaw.data.scene_settings import SceneSettings
 from abaw.data.scenes import Scene, make_scene
 
@@ -42,7 +43,7 @@ def undamaged(monkeypatch: pytest.MonkeyPatch) -> None:
     def black(side: int, *_: Any) -> NDArray[np.uint8]:
         return np.zeros((side, side), np.uint8)
 
-    for name in ("damage", "relight"):
+    for name in ("damage", "dim", "relight"):
         monkeypatch.setattr(module, name, as_it_is)
     monkeypatch.setattr(module, "backdrop", black)
     monkeypatch.setattr(module, "_add_lures", lambda *_: None)
@@ -57,7 +58,7 @@ def many(settings: SceneSettings, count: int, photos: FacePhotos | None = None, 
 def test_every_landmark_lies_on_its_own_dot() -> None:
     """Mirrored faces too: then what was right is left, and is named so."""
     seen = {False: 0, True: 0}
-    for scene in many(SceneSettings(covered=0, smallest=40, empty=0), 60):
+    for scene in many(SceneSettings(covered=0, smallest=40, empty=0, turned=0), 60):
         for points, box in zip(scene.landmarks_xy, scene.box_xyxy, strict=True):
             whole = np.floor(points).astype(int)
             if whole.min() < 0 or whole.max() >= 256:
@@ -71,6 +72,43 @@ def test_every_landmark_lies_on_its_own_dot() -> None:
     assert min(seen.values()) > 10
 
 
+def test_a_turned_head_keeps_its_landmarks_and_one_half_is_narrow() -> None:
+    photo = marked_photos().pictures[0]
+    rng, ratios = np.random.default_rng(0), []
+    for _ in range(40):
+        turned, box, points = turn_head(photo, BOX.astype(np.float64), POINTS.astype(np.float64), rng)
+        whole = np.floor(points).astype(int)
+        np.testing.assert_allclose(turned[whole[:, 1], whole[:, 0]], GREYS, atol=14)
+        np.testing.assert_array_equal(points[:, 1], POINTS[:, 1])
+        halves = np.array([points[2, 0] - box[0], box[2] - points[2, 0]])
+        ratios.append(np.log(halves[1] / halves[0]))
+        assert halves.min() < 0.9 * 40 and 40 <= halves.max() <= 1.21 * 40
+        # What is beside the face only moves.
+        assert turned.shape[0] == 160 and turned.shape[1] - (box[2] - box[0]) == pytest.approx(80, abs=1)
+    assert min(ratios) < -1 and max(ratios) > 1
+
+
+def test_faces_larger_than_their_photo_allows_are_rare() -> None:
+    small, large = marked_photos(), marked_photos()
+    shrunk = FacePhotos(("Small_0001",), (small.pictures[0][::4, ::4],), BOX[None] / 4, POINTS[None] / 4)
+    both = FacePhotos(
+        (*shrunk.names, *large.names),
+        (*shrunk.pictures, *large.pictures),
+        np.concatenate([shrunk.box_xyxy, large.box_xyxy]),
+        np.concatenate([shrunk.landmarks_xy, large.landmarks_xy]),
+    )
+    rng = np.random.default_rng(0)
+    assert {module._choose(both, 60, SceneSettings(), rng) for _ in range(40)} == {0, 1}
+    assert np.mean([module._choose(both, 200, SceneSettings(), rng) for _ in range(200)]) > 0.95
+
+
+def test_low_light_is_dark_and_not_black() -> None:
+    rng = np.random.default_rng(0)
+    photo = np.full((8, 8), 150, np.uint8)
+    levels = [int(dim(photo, rng)[0, 0]) for _ in range(50)]
+    assert min(levels) > 20 and max(levels) < 110
+
+
 def test_faces_do_not_cover_each_other() -> None:
     for scene in many(SceneSettings(), 40):
         low, high = scene.box_xyxy[:, :2], scene.box_xyxy[:, 2:]
@@ -80,7 +118,7 @@ def test_faces_do_not_cover_each_other() -> None:
 
 
 def test_sizes_and_numbers_are_as_the_settings_say() -> None:
-    scenes = many(SceneSettings(smallest=20, largest=0.5, degrees=0, empty=0.3), 150)
+    scenes = many(SceneSettings(smallest=20, largest=0.5, degrees=0, empty=0.3, turned=0), 150)
     widths = np.concatenate([scene.box_xyxy[:, 2] - scene.box_xyxy[:, 0] for scene in scenes])
     assert 17 < widths.min() < 25 and 100 < widths.max() < 150
     counts = np.array([len(scene.box_xyxy) for scene in scenes])
@@ -133,6 +171,9 @@ def test_light_cover_and_damage_keep_shape_and_range() -> None:
         ({"smallest": 200.0}, "smallest below the largest"),
         ({"empty": 1.0}, "scenes.empty"),
         ({"covered": -0.1}, "scenes.covered"),
+        ({"turned": 1.2}, "scenes.turned"),
+        ({"profiles": -0.1}, "scenes.profiles"),
+        ({"dark": -1.0}, "scenes.dark"),
     ],
 )
 def test_settings_out_of_range_are_told(changes: dict[str, Any], says: str) -> None:

@@ -57,7 +57,7 @@ def test_one_store_a_video_with_a_row_for_every_frame(
     assert (len(plain), len(other)) == (12, 20)
     assert plain.valid.mean() > 0.9
     said = capsys.readouterr().err.splitlines()
-    assert sum("the builtin detector is the lesser one" in line for line in said) == 1
+    assert sum("the builtin detector is small" in line for line in said) == 1
     assert any(line.startswith("plain.mp4: 12 frames, 12 with a face (100.0 %), ") for line in said)
     assert extract(videos, "--out", tmp_path, "--detector", "builtin") == 0
     assert "plain.mp4: is there already" in capsys.readouterr().err

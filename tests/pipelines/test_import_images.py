@@ -38,7 +38,7 @@ def test_labelled_and_unlabelled_sets(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "unlabelled: 1 images, 0 of them without a face\n" in out
 
 
-def test_the_builtin_detector_says_that_it_is_the_lesser_one(
+def test_the_builtin_detector_says_that_there_are_better_ones(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(tmp_path / "set" / "a.jpg")

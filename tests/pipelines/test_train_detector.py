@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
+from safetensors.torch import load_file
 
 from abaw.video.detect import open_detector
 from pipelines.cli import main
@@ -65,11 +67,27 @@ def test_a_detector_that_extract_takes(
     assert spec["step"] == 4 and spec["settings"]["loss"]["landmarks"] == 12
     for name in ("last", "best"):
         detector = open_detector(str(out / name / "detector.onnx"))
-        assert not detector.lesser
         detector.detect(portrait())
 
 
 @pytest.mark.slow
+def test_a_second_stage_starts_from_the_first(photos: Path, teacher: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first" / "last"
+    assert train(photos, teacher, first.parent, "--train.steps", "3") == 0
+    still = ["--train.steps", "2", "--train.lr", "1e-9", "--train.seed", "1"]
+    assert train(photos, teacher, tmp_path / "second", "--init", str(first), *still) == 0
+    assert train(photos, teacher, tmp_path / "fresh", *still) == 0
+    before, after, other = (
+        load_file(folder / "weights.safetensors")["heads.0.weight"]
+        for folder in (first, tmp_path / "second" / "last", tmp_path / "fresh" / "last")
+    )
+    torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
+    assert not torch.allclose(before, other, atol=1e-4)
+    (first / "weights.safetensors").write_bytes(b"nothing")
+    assert train(photos, teacher, tmp_path / "third", "--init", str(first), *still) != 0
+    assert not (tmp_path / "third").exists()
+
+
 def test_a_killed_run_gives_the_weights_of_an_unbroken_one(photos: Path, teacher: Path, tmp_path: Path) -> None:
     plan = ["--train.steps", "12"]
     assert train(photos, teacher, tmp_path / "whole", *plan) == 0
@@ -95,6 +113,7 @@ def test_a_killed_run_gives_the_weights_of_an_unbroken_one(photos: Path, teacher
         (["--scenes.sides", "100"], "multiples of 32"),
         (["--scored_scenes", "0"], "scored_scenes is 0"),
         (["--holdout", "0.0001"], "give more photos or another holdout"),
+        (["--init", "nowhere/last"], "--init wants the folder of a checkpoint of train-detector"),
     ],
 )
 def test_bad_settings(

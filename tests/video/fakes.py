@@ -19,7 +19,6 @@ class Blobs:
     Notes how often it was asked for the whole picture, and for how many regions each time.
     """
 
-    lesser = False
     identity = "blobs"
 
     def __init__(self, at_once: int = 1) -> None:

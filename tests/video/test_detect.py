@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from abaw.video import weights
 from abaw.video.boxes import iou_matrix
 from abaw.video.detect import Detections, open_detector, resolve_detector
 from abaw.video.scales import ScaledDetector, place
+from abaw.weights import DETECTOR
 from tests.video.clips import FACE_BOX_XYXY, noise, portrait
 
 NETWORKS = ["yunet_n_dynamic", "scrfd_2.5g_kps_320", "scrfd_2.5g_kps_640", "scrfd_500m_kps_640"]
@@ -45,15 +47,21 @@ def scrfd_outputs(widths: tuple[int, ...] = (1, 4, 10)) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("side", [96, 160, 256])
-def test_builtin_finds_a_frontal_face_and_says_that_it_is_the_lesser_one(side: int) -> None:
+def test_builtin_finds_a_frontal_face(side: int) -> None:
     detector = open_detector("builtin")
     found = detector.detect(portrait(side))
-    assert detector.lesser
     assert len(found) == 1
-    assert found.landmarks_xy is None
-    assert found.score is None
+    assert found.landmarks_xy is not None
+    assert detector.identity.startswith("grey detector.onnx ")
     wanted = np.array([FACE_BOX_XYXY]) * side / 256
     assert iou_matrix(found.box_xyxy, wanted)[0, 0] > 0.6
+
+
+def test_the_builtin_weights_are_small_and_say_where_they_are_from() -> None:
+    assert DETECTOR.stat().st_size <= 600_000
+    spec = json.loads(DETECTOR.with_name("spec.json").read_text(encoding="utf-8"))
+    assert spec["teacher_weights"].startswith("yunet ")
+    assert not {key for key in spec["settings"] if key in ("photos", "backgrounds", "out", "init")}
 
 
 def test_builtin_gives_the_same_twice_and_nothing_on_noise() -> None:
@@ -81,7 +89,6 @@ def test_networks_find_the_face_at_its_place(shared_data: Path, name: str) -> No
         assert left_mouth[1] > nose[1] > left_eye[1]
         np.testing.assert_allclose((left_eye + right_eye) / 2, (127, 105), atol=8)
         np.testing.assert_allclose((left_mouth + right_mouth) / 2, (127, 145), atol=8)
-    assert not detector.lesser
     assert detector.identity.startswith(f"{name.split('_')[0]} {name}.onnx ")
 
 
@@ -191,13 +198,11 @@ def test_a_failed_download_tells_what_to_do(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("box", "score", "landmarks"),
-    [((2, 5), None, None), ((2, 4), (3,), None), ((2, 4), (2,), (2, 10))],
+    [((2, 5), (2,), None), ((2, 4), (3,), None), ((2, 4), (2,), (2, 10))],
 )
 def test_detections_check_their_shapes(
-    box: tuple[int, ...], score: tuple[int, ...] | None, landmarks: tuple[int, ...] | None
+    box: tuple[int, ...], score: tuple[int, ...], landmarks: tuple[int, ...] | None
 ) -> None:
-    def made(shape: tuple[int, ...] | None) -> NDArray[np.float32] | None:
-        return None if shape is None else np.zeros(shape, np.float32)
-
+    points = None if landmarks is None else np.zeros(landmarks, np.float32)
     with pytest.raises(ValueError, match="expected shape"):
-        Detections(np.zeros(box, np.float32), made(score), made(landmarks))
+        Detections(np.zeros(box, np.float32), np.zeros(score, np.float32), points)

@@ -59,7 +59,9 @@ def test_edge_and_stale_regions(box: tuple[float, ...], at_edge: bool, stale: bo
 
 
 def test_the_own_face_is_the_one_at_the_expected_place() -> None:
-    found = Detections(boxes((0, 0, 10, 10), (40, 40, 60, 60)).astype(np.float32), None, None)
+    found = Detections(
+        boxes((0, 0, 10, 10), (40, 40, 60, 60)).astype(np.float32), np.array([0.9, 0.8], np.float32), None
+    )
     assert own_face(found, boxes((42, 44, 62, 64))[0]) == 1
     assert own_face(found, boxes((200, 200, 220, 220))[0]) is None
     assert own_face(pick(found, []), boxes((0, 0, 10, 10))[0]) is None
@@ -121,7 +123,7 @@ def test_mosaic_and_back(size_wh: tuple[int, int], centre: tuple[float, float], 
     canvas, patches = compose(grid, images, regions)
     ys, xs = np.nonzero(canvas[..., 0])
     box = np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]], np.float32)
-    found = take_apart(grid, patches, Detections(box, None, None))
+    found = take_apart(grid, patches, Detections(box, np.ones(len(box), np.float32), None))
     assert [len(part) for part in found] == [0] * index + [1]
     inside = np.clip(region[0].reshape(2, 2), 0, size_wh).reshape(4)
     np.testing.assert_allclose(found[-1].box_xyxy[0], inside, atol=1e-2)

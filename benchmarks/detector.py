@@ -1,0 +1,150 @@
+"""A face detector against a reference at full size: faces found, false ones, landmarks, time of a small picture.
+
+    python benchmarks/detector.py --reference YUNET.onnx --media CLIP_OR_PICTURE... [--detector builtin] [--every 5]
+
+A YuNet as the reference sees each picture at its own size, without scaling, any other as `abaw` shows pictures to it;
+the detector sees them as `abaw` shows them. A face of the reference is found where one of the detector's overlaps it
+(IoU of at least .5), each in one pair at most; a find is false where no face of the reference does. Faces smaller
+than --least pixels (geometric mean of the box's sides) are left out: one of the reference is not missed, a find is
+not false. Landmark error: mean distance of the five landmarks of the found faces, as a share of the reference's
+distance between the eyes.
+
+The last row is the yardstick: the reference against itself, shown the mirror image of each picture.
+
+Time: one 320×320 canvas, one thread, the two in turns; the time of the process, so other processes count less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.data.face_photos import MIRRORED
+from abaw.protocol.layout import IMAGE_SUFFIXES
+from abaw.training.detector_score import landmark_error
+from abaw.video.boxes import areas, same_boxes
+from abaw.video.detect import Detections, Detector, open_detector
+from abaw.video.networks import YuNetNetwork, whole_strides
+from abaw.video.reader import STILL, open_video
+from abaw.video.scales import ScaledDetector
+from abaw.video.weights import detector_kind
+
+FOUND_IOU = 0.5
+TIMED_SIDE = 320
+ROUNDS = 100
+
+
+class AtFullSize(YuNetNetwork):
+    """The reference: a canvas as large as the picture."""
+
+    def canvas_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
+        return whole_strides(image_wh[0]), whole_strides(image_wh[1])
+
+
+@dataclass(slots=True)
+class Tally:
+    pictures: int = 0
+    wanted: int = 0
+    found: int = 0
+    finds: int = 0
+    false: int = 0
+    apart: list[float] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        for name in ("pictures", "wanted", "found", "finds", "false"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.apart += other.apart
+
+    def line(self, name: str) -> str:
+        recall = f"{100 * self.found / self.wanted:.2f}" if self.wanted else "-"
+        false = f"{100 * self.false / self.finds:.2f}" if self.finds else "-"
+        apart = f"{100 * np.mean(self.apart):.2f}" if self.apart else "-"
+        return (
+            f"{name:<26}{self.pictures:>9}{self.wanted:>8}{self.found:>8}{recall:>8}{self.finds:>8}{self.false:>7}"
+            f"{false:>8}{apart:>11}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--reference", type=Path, required=True, help="a YuNet or SCRFD .onnx")
+    parser.add_argument("--media", type=Path, nargs="+", required=True, help="clips and pictures")
+    parser.add_argument("--detector", default="builtin", help="builtin, insightface:PACK or an .onnx file")
+    parser.add_argument("--every", type=int, default=5, help="of a clip, every so many frames")
+    parser.add_argument("--least", type=float, default=48.0, help="size of the smallest face that counts, in pixels")
+    options = parser.parse_args()
+    detector = open_detector(options.detector, threads=1)
+    reference = open_detector(str(options.reference), threads=1)
+    if detector_kind(options.reference) == "yunet":
+        reference = ScaledDetector(AtFullSize(options.reference, None, 1))
+    print(f"{detector.identity} against {reference.identity}, faces of at least {options.least:.0f} px")
+    print(f"{'':<26}{'pictures':>9}{'faces':>8}{'found':>8}{'%':>8}{'finds':>8}{'false':>7}{'%':>8}{'landmarks %':>11}")
+    total, itself = Tally(), Tally()
+    for path in options.media:
+        tally = Tally()
+        for picture in pictures(path, options.every):
+            wanted = reference.detect(picture)
+            tally.add(compare(detector.detect(picture), wanted, options.least))
+            itself.add(compare(of_mirrored(reference, picture), wanted, options.least))
+        print(tally.line(path.name), flush=True)
+        total.add(tally)
+    print(total.line("all"))
+    print(itself.line("the reference, mirrored"))
+    first = next(pictures(options.media[0], 1))
+    print(times(np.asarray(cv2.resize(first, (TIMED_SIDE, TIMED_SIDE)), np.uint8), detector, reference))
+
+
+def pictures(path: Path, every: int) -> Iterator[NDArray[np.uint8]]:
+    with open_video(path, STILL if path.suffix.lower() in IMAGE_SUFFIXES else "pyav") as video:
+        for frame in video:
+            if frame.image is not None and (frame.index - 1) % every == 0:
+                yield frame.image
+
+
+def compare(found: Detections, wanted: Detections, least: float) -> Tally:
+    assert found.landmarks_xy is not None and wanted.landmarks_xy is not None
+    large = np.sqrt(areas(wanted.box_xyxy)) >= least
+    pairs = same_boxes(found.box_xyxy, wanted.box_xyxy, FOUND_IOU)
+    alone = np.ones(len(found), bool)
+    alone[[row for row, _ in pairs]] = False
+    false = int((alone & (np.sqrt(areas(found.box_xyxy)) >= least)).sum())
+    apart = [landmark_error(found.landmarks_xy[row], wanted.landmarks_xy[face]) for row, face in pairs if large[face]]
+    return Tally(1, int(large.sum()), len(apart), len(apart) + false, false, apart)
+
+
+def of_mirrored(detector: Detector, picture: NDArray[np.uint8]) -> Detections:
+    """What the detector says of the mirror image, brought back."""
+    found, width = detector.detect(np.ascontiguousarray(picture[:, ::-1])), picture.shape[1]
+    assert found.landmarks_xy is not None
+    box, landmarks = found.box_xyxy.copy(), found.landmarks_xy[:, list(MIRRORED)]
+    box[:, [0, 2]] = width - found.box_xyxy[:, [2, 0]]
+    landmarks[..., 0] = width - landmarks[..., 0]
+    return Detections(box, found.score, landmarks)
+
+
+def times(canvas: NDArray[np.uint8], detector: Detector, reference: Detector) -> str:
+    """Medians of a look at one canvas on which both find a face, in turns."""
+    if not len(detector.detect(canvas)) or not len(reference.detect(canvas)):
+        return "no time: a detector finds no face in the first picture, and would look twice"
+    spent: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for each in (detector, reference):
+            start = time.process_time()
+            each.detect(canvas)
+            spent.setdefault(each.identity.split()[0], []).append(1000 * (time.process_time() - start))
+    (name, ours), (other, theirs) = ((name, float(np.median(values))) for name, values in spent.items())
+    return (
+        f"a {TIMED_SIDE}×{TIMED_SIDE} picture, one thread: {name} {ours:.2f} ms, {other} {theirs:.2f} ms, "
+        f"ratio {ours / theirs:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
