@@ -189,9 +189,9 @@ def steps_alone(root: Path, cells: Sequence[str], steps: int) -> tuple[float, fl
     from abaw.core.seed import derive_seed, numpy_generator
     from abaw.data.clips import split_by_video
     from abaw.data.window_batches import WindowSampler
+    from abaw.learning.ema import Ema
     from abaw.models.temporal import build_temporal, temporal_spec
     from abaw.protocol.classes import EXPRESSION_CLASSES
-    from abaw.semisup.ema import Ema
     from abaw.training.optim import build_optimizer, schedule_factor, set_learning_rate
     from abaw.training.sequence_method import SequenceMethod
     from pipelines.cli import parse_config

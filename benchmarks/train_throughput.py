@@ -41,9 +41,9 @@ from train_throughput_options import Options, read_options
 from abaw.core.run_folder import RunFolder
 from abaw.data.face_set import FaceSet, join, labelled_stills
 from abaw.data.images import ImageReader, TrainBatches, TrainImages
+from abaw.learning.ema import Ema
 from abaw.models.static import ImageInput
 from abaw.protocol.classes import NUM_EXPRESSIONS
-from abaw.semisup.ema import Ema
 from abaw.semisup.image_method import ImageViews, Setup
 from abaw.semisup.methods.fixmatch import FixMatch, FixMatchSettings
 from abaw.training.loop import launch, train

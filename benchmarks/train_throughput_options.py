@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.semisup.image_method import Setup
@@ -60,7 +61,7 @@ class Options:
         )
 
     def method(self, kind: type[Kind]) -> Kind:
-        model = build_static(self.backbone, NUM_EXPRESSIONS, self.size, seed=0)
+        model = build_static(Architecture(backbone=self.backbone), NUM_EXPRESSIONS, self.size, seed=0)
         alike = torch.full((NUM_EXPRESSIONS,), 1 / NUM_EXPRESSIONS)
         return kind(Setup(model, ImageInput(self.size), self.settings().steps, alike, alike), FixMatchSettings())
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, nearest
 from abaw.core.progress import Progress, silent
-from abaw.data.settings import Balance
+from abaw.data.settings import Aggregation, Balance
+from abaw.models.architecture import Architecture, Experts
 from abaw.semisup.registry import find_methods
 from abaw.training.settings import TrainSettings
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from abaw.semisup.image_method import ImageMethod
     from abaw.training.loop import TrainResult
 
-OWN_BALANCE: Final = "own"
+OWN: Final = "own"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,10 @@ class StaticSettings:
         size: side of the square input in pixels
         grey: look at the grey of the images alone: for models trained on grey photos that are to see colour video
         balance: how often a class is drawn: own is as the method has it; all alike, by the root of its count, by count
+        aggregation: what stands between backbone and head: own is as the method has it; none; or mixtures of experts,
+            LEAF's, which fit any method
+        experts: the mixtures of `aggregation experts`
+        load_balance: weight of the loss that keeps the experts of a mixture equally busy
         batch_size: labelled images a step (and process)
         unlabelled_ratio: unlabelled images for each labelled one, where the method takes them
         cache_mb: decoded images are kept in memory when they take at most so many MiB
@@ -50,7 +55,10 @@ class StaticSettings:
     pretrained: bool = False
     size: int = 48
     grey: bool = False
-    balance: Literal["own", "uniform", "sqrt", "natural"] = OWN_BALANCE
+    balance: Literal["own", "uniform", "sqrt", "natural"] = OWN
+    aggregation: Literal["own", "none", "experts"] = OWN
+    experts: Experts = field(default_factory=Experts)
+    load_balance: float = 0.01
     batch_size: int = 64
     unlabelled_ratio: int = 2
     cache_mb: int = 2048
@@ -60,6 +68,8 @@ class StaticSettings:
     def __post_init__(self) -> None:
         if self.method not in (names := list(find_methods())):
             raise ConfigError(f"no method '{self.method}'; there are {', '.join(names)}.{nearest(self.method, names)}")
+        if self.load_balance < 0:
+            raise ConfigError(f"load_balance is {self.load_balance}; expected at least 0")
 
     @property
     def method_class(self) -> type[ImageMethod[Any]]:
@@ -94,7 +104,14 @@ def default_plain(method: str) -> dict[str, Any]:
 
 
 def balance_of(recipe: StaticSettings) -> Balance:
-    return recipe.method_class.balance if recipe.balance == OWN_BALANCE else recipe.balance
+    return recipe.method_class.balance if recipe.balance == OWN else recipe.balance
+
+
+def architecture_of(recipe: StaticSettings) -> Architecture:
+    method = recipe.method_class
+    aggregation: Aggregation = method.aggregation if recipe.aggregation == OWN else recipe.aggregation
+    experts = recipe.experts if aggregation == "experts" else None
+    return method.architecture(Architecture(backbone=recipe.backbone, experts=experts), getattr(recipe, recipe.method))
 
 
 def train_static_on(
@@ -123,7 +140,13 @@ def train_static_on(
     if not recipe.method_class.takes_unlabelled:
         unlabelled = None
     image = ImageInput(recipe.size, recipe.grey)
-    setup = Setup(_start(recipe, init), image, recipe.train.steps, *_class_shares(training, balance_of(recipe)))
+    setup = Setup(
+        _start(recipe, init),
+        image,
+        recipe.train.steps,
+        *_class_shares(training, balance_of(recipe)),
+        recipe.load_balance,
+    )
     fabric = launch(recipe.train)
     with fabric.rank_zero_first():
         run_folder = _open_run(recipe, training, selection, unlabelled, out, init, facts or {})
@@ -165,7 +188,8 @@ def warm_start(
     from abaw.training.loop import LAST
 
     train = replace(recipe.train, steps=steps, warmup_steps=min(recipe.train.warmup_steps, steps - 1))
-    train_static_on(replace(recipe, method="supervised", train=train), training, selection, None, out, init, hook)
+    recipe = replace(recipe, method="supervised", aggregation=OWN, train=train)
+    train_static_on(recipe, training, selection, None, out, init, hook)
     return out / LAST
 
 
@@ -194,11 +218,12 @@ def _start(recipe: StaticSettings, init: Path | None) -> StaticModel:
     from abaw.models.static import build_static, initialise
     from abaw.protocol.classes import EXPRESSION_CLASSES
 
+    architecture = architecture_of(recipe)
     model = build_static(
-        recipe.backbone, len(EXPRESSION_CLASSES), recipe.size, seed=recipe.train.seed, pretrained=recipe.pretrained
+        architecture, len(EXPRESSION_CLASSES), recipe.size, seed=recipe.train.seed, pretrained=recipe.pretrained
     )
     if init is not None:
-        initialise(model, recipe.backbone, EXPRESSION_CLASSES, init)
+        initialise(model, architecture, EXPRESSION_CLASSES, init)
     return model
 
 
@@ -221,7 +246,7 @@ def _open_run(
         {
             **recipe_plain(recipe),
             **facts,
-            "init_weights": load_spec(init, "static").weights_id if init is not None else None,
+            "init_weights": load_spec(init).weights_id if init is not None else None,
             "faces": {name: None if part is None else part.fingerprint() for name, part in faces.items()},
         },
         default_plain(recipe.method),
@@ -261,7 +286,7 @@ def _saver(
 
     def save(folder: Path, model: nn.Module, result: Mapping[str, Any]) -> None:
         assert isinstance(model, StaticModel)
-        save_static(folder, model, recipe.backbone, EXPRESSION_CLASSES, image, {**written, **result})
+        save_static(folder, model, architecture_of(recipe), EXPRESSION_CLASSES, image, {**written, **result})
 
     return save
 

@@ -19,6 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "page stores weights",
         "video models sequence evaluation",
         "data",
+        "learning",
         "semisup pretrain",
         "training",
         "inference",

@@ -68,7 +68,7 @@ class Extractor:
         if self.flip:
             features = (features + self.model.features(standard.flip(3))) / 2
         if self.outputs == "logits":
-            features = self.model.head(features)
+            features = self.model.classify(features)
         half: NDArray[np.float16] = features.half().cpu().numpy()
         return half
 

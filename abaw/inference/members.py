@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from abaw.data.read_clips import joined_backbone
 from abaw.inference.windowed import window_outputs
-from abaw.models.static import load_static
+from abaw.models.static import StaticModel, load_static
 from abaw.models.tasks import split_outputs
 from abaw.models.temporal import TemporalTransformer, load_temporal, spec_tasks
 from abaw.protocol.classes import EXPRESSION_CLASSES
@@ -97,7 +97,7 @@ class StaticMember:
 
     folder: Path
     spec: Spec
-    head: nn.Module
+    model: StaticModel
 
     @property
     def backbone(self) -> str:
@@ -105,8 +105,8 @@ class StaticMember:
 
     @torch.inference_mode()
     def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
-        device = next(self.head.parameters()).device
-        logits = self.head(torch.from_numpy(features).float().to(device)).cpu()
+        device = next(self.model.parameters()).device
+        logits = self.model.classify(torch.from_numpy(features).float().to(device)).cpu()
         return FrameOutputs(logits.softmax(-1), valid)
 
 
@@ -120,7 +120,7 @@ def load_member(folder: Path, device: torch.device) -> Member:
         temporal, spec = load_temporal(folder)
         return TemporalMember(folder, spec, temporal.to(device))
     static, spec = load_static(folder)
-    return StaticMember(folder, spec, static.head.to(device).eval())
+    return StaticMember(folder, spec, static.to(device))
 
 
 def require_fit(member: Member, stores: Sequence[FeatureStore]) -> None:

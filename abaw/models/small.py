@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from abaw.models.local_attention import MeanPool
+
 
 class SmallNet(nn.Module):
     """Images (B, 3, S, S) -> features (B, D): a stem at 1/2 of the size, then a residual block for each of `widths`.
@@ -23,10 +25,11 @@ class SmallNet(nn.Module):
         self.blocks = nn.Sequential(
             *(_Block(before[i], width, stride=1 if i == 0 else 2) for i, width in enumerate(widths))
         )
+        self.pool = MeanPool()
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.blocks(self.stem(images))
-        return maps.mean(dim=(2, 3))
+        pooled: Tensor = self.pool(self.blocks(self.stem(images)))
+        return pooled.flatten(1)
 
 
 class _Block(nn.Module):

@@ -9,17 +9,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.core.seed import derive_seed
+from abaw.models.architecture import Architecture, read_architecture
 from abaw.models.backbones import build_backbone, probe_feature_dim
-from abaw.stores.checkpoints import CheckpointError, Spec, load_checkpoint, require_classes, save_checkpoint
+from abaw.models.experts import ExpertMixture
+from abaw.models.local_attention import LocalAttentionPool, attend
+from abaw.stores.checkpoints import Checkpoint, CheckpointError, Spec, load_checkpoint, require_classes, save_checkpoint
 
 # Channel means and deviations of ImageNet in RGB, which pretrained weights expect; good enough for any face.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _LUMA = (0.299, 0.587, 0.114)
+_BACKBONE = "backbone."
 
 
 def luma(images: Tensor) -> Tensor:
@@ -54,14 +59,24 @@ class ImageInput:
 
 
 class StaticModel(nn.Module):
-    """A backbone and a linear head.
+    """A backbone and a linear head; with experts, a mixture of them before the features and one before the head.
 
-    `head` takes features of any leading shape: (B, D) -> (B, C), (B, T, D) -> (B, T, C).
+    With experts, features have length √D, the one at which every entry is about 1 (LEAF scales to length 1; ours, for
+    then a head that was trained without experts goes on).
     """
 
-    def __init__(self, backbone: nn.Module, feature_dim: int, num_classes: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        feature_dim: int,
+        num_classes: int,
+        semantic: ExpertMixture | None = None,
+        instance: ExpertMixture | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.semantic = semantic
+        self.instance = instance
         self.head = nn.Linear(feature_dim, num_classes)
 
     @property
@@ -71,46 +86,61 @@ class StaticModel(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Standardised images (B, 3, S, S) -> (B, D)."""
         features: Tensor = self.backbone(images)
+        if self.semantic is not None:
+            features = F.normalize(self.semantic(features), dim=-1) * self.feature_dim**0.5
         return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Features of any leading shape, (…, D), -> logits (…, C)."""
+        logits: Tensor = self.head(features if self.instance is None else self.instance(features))
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         """Standardised images (B, 3, S, S) -> logits (B, C)."""
-        logits: Tensor = self.head(self.features(images))
-        return logits
+        return self.classify(self.features(images))
 
 
-def build_static(backbone: str, num_classes: int, size: int, *, seed: int, pretrained: bool = False) -> StaticModel:
+def build_static(
+    architecture: Architecture, num_classes: int, size: int, *, seed: int, pretrained: bool = False
+) -> StaticModel:
     """A model with weights drawn from `seed`. Raises ConfigError for a backbone or a size that does not work."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        network = build_backbone(backbone, pretrained)
-        model = StaticModel(network, probe_feature_dim(network, size, backbone), num_classes)
+        name, experts = architecture.backbone, architecture.experts
+        network = build_backbone(name, pretrained)
+        width = probe_feature_dim(network, size, name)
+        model = StaticModel(network, width, num_classes)
+        # Behind the others, so that these start alike with and without it.
+        if architecture.attention_maps:
+            attend(network, width, architecture.attention_maps, name)
+        if experts is not None:
+            model.semantic, model.instance = ExpertMixture(width, experts), ExpertMixture(width, experts)
     return model.to(memory_format=torch.channels_last)
-
-
-def static_spec(
-    model: StaticModel, backbone: str, classes: tuple[str, ...], image: ImageInput, training: Mapping[str, Any]
-) -> Spec:
-    return Spec(
-        kind="static",
-        architecture={"name": backbone},
-        classes=classes,
-        feature_dim=model.feature_dim,
-        input=to_plain(image),
-        training=training,
-    )
 
 
 def save_static(
     folder: Path,
     model: StaticModel,
-    backbone: str,
+    architecture: Architecture,
     classes: tuple[str, ...],
     image: ImageInput,
     training: Mapping[str, Any],
 ) -> Spec:
     """Write a checkpoint; `training` is its provenance. Returns the spec with the hash of the weights."""
-    return save_checkpoint(folder, static_spec(model, backbone, classes, image, training), model.state_dict())
+    spec = Spec("static", architecture.plain(), classes, model.feature_dim, to_plain(image), training)
+    return save_checkpoint(folder, spec, model.state_dict())
+
+
+def save_backbone(
+    folder: Path,
+    model: StaticModel,
+    architecture: Architecture,
+    image: ImageInput,
+    training: Mapping[str, Any],
+) -> Spec:
+    """Write a checkpoint of the backbone alone, which knows no classes: what a static model can start from."""
+    spec = Spec("backbone", architecture.plain(), (), model.feature_dim, to_plain(image), training)
+    return save_checkpoint(folder, spec, {f"{_BACKBONE}{k}": v for k, v in model.backbone.state_dict().items()})
 
 
 def load_static(folder: Path) -> tuple[StaticModel, Spec]:
@@ -119,17 +149,37 @@ def load_static(folder: Path) -> tuple[StaticModel, Spec]:
     Raises CheckpointError when it is missing, damaged, of another kind, or when its weights do not fit its spec.
     """
     checkpoint = load_checkpoint(folder, "static")
-    spec = checkpoint.spec
+    return _rebuilt(checkpoint), checkpoint.spec
+
+
+def load_features(folder: Path) -> tuple[StaticModel, Spec]:
+    """As `load_static`, of a checkpoint with a head or without: use its `features` alone."""
+    checkpoint = load_checkpoint(folder)
+    if checkpoint.spec.kind == "temporal":
+        raise CheckpointError(f"{folder}: expected a static checkpoint or a backbone, found a temporal one")
+    return _rebuilt(checkpoint), checkpoint.spec
+
+
+def _rebuilt(checkpoint: Checkpoint) -> StaticModel:
+    folder, spec = checkpoint.path, checkpoint.spec
     try:
-        model = build_static(spec.architecture["name"], len(spec.classes), image_input(spec).size, seed=0)
-        model.load_state_dict(checkpoint.weights)
+        architecture = read_architecture(spec.architecture)
+        model = build_static(architecture, max(1, len(spec.classes)), image_input(spec).size, seed=0)
+        if spec.kind == "backbone":
+            model.backbone.load_state_dict(_backbone_weights(checkpoint.weights))
+        else:
+            model.load_state_dict(checkpoint.weights)
     except (ConfigError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{folder}: its weights and its spec do not make a model: {error}") from error
     if model.feature_dim != spec.feature_dim:
         raise CheckpointError(
             f"{folder}: its spec promises features of width {spec.feature_dim}, its weights give {model.feature_dim}"
         )
-    return model.eval(), spec
+    return model.eval()
+
+
+def _backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(_BACKBONE): value for name, value in weights.items() if name.startswith(_BACKBONE)}
 
 
 def image_input(spec: Spec) -> ImageInput:
@@ -138,22 +188,47 @@ def image_input(spec: Spec) -> ImageInput:
     return ImageInput(int(values["size"]), bool(values.get("grey", False)), tuple(values["mean"]), tuple(values["std"]))
 
 
-def initialise(model: StaticModel, backbone: str, classes: tuple[str, ...], folder: Path) -> str:
-    """Start from the weights of a checkpoint; returns their id.
+def initialise(model: StaticModel, architecture: Architecture, classes: tuple[str, ...], folder: Path) -> str:
+    """Start from the weights of a checkpoint, static or of a backbone alone; returns their id.
 
-    Raises CheckpointError when its classes, their order, its backbone or its feature width are others.
+    What the checkpoint lacks (experts, attention; with a backbone alone, the head) keeps its random start. Raises
+    CheckpointError when its classes, their order, its backbone or its feature width are others, or when it has experts
+    or attention and the model has not the same.
     """
-    checkpoint = load_checkpoint(folder, "static")
+    checkpoint = load_checkpoint(folder)
     spec = checkpoint.spec
-    require_classes(spec, classes, folder)
+    if spec.kind == "temporal":
+        raise CheckpointError(f"{folder}: expected a static checkpoint or a backbone, found a temporal one")
+    if spec.kind == "static":
+        require_classes(spec, classes, folder)
     found = (spec.architecture.get("name"), spec.feature_dim)
-    if found != (backbone, model.feature_dim):
+    if found != (architecture.backbone, model.feature_dim):
         raise CheckpointError(
-            f"{folder}: backbone differs: expected {backbone} with features of width {model.feature_dim}; "
+            f"{folder}: backbone differs: expected {architecture.backbone} with features of width {model.feature_dim}; "
             f"found {found[0]} with width {found[1]}; set backbone to {found[0]} or start from another checkpoint"
         )
+    wanted = architecture.plain()
+    extra = {name: value for name, value in spec.architecture.items() if name != "name" and value != wanted.get(name)}
+    if extra:
+        raise CheckpointError(
+            f"{folder}: has {', '.join(f'{name} {value}' for name, value in extra.items())}, which the model to train "
+            "has not; train with the same (--aggregation, --experts, attention maps) or start from another checkpoint"
+        )
     try:
-        model.load_state_dict(checkpoint.weights)
+        missing, unexpected = model.load_state_dict(checkpoint.weights, strict=False)
     except RuntimeError as error:
         raise CheckpointError(f"{folder}: its weights and its spec do not make a model: {error}") from error
+    may_lack = _added(model, spec)
+    if unexpected or (unknown := [name for name in missing if name not in may_lack]):
+        names = ", ".join((unexpected or unknown)[:5])
+        raise CheckpointError(f"{folder}: its weights and its spec do not make a model: {names} too many or missing")
     return spec.weights_id
+
+
+def _added(model: StaticModel, spec: Spec) -> set[str]:
+    """Names of the weights that a checkpoint with this spec need not have."""
+    modules: list[tuple[str, nn.Module | None]] = [("semantic", model.semantic), ("instance", model.instance)]
+    if spec.kind == "backbone":
+        modules.append(("head", model.head))
+    modules += [(path, each) for path, each in model.named_modules() if isinstance(each, LocalAttentionPool)]
+    return {f"{path}.{name}" for path, each in modules if each is not None for name in each.state_dict()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from abaw.models.local_attention import MeanPool
+
 _STEM = 16
 _SLOPE = 0.1
 
@@ -29,10 +31,11 @@ class WideResNet(nn.Module):
                 before = base * widen
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(before)
+        self.pool = MeanPool()
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = F.leaky_relu(self.norm(self.blocks(self.stem(images))), _SLOPE)
-        return maps.mean(dim=(2, 3))
+        pooled: Tensor = self.pool(F.leaky_relu(self.norm(self.blocks(self.stem(images))), _SLOPE))
+        return pooled.flatten(1)
 
 
 class _PreactivatedBlock(nn.Module):

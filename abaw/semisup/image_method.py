@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from abaw.data.images import TrainImages
-from abaw.data.settings import Balance
+from abaw.data.settings import Aggregation, Balance
 from abaw.data.views import STRONG, WEAK
+from abaw.learning.method import Method, StepResult
+from abaw.models.architecture import Architecture
+from abaw.models.experts import take_balance_loss
 from abaw.models.static import ImageInput, StaticModel
 from abaw.semisup.losses import smoothed
-from abaw.semisup.method import Method, StepResult
 from abaw.semisup.settings import LabelledLearning, PseudoLabelling
 
 
@@ -37,7 +39,8 @@ class ImageViews(NamedTuple):
 class Setup:
     """What a method is built on.
 
-    steps: how many the run has; shares: (C,) of the classes among the labelled faces; drawn: (C,) in their batches.
+    steps: how many the run has; shares: (C,) of the classes among the labelled faces; drawn: (C,) in their batches;
+    load_balance: weight of the loss that keeps the experts of a mixture equally busy.
     """
 
     model: StaticModel
@@ -45,6 +48,7 @@ class Setup:
     steps: int
     shares: Tensor
     drawn: Tensor
+    load_balance: float = 0.01
 
     @property
     def num_classes(self) -> int:
@@ -56,11 +60,16 @@ Settings = TypeVar("Settings", bound=LabelledLearning)
 
 
 class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
-    """A method for the static model. settings_class: its settings; balance: how it draws labelled faces by default."""
+    """A method for the static model.
+
+    settings_class: its settings; balance, aggregation: how it draws labelled faces, and what stands between backbone
+    and head, where the recipe says nothing else.
+    """
 
     settings_class: ClassVar[type[Any]]
     takes_unlabelled: ClassVar[bool] = True
     balance: ClassVar[Balance] = "natural"
+    aggregation: ClassVar[Aggregation] = "none"
 
     model: StaticModel
     _offsets: Tensor
@@ -70,8 +79,23 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
         self.model = setup.model
         self.settings = settings
         self._image = setup.image
+        self._load_balance = setup.load_balance
         self._view = STRONG if settings.view == "strong" else WEAK
         self.register_buffer("_offsets", _offsets(setup, settings.prior_power), persistent=False)
+
+    @classmethod
+    def architecture(cls, base: Architecture, settings: Settings) -> Architecture:
+        """What the method's model is built of. base: as the recipe has it."""
+        return base
+
+    def forward(self, batch: ImageViews) -> StepResult:
+        """`step`, and the balance loss of the mixtures of experts, if the model has any."""
+        result = super().forward(batch)
+        balance = take_balance_loss(self)
+        if balance is None:
+            return result
+        loss = result.loss + self._load_balance * balance
+        return StepResult(loss, {**result.logs, "loss/load_balance": balance})
 
     def views(self, batch: TrainImages, generator: torch.Generator) -> ImageViews:
         normalise = self._image.normalise

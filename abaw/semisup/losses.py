@@ -21,6 +21,21 @@ def masked_cross_entropy(logits: Tensor, pseudo: Tensor, mask: Tensor) -> Tensor
     return (losses * mask).sum() / len(mask)
 
 
+def selective_negative_loss(logits: Tensor, teacher: Tensor, mask: Tensor, unlikely: float) -> Tensor:
+    """`−Σ_{c∈N} log(1 − p_c)` of the samples where `mask` is True, over the size of the whole batch.
+
+    N: the classes to which the teacher's probabilities (B, C) give less than `unlikely`: what the sample is not (arXiv
+    2601.05556; complementary labels after arXiv 1705.07541; our reading). logits: (B, C), p their softmax.
+    """
+    logits = logits.float()
+    # log(1 − p_c) = log of the sum over the others − log of the sum over all; exact where p_c is near 1, too.
+    itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+    others = torch.logsumexp(logits[:, None].masked_fill(itself, -torch.inf), dim=2)
+    log_not = others - torch.logsumexp(logits, dim=1, keepdim=True)
+    losses = -(log_not * (teacher < unlikely)).sum(1)
+    return (losses * mask).sum() / len(mask)
+
+
 def class_balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The mean over classes of the mean cross-entropy of each class that the batch holds.
 

@@ -26,6 +26,8 @@ WEIGHTS = "weights.safetensors"
 SPEC = "spec.json"
 STATE = "state.pt"
 
+Kind = Literal["static", "backbone", "temporal"]
+
 
 class CheckpointError(DataError):
     """A checkpoint that is missing, damaged, or does not fit what it is used for."""
@@ -35,16 +37,17 @@ class CheckpointError(DataError):
 class Spec:
     """What travels with the weights, enough to rebuild and to use the model.
 
-    kind: `static` (image -> feature and logits) or `temporal` (features -> logits).
+    kind: `static` (image -> feature and logits), `backbone` (image -> feature) or `temporal` (features -> logits).
     architecture: what the model's factory needs, e.g. {"name": "resnet18"}.
     classes: class names in the order of the outputs.
     feature_dim: D of the static model's output, or of the temporal model's input.
-    input: for `static` {"size": px, "mean": [3], "std": [3]}; for `temporal` {"window", "hop", "backbone": hash}.
+    input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3]}; for `temporal` {"window", "hop",
+    "backbone": hash}.
     training: provenance (recipe, seeds, data, scores).
     weights_sha256: filled in on saving.
     """
 
-    kind: Literal["static", "temporal"]
+    kind: Kind
     architecture: Mapping[str, Any]
     classes: tuple[str, ...]
     feature_dim: int
@@ -78,7 +81,7 @@ def save_checkpoint(folder: Path, spec: Spec, weights: Mapping[str, Tensor]) -> 
     return complete
 
 
-def load_spec(folder: Path, kind: Literal["static", "temporal"] | None = None) -> Spec:
+def load_spec(folder: Path, kind: Kind | None = None) -> Spec:
     """Read `spec.json`. Raises CheckpointError when it is missing, lacks a key or is of another kind."""
     path = folder / SPEC
     if not path.exists():
@@ -95,7 +98,7 @@ def load_spec(folder: Path, kind: Literal["static", "temporal"] | None = None) -
     return spec
 
 
-def load_checkpoint(folder: Path, kind: Literal["static", "temporal"] | None = None) -> Checkpoint:
+def load_checkpoint(folder: Path, kind: Kind | None = None) -> Checkpoint:
     """Read spec and weights. Raises CheckpointError when either is missing, damaged or they do not belong together."""
     spec = load_spec(folder, kind)
     path = folder / WEIGHTS

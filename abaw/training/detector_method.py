@@ -14,8 +14,8 @@ from abaw.core.seed import numpy_generator
 from abaw.data.face_photos import FacePhotos
 from abaw.data.scene_settings import SceneSettings
 from abaw.data.scenes import Scene, make_scene
+from abaw.learning.method import Method, StepResult
 from abaw.models.face_detector import FaceDetector
-from abaw.semisup.method import Method, StepResult
 from abaw.training.detector_loss import Faces, detector_losses
 from abaw.training.detector_settings import DetectorWeights
 

@@ -23,8 +23,8 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.core.run_folder import RunFolder
 from abaw.core.seed import derive_seed
-from abaw.semisup.ema import Ema
-from abaw.semisup.method import Batch, Method, StepResult
+from abaw.learning.ema import Ema
+from abaw.learning.method import Batch, Method, StepResult
 from abaw.stores.checkpoints import STATE, load_state, save_state
 from abaw.training.clock import Clock
 from abaw.training.optim import build_optimizer, schedule_factor, set_learning_rate

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from abaw.data.window_batches import WindowBatch
+from abaw.learning.method import Method, StepResult
 from abaw.models.tasks import split_outputs
 from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import UNLABELLED
-from abaw.semisup.method import Method, StepResult
 from abaw.training.sequence_losses import action_unit_loss, ccc_loss, class_weights, positive_weights
 from abaw.training.sequence_settings import SequenceLearning
 

@@ -9,6 +9,7 @@ import torch
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.crops import decode_crops
 from abaw.inference.features import Extractor, load_extractor, write_video_features
+from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.arrow import StoreError
@@ -21,7 +22,14 @@ CPU = torch.device("cpu")
 
 
 def checkpoint(folder: Path, seed: int = 0) -> Path:
-    save_static(folder, build_static("small", 8, 32, seed=seed), "small", EXPRESSION_CLASSES, ImageInput(32), {})
+    save_static(
+        folder,
+        build_static(Architecture(backbone="small"), 8, 32, seed=seed),
+        Architecture(backbone="small"),
+        EXPRESSION_CLASSES,
+        ImageInput(32),
+        {},
+    )
     return folder
 
 

@@ -17,6 +17,7 @@ from abaw.inference.live import LivePredictor
 from abaw.inference.members import Member, load_member
 from abaw.inference.predict import predict_clips, predict_stores, score_clips
 from abaw.inference.windowed import window_outputs
+from abaw.models.architecture import Architecture
 from abaw.models.sizes import TransformerSize
 from abaw.models.static import ImageInput, StaticModel, build_static, save_static
 from abaw.models.temporal import build_temporal, temporal_spec
@@ -55,8 +56,8 @@ def _temporal(folder: Path, seed: int = 0, **changes: object) -> Path:
 
 
 def _static(folder: Path) -> tuple[StaticModel, Spec]:
-    model = build_static("small", 8, 32, seed=0)
-    return model, save_static(folder, model, "small", EXPRESSION_CLASSES, ImageInput(32), {})
+    model = build_static(Architecture(backbone="small"), 8, 32, seed=0)
+    return model, save_static(folder, model, Architecture(backbone="small"), EXPRESSION_CLASSES, ImageInput(32), {})
 
 
 def predict_store(members: Sequence[Member], store: FeatureStore) -> Predictions:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from abaw.core.errors import ConfigError
+from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, StaticModel, build_static, image_input, initialise, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import CheckpointError
@@ -15,11 +16,11 @@ IMAGE = ImageInput(32)
 
 
 def model(seed: int = 0, backbone: str = "small") -> StaticModel:
-    return build_static(backbone, 8, 32, seed=seed)
+    return build_static(Architecture(backbone=backbone), 8, 32, seed=seed)
 
 
 def save(folder: Path, network: StaticModel, classes: tuple[str, ...] = EXPRESSION_CLASSES) -> Path:
-    save_static(folder, network, "small", classes, IMAGE, {"step": 3})
+    save_static(folder, network, Architecture(backbone="small"), classes, IMAGE, {"step": 3})
     return folder
 
 
@@ -68,7 +69,7 @@ def test_a_grey_input_does_not_see_colour(tmp_path: Path) -> None:
     red = torch.zeros(1, 3, 16, 16)
     red[:, 0] = 1
     assert torch.allclose(image.normalise(red), torch.full((1, 3, 16, 16), 0.299))
-    save_static(tmp_path / "a", model(), "small", EXPRESSION_CLASSES, image, {})
+    save_static(tmp_path / "a", model(), Architecture(backbone="small"), EXPRESSION_CLASSES, image, {})
     assert image_input(load_static(tmp_path / "a")[1]) == image
 
 
@@ -80,7 +81,10 @@ def test_a_tiny_size_is_refused() -> None:
 def test_starting_from_a_checkpoint_takes_its_weights(tmp_path: Path) -> None:
     trained, fresh = model(seed=1), model(seed=2)
     save(tmp_path / "a", trained)
-    assert initialise(fresh, "small", EXPRESSION_CLASSES, tmp_path / "a") == load_static(tmp_path / "a")[1].weights_id
+    assert (
+        initialise(fresh, Architecture(backbone="small"), EXPRESSION_CLASSES, tmp_path / "a")
+        == load_static(tmp_path / "a")[1].weights_id
+    )
     assert torch.equal(fresh.head.weight, trained.head.weight)
 
 
@@ -89,7 +93,7 @@ def test_starting_from_another_class_order_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError, match="class order differs: expected Neutral, Anger, .*; found Other, Surprise"
     ):
-        initialise(model(), "small", EXPRESSION_CLASSES, tmp_path / "a")
+        initialise(model(), Architecture(backbone="small"), EXPRESSION_CLASSES, tmp_path / "a")
 
 
 def test_starting_from_another_backbone_is_refused(tmp_path: Path) -> None:
@@ -97,7 +101,7 @@ def test_starting_from_another_backbone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError, match="expected resnet18 with features of width 512; found small with width 128"
     ):
-        initialise(model(backbone="resnet18"), "resnet18", EXPRESSION_CLASSES, tmp_path / "a")
+        initialise(model(backbone="resnet18"), Architecture(backbone="resnet18"), EXPRESSION_CLASSES, tmp_path / "a")
 
 
 @pytest.mark.parametrize(

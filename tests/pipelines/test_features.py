@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.features import open_features
@@ -16,7 +17,12 @@ from tests.data.faces import video_store
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     save_static(
-        tmp_path / "ckpt", build_static("small", 8, 32, seed=0), "small", EXPRESSION_CLASSES, ImageInput(32), {}
+        tmp_path / "ckpt",
+        build_static(Architecture(backbone="small"), 8, 32, seed=0),
+        Architecture(backbone="small"),
+        EXPRESSION_CLASSES,
+        ImageInput(32),
+        {},
     )
     for name, labels in (("a", [0, 1, None]), ("ü b", [3, 4])):
         video_store(tmp_path / f"faces/{name}.arrow", labels)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from abaw.core.errors import ConfigError
 from abaw.data.face_set import labelled_stills
+from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static, load_static, save_static
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
@@ -127,7 +128,14 @@ def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    save_static(tmp_path / "ckpt", build_static(backbone, 8, 32, seed=0), backbone, classes, ImageInput(32), {})
+    save_static(
+        tmp_path / "ckpt",
+        build_static(Architecture(backbone=backbone), 8, 32, seed=0),
+        Architecture(backbone=backbone),
+        classes,
+        ImageInput(32),
+        {},
+    )
     assert train(tmp_path / "run", "--labelled", stills, "--init", tmp_path / "ckpt") == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from abaw.core.seed import derive_seed
 from abaw.data.images import FaceImages, TrainImages
+from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, StaticModel, build_static
 from abaw.semisup.image_method import ImageMethod, ImageViews, Setup
 from abaw.semisup.registry import find_methods
@@ -37,7 +38,7 @@ EVEN = torch.full((CLASSES,), 1 / CLASSES)
 
 
 def setup(model: nn.Module | None = None, steps: int = 10, shares: Tensor = EVEN, drawn: Tensor = EVEN) -> Setup:
-    network = build_static("small", CLASSES, SIZE, seed=0) if model is None else model
+    network = build_static(Architecture(backbone="small"), CLASSES, SIZE, seed=0) if model is None else model
     return Setup(network, ImageInput(SIZE), steps, shares, drawn)  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from abaw.core.errors import ConfigError
-from abaw.semisup.ema import Ema
+from abaw.learning.ema import Ema
 from abaw.semisup.registry import find_methods
 from abaw.semisup.settings import LabelledLearning
 from tests.semisup.batches import CLASSES, Fixed, faces, make, setup, train_images, views

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from abaw.core.seed import derive_seed
-from abaw.semisup.method import Method, StepResult
+from abaw.learning.method import Method, StepResult
 
 
 class Points(NamedTuple):

@@ -12,6 +12,7 @@ import abaw.weights
 from abaw.core.errors import DataError
 from abaw.data.crops import decode_crops
 from abaw.data.views import unit
+from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static, image_input, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.faces import open_faces
@@ -34,7 +35,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def ship(root: Path, seed: int = 0) -> Path:
     folder = root / "weights/static"
-    save_static(folder, build_static("small", 8, 32, seed=seed), "small", EXPRESSION_CLASSES, ImageInput(32), {})
+    save_static(
+        folder,
+        build_static(Architecture(backbone="small"), 8, 32, seed=seed),
+        Architecture(backbone="small"),
+        EXPRESSION_CLASSES,
+        ImageInput(32),
+        {},
+    )
     return folder
 
 

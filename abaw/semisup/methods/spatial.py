@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from abaw.learning.method import StepResult
 from abaw.semisup.image_method import ImageViews, Setup, TeacherMethod, accuracy
-from abaw.semisup.losses import class_balanced_cross_entropy, masked_cross_entropy
-from abaw.semisup.method import StepResult
+from abaw.semisup.losses import class_balanced_cross_entropy, masked_cross_entropy, selective_negative_loss
 from abaw.semisup.running import ClassMarginal, RunningMean
 from abaw.semisup.settings import MarginSettings, PseudoLabelling, require_momentum, require_share
 from abaw.semisup.thresholds import AdaptiveMargin, FixedThreshold, SelfAdaptive, Threshold
@@ -40,6 +40,9 @@ class SpatialSettings(PseudoLabelling):
             teacher is as `teacher` says
         feedback_step: length of the trial step by which that is measured
         finetune: share of the steps, at the end, that learn from labelled faces alone; 0 leaves it out
+        negative_weight: weight of selective negative learning on faces below their threshold, which is none of the
+            paper's parts (`dta_snl` has it); 0 leaves it out
+        unlikely: classes to which the teacher gives less are, for that, what a face is not
     """
 
     prior_power: float | None = 0.5
@@ -51,11 +54,14 @@ class SpatialSettings(PseudoLabelling):
     feedback: bool = False
     feedback_step: float = 0.1
     finetune: float = 0.0
+    negative_weight: float = 0.0
+    unlikely: float = 0.05
 
     def __post_init__(self) -> None:
         super(SpatialSettings, self).__post_init__()
         require_share("fixed_threshold", self.fixed_threshold)
         require_share("finetune", self.finetune)
+        require_share("unlikely", self.unlikely)
         require_momentum("momentum", self.momentum)
 
 
@@ -83,11 +89,16 @@ class Spatial(TeacherMethod[SpatialSettings]):
         if int(self.done) >= self._finetune_from:
             return self._finetune(batch)
         assert batch.weak is not None and batch.strong is not None
-        pseudo, mask, logs = self._pseudo_labels(self.teacher_logits(batch.weak))
+        probs, mask, logs = self._pseudo_labels(self.teacher_logits(batch.weak))
+        pseudo = probs.argmax(1)
         logits = self.model(torch.cat([batch.labelled, batch.strong]))
         labelled, strong = logits.split([len(batch.labelled), len(batch.strong)])
         labelled_loss = self.labelled_loss(labelled, batch.targets)
         unlabelled_loss = masked_cross_entropy(strong, pseudo, mask)
+        if self.settings.negative_weight:
+            negative = selective_negative_loss(strong, probs, ~mask, self.settings.unlikely)
+            unlabelled_loss = unlabelled_loss + self.settings.negative_weight * negative
+            logs["loss/negative"] = negative
         self.threshold.learn_labelled(labelled.detach().softmax(1), batch.labels)
         loss = labelled_loss + self.settings.unlabelled_weight * unlabelled_loss
         if self.tutor is not None and self.feedback is not None:
@@ -108,7 +119,7 @@ class Spatial(TeacherMethod[SpatialSettings]):
         self.done += 1
 
     def _pseudo_labels(self, weak: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Classes (U,), True (U,) where they count, and what to log. weak: the teacher's logits (U, C)."""
+        """Probabilities (U, C), True (U,) where they count, and what to log. weak: the teacher's logits (U, C)."""
         probs = weak.softmax(1)
         debiased = (weak - self.settings.debias * self.marginal.log).softmax(1)
         self.marginal.update(probs)
@@ -119,7 +130,7 @@ class Spatial(TeacherMethod[SpatialSettings]):
             "threshold": self.threshold.values().mean(),
             "marginal/lowest": self.marginal.value.min(),
         }
-        return debiased.argmax(1), mask, logs
+        return debiased, mask, logs
 
     def _finetune(self, batch: ImageViews) -> StepResult:
         logits = self.model(batch.labelled)

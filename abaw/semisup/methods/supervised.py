@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abaw.learning.method import StepResult
 from abaw.semisup.image_method import ImageMethod, ImageViews, accuracy
-from abaw.semisup.method import StepResult
 from abaw.semisup.settings import LabelledLearning
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from abaw.semisup.ema import Ema
+from abaw.learning.ema import Ema
 
 
 def network(value: float) -> nn.Module:

@@ -1,0 +1,60 @@
+"""What a static model is built of, as its spec and the settings of a method say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from abaw.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experts:
+    """Mixtures of experts behind the backbone (LEAF, arXiv 2404.15041). Raises ConfigError for values out of range.
+
+    Args:
+        count: experts a mixture
+        top_k: experts that a face is sent to; with one alone, the gate learns from the balance loss and nothing else
+        shared: one expert object in all places, as in the code that was published with LEAF
+    """
+
+    count: int = 8
+    top_k: int = 2
+    shared: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.top_k <= self.count:
+            raise ConfigError(f"experts: top_k {self.top_k} of {self.count}; expected 1 <= top_k <= count")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """backbone: its name; experts: None for features and logits as they are; attention_maps: 0 for the plain mean."""
+
+    backbone: str
+    experts: Experts | None = None
+    attention_maps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.attention_maps < 0 or self.attention_maps == 1:
+            raise ConfigError(f"attention_maps is {self.attention_maps}; expected 0 (none) or at least 2")
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in a spec: what is not there is not named."""
+        found: dict[str, Any] = {"name": self.backbone}
+        if self.experts is not None:
+            found["experts"] = asdict(self.experts)
+        if self.attention_maps:
+            found["attention_maps"] = self.attention_maps
+        return found
+
+
+def read_architecture(values: Mapping[str, Any]) -> Architecture:
+    """The inverse of `plain`. Raises KeyError or TypeError when a value is missing or unknown."""
+    experts = values.get("experts")
+    return Architecture(
+        backbone=values["name"],
+        experts=None if experts is None else Experts(**experts),
+        attention_maps=values.get("attention_maps", 0),
+    )

@@ -1,0 +1,85 @@
+"""The frame of Ada-CM (arXiv 2203.12341), which LEAF shares: a margin per class, and contrast below it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from abaw.data.images import TrainImages
+from abaw.data.views import WEAK
+from abaw.learning.method import StepResult
+from abaw.semisup.image_method import ImageViews, Setup, TeacherMethod, accuracy
+from abaw.semisup.losses import info_nce
+from abaw.semisup.settings import MarginSettings, PseudoLabelling
+from abaw.semisup.thresholds import AdaptiveMargin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginLearning(PseudoLabelling):
+    """Settings of methods with a margin.
+
+    Args:
+        margin: the thresholds
+        labelled_weight: weight of the loss on labelled faces
+        contrast_weight: weight of the contrastive loss on faces below the margin; 0 leaves it out
+        temperature: of the contrastive loss
+    """
+
+    margin: MarginSettings = MarginSettings()
+    labelled_weight: float = 0.5
+    contrast_weight: float = 0.1
+    temperature: float = 0.07
+
+
+Margin = TypeVar("Margin", bound=MarginLearning)
+
+
+class MarginMethod(TeacherMethod[Margin]):
+    """`L = 0.5 L_x + L_u + 0.1 L_s`.
+
+    A face whose prediction over two weak views reaches the margin of its class teaches the strong view (L_u); of the
+    others the features of the two weak views attract each other and repel those of other faces (L_s, SimCLR's loss).
+    """
+
+    def __init__(self, setup: Setup, settings: Margin) -> None:
+        super().__init__(setup, settings)
+        self.threshold = AdaptiveMargin(setup.num_classes, settings.margin)
+
+    def views(self, batch: TrainImages, generator: torch.Generator) -> ImageViews:
+        views = super().views(batch, generator)
+        assert batch.unlabelled is not None
+        return views._replace(again=self._image.normalise(WEAK(batch.unlabelled.images, generator)))
+
+    def step(self, batch: ImageViews) -> StepResult:
+        assert batch.weak is not None and batch.strong is not None and batch.again is not None
+        first, second = self.teacher_logits(torch.cat([batch.weak, batch.again])).chunk(2)
+        probs = self.prediction(first, second)
+        mask = self.threshold.mask(probs)
+        below = (batch.weak[~mask], batch.again[~mask])
+        features = self.model.features(torch.cat([batch.labelled, batch.strong, *below]))
+        known, unknown = len(batch.labelled), len(batch.strong)
+        weak, again = features[known + unknown :].chunk(2)
+        logits = self.model.classify(features[: known + unknown])
+        labelled, strong = logits[:known], logits[known:]
+        losses = {
+            "loss/labelled": self.labelled_loss(labelled, batch.targets),
+            "loss/unlabelled": self.unlabelled_loss(strong, probs, mask),
+            "loss/contrast": info_nce(weak, again, self.settings.temperature),
+        }
+        weights = (self.settings.labelled_weight, self.settings.unlabelled_weight, self.settings.contrast_weight)
+        total = sum((w * loss for w, loss in zip(weights, losses.values(), strict=True)), torch.zeros_like(probs[0, 0]))
+        self.threshold.learn_labelled(labelled.detach().softmax(1), batch.labels)
+        logs = {"mask": mask.float().mean(), "threshold": self.threshold.thresholds.mean()}
+        return StepResult(total, {**losses, "accuracy": accuracy(labelled, batch.labels), **logs})
+
+    @abstractmethod
+    def prediction(self, first: Tensor, second: Tensor) -> Tensor:
+        """Probabilities (U, C) from the teacher's logits of the two weak views, (U, C) each."""
+
+    @abstractmethod
+    def unlabelled_loss(self, strong: Tensor, probs: Tensor, mask: Tensor) -> Tensor:
+        """L_u. strong: the model's logits (U, C); probs: the prediction (U, C); mask: (U,) where it is above."""

@@ -1,0 +1,111 @@
+"""LEAF (arXiv 2404.15041): mixtures of experts at two levels, and pseudo-labels of several classes where one is unsure.
+
+Three levels. Semantic: the pooled feature goes through a mixture of experts and is scaled to one length. Instance: a
+second mixture stands before the classifier. Category: a face's likeliest classes together are its pseudo-label. The
+code that was published with the paper departs from it in four points, which `release_compat` repeats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from abaw.models.architecture import Architecture
+from abaw.semisup.image_method import Setup
+from abaw.semisup.margin_method import MarginLearning, MarginMethod
+from abaw.semisup.settings import require_share
+
+_MOST_CLASSES = 3
+_SHARPNESS = 50.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeafSettings(MarginLearning):
+    """Settings of `leaf`; its mixtures are set by `experts` and left out by `aggregation none`.
+
+    Args:
+        enough: the likeliest classes that together have this probability are the pseudo-label, three of them at most
+        ambiguous: pseudo-labels may have several classes; without it, they are the likeliest class alone
+        release_compat: as in the published code: one expert in the place of all, of which the gate takes one, no
+            balance loss, and the margin applied to the mean loss of the batch in place of each face's
+    """
+
+    enough: float = 0.9
+    ambiguous: bool = True
+    release_compat: bool = False
+
+    def __post_init__(self) -> None:
+        super(LeafSettings, self).__post_init__()
+        require_share("enough", self.enough)
+
+
+class Ambiguity(NamedTuple):
+    """positive: (B, C) True for the classes of the pseudo-label; weight: (B,) of the face's loss, 0..1."""
+
+    positive: Tensor
+    weight: Tensor
+
+
+def ambiguity(probs: Tensor, enough: float) -> Ambiguity:
+    """Which classes a prediction (B, C) leaves open, and how clear the cut behind them is.
+
+    With p_0 >= p_1 >= … and c_i = p_0 + … + p_{i−1}: K is the smallest i of 1, 2, 3 with c_i >= `enough`, else 3; the K
+    likeliest classes are positive. With m = c_K / (K + 1): weight `log(1 + 50 (m − p_K)) / log(1 + 50 m)`, within 0..1.
+    """
+    most = min(_MOST_CLASSES, probs.shape[1] - 1)
+    ranked, order = probs.sort(dim=1, descending=True, stable=True)
+    sums = ranked.cumsum(1)[:, :most]
+    count = (1 + (sums[:, :-1] < enough).sum(1, keepdim=True)).clamp_max(most)
+    positive = torch.zeros_like(probs, dtype=torch.bool)
+    positive.scatter_(1, order, torch.arange(probs.shape[1], device=probs.device) < count)
+    mean = sums.gather(1, count - 1) / (count + 1)
+    gap = (mean - ranked.gather(1, count)).clamp_min(0)
+    weight = torch.log1p(_SHARPNESS * gap) / torch.log1p(_SHARPNESS * mean)
+    return Ambiguity(positive, weight.squeeze(1).clamp_max(1))
+
+
+def ambiguous_loss(logits: Tensor, positive: Tensor) -> Tensor:
+    """(B,) `softplus(LSE_{positive}(−s) + LSE_{others}(s))` of logits s, (B, C): all positive classes above all others.
+
+    With one positive class it is the cross-entropy.
+    """
+    low = torch.logsumexp((-logits).masked_fill(~positive, -torch.inf), dim=1)
+    high = torch.logsumexp(logits.masked_fill(positive, -torch.inf), dim=1)
+    return F.softplus(low + high)
+
+
+class Leaf(MarginMethod[LeafSettings]):
+    """`L = 0.5 L_x + mean over u of 1[above] · w · ambiguous loss + 0.1 L_s + 0.01 load balance`."""
+
+    settings_class = LeafSettings
+    aggregation = "experts"
+
+    def __init__(self, setup: Setup, settings: LeafSettings) -> None:
+        super().__init__(setup, settings)
+        if settings.release_compat:
+            # Kept at weight 0, so that every weight has a gradient in data-parallel runs.
+            self._load_balance = 0.0
+
+    @classmethod
+    def architecture(cls, base: Architecture, settings: LeafSettings) -> Architecture:
+        if not settings.release_compat or base.experts is None:
+            return base
+        return replace(base, experts=replace(base.experts, shared=True, top_k=1))
+
+    def prediction(self, first: Tensor, second: Tensor) -> Tensor:
+        return ((first + second) / 2).softmax(1)
+
+    def unlabelled_loss(self, strong: Tensor, probs: Tensor, mask: Tensor) -> Tensor:
+        found = ambiguity(probs, self.settings.enough if self.settings.ambiguous else 0.0)
+        weight = found.weight if self.settings.ambiguous else torch.ones_like(found.weight)
+        losses = weight * ambiguous_loss(strong.float(), found.positive)
+        if self.settings.release_compat:
+            return losses.mean() * mask.float().mean()
+        return (losses * mask).mean()
+
+
+METHOD = Leaf
