@@ -39,6 +39,8 @@ STAGES = {
     "import-crops": Stage("import_crops", "ImportCropsConfig", "official crop folders -> faces", "folders"),
     "export-crops": Stage("export_crops", "ExportCropsConfig", "faces -> official crop folders", "faces"),
     "import-images": Stage("import_images", "ImportImagesConfig", "labelled or unlabelled stills -> faces"),
+    "pretrain": Stage("pretrain", "PretrainConfig", "faces without labels -> a backbone to start from"),
+    "probe": Stage("probe", "ProbeConfig", "what a model's features know of expressions and of people"),
     "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),
     "train-detector": Stage("train_detector", "TrainDetectorConfig", "photos of faces -> face detector"),
     "features": Stage("features", "FeaturesConfig", "faces + static checkpoint -> features"),

@@ -125,3 +125,18 @@ class TrainBatches:
         generator = numpy_generator(self._seed, "unlabelled batch", step, rank)
         chosen = generator.integers(0, len(self._unlabelled), self._unlabelled_size)
         return TrainImages(labelled, self._unlabelled.read(chosen))
+
+
+class FaceBatches:
+    """The batch of any step of faces alone: which it holds depends on the seed, the step and the process alone."""
+
+    def __init__(self, faces: ImageReader, batch_size: int, seed: int) -> None:
+        if batch_size < 2:
+            raise ConfigError(f"batch_size is {batch_size}; expected at least 2 (batch norm needs two samples)")
+        self._faces = faces
+        self._batch_size = batch_size
+        self._seed = seed
+
+    def __call__(self, step: int, rank: int) -> FaceImages:
+        generator = numpy_generator(self._seed, "face batch", step, rank)
+        return self._faces.read(generator.integers(0, len(self._faces), self._batch_size))

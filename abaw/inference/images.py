@@ -1,15 +1,17 @@
-"""Classes of still images, as a static model sees them."""
+"""Classes and features of still images, as a static model sees them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from abaw.data.images import ImageReader
 from abaw.data.views import unit
-from abaw.models.static import ImageInput
+from abaw.models.static import ImageInput, StaticModel
 
 _IMAGES_A_BATCH = 256
 
@@ -20,12 +22,26 @@ def predict_classes(model: nn.Module, reader: ImageReader, image: ImageInput, fl
 
     model: in eval mode, images -> logits; flip: by the mean logits of each image and its mirror image.
     """
+
+    def classes(views: Tensor) -> Tensor:
+        found: Tensor = model(views) + model(views.flip(3)) if flip else model(views)
+        return found.argmax(1)
+
+    return np.concatenate([part.astype(np.int64) for part in _over_images(model, classes, reader, image)])
+
+
+@torch.inference_mode()
+def read_features(model: StaticModel, reader: ImageReader, image: ImageInput) -> NDArray[np.float32]:
+    """The features of every image of `reader`, (N, D). model: in eval mode."""
+    return np.concatenate(list(_over_images(model, lambda views: model.features(views).float(), reader, image)))
+
+
+def _over_images(
+    model: nn.Module, function: Callable[[Tensor], Tensor], reader: ImageReader, image: ImageInput
+) -> Iterator[NDArray[np.generic]]:
+    """What `function` makes of the standardised images, a batch at a time."""
     device = next(model.parameters()).device
-    classes = np.empty(len(reader), dtype=np.int64)
     for start in range(0, len(reader), _IMAGES_A_BATCH):
         part = np.arange(start, min(start + _IMAGES_A_BATCH, len(reader)))
         images = reader.read(part).images.to(device)
-        views = image.normalise(unit(images))
-        logits = model(views) + model(views.flip(3)) if flip else model(views)
-        classes[part] = logits.argmax(1).cpu().numpy()
-    return classes
+        yield function(image.normalise(unit(images))).cpu().numpy()

@@ -133,14 +133,15 @@ def save_static(
 
 def save_backbone(
     folder: Path,
-    model: StaticModel,
+    backbone: nn.Module,
+    feature_dim: int,
     architecture: Architecture,
     image: ImageInput,
     training: Mapping[str, Any],
 ) -> Spec:
-    """Write a checkpoint of the backbone alone, which knows no classes: what a static model can start from."""
-    spec = Spec("backbone", architecture.plain(), (), model.feature_dim, to_plain(image), training)
-    return save_checkpoint(folder, spec, {f"{_BACKBONE}{k}": v for k, v in model.backbone.state_dict().items()})
+    """Write a checkpoint of a backbone alone, which knows no classes: what a static model can start from."""
+    spec = Spec("backbone", architecture.plain(), (), feature_dim, to_plain(image), training)
+    return save_checkpoint(folder, spec, {f"{_BACKBONE}{k}": v for k, v in backbone.state_dict().items()})
 
 
 def load_static(folder: Path) -> tuple[StaticModel, Spec]:

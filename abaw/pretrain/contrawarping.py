@@ -1,0 +1,181 @@
+"""ContraWarping (arXiv 2303.09034): two views of a face agree, and differ from the same face with another expression.
+
+B batch, K warps of a face, D width of the projection. The backbone that comes out is what every static method can start
+from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from abaw.core.errors import ConfigError
+from abaw.core.seed import derive_seed
+from abaw.data.images import FaceImages
+from abaw.data.views import View
+from abaw.learning.method import Method, StepResult
+from abaw.models.architecture import Architecture
+from abaw.models.static import ImageInput, build_static
+from abaw.pretrain.local_warp import LocalWarp
+
+GLOBAL = View(degrees=15.0, scale=0.15, shift=0.08, brightness=0.4, contrast=0.4, saturation=0.4, grey=0.2)
+"""What may change and leaves the expression: the whole picture's place, size, turn and light."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContraWarpingSettings:
+    """Settings of pre-training. Raises ConfigError for values that do not fit together.
+
+    Args:
+        byol_weight: weight of BYOL's loss between two views of a face; 0 leaves it out
+        warp_weight: λ, weight of the contrast with warped faces; 0 leaves it out: plain BYOL
+        negatives: what a view is told apart from: warps of the same face (as in the paper), the views of the other
+            faces of the batch, or both (ours)
+        warps: K, warped versions of each face
+        temperature: of the contrast
+        projection: width of the space in which views are compared; hidden layers have twice of it
+        warp: how faces are warped
+    """
+
+    byol_weight: float = 1.0
+    warp_weight: float = 1.0
+    negatives: Literal["warps", "faces", "warps_and_faces"] = "warps_and_faces"
+    warps: int = 2
+    temperature: float = 0.2
+    projection: int = 128
+    warp: LocalWarp = field(default_factory=LocalWarp)
+
+    def __post_init__(self) -> None:
+        for name in ("byol_weight", "warp_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
+        if not self.byol_weight and not self.warp_weight:
+            raise ConfigError("byol_weight and warp_weight are both 0: nothing would be learnt; set one of them")
+        for name in ("warps", "projection"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not self.temperature > 0:
+            raise ConfigError(f"temperature is {self.temperature}; expected more than 0")
+
+    @property
+    def warped(self) -> int:
+        """How many warped versions of each face a step needs."""
+        return self.warps if self.warp_weight and self.negatives != "faces" else 0
+
+
+class FaceViews(NamedTuple):
+    """Standardised. first, second: two global views, (B, 3, S, S); warped: (K, B, 3, S, S), views of warped faces."""
+
+    first: Tensor
+    second: Tensor
+    warped: Tensor
+    ids: tuple[str, ...]
+
+
+def _mlp(width_in: int, hidden: int, width_out: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(width_in, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, width_out)
+    )
+
+
+class Projected(nn.Module):
+    """A backbone and a projection of its features: images (B, 3, S, S) -> (B, D)."""
+
+    def __init__(self, backbone: nn.Module, feature_dim: int, projection: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.feature_dim = feature_dim
+        self.project = _mlp(feature_dim, 2 * projection, projection)
+
+    def forward(self, images: Tensor) -> Tensor:
+        projected: Tensor = self.project(self.backbone(images))
+        return projected
+
+
+class ContraWarping(Method[FaceImages, FaceViews]):
+    """`L = L_BYOL + λ · InfoNCE(a view against its other view, among K warped selves)`, both ways.
+
+    As in BYOL (arXiv 2006.07733), the target is the running average of the model (`train.ema_decay`); a predictor
+    stands behind the model alone. Warped faces go through the target and have no gradient of their own.
+    """
+
+    model: Projected
+
+    def __init__(self, model: Projected, image: ImageInput, settings: ContraWarpingSettings) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self._image = image
+        self.predict = _mlp(settings.projection, 2 * settings.projection, settings.projection)
+
+    def views(self, batch: FaceImages, generator: torch.Generator) -> FaceViews:
+        def view(images: Tensor) -> Tensor:
+            return self._image.normalise(GLOBAL(images, generator))
+
+        images = batch.images
+        first, second = view(images), view(images)
+        count = self.settings.warped
+        if not count:
+            return FaceViews(first, second, images.new_empty((0, *images.shape), dtype=torch.float32), batch.ids)
+        # Warped as the crop lies, where the points are known; then moved like any view, lest that tell them apart.
+        warped = self.settings.warp(images.float().repeat(count, 1, 1, 1), generator)
+        warped = view(warped.round().to(torch.uint8))
+        return FaceViews(first, second, warped.view(count, *images.shape), batch.ids)
+
+    def step(self, batch: FaceViews) -> StepResult:
+        count = len(batch.first)
+        both = torch.cat([batch.first, batch.second])
+        # Neighbours on the unit sphere: (2B, D), first views then second ones, and their partners.
+        online = F.normalize(self.predict(self.model(both)).float(), dim=1)
+        target, warped = self._targets(both, batch.warped)
+        partners = target.roll(count, 0)
+        zero = online.new_zeros(())
+        byol = zero
+        if self.settings.byol_weight:
+            byol = (2 - 2 * (online * partners).sum(1)).mean()
+        logs, contrast = {"loss/byol": byol, "spread": target.std(0).mean()}, zero
+        if self.settings.warp_weight:
+            logits = self._similarities(online, target, warped)
+            labels = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+            contrast = F.cross_entropy(logits / self.settings.temperature, labels)
+            logs |= {"loss/contrast": contrast, "told_apart": (logits.argmax(1) == 0).float().mean()}
+        return StepResult(self.settings.byol_weight * byol + self.settings.warp_weight * contrast, logs)
+
+    @torch.no_grad()
+    def _targets(self, both: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
+        """The target's unit projections of the views, (2B, D), and of the warped faces, (K, B, D)."""
+        found = self.average(torch.cat([both, *warped]))
+        found = F.normalize(found.float(), dim=1)
+        return found[: len(both)], found[len(both) :].view(*warped.shape[:2], -1)
+
+    def _similarities(self, online: Tensor, target: Tensor, warped: Tensor) -> Tensor:
+        """(2B, 1 + negatives) cosines: with the other view of the face first, then with what it is told apart from."""
+        count = len(online) // 2
+        columns = [(online * target.roll(count, 0)).sum(1, keepdim=True)]
+        if len(warped):
+            columns.append(torch.einsum("vbd,kbd->vbk", online.view(2, count, -1), warped).flatten(0, 1))
+        if self.settings.negatives != "warps":
+            others = online @ target.T
+            same = torch.eye(count, dtype=torch.bool, device=online.device).repeat(2, 2)
+            columns.append(others.masked_fill(same, -torch.inf))
+        return torch.cat(columns, dim=1)
+
+
+def build_contrawarping(
+    architecture: Architecture,
+    image: ImageInput,
+    settings: ContraWarpingSettings,
+    *,
+    seed: int,
+    pretrained: bool = False,
+) -> ContraWarping:
+    """The method on a backbone with weights drawn from `seed`. Raises ConfigError as `build_static` does."""
+    # A backbone knows no classes: the head of one is left out.
+    start = build_static(architecture, 1, image.size, seed=seed, pretrained=pretrained)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "projection"))
+        return ContraWarping(Projected(start.backbone, start.feature_dim, settings.projection), image, settings)
