@@ -17,8 +17,8 @@ _INK = "#1d2733"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """image: (S, S, 3), 0..255; frame: its colour, None for none; caption: below it; heat: (H, W) in 0..1, None for none,
-    laid over it."""
+    """image: (S, S, 3), 0..255; frame: its colour, None for none; caption: below it; heat: (H, W) in 0..1, laid over
+    it, None for none."""
 
     image: NDArray[np.uint8]
     frame: str | None = None

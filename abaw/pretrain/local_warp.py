@@ -34,8 +34,9 @@ class LocalWarp:
     Of nine points at brows, eyes, nose and mouth some are drawn for each image, jittered by 0.02 and displaced by
     normal steps of deviation s, s itself drawn from `lowest`..`highest` for each image. Every point pulls what lies
     within 0.22 of it, by `(1 − r)^4 (4 r + 1)` (Wendland's function, smooth, 0 from r = 1 on); towards the border the
-    flow falls smoothly to 0. Where a displacement would fold the face, the whole flow of that image is scaled down until
-    no two neighbours differ by more than `steepest` of their distance: with less than 1 the warp is one-to-one. Raises ConfigError for values out of range.
+    flow falls smoothly to 0. Where a displacement would fold the face, the whole flow of that image is scaled down
+    until no two neighbours differ by more than `steepest` of their distance: below 1 the warp is one-to-one.
+    Raises ConfigError for values out of range.
 
     Args:
         lowest: smallest deviation of a displacement, in parts of the side

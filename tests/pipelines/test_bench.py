@@ -17,7 +17,7 @@ from pipelines.settings import recipe
 from pipelines.static_recipe import StaticRecipe
 from tests.data.faces import still_store
 
-RECIPES = ("ferplus", "ferplus_full", "fer2013", "fer2013_full", "ablation")
+RECIPES = ("ferplus", "ferplus_full", "fer2013", "fer2013_full", "ablation", "combinations")
 TINY = (
     *("--size", "24", "--batch_size", "8", "--unlabelled_ratio", "1", "--workers", "1"),
     *("--train.steps", "4", "--train.warmup_steps", "1", "--train.accelerator", "cpu", "--train.log_every", "2"),
