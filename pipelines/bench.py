@@ -42,7 +42,7 @@ class BenchSettings(StaticSettings):
         per_class: in place of shares, so many labels of each class
         seeds: one cell a seed; a seed draws the labels, the selection split and the weights
         holdout: share of the known labels set apart to choose the best checkpoint; 0 keeps the last one alone
-        init: folder of a static checkpoint from which all entries start, or builtin
+        init: folder of a checkpoint from which all entries start, of train-static or of pretrain, or builtin
         warm_start_steps: steps of `supervised` before, in a run that all cells of a portion and seed start from
         published: figures of papers to show beside ours, by their name in the manifest `published_semisup`
         workers: cells trained side by side; not given, one a GPU or, without one, a core; results do not depend on it

@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 def say(text: str) -> None:
     """One line of news."""
-    if _speaks():
+    if speaks():
         print(text, file=sys.stderr, flush=True)
 
 
@@ -28,19 +28,22 @@ def warn(text: str) -> None:
 
 def result(text: str) -> None:
     """What the command is for, on standard output."""
-    if _speaks():
+    if speaks():
         print(text, flush=True)
 
 
-def _speaks() -> bool:
-    """Fabric and torchrun number the processes that they start, on each machine and over all."""
+def speaks() -> bool:
+    """Whether this is the first process of a training.
+
+    Fabric and torchrun number the processes that they start, on each machine and over all.
+    """
     return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "RANK"))
 
 
 @contextmanager
 def progress(description: str, unit: str = "") -> Iterator[Progress]:
     """A hook that draws a bar on a terminal and prints a line now and then elsewhere."""
-    if sys.stderr.isatty() and _speaks():
+    if sys.stderr.isatty() and speaks():
         with _bar(description) as hook:
             yield hook
     else:

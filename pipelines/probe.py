@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.errors import ConfigError, DataError
 from pipelines.console import result, say, warn
+from pipelines.face_grid import Tile, write_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,7 +161,6 @@ def _write_retrieval(path: Path, queries: FaceSet, gallery: FaceSet, neighbours:
     from abaw.core.seed import numpy_generator
     from abaw.data.images import ImageReader
     from abaw.protocol.classes import EXPRESSION_CLASSES
-    from pipelines.face_grid import Tile, write_grid
 
     chosen = [
         int(numpy_generator(seed, "query", int(label)).choice(np.flatnonzero(queries.labels == label)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
-from pipelines.console import progress, result, say, warn
+from pipelines.console import progress, result, say, speaks, warn
 from pipelines.static_recipe import StaticRecipe, StaticSettings, train_static_on, warm_start, with_methods
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TrainStaticSettings(StaticSettings):
         every: takes every n-th labelled frame of a video, and of unlabelled videos every n-th: neighbours are alike
         holdout: share of the labelled faces set apart to choose the best checkpoint; whole videos for frames; 0 trains
             on all of them and keeps the last checkpoint alone
-        init: folder of a static checkpoint to start from, or builtin
+        init: folder of a checkpoint to start from, of train-static or of pretrain, or builtin
         warm_start_steps: steps on labelled faces alone, a run of its own (OUT.warm_start), from which the method starts
     """
 
@@ -77,7 +77,9 @@ def run(config: TrainStaticSettings) -> int:
 
 def train_static(config: TrainStaticSettings) -> TrainResult:
     """One training run in its folder, resumed when it was begun. The same settings give the same model."""
+    from abaw.training.loop import LAST
     from abaw.weights import resolve_checkpoint
+    from pipelines.attention_figure import ATTENTION, write_attention
 
     init = None if config.init is None else resolve_checkpoint(config.init, "static")
     samples = read_labelled(config)
@@ -93,7 +95,11 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
             init = warm_start(recipe, config.warm_start_steps, training, selection, folder, init, hook)
     with progress("train-static", "steps") as hook:
         facts = {"every": config.every, "holdout": config.holdout, "warm_start_steps": config.warm_start_steps}
-        return train_static_on(recipe, training, selection, unlabelled, config.out, init, hook, facts)
+        outcome = train_static_on(recipe, training, selection, unlabelled, config.out, init, hook, facts)
+    shown = config.out / ATTENTION
+    if speaks() and write_attention(shown, config.out / LAST, training, config.train.seed):
+        say(f"{shown}: where the model looks")
+    return outcome
 
 
 def recipe_of(config: StaticSettings) -> StaticSettings:

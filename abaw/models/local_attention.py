@@ -52,8 +52,8 @@ class LocalAttentionPool(nn.Module):
         return (maps * attention.amax(1, keepdim=True)).mean(dim=(2, 3), keepdim=True)
 
 
-def attend(backbone: nn.Module, width: int, maps: int, name: str) -> None:
-    """Put attention in the place of the backbone's last pooling.
+def attend(backbone: nn.Module, size: int, maps: int, name: str) -> None:
+    """Put attention in the place of the backbone's last pooling; size: of its images, for a trial.
 
     Raises ConfigError when it has none that is a module of its own, as networks that see patches.
     """
@@ -64,7 +64,18 @@ def attend(backbone: nn.Module, width: int, maps: int, name: str) -> None:
             "or choose small, medium or a resnet"
         )
     parent, _, leaf = pools[-1].rpartition(".")
-    setattr(backbone.get_submodule(parent), leaf, LocalAttentionPool(width, maps))
+    setattr(backbone.get_submodule(parent), leaf, LocalAttentionPool(_width(backbone, pools[-1], size), maps))
+
+
+@torch.no_grad()
+def _width(backbone: nn.Module, path: str, size: int) -> int:
+    """D of the maps that the module of that path is given, from a trial with one image."""
+    seen: list[int] = []
+    handle = backbone.get_submodule(path).register_forward_pre_hook(lambda _, maps: seen.append(maps[0].shape[1]))
+    backbone.eval()(torch.zeros(1, 3, size, size))
+    backbone.train()
+    handle.remove()
+    return seen[0]
 
 
 def attention_of(module: nn.Module) -> LocalAttentionPool | None:

@@ -112,7 +112,7 @@ def build_static(
         model = StaticModel(network, width, num_classes)
         # Behind the others, so that these start alike with and without it.
         if architecture.attention_maps:
-            attend(network, width, architecture.attention_maps, name)
+            attend(network, size, architecture.attention_maps, name)
         if experts is not None:
             model.semantic, model.instance = ExpertMixture(width, experts), ExpertMixture(width, experts)
     return model.to(memory_format=torch.channels_last)
