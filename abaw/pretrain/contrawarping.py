@@ -150,7 +150,7 @@ class ContraWarping(Method[FaceImages, FaceViews]):
         """The target's unit projections of the views, (2B, D), and of the warped faces, (K, B, D)."""
         found = self.average(torch.cat([both, *warped]))
         found = F.normalize(found.float(), dim=1)
-        return found[: len(both)], found[len(both) :].view(*warped.shape[:2], -1)
+        return found[: len(both)], found[len(both) :].view(*warped.shape[:2], found.shape[1])
 
     def _similarities(self, online: Tensor, target: Tensor, warped: Tensor) -> Tensor:
         """(2B, 1 + negatives) cosines: with the other view of the face first, then with what it is told apart from."""
