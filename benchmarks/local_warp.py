@@ -1,0 +1,68 @@
+"""How many faces a second are warped, and what warping takes of a step of pre-training.
+
+Each figure is the best and the median of several rounds. python benchmarks/local_warp.py [--device cuda]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+from abaw.data.images import FaceImages
+from abaw.models.architecture import Architecture
+from abaw.models.static import ImageInput
+from abaw.pretrain.contrawarping import ContraWarpingSettings, build_contrawarping
+from abaw.pretrain.local_warp import LocalWarp
+
+
+def seconds(work: Callable[[], object], rounds: int, device: torch.device) -> list[float]:
+    """Wall seconds of each round, after one that does not count."""
+    found = []
+    for number in range(rounds + 1):
+        begun = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if number:
+            found.append(time.perf_counter() - begun)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--size", type=int, default=112, help="side of the faces in pixels")
+    parser.add_argument("--batch", type=int, default=64, help="faces warped at a time")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--backbone", default="resnet18", help="of the step that is timed")
+    words = parser.parse_args()
+    device = torch.device(words.device)
+    generator = torch.Generator(device).manual_seed(0)
+    images = 255 * torch.rand(words.batch, 3, words.size, words.size, generator=generator, device=device)
+    warp = LocalWarp()
+    rates = [words.batch / each for each in seconds(lambda: warp(images, generator), words.rounds, device)]
+    print(
+        f"{words.size}x{words.size} on {device.type} ({torch.get_num_threads()} threads), batches of {words.batch}: "
+        f"best {max(rates):.0f}, median {median(rates):.0f} warps a second"
+    )
+    method = build_contrawarping(
+        Architecture(backbone=words.backbone), ImageInput(words.size), ContraWarpingSettings(), seed=0
+    ).to(device)
+    count = method.settings.warped
+    names = tuple(map(str, range(words.batch)))
+    faces = FaceImages(images.to(torch.uint8), torch.empty(0), torch.empty(0), names)
+
+    def step() -> None:
+        method(method.views(faces, generator)).loss.backward()
+
+    whole = median(seconds(step, max(2, words.rounds // 5), device))
+    share = median(seconds(lambda: warp(images.repeat(count, 1, 1, 1), generator), words.rounds, device)) / whole
+    print(f"step of {words.backbone}, {words.batch} faces: {whole:.3f} s; {count} warps a face take {share:.1%} of it")
+
+
+if __name__ == "__main__":
+    main()
