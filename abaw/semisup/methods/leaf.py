@@ -2,7 +2,9 @@
 
 Three levels. Semantic: the pooled feature goes through a mixture of experts and is scaled to one length. Instance: a
 second mixture stands before the classifier. Category: a face's likeliest classes together are its pseudo-label. The
-code that was published with the paper departs from it in four points, which `release_compat` repeats.
+code that was published with the paper departs from it in four points, which `release_compat` repeats. As in `spatial`,
+classes are drawn by the square root of their counts and `prior_power` corrects for it (ours: with classes as they come,
+rare ones are not learnt).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class LeafSettings(MarginLearning):
             balance loss, and the margin applied to the mean loss of the batch in place of each face's
     """
 
+    prior_power: float | None = 0.5
     enough: float = 0.9
     ambiguous: bool = True
     release_compat: bool = False
@@ -83,6 +86,7 @@ class Leaf(MarginMethod[LeafSettings]):
 
     settings_class = LeafSettings
     aggregation = "experts"
+    balance = "sqrt"
 
     def __init__(self, setup: Setup, settings: LeafSettings) -> None:
         super().__init__(setup, settings)
