@@ -46,9 +46,9 @@ def test_faces_above_the_threshold_learn_what_they_are_and_others_what_they_are_
     logs = method(views(method)).logs
     assert float(logs["mask"]) == float(above)
     negative = 0 if above else -(CLASSES - 2) * math.log(0.99)
-    assert float(logs["loss/negative"]) == pytest.approx(negative, rel=1e-4)
+    assert float(logs["loss/negative"].detach()) == pytest.approx(negative, rel=1e-4)
     expected = -math.log(first) if above else negative
-    assert float(logs["loss/unlabelled"]) == pytest.approx(expected, rel=1e-4)
+    assert float(logs["loss/unlabelled"].detach()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_each_part_has_a_switch() -> None:
