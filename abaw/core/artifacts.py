@@ -55,13 +55,21 @@ def remove_orphans(folder: Path) -> None:
 
 
 def process_lives(pid: int) -> bool:
+    """Whether a process of this machine runs. One that has ended, but whose end nobody has asked for yet, does not.
+
+    Such a zombie is what a killed worker becomes in a container whose first process does not collect them.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # no such file system, or the process has gone meanwhile
+        return True
+    return state not in ("Z", "X")
 
 
 @contextmanager

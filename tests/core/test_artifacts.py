@@ -19,6 +19,7 @@ from abaw.core.artifacts import (
     StorageError,
     atomic_path,
     file_hash,
+    process_lives,
     provenance,
     quick_hash,
     read_json,
@@ -103,6 +104,19 @@ def test_leftovers_of_a_dead_process_are_removed_and_those_of_a_living_one_kept(
     write_text(tmp_path / "x[1].txt", "whole")
     assert not orphan.exists()
     assert running.exists() and elsewhere.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells of zombies this way")
+def test_a_process_whose_end_nobody_has_asked_for_is_dead() -> None:
+    """What becomes of a killed worker where the first process of a container collects nobody, or late."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert process_lives(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, and still to be waited for
+    os.kill(process.pid, 0)
+    assert not process_lives(process.pid)
+    process.communicate()
+    assert not process_lives(process.pid)
 
 
 def test_json_round_trip_and_refusals(tmp_path: Path) -> None:
