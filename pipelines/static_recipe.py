@@ -169,7 +169,7 @@ def train_static_on(
         run_folder,
         recipe.train,
         evaluate=None if selection is None else _scorer(read(selection), image),
-        save=_saver(recipe, image, training, selection, unlabelled, facts or {}),
+        save=_saver(recipe, image, training, selection, unlabelled, init, facts or {}),
         select_by="macro_f1",
         progress=hook,
     )
@@ -270,18 +270,23 @@ def _saver(
     training: FaceSet,
     selection: FaceSet | None,
     unlabelled: FaceSet | None,
+    init: Path | None,
     facts: Mapping[str, Any],
 ) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
+    """Saves checkpoints that tell their whole descent: of the one they start from, what it tells, and so on."""
     from abaw.core.artifacts import provenance
     from abaw.models.static import StaticModel, save_static
     from abaw.protocol.classes import EXPRESSION_CLASSES
+    from abaw.stores.checkpoints import load_spec
 
+    start = None if init is None else load_spec(init)
     written = provenance(
         settings={**recipe_plain(recipe), **facts},
         faces=[store.name for store in training.stores],
         train_counts=training.class_counts().tolist(),
         selection_counts=None if selection is None else selection.class_counts().tolist(),
         unlabelled=None if unlabelled is None else len(unlabelled),
+        init=None if start is None else {"weights": start.weights_id, "training": start.training},
     )
 
     def save(folder: Path, model: nn.Module, result: Mapping[str, Any]) -> None:

@@ -95,7 +95,10 @@ def test_every_method_starts_from_a_backbone(tmp_path: Path, stills: Path, metho
     start = ["--init", str(tmp_path / "run/last"), "--out", str(tmp_path / "static"), "--train.evaluate_every", "6"]
     assert main([*words, *start, *QUICK]) == 0
     config = json.loads((tmp_path / "static/config.json").read_text())["config"]
-    assert config["init_weights"] == load_spec(tmp_path / "run/last").weights_id
+    start = load_spec(tmp_path / "run/last")
+    assert config["init_weights"] == start.weights_id
+    told = load_spec(tmp_path / "static/last").training["init"]
+    assert (told["weights"], told["training"]["num_faces"]) == (start.weights_id, 48)
     assert (tmp_path / "static/figures/attention.png").exists() == (method == "dta_snl")
 
 

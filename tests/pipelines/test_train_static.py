@@ -274,7 +274,10 @@ def test_a_warm_start_is_a_run_of_its_own_beside_the_run(tmp_path: Path, stills:
     assert train(tmp_path / "run", *words) == 0
     _, spec = load_static(tmp_path / "run.warm_start/last")
     assert spec.training["step"] == 4 and spec.training["settings"]["method"] == "supervised"
+    assert spec.training["init"] is None
     assert json.loads((tmp_path / "run/config.json").read_text())["config"]["init_weights"] == spec.weights_id
+    told = load_static(tmp_path / "run/last")[1].training["init"]
+    assert told == {"weights": spec.weights_id, "training": spec.training}
 
 
 class Stop(Exception):
