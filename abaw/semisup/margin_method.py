@@ -39,7 +39,7 @@ Margin = TypeVar("Margin", bound=MarginLearning)
 
 
 class MarginMethod(TeacherMethod[Margin]):
-    """`L = 0.5 L_x + L_u + 0.1 L_s`.
+    """`L = λ_x L_x + L_u + 0.1 L_s`, λ_x = .5 in the papers.
 
     A face whose prediction over two weak views reaches the margin of its class teaches the strong view (L_u); of the
     others the features of the two weak views attract each other and repel those of other faces (L_s, SimCLR's loss).

@@ -3,8 +3,9 @@
 Three levels. Semantic: the pooled feature goes through a mixture of experts and is scaled to one length. Instance: a
 second mixture stands before the classifier. Category: a face's likeliest classes together are its pseudo-label. The
 code that was published with the paper departs from it in four points, which `release_compat` repeats. As in `spatial`,
-classes are drawn by the square root of their counts and `prior_power` corrects for it (ours: with classes as they come,
-rare ones are not learnt).
+classes are drawn by the square root of their counts, `prior_power` corrects for it and margins begin at .6 (ours: with
+classes as they come, rare ones are not learnt; above .8, the paper's least margin, few faces are ambiguous). Labelled
+faces weigh 1 as in the other methods (.5 in the paper).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 from abaw.models.architecture import Architecture
 from abaw.semisup.image_method import Setup
 from abaw.semisup.margin_method import MarginLearning, MarginMethod
-from abaw.semisup.settings import require_share
+from abaw.semisup.settings import MarginSettings, require_share
 
 _MOST_CLASSES = 3
 _SHARPNESS = 50.0
@@ -37,6 +38,8 @@ class LeafSettings(MarginLearning):
     """
 
     prior_power: float | None = 0.5
+    margin: MarginSettings = MarginSettings(lowest=0.6)
+    labelled_weight: float = 1.0
     enough: float = 0.9
     ambiguous: bool = True
     release_compat: bool = False
@@ -82,7 +85,7 @@ def ambiguous_loss(logits: Tensor, positive: Tensor) -> Tensor:
 
 
 class Leaf(MarginMethod[LeafSettings]):
-    """`L = 0.5 L_x + mean over u of 1[above] · w · ambiguous loss + 0.1 L_s + 0.01 load balance`."""
+    """`L = L_x + mean over u of 1[above] · w · ambiguous loss + 0.1 L_s + 0.01 load balance`."""
 
     settings_class = LeafSettings
     aggregation = "experts"
