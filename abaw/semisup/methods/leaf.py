@@ -4,8 +4,8 @@ Three levels. Semantic: the pooled feature goes through a mixture of experts and
 second mixture stands before the classifier. Category: a face's likeliest classes together are its pseudo-label. The
 code that was published with the paper departs from it in four points, which `release_compat` repeats. As in `spatial`,
 classes are drawn by the square root of their counts, `prior_power` corrects for it and margins begin at .6 (ours: with
-classes as they come, rare ones are not learnt; above .8, the paper's least margin, few faces are ambiguous). Labelled
-faces weigh 1 as in the other methods (.5 in the paper).
+classes as they come, rare ones are not learnt; with margins from .8, as in the paper, it learnt less). Labelled faces
+weigh 1 as in the other methods (.5 in the paper).
 """
 
 from __future__ import annotations
