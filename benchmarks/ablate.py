@@ -194,8 +194,9 @@ def steps_alone(root: Path, cells: Sequence[str], steps: int) -> tuple[float, fl
     from abaw.protocol.classes import EXPRESSION_CLASSES
     from abaw.training.optim import build_optimizer, schedule_factor, set_learning_rate
     from abaw.training.sequence_method import SequenceMethod
+    from abaw.training.temporal_recipe import recipe_of
     from pipelines.cli import parse_config
-    from pipelines.train_temporal import read_split, recipe_of
+    from pipelines.train_temporal import read_split
 
     paths = ["--features", str(root / "features"), "--annotations", str(root / "annotations"), "--out", "unused"]
     recipe = recipe_of(parse_config("train-temporal", [*paths, *FLAGS, "--train.steps", str(steps)]))

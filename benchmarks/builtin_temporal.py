@@ -22,8 +22,8 @@ from flipbook_compare import GRIDS, Score
 from flipbook_stills import Still, Stills, apart, read_stills
 
 from abaw.protocol.classes import NUM_EXPRESSIONS
+from abaw.training.temporal_recipe import recipe_of
 from abaw.weights import builtin
-from pipelines.train_temporal import recipe_of
 
 PARTS = (0.5, 0.15)
 """Of each class, for the training clips and for the tuning clips; the rest for the scored clips."""

@@ -26,15 +26,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.data.face_photos import MIRRORED
+from abaw.detector.photos import MIRRORED
+from abaw.detector.score import landmark_error
 from abaw.protocol.layout import IMAGE_SUFFIXES
-from abaw.training.detector_score import landmark_error
-from abaw.video.boxes import areas, same_boxes
-from abaw.video.detect import Detections, Detector, open_detector
-from abaw.video.networks import YuNetNetwork, whole_strides
-from abaw.video.reader import STILL, open_video
-from abaw.video.scales import ScaledDetector
-from abaw.video.weights import detector_kind
+from abaw.video.detecting.boxes import areas, same_boxes
+from abaw.video.detecting.detector import Detections, Detector, open_detector
+from abaw.video.detecting.networks import YuNetNetwork, whole_strides
+from abaw.video.detecting.scales import ScaledDetector
+from abaw.video.detecting.weights import detector_kind
+from abaw.video.reading.reader import STILL, open_video
 
 FOUND_IOU = 0.5
 TIMED_SIDE = 320

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from abaw.protocol.layout import parse_subject
 from abaw.stores.faces import open_faces
 from abaw.video import extract, reader
-from abaw.video.boxes import iou_matrix
-from abaw.video.detect import Detections, Detector, open_detector
+from abaw.video.detecting.boxes import iou_matrix
+from abaw.video.detecting.detector import Detections, Detector, open_detector
 
 STAGES = ("decode", "detect", "align", "encode")
 USUAL_SIZE = (640, 640)

@@ -35,9 +35,11 @@ from abaw.stores.checkpoints import load_spec
 from abaw.stores.features import open_features
 from abaw.training.sequence_settings import SequenceLearning
 from abaw.training.settings import TrainSettings
+from abaw.training.temporal import train_temporal
+from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.features import FeaturesConfig
 from pipelines.features import run as make_features
-from pipelines.train_temporal import TemporalRecipe, read_split, recipe_of, train_temporal
+from pipelines.train_temporal import read_split
 
 SPLITS = {"train": "Train_Set", "tuning": "Train_Set", "scored": "Validation_Set"}
 """The parts of the clips, and whose class shares each takes."""

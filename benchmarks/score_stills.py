@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from abaw.data.face_set import labelled_stills
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.faces import open_faces
+from abaw.training.static import score_static
 from abaw.weights import resolve_checkpoint
-from pipelines.static_recipe import score_static
 
 
 def main() -> None:

@@ -34,8 +34,8 @@ class Stage:
 STAGES = {
     "doctor": Stage("doctor", "DoctorConfig", "check the installation, name what is broken and the remedy"),
     "demo": Stage("demo", "DemoConfig", "run the whole chain on a data set made on the spot"),
-    "check-data": Stage("check_data", "CheckDataConfig", "reconcile videos, labels, crops and template of Aff-Wild2"),
-    "extract": Stage("extract", "ExtractConfig", "videos -> faces: detect, track and align", "videos"),
+    "check-data": Stage("check_data.command", "CheckDataConfig", "check that the parts of Aff-Wild2 fit together"),
+    "extract": Stage("extract.command", "ExtractConfig", "videos -> faces: detect, track and align", "videos"),
     "import-crops": Stage("import_crops", "ImportCropsConfig", "official crop folders -> faces", "folders"),
     "export-crops": Stage("export_crops", "ExportCropsConfig", "faces -> official crop folders", "faces"),
     "import-images": Stage("import_images", "ImportImagesConfig", "labelled or unlabelled stills -> faces"),
@@ -47,12 +47,12 @@ STAGES = {
     "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),
     "cross-validate": Stage("cross_validate", "CrossValidateConfig", "k-fold by video: out-of-fold predictions"),
     "predict": Stage("predict", "PredictConfig", "features + checkpoint -> per-frame probabilities"),
-    "predict-video": Stage("predict_video", "PredictVideoConfig", "videos in, pages to look at out", "videos"),
-    "validate": Stage("validate", "ValidateConfig", "predictions + annotations -> report"),
+    "predict-video": Stage("predict_video.command", "PredictVideoConfig", "videos in, pages to look at out", "videos"),
+    "validate": Stage("validate.command", "ValidateConfig", "predictions + annotations -> report"),
     "submit": Stage("submit", "SubmitConfig", "predictions + template -> submission file"),
     "check-submission": Stage("check_submission", "CheckSubmissionConfig", "list every fault of a file", "file"),
-    "ablate": Stage("ablate", "AblateConfig", "compare window lengths or any other setting"),
-    "bench": Stage("bench", "BenchConfig", "compare semi-supervised methods: ssl", "what"),
+    "ablate": Stage("ablate.command", "AblateConfig", "compare window lengths or any other setting"),
+    "bench": Stage("bench.command", "BenchConfig", "compare semi-supervised methods: ssl", "what"),
 }
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
+from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.batch import finish_batch
-from pipelines.cells import Cell, CellResult, Splits, read_splits, run_cells, share
+from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
+from pipelines.compare.jobs import require_side_by_side
 from pipelines.console import result, say
-from pipelines.jobs import require_side_by_side
-from pipelines.train_temporal import TemporalRecipe, recipe_of
 
 if TYPE_CHECKING:
     from abaw.data.clips import Clip

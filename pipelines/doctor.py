@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from abaw.core.environment import Check, State, examine
 from abaw.core.errors import AbawError
-from abaw.core.probes import Pending, probe_torch
-from abaw.core.wheels import Pip, find_nvidia_gpus, inspect, onnxruntime_family, opencv_family, run_pip, settle
+from abaw.doctor.environment import Check, State, examine
+from abaw.doctor.probes import Pending, probe_torch
+from abaw.doctor.wheels import Pip, find_nvidia_gpus, inspect, onnxruntime_family, opencv_family, run_pip, settle
 from abaw.weights import DETECTOR
 
 _STYLES = {State.OK: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}

@@ -24,7 +24,7 @@ class ExportCropsConfig:
 
 def run(config: ExportCropsConfig) -> int:
     """Exit status: 1 when a store failed (the others are exported), else 0."""
-    from abaw.data.export_crops import export_crops, is_exported, prepare_folder, write_lengths
+    from abaw.importing.export_crops import export_crops, is_exported, prepare_folder, write_lengths
     from abaw.stores.arrow import SUFFIX, find_stores
     from abaw.stores.faces import open_faces
 

@@ -30,7 +30,7 @@ class ImportCropsConfig:
 
 def run(config: ImportCropsConfig) -> int:
     """Exit status: 1 when a folder failed (the others are imported), else 0."""
-    from abaw.data.import_crops import find_crop_folders, fingerprint, import_crops, list_crops
+    from abaw.importing.import_crops import find_crop_folders, fingerprint, import_crops, list_crops
     from abaw.stores.arrow import SUFFIX, is_done
 
     lengths = _known_lengths(config)
@@ -77,7 +77,7 @@ def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:
 
 def _exported_lengths(config: ImportCropsConfig) -> dict[str, int]:
     """Frames of each video, where `abaw export-crops` made the folder or the one around it."""
-    from abaw.data.export_crops import read_lengths
+    from abaw.importing.export_crops import read_lengths
 
     lengths: dict[str, int] = {}
     for folder in config.folders:

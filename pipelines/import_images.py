@@ -12,9 +12,9 @@ from abaw.core.errors import ConfigError
 from pipelines.console import progress, result, say, warn
 
 if TYPE_CHECKING:
-    from abaw.data.face_finder import FaceFinder
-    from abaw.data.import_stills import StillsReport
-    from abaw.data.still import Still
+    from abaw.importing.face_finder import FaceFinder
+    from abaw.importing.import_stills import StillsReport
+    from abaw.importing.still import Still
 
 _SHOWN = 3
 
@@ -42,9 +42,9 @@ class ImportImagesConfig:
 
 def run(config: ImportImagesConfig) -> int:
     """Exit status: 1 when an image could not be read or none shows a face (the store is written), else 0."""
-    from abaw.data.descriptor import load_descriptor
-    from abaw.data.find_stills import find_stills
-    from abaw.data.import_stills import fingerprint, import_stills
+    from abaw.importing.descriptor import load_descriptor
+    from abaw.importing.find_stills import find_stills
+    from abaw.importing.import_stills import fingerprint, import_stills
     from abaw.stores.arrow import SUFFIX, is_done
 
     descriptor = load_descriptor(config.dataset)
@@ -63,9 +63,9 @@ def run(config: ImportImagesConfig) -> int:
 
 
 def _finder(detector: str) -> FaceFinder:
-    from abaw.data.face_finder import LargestFace, WholeImage
-    from abaw.video.detect import open_detector
-    from pipelines.extract import resolved_detector
+    from abaw.importing.face_finder import LargestFace, WholeImage
+    from abaw.video.detecting.detector import open_detector
+    from pipelines.extract.command import resolved_detector
 
     if detector == "none":
         return WholeImage()

@@ -11,8 +11,8 @@ from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.pretrain.contrawarping import ContraWarpingSettings
 from abaw.training.settings import TrainSettings
+from abaw.viewer.face_grid import Tile, write_grid
 from pipelines.console import progress, result, say
-from pipelines.face_grid import Tile, write_grid
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.viewer.face_grid import Tile, write_grid
 from pipelines.console import result, say, warn
-from pipelines.face_grid import Tile, write_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,11 +83,11 @@ def run(config: ProbeConfig) -> int:
 
 def probe(config: ProbeConfig) -> dict[str, Any]:
     """Scores by name; the picture of queries and neighbours is written to the folder."""
+    from abaw.data.label_portions import Sources, read_faces
     from abaw.evaluation.metrics import score_frames
     from abaw.evaluation.probe import linear_probe, nearest_neighbours, neighbour_vote, retrieval
     from abaw.inference.devices import choose_device
     from abaw.protocol.classes import UNLABELLED
-    from pipelines.bench_splits import Sources, read_faces
 
     model, image, name = _model(config)
     model = model.to(choose_device(config.accelerator))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, DataError
-from abaw.data.scene_settings import SceneSettings
-from abaw.training.detector_settings import DetectorWeights
+from abaw.detector.scene_settings import SceneSettings
+from abaw.detector.settings import DetectorWeights
 from abaw.training.settings import TrainSettings
 from pipelines.console import progress, result, say, warn
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from abaw.data.face_photos import FacePhotos
-    from abaw.models.face_detector import FaceDetector
+    from abaw.detector.network import FaceDetector
+    from abaw.detector.photos import FacePhotos
     from abaw.training.loop import TrainResult
 
 DETECTOR = "detector.onnx"
@@ -82,7 +82,7 @@ def run(config: TrainDetectorConfig) -> int:
 
 def train_detector(config: TrainDetectorConfig) -> TrainResult:
     from abaw.core.run_folder import RunFolder
-    from abaw.training.detector_method import DetectorMethod, SceneBatches
+    from abaw.detector.method import DetectorMethod, SceneBatches
     from abaw.training.loop import launch, train
 
     model = _model(config)
@@ -120,9 +120,9 @@ class _Material:
 
 def _read(config: TrainDetectorConfig) -> _Material:
     from abaw.core.artifacts import file_hash
-    from abaw.data.backdrops import read_backgrounds
-    from abaw.data.face_photos import read_photos
-    from abaw.video.detect import open_detector
+    from abaw.detector.backdrops import read_backgrounds
+    from abaw.detector.photos import read_photos
+    from abaw.video.detecting.detector import open_detector
 
     teacher = open_detector(config.teacher)
     cache = config.out.with_name(f"{config.out.name}.{LABELS}")
@@ -170,7 +170,7 @@ def _model(config: TrainDetectorConfig) -> FaceDetector:
     from safetensors.torch import load_model
 
     from abaw.core.seed import derive_seed
-    from abaw.models.face_detector import build_detector
+    from abaw.detector.network import build_detector
 
     model = build_detector(derive_seed(config.train.seed, "weights"))
     if config.init is not None:
@@ -184,8 +184,8 @@ def _model(config: TrainDetectorConfig) -> FaceDetector:
 
 def _scorer(config: TrainDetectorConfig, material: _Material) -> Callable[[nn.Module], Mapping[str, float]]:
     from abaw.core.seed import numpy_generator
-    from abaw.data.scenes import make_scene
-    from abaw.training.detector_score import score_detector
+    from abaw.detector.scenes import make_scene
+    from abaw.detector.score import score_detector
 
     rng = numpy_generator(config.train.seed, "scored scenes")
     sides = config.scenes.sides
@@ -200,8 +200,8 @@ def _saver(config: TrainDetectorConfig, material: _Material) -> Callable[[Path, 
     from safetensors.torch import save_model
 
     from abaw.core.artifacts import atomic_path, provenance, write_json
-    from abaw.models.detector_export import export_detector
-    from abaw.models.face_detector import FaceDetector
+    from abaw.detector.export import export_detector
+    from abaw.detector.network import FaceDetector
 
     written = provenance(settings=_settings(config), **material.facts)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
+from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
 from pipelines.console import progress, result, say, speaks, warn
-from pipelines.static_recipe import StaticRecipe, StaticSettings, train_static_on, warm_start, with_methods
 
 if TYPE_CHECKING:
     from abaw.data.face_set import FaceSet
@@ -78,8 +78,9 @@ def run(config: TrainStaticSettings) -> int:
 def train_static(config: TrainStaticSettings) -> TrainResult:
     """One training run in its folder, resumed when it was begun. The same settings give the same model."""
     from abaw.training.loop import LAST
+    from abaw.training.static import train_static_on, warm_start
+    from abaw.viewer.attention_figure import ATTENTION, write_attention
     from abaw.weights import resolve_checkpoint
-    from pipelines.attention_figure import ATTENTION, write_attention
 
     init = None if config.init is None else resolve_checkpoint(config.init, "static")
     samples = read_labelled(config)

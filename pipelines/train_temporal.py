@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from abaw.core.config import to_plain
-from abaw.core.progress import Progress, silent
-from abaw.models.sizes import TransformerSize
-from abaw.training.sequence_settings import SequenceLearning
-from abaw.training.settings import TrainSettings
+from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.console import progress, result, say, warn
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from abaw.data.clips import ClipSet
-    from abaw.sequence.windows import Windows
-    from abaw.stores.checkpoints import Spec
-    from abaw.training.loop import TrainResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class TemporalRecipe:
-    """What a temporal model is and how it learns.
-
-    Args:
-        holdout: share of the training videos set apart to choose the best checkpoint; 0 trains on all of them
-        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
-        model: shape of the encoder
-        learn: loss, sampling and augmentation
-        train: optimiser, schedule, checkpoints
-    """
-
-    holdout: float = 0.15
-    tasks: tuple[str, ...] = ("expression",)
-    model: TransformerSize = field(default_factory=TransformerSize)
-    learn: SequenceLearning = field(default_factory=SequenceLearning)
-    train: TrainSettings = field(default_factory=TrainSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +42,7 @@ class TrainTemporalConfig(TemporalRecipe):
 def run(config: TrainTemporalConfig) -> int:
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.sequence.windows import Windows
+    from abaw.training.temporal import train_temporal
 
     windows = Windows(config.window, config.hop)
     clips = read_split(config.features, config.annotations, TRAIN_SET, config.tasks)
@@ -86,14 +59,6 @@ def run(config: TrainTemporalConfig) -> int:
         values = ", ".join(f"{key} {value:.4f}" for key, value in scores.items())
         result(f"{config.out / name}: step {step}, {values}")
     return 0
-
-
-def recipe_of(config: TemporalRecipe, seed: int | None = None) -> TemporalRecipe:
-    """The recipe alone, with another seed when given: where things lie on a machine is nothing for a checkpoint."""
-    train = config.train if seed is None else replace(config.train, seed=seed)
-    return TemporalRecipe(
-        holdout=config.holdout, tasks=config.tasks, model=config.model, learn=config.learn, train=train
-    )
 
 
 def read_split(
@@ -114,100 +79,3 @@ def read_split(
     labelled = sum(int(clip.labelled().sum()) for clip in clips.clips)
     say(f"{split}: {len(clips.clips)} videos, {num_frames} frames, {labelled} labelled")
     return clips
-
-
-def train_temporal(
-    clips: ClipSet, windows: Windows, recipe: TemporalRecipe, out: Path, hook: Progress = silent
-) -> TrainResult:
-    """One training run in its own folder, resumed when it was begun. The same arguments give the same model."""
-    from abaw.core.run_folder import RunFolder
-    from abaw.core.seed import numpy_generator
-    from abaw.data.clips import split_by_video
-    from abaw.data.window_batches import WindowBatch, WindowSampler
-    from abaw.models.tasks import ordered_tasks
-    from abaw.models.temporal import build_temporal
-    from abaw.training.loop import launch, train
-    from abaw.training.sequence_method import SequenceMethod
-
-    seed = recipe.train.seed
-    training, held = clips, clips
-    if recipe.holdout:
-        training, held = split_by_video(clips, recipe.holdout, numpy_generator(seed, "holdout"))
-    sampler = WindowSampler(training, windows.length, recipe.learn.batch_size, recipe.learn.sampling)
-
-    def batches(step: int, rank: int) -> WindowBatch:
-        return sampler(numpy_generator(seed, "windows", step, rank))
-
-    fabric = launch(recipe.train)
-    with fabric.rank_zero_first():
-        run_folder = RunFolder(out, _run_config(recipe, windows, clips))
-    spec = _spec(recipe, windows, training, held)
-    model = build_temporal(spec, seed=seed)
-    model.set_statistics(*training.statistics())
-    return train(
-        fabric,
-        SequenceMethod(
-            model,
-            recipe.learn,
-            training.class_counts(),
-            ordered_tasks(recipe.tasks),
-            training.action_unit_counts(),
-        ),
-        batches,
-        run_folder,
-        recipe.train,
-        evaluate=_scorer(spec, held),
-        save=_saver(spec),
-        select_by="macro_f1",
-        progress=hook,
-    )
-
-
-def _run_config(recipe: TemporalRecipe, windows: Windows, clips: ClipSet) -> dict[str, Any]:
-    """What must be equal for a run to be resumed: the settings, and what it learns from."""
-    plain: dict[str, Any] = to_plain(recipe)
-    data = {"backbone": clips.backbone, "labels": clips.fingerprint()}
-    return {**plain, "window": windows.length, "hop": windows.hop, **data}
-
-
-def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: ClipSet) -> Spec:
-    from abaw.core.artifacts import provenance
-    from abaw.models.temporal import temporal_spec
-    from abaw.protocol.classes import EXPRESSION_CLASSES
-
-    return temporal_spec(
-        recipe.model,
-        window=windows.length,
-        hop=windows.hop,
-        feature_dim=training.feature_dim,
-        classes=EXPRESSION_CLASSES,
-        backbone=training.backbone,
-        tasks=recipe.tasks,
-        training=provenance(
-            recipe=to_plain(recipe),
-            videos=[clip.name for clip in training.clips],
-            backbone_videos=list(training.backbone_videos),
-            scored_on=[clip.name for clip in held.clips],
-        ),
-    )
-
-
-def _scorer(spec: Spec, clips: ClipSet) -> Callable[[nn.Module], Mapping[str, float]]:
-    from abaw.inference.predict import score_clips
-    from abaw.models.temporal import TemporalTransformer
-
-    def score(model: nn.Module) -> Mapping[str, float]:
-        assert isinstance(model, TemporalTransformer)
-        scores = score_clips(model, spec, clips).all_frames
-        return {"macro_f1": scores.macro_f1, "accuracy": scores.accuracy}
-
-    return score
-
-
-def _saver(spec: Spec) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
-    from abaw.stores.checkpoints import save_checkpoint
-
-    def save(folder: Path, model: nn.Module, facts: Mapping[str, Any]) -> None:
-        save_checkpoint(folder, replace(spec, training={**spec.training, **facts}), model.state_dict())
-
-    return save

@@ -15,25 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from abaw.core.artifacts import provenance, quick_hash, value_hash
-from abaw.data.clips import Clip, ClipSet
+from abaw.data.clips import Clip
 from abaw.data.read_clips import joined_backbone, joined_features
-from abaw.evaluation.metrics import Evaluation, ScoredVideo, evaluate
 from abaw.inference.members import FrameOutputs, Member, require_fit, temporal_outputs
 from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import Spec
 from abaw.stores.features import FeatureStore
 from abaw.stores.predictions import Predictions
-
-
-def score_clips(model: TemporalTransformer, spec: Spec, clips: ClipSet) -> Evaluation:
-    """Score a temporal model on annotated videos, without smoothing. Raises DataError when no frame is labelled."""
-    return evaluate(
-        [
-            ScoredVideo(clip.name, clip.labels, predicted.probs.argmax(axis=1).astype(np.int8), clip.present)
-            for clip, predicted in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True)
-        ]
-    )
 
 
 def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:

@@ -18,15 +18,15 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.protocol.layout import Subject
 from abaw.video.align import CROP_SIZE, align
-from abaw.video.appearance import DEPTH, appearances
-from abaw.video.corrections import Corrections
-from abaw.video.detect import Detector
-from abaw.video.follow import Followed, Follower
-from abaw.video.reader import VideoReader, open_video
-from abaw.video.spill import FaceSpill
-from abaw.video.subjects import TrackBook
-from abaw.video.targets import ExtractedStore, VideoTargets, close_calls
-from abaw.video.track import Tracker
+from abaw.video.detecting.detector import Detector
+from abaw.video.people.appearance import DEPTH, appearances
+from abaw.video.people.choose import TrackBook
+from abaw.video.people.corrections import Corrections
+from abaw.video.people.follow import Followed, Follower
+from abaw.video.people.spill import FaceSpill
+from abaw.video.people.subject_stores import ExtractedStore, VideoTargets, close_calls
+from abaw.video.people.track import Tracker
+from abaw.video.reading.reader import VideoReader, open_video
 
 _CROPS_AHEAD = 8
 

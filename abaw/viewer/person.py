@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.core.runs import runs
+from abaw.core.segments import runs
 from abaw.inference.decode import decode
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.sequence.smooth import Smoothing

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from abaw.core.errors import ConfigError
-from abaw.data.descriptor import Descriptor, load_descriptor
+from abaw.importing.descriptor import Descriptor, load_descriptor
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.manifests import manifests_folder
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from abaw.core.environment import Check, State
 from abaw.core.errors import AbawError
-from abaw.core.probes import Outcome, TorchFacts, probe_torch
-from abaw.core.wheels import Family, Standing
+from abaw.doctor.environment import Check, State
+from abaw.doctor.probes import Outcome, TorchFacts, probe_torch
+from abaw.doctor.wheels import Family, Standing
 from pipelines import doctor
 from pipelines.doctor import DoctorConfig, fix, run, show
 

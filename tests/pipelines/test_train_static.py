@@ -22,9 +22,10 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.registry import find_methods
 from abaw.stores.checkpoints import load_state
 from abaw.training.settings import TrainSettings
+from abaw.training.static import score_static, train_static_on
+from abaw.training.static_recipe import StaticRecipe
 from pipelines.cli import main
 from pipelines.settings import parse, recipe
-from pipelines.static_recipe import StaticRecipe, score_static, train_static_on
 from pipelines.train_static import TrainStaticConfig
 from tests.data.faces import picture, still_store, video_store
 

@@ -54,7 +54,7 @@ def test_it_beats_the_best_class_of_each_frame(tmp_path: Path) -> None:
     words = ["--window", "50", "--hop", "30", "--model.width", "32", "--learn.feature_noise", "0.5"]
     words += ["--train.steps", "150", "--train.lr", "5e-3", "--train.ema_decay", "0.95", "--train.warmup_steps", "20"]
     assert main([*_words(tmp_path, tmp_path / "run"), *words, "--learn.batch_size", "16"]) == 0
-    from abaw.inference.predict import score_clips
+    from abaw.evaluation.clips import score_clips
 
     validation = read_split([tmp_path / "features"], tmp_path / "annotations", "Validation_Set")
     model, spec = load_temporal(tmp_path / "run" / "last")

@@ -13,7 +13,7 @@ from abaw.models.static import build_static
 from abaw.semisup.losses import selective_negative_loss
 from abaw.semisup.methods.dta_snl import DtaSnl, DtaSnlSettings
 from abaw.semisup.thresholds import FixedThreshold, SelfAdaptive
-from pipelines.static_recipe import StaticRecipe, architecture_of, balance_of
+from abaw.training.static_recipe import StaticRecipe, architecture_of, balance_of
 from tests.semisup.batches import CLASSES, SIZE, Fixed, make, setup, views
 
 

@@ -13,7 +13,7 @@ from abaw.models.experts import take_balance_loss
 from abaw.models.static import build_static
 from abaw.semisup.methods.leaf import Leaf, LeafSettings, ambiguity, ambiguous_loss
 from abaw.semisup.registry import find_methods
-from pipelines.static_recipe import StaticRecipe, architecture_of
+from abaw.training.static_recipe import StaticRecipe, architecture_of
 from tests.semisup.batches import CLASSES, SIZE, Fixed, make, setup, views
 
 

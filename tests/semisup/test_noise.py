@@ -13,7 +13,8 @@ from abaw.data.face_set import FaceSet, labelled_stills, unlabelled_faces
 from abaw.semisup.registry import find_methods
 from abaw.training.loop import LAST
 from abaw.training.settings import TrainSettings
-from pipelines.static_recipe import StaticRecipe, score_static, train_static_on, warm_start
+from abaw.training.static import score_static, train_static_on, warm_start
+from abaw.training.static_recipe import StaticRecipe
 from tests.data.faces import still_store
 
 SEEDS = (0, 1, 2)

@@ -21,7 +21,8 @@ from abaw.semisup.image_method import ImageMethod
 from abaw.semisup.registry import find_methods
 from abaw.semisup.methods.spatial import SpatialSettings
 from abaw.training.settings import TrainSettings
-from pipelines.static_recipe import StaticRecipe, train_static_on
+from abaw.training.static import train_static_on
+from abaw.training.static_recipe import StaticRecipe
 
 folder, rank = Path(sys.argv[1]), int(__import__("os").environ["RANK"])
 made = []

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError
-from abaw.video.reader import READERS, VideoFrame, VideoReader, open_video
-from abaw.video.reader_torchcodec import load_decoder
+from abaw.video.reading.reader import READERS, VideoFrame, VideoReader, open_video
+from abaw.video.reading.torchcodec import load_decoder
 
 
 def loads(reader: str) -> bool:

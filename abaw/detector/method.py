@@ -1,0 +1,94 @@
+"""The face detector learns from scenes: one loss, no teacher at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from abaw.core.seed import numpy_generator
+from abaw.detector.loss import Faces, detector_losses
+from abaw.detector.network import FaceDetector
+from abaw.detector.photos import FacePhotos
+from abaw.detector.scene_settings import SceneSettings
+from abaw.detector.scenes import Scene, make_scene
+from abaw.detector.settings import DetectorWeights
+from abaw.learning.method import Method, StepResult
+
+
+class SceneBatch(NamedTuple):
+    """B scenes. pictures: (B, 1, S, S) uint8, then float 0..1; the rest as in Faces; ids: (B,) names for messages."""
+
+    pictures: Tensor
+    box_xyxy: Tensor
+    landmarks_xy: Tensor
+    state: Tensor
+    ids: Sequence[str]
+
+
+class DetectorMethod(Method[SceneBatch, SceneBatch]):
+    """Scores, boxes and landmarks, each by its own loss."""
+
+    def __init__(self, model: FaceDetector, weights: DetectorWeights) -> None:
+        super().__init__()
+        self.model: FaceDetector = model
+        self.weights = weights
+
+    def views(self, batch: SceneBatch, generator: torch.Generator) -> SceneBatch:
+        """Scenes are made as they shall be seen; nothing is drawn."""
+        return batch._replace(pictures=batch.pictures.float() / 255)
+
+    def step(self, batch: SceneBatch) -> StepResult:
+        pictures = batch.pictures.to(memory_format=torch.channels_last)
+        losses = detector_losses(self.model(pictures), Faces(batch.box_xyxy, batch.landmarks_xy, batch.state))
+        loss = losses.score + self.weights.box * losses.box + self.weights.landmarks * losses.landmarks
+        return StepResult(loss, {f"loss/{name}": value for name, value in losses._asdict().items()})
+
+
+_USUAL_SIDE = 256
+
+
+class SceneBatches:
+    """(step, rank) -> a batch of new scenes; the same arguments give the same.
+
+    batch_size: scenes of 256 pixels; of scenes of another size there are as many as have about that many pixels.
+    """
+
+    def __init__(
+        self,
+        photos: FacePhotos,
+        backgrounds: Sequence[NDArray[np.uint8]],
+        settings: SceneSettings,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self._photos = photos
+        self._backgrounds = backgrounds
+        self._settings = settings
+        self._batch_size = batch_size
+        self._seed = seed
+
+    def __call__(self, step: int, rank: int) -> SceneBatch:
+        rng = numpy_generator(self._seed, "scenes", step, rank)
+        side = int(rng.choice(self._settings.sides))
+        count = max(1, round(self._batch_size * (_USUAL_SIDE / side) ** 2))
+        scenes = [make_scene(self._photos, self._backgrounds, self._settings, side, rng) for _ in range(count)]
+        return collate(scenes, [f"scene {step}.{rank}.{index}" for index in range(len(scenes))])
+
+
+def collate(scenes: Sequence[Scene], ids: Sequence[str]) -> SceneBatch:
+    """Scenes of one size as a batch; scenes with fewer faces than the fullest are padded."""
+    most = max(1, *(len(scene.box_xyxy) for scene in scenes))
+    boxes = np.zeros((len(scenes), most, 4), np.float32)
+    landmarks = np.zeros((len(scenes), most, 5, 2), np.float32)
+    state = np.zeros((len(scenes), most), np.int64)
+    for index, scene in enumerate(scenes):
+        num = len(scene.box_xyxy)
+        boxes[index, :num], landmarks[index, :num] = scene.box_xyxy, scene.landmarks_xy
+        state[index, :num] = np.where(scene.counts, 1, -1)
+    pictures = torch.from_numpy(np.stack([scene.picture for scene in scenes])[:, None])
+    return SceneBatch(pictures, torch.from_numpy(boxes), torch.from_numpy(landmarks), torch.from_numpy(state), ids)

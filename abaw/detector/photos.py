@@ -1,0 +1,200 @@
+"""Photos of faces with the boxes and landmarks that a teacher finds in them: what training scenes are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.artifacts import atomic_path
+from abaw.core.errors import DataError
+from abaw.core.progress import Progress, silent
+from abaw.importing.still import images_below
+from abaw.video.detecting.boxes import areas, iou_matrix
+from abaw.video.detecting.detector import Detections, Detector
+from abaw.video.detecting.regions import SAME_FACE
+
+MIRRORED: Final = (1, 0, 2, 4, 3)
+"""Which landmark stands at the place of each in the mirror image."""
+_LONG_SIDE = 320
+"""Photos are shown to the teacher at this size, as they are and mirrored: the mean of what it says is steadier."""
+_BORDER = 0.15
+"""Of the long side, black, around them: a face that fills its photo is found less surely."""
+_MIN_SCORE = 0.7
+_MAX_SPREAD = 0.035
+"""Mean distance of a look's landmarks from their mean over both looks, as a share of the face's size."""
+_TURNED = 0.36
+"""Eyes nearer to each other than this share of the face's width are those of a head that is turned far away."""
+
+
+@dataclass(frozen=True, eq=False)
+class FacePhotos:
+    """N grey photos, each with the one face that the teacher is sure of.
+
+    names: (N,) file names without ending; pictures: N of (H, W) uint8; box_xyxy: (N, 4); landmarks_xy: (N, 5, 2), both
+    float32 in pixels.
+    """
+
+    names: tuple[str, ...]
+    pictures: tuple[NDArray[np.uint8], ...]
+    box_xyxy: NDArray[np.float32]
+    landmarks_xy: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def pick(self, rows: Sequence[int] | NDArray[np.int64]) -> FacePhotos:
+        return FacePhotos(
+            tuple(self.names[row] for row in rows),
+            tuple(self.pictures[row] for row in rows),
+            self.box_xyxy[rows],
+            self.landmarks_xy[rows],
+        )
+
+    @cached_property
+    def turned(self) -> NDArray[np.int64]:
+        """The photos of heads that are turned far away, up to profiles."""
+        eyes = np.linalg.norm(self.landmarks_xy[:, 0] - self.landmarks_xy[:, 1], axis=1)
+        return np.flatnonzero(eyes < _TURNED * (self.box_xyxy[:, 2] - self.box_xyxy[:, 0]))
+
+    def fingerprint(self) -> str:
+        """16 digits that name these photos and labels."""
+        digest = hashlib.sha256(self.box_xyxy.tobytes() + self.landmarks_xy.tobytes())
+        for name, picture in zip(self.names, self.pictures, strict=True):
+            digest.update(name.encode())
+            digest.update(picture.tobytes())
+        return digest.hexdigest()[:16]
+
+    def split(self, share: float) -> tuple[FacePhotos, FacePhotos]:
+        """Photos to learn from, and about `share` of the people set apart.
+
+        Who is told by the name before the last `_` and number (`Aaron_Eckhart_0001`), by the whole name where there is
+        none; the choice depends on that alone.
+        """
+        chance = np.array([_position(re.sub(r"_\d+$", "", name)) for name in self.names])
+        return self.pick(np.flatnonzero(chance >= share)), self.pick(np.flatnonzero(chance < share))
+
+
+def _position(name: str) -> float:
+    """0..1, even over names."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+
+
+def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progress: Progress = silent) -> FacePhotos:
+    """All photos of folders and their sub-folders in which the teacher is sure of exactly one face.
+
+    The teacher's boxes and landmarks are kept in the file `cache` (.npz) and taken from there the next time, as long as
+    teacher and photos are the same. Raises DataError for a folder without photos, a photo that cannot be read, and
+    when the teacher finds no face at all.
+    """
+    files = [file for folder in folders for file in _photos_of(folder)]
+    pictures = [_read(file) for file in files]
+    names = [file.stem for file in files]
+    key = _fingerprint(teacher.identity, names, pictures)
+    labels = _load(cache, key)
+    if labels is None:
+        labels = _label(pictures, teacher, progress)
+        with atomic_path(cache) as temporary, temporary.open("wb") as file:
+            np.savez(file, key=np.array(key), labels=labels)
+    sure = np.flatnonzero(np.isfinite(labels).all(axis=1))
+    if not len(sure):
+        told = ", ".join(map(str, folders))
+        raise DataError(f"{told}: {teacher.identity} is sure of no face in these {len(files)} photos; look at them")
+    rows = labels[sure]
+    return FacePhotos(
+        tuple(names[row] for row in sure),
+        tuple(pictures[row] for row in sure),
+        rows[:, :4],
+        rows[:, 4:].reshape(-1, 5, 2),
+    )
+
+
+def _photos_of(folder: Path) -> list[Path]:
+    files = sorted(images_below(folder)) if folder.is_dir() else []
+    if not files:
+        raise DataError(f"{folder}: holds no photos; give a folder of .jpg or .png files, one face each")
+    return files
+
+
+def _read(file: Path) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise DataError(f"{file}: cannot be read as a picture; remove it or get it again")
+    return np.asarray(picture, np.uint8)
+
+
+def _fingerprint(teacher: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:
+    digest = hashlib.sha256(f"{teacher} {_LONG_SIDE} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}".encode())
+    for name, picture in zip(names, pictures, strict=True):
+        digest.update(f"{name} {picture.shape}".encode())
+        digest.update(picture.tobytes())
+    return digest.hexdigest()
+
+
+def _load(cache: Path, key: str) -> NDArray[np.float32] | None:
+    if not cache.is_file():
+        return None
+    with np.load(cache) as stored:
+        return np.asarray(stored["labels"], np.float32) if str(stored["key"]) == key else None
+
+
+def _label(pictures: Sequence[NDArray[np.uint8]], teacher: Detector, progress: Progress) -> NDArray[np.float32]:
+    """(N, 14) box and landmarks, not a number where the teacher is not sure of one face."""
+    labels = np.full((len(pictures), 14), np.nan, np.float32)
+    for index, picture in enumerate(pictures):
+        labels[index] = label_photo(picture, teacher)
+        progress(index + 1, len(pictures))
+    return labels
+
+
+def label_photo(picture: NDArray[np.uint8], teacher: Detector) -> NDArray[np.float32]:
+    """(14,) box and landmarks of the one face of a grey photo (H, W): means over two looks of the teacher.
+
+    Not a number when a look finds no face or a second one elsewhere, is not sure, or when the looks disagree.
+    """
+    nothing = np.full(14, np.nan, np.float32)
+    rows = []
+    for mirrored in (False, True):
+        row = _look(picture, teacher, mirrored)
+        if row is None:
+            return nothing
+        rows.append(row)
+    looks = np.stack(rows)
+    mean = np.asarray(looks.mean(axis=0), np.float32)
+    apart = np.linalg.norm((looks - mean)[:, 4:].reshape(-1, 5, 2), axis=2).mean()
+    size = np.sqrt(areas(mean[None, :4])[0])
+    return mean if apart <= _MAX_SPREAD * size else nothing
+
+
+def _look(picture: NDArray[np.uint8], teacher: Detector, mirrored: bool) -> NDArray[np.float32] | None:
+    scale = _LONG_SIDE / max(picture.shape)
+    border = round(_BORDER * _LONG_SIDE)
+    seen = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    if mirrored:
+        seen = np.ascontiguousarray(seen[:, ::-1])
+    padded = cv2.copyMakeBorder(seen, border, border, border, border, cv2.BORDER_CONSTANT)
+    found = teacher.detect(np.asarray(cv2.cvtColor(padded, cv2.COLOR_GRAY2RGB), np.uint8))
+    if not _one_sure_face(found):
+        return None
+    assert found.landmarks_xy is not None
+    box = found.box_xyxy[0].reshape(2, 2) - border
+    landmarks = found.landmarks_xy[0] - border
+    if mirrored:
+        width = seen.shape[1]
+        box = np.stack([width - box[::-1, 0], box[:, 1]], axis=1)
+        landmarks = np.stack([width - landmarks[:, 0], landmarks[:, 1]], axis=1)[list(MIRRORED)]
+    return np.concatenate([box.ravel(), landmarks.ravel()]).astype(np.float32) / np.float32(scale)
+
+
+def _one_sure_face(found: Detections) -> bool:
+    if not len(found) or found.landmarks_xy is None or found.score[0] < _MIN_SCORE:
+        return False
+    return bool((iou_matrix(found.box_xyxy[:1], found.box_xyxy) >= SAME_FACE).all())

@@ -1,0 +1,237 @@
+"""What a machine has and what it lacks for this project: one check a line, each with the remedy when it is broken."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from abaw.doctor import probes
+from abaw.doctor.probes import CLIP_FRAMES, Outcome, Pending
+from abaw.doctor.wheels import (
+    Standing,
+    find_distributions,
+    find_nvidia_gpus,
+    inspect,
+    onnxruntime_family,
+    opencv_family,
+)
+
+INSTALL = "in the project's folder: pip install -e '.[dev]' && abaw doctor --fix"
+SETTLE = "abaw doctor --fix"
+_TORCH_REMEDY = "pip install --force-reinstall torch torchvision && abaw doctor --fix"
+_PROBE_TIMEOUT_S = 180.0
+_FREE_WORK_GIB = 1.0
+_FREE_TEMP_GIB = 0.25
+
+
+class State(Enum):
+    """ok; note: worth knowing, everything works; broken: something does not work, and the remedy is known."""
+
+    OK = "ok"
+    NOTE = "note"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report. `remedy` is a command or an action, given exactly when the state is broken."""
+
+    group: str
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def examine(folder: Path, temp: Path, pack_folder: Path, builtin: Path) -> list[Check]:
+    """Every check of this machine; takes the time of importing torch.
+
+    folder: where the user works; temp: the folder for temporary files; pack_folder: where insightface keeps its packs;
+    builtin: the detector that ships.
+    """
+    torch = Pending(probes.probe_torch)
+    opencv = Pending(probes.probe_opencv)
+    providers = Pending(probes.probe_providers)
+    decoders = {"pyav": Pending(probes.probe_pyav), "decord": Pending(probes.probe_decord)}
+    found = find_distributions()
+    installed = {name: distribution.version for name, distribution in found.items()}
+    requirements = found["abaw"].requires or () if "abaw" in found else ()
+    if "torchcodec" in installed:
+        decoders["torchcodec"] = Pending(probes.probe_torchcodec)
+
+    torch_found = torch.outcome(_PROBE_TIMEOUT_S)
+    gpus = find_nvidia_gpus() or (torch_found.facts.gpus if torch_found.facts else ())
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    decoded = {name: pending.outcome(_PROBE_TIMEOUT_S) for name, pending in decoders.items()}
+    return [
+        *check_packages(["abaw", *requirements], installed),
+        *check_devices(gpus, torch_found, hidden),
+        *check_onnxruntime(inspect(onnxruntime_family(gpus)), providers.outcome(_PROBE_TIMEOUT_S), hidden),
+        check_opencv(inspect(opencv_family()), opencv.outcome(_PROBE_TIMEOUT_S)),
+        *check_decoders(decoded),
+        *check_detectors(pack_folder, folder, builtin),
+        check_disk("working folder", folder, _FREE_WORK_GIB),
+        check_disk("temporary files", temp, _FREE_TEMP_GIB),
+    ]
+
+
+def check_packages(requirements: Sequence[str], installed: Mapping[str, str]) -> list[Check]:
+    """Python and the packages that the project itself asks for (not those of its extras), against `installed`."""
+    checks = [Check("packages", "python", State.OK, f"{platform.python_version()} on {platform.platform()}")]
+    for requirement in map(Requirement, requirements):
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        version = installed.get(canonicalize_name(requirement.name))
+        if version is None:
+            detail = f"not installed, needed: {requirement.name}{requirement.specifier}"
+            checks.append(Check("packages", requirement.name, State.BROKEN, detail, INSTALL))
+        elif not requirement.specifier.contains(version, prereleases=True):
+            detail = f"{version}, needed: {requirement.specifier}"
+            checks.append(Check("packages", requirement.name, State.BROKEN, detail, INSTALL))
+        else:
+            checks.append(Check("packages", requirement.name, State.OK, version))
+    return checks
+
+
+def check_devices(gpus: Sequence[str], torch: Outcome[probes.TorchFacts], hidden: bool) -> list[Check]:
+    """Processor and GPUs, and whether torch uses them. hidden: CUDA_VISIBLE_DEVICES hides the GPUs on purpose."""
+    cores = len(os.sched_getaffinity(0))
+    checks = [Check("devices", "cpu", State.OK, f"{cores} cores usable of {os.cpu_count()}")]
+    if torch.facts is None:
+        detail = f"torch and torchvision do not load together: {torch.fault}"
+        return [*checks, Check("devices", "torch", State.BROKEN, detail, _TORCH_REMEDY)]
+    facts = torch.facts
+    build = f"CUDA {facts.cuda}" if facts.cuda else "CPU only"
+    checks.append(Check("devices", "torch", State.OK, f"{facts.torch} ({build}) with torchvision {facts.torchvision}"))
+    if facts.gpus:
+        checks += [Check("devices", f"cuda:{index}", State.OK, gpu) for index, gpu in enumerate(facts.gpus)]
+    elif not gpus:
+        checks.append(Check("devices", "cuda", State.NOTE, "no NVIDIA GPU found; everything runs on the CPU"))
+    elif hidden:
+        checks.append(Check("devices", "cuda", State.NOTE, f"{gpus[0]} is hidden by CUDA_VISIBLE_DEVICES"))
+    else:
+        remedy = (
+            f"install an NVIDIA driver for CUDA {facts.cuda}, or torch and torchvision built for the driver's CUDA"
+            if facts.cuda
+            else "install torch and torchvision built for the driver's CUDA version"
+        )
+        detail = f"{gpus[0]} is there, torch ({build}) does not use it"
+        checks.append(Check("devices", "cuda", State.BROKEN, detail, remedy))
+    return checks
+
+
+def check_onnxruntime(
+    standing: Standing, providers: Outcome[tuple[probes.ProviderRun, ...]], hidden: bool
+) -> list[Check]:
+    """Exactly one onnxruntime, the right one, and which of its providers run a network."""
+    checks = [_check_onnxruntime_wheel(standing)]
+    if providers.facts is None:
+        detail = f"onnxruntime does not run: {providers.fault}"
+        return [*checks, Check("onnxruntime", "providers", State.BROKEN, detail, SETTLE)]
+    gpu_wanted = standing.family.wanted == "onnxruntime-gpu" and not hidden
+    for run in providers.facts:
+        if run.runs:
+            checks.append(Check("onnxruntime", run.name, State.OK, "runs (a session used it)"))
+            continue
+        detail = f"does not run (the session used {run.used or 'none'}): {run.fault}"
+        if run.name == "CPUExecutionProvider":
+            checks.append(Check("onnxruntime", run.name, State.BROKEN, detail, SETTLE))
+        elif run.name == "CUDAExecutionProvider" and gpu_wanted:
+            remedy = f"{SETTLE}; if that changes nothing, install an NVIDIA driver for the CUDA of this onnxruntime"
+            checks.append(Check("onnxruntime", run.name, State.BROKEN, detail, remedy))
+        else:
+            checks.append(Check("onnxruntime", run.name, State.NOTE, detail))
+    return checks
+
+
+def _check_onnxruntime_wheel(standing: Standing) -> Check:
+    name, wanted = "installed", standing.family.wanted
+    if len(standing.installed) > 1:
+        detail = f"{standing.summary()} overwrite each other's files"
+        return Check("onnxruntime", name, State.BROKEN, detail, SETTLE)
+    if wanted not in standing.installed:
+        detail = f"{standing.summary()}; {wanted} is the right one ({standing.family.reason})"
+        works = bool(standing.installed) and wanted == "onnxruntime"
+        return Check("onnxruntime", name, State.NOTE if works else State.BROKEN, detail, "" if works else SETTLE)
+    if standing.damaged:
+        detail = f"{standing.summary()}: {len(standing.damaged)} files missing or changed, first {standing.damaged[0]}"
+        return Check("onnxruntime", name, State.BROKEN, detail, SETTLE)
+    if standing.missing:
+        detail = f"{standing.summary()}: CUDA libraries missing: {', '.join(standing.missing)}"
+        return Check("onnxruntime", name, State.BROKEN, detail, SETTLE)
+    return Check("onnxruntime", name, State.OK, f"{standing.summary()} alone ({standing.family.reason})")
+
+
+def check_opencv(standing: Standing, opencv: Outcome[probes.OpenCVFacts]) -> Check:
+    """OpenCV: which variant, and whether it works."""
+    if standing.surplus:
+        detail = f"{standing.summary()}: the headless one alone is wanted ({standing.family.reason})"
+        return Check("opencv", "cv2", State.BROKEN, detail, SETTLE)
+    if standing.damaged or opencv.facts is None:
+        fault = opencv.fault or f"{len(standing.damaged)} files missing or changed, first {standing.damaged[0]}"
+        return Check("opencv", "cv2", State.BROKEN, f"{standing.summary()}: {fault}", SETTLE)
+    return Check("opencv", "cv2", State.OK, f"{standing.summary()} alone (windows: {opencv.facts.gui})")
+
+
+def check_decoders(decoded: Mapping[str, Outcome[int]]) -> list[Check]:
+    """Video readers by the number of frames that each got out of a clip of `CLIP_FRAMES` frames."""
+    checks = []
+    for name, outcome in decoded.items():
+        if outcome.facts == CLIP_FRAMES:
+            checks.append(Check("decoders", name, State.OK, f"decoded {CLIP_FRAMES} of {CLIP_FRAMES} frames of H.264"))
+            continue
+        fault = outcome.fault or f"decoded {outcome.facts} of {CLIP_FRAMES} frames of H.264"
+        if name == "torchcodec":
+            checks.append(Check("decoders", name, State.NOTE, f"does not work here (optional): {fault}"))
+        else:
+            package = {"pyav": "av"}.get(name, name)
+            remedy = f"pip install --force-reinstall --no-deps {package}"
+            checks.append(Check("decoders", name, State.BROKEN, fault, remedy))
+    if "torchcodec" not in decoded:
+        checks.append(Check("decoders", "torchcodec", State.NOTE, "not installed (optional)"))
+    return checks
+
+
+def check_detectors(pack_folder: Path, folder: Path, builtin: Path) -> list[Check]:
+    """Face detectors whose weights are on this machine: insightface packs, .onnx files near `folder`, the one that
+    ships."""
+    checks = []
+    packs = sorted({weights.parent for weights in pack_folder.glob("*/*.onnx")})
+    for pack in packs:
+        files = ", ".join(sorted(weights.name for weights in pack.glob("*.onnx")))
+        checks.append(Check("detectors", f"insightface:{pack.name}", State.OK, files))
+    if not packs:
+        detail = f"no pack in {pack_folder}; insightface downloads one at its first use (non-commercial research only)"
+        checks.append(Check("detectors", "insightface", State.NOTE, detail))
+    for weights in sorted({*folder.glob("*.onnx"), *folder.glob("*/*.onnx")}):
+        size = f"{weights.stat().st_size / 2**20:.1f} MiB"
+        checks.append(Check("detectors", str(weights.relative_to(folder)), State.OK, size))
+    if builtin.is_file():
+        detail = f"{builtin.stat().st_size / 2**20:.1f} MiB, ships with the package"
+        checks.append(Check("detectors", "builtin", State.OK, detail))
+    else:
+        remedy = "pip install --force-reinstall --no-deps abaw"
+        checks.append(Check("detectors", "builtin", State.BROKEN, f"{builtin}: not there", remedy))
+    return checks
+
+
+def check_disk(name: str, folder: Path, needed_gib: float) -> Check:
+    """Free space where `folder` lies, and whether one can write there."""
+    try:
+        free_gib = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        return Check("disk", name, State.BROKEN, f"{folder}: {error.strerror}", "choose another folder")
+    detail = f"{free_gib:.1f} GiB free in {folder}"
+    if not os.access(folder, os.W_OK):
+        return Check("disk", name, State.NOTE, f"{detail}, not writable for you")
+    if free_gib < needed_gib:
+        return Check("disk", name, State.BROKEN, detail, f"free at least {needed_gib:g} GiB, or use another folder")
+    return Check("disk", name, State.OK, detail)

@@ -1,0 +1,224 @@
+"""Passes over prediction stores, one video in memory at a time: what is kept of a video are counts.
+
+Shapes: T time, C class, V videos, K folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.errors import AbawError, DataError
+from abaw.core.progress import Progress, silent
+from abaw.evaluation.calibration import Calibration, calibration_of, no_frames
+from abaw.evaluation.labels import ScoredLabels
+from abaw.evaluation.metrics import ScoredVideo, VideoTally, evaluate_tallies, tally
+from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks, unit_counts
+from abaw.evaluation.result import Option
+from abaw.evaluation.sample import FrameSample
+from abaw.evaluation.selection import biased_confusion, fit_class_bias, log_probs
+from abaw.inference.decode import Decoded, decode
+from abaw.sequence.smooth import Smoothing
+from abaw.stores.arrow import find_stores
+from abaw.stores.predictions import Predictions, read_predictions
+
+_LISTED = 8
+_FACTS = ("tool", "backbone", "checkpoints")
+
+
+@dataclass(slots=True)
+class Tallies:
+    """What one way to decode the predictions has scored so far; a video a row."""
+
+    smoothing: Smoothing
+    calibration: Calibration | None
+    videos: list[VideoTally] = field(default_factory=list)
+    tasks: list[TaskTally] = field(default_factory=list)
+
+    def add(self, name: str, predictions: Predictions, decoded: Decoded, labels: ScoredLabels) -> None:
+        known = labels.expression.get(name, np.empty(0, np.int8))
+        shared = min(len(known), len(predictions))
+        known = known[:shared]
+        self.videos.append(tally(ScoredVideo(name, known, decoded.labels[:shared], predictions.valid[:shared])))
+        if self.calibration is not None:
+            self.calibration += calibration_of(decoded.probs[:shared], known)
+        if labels.other:
+            self.tasks.append(_task_tally(name, len(predictions), decoded, labels))
+
+    def option(self, class_bias: NDArray[np.float64] | None = None, by_fold: NDArray[np.int64] | None = None) -> Option:
+        return Option(str(self.smoothing), evaluate_tallies(self.videos), self.calibration, class_bias, by_fold)
+
+
+def new_tallies(smoothing: Smoothing) -> Tallies:
+    """Calibration is left out where the smoothing leaves no probabilities."""
+    return Tallies(smoothing, None if smoothing.name == "viterbi" else no_frames())
+
+
+def _task_tally(name: str, num_frames: int, decoded: Decoded, labels: ScoredLabels) -> TaskTally:
+    nothing = no_tasks()
+    if name not in labels.other:
+        return nothing
+    targets = labels.other[name].for_frames(num_frames)
+    return TaskTally(
+        nothing.moments
+        if decoded.valence_arousal is None
+        else moments_of(targets.valence_arousal, decoded.valence_arousal),
+        nothing.counts if decoded.action_units is None else unit_counts(targets.action_units, decoded.action_units),
+        0 if decoded.action_units is None else int((targets.action_units >= 0).any(axis=1).sum()),
+    )
+
+
+@dataclass(slots=True)
+class StoreScores:
+    """One folder of predictions after the first pass.
+
+    tallies: one a smoothing; metas: what the predictions of each scored video say of their training; notes,
+    differences, facts: as in Result.
+    """
+
+    name: str
+    path: Path
+    stores: Mapping[str, Path]
+    tallies: list[Tallies]
+    metas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def scored(self) -> list[str]:
+        return list(self.metas)
+
+
+def score_store(
+    path: Path,
+    name: str,
+    labels: ScoredLabels,
+    smoothings: Sequence[Smoothing],
+    failures: list[str],
+    progress: Progress = silent,
+) -> StoreScores:
+    """Decode and tally every video that has labels, with every smoothing. A store at fault is noted in `failures`.
+
+    Raises DataError when no video could be scored.
+    """
+    stores = {store.stem: store for store in find_stores([path])}
+    matched = sorted(stores.keys() & labels.names)
+    if not matched:
+        raise DataError(
+            f"{path}: none of its {len(stores)} videos ({_some(sorted(stores))}) has annotations; "
+            f"annotated are {_some(sorted(labels.names))}; give predictions of the annotated videos"
+        )
+    found = StoreScores(name, path, stores, [new_tallies(smoothing) for smoothing in smoothings])
+    found.notes += _unmatched(stores, labels)
+    seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for done, video in enumerate(matched, start=1):
+        try:
+            predictions = read_predictions(stores[video])
+            decoded = [decode(predictions, smoothing) for smoothing in smoothings]
+        except AbawError as error:
+            failures.append(f"{name}: {error}")
+            continue
+        for tallies, one in zip(found.tallies, decoded, strict=True):
+            tallies.add(video, predictions, one, labels)
+        found.metas[video] = _training(predictions, seen)
+        found.facts = found.facts or {key: predictions.meta[key] for key in _FACTS if key in predictions.meta}
+        found.differences += _length_difference(video, predictions, labels)
+        if not predictions.predicted.any():
+            found.notes.append(f"{video}: no frame was predicted; all count as the first class")
+        progress(done, len(matched))
+    if not found.metas:
+        raise DataError(f"{path}: not one of its videos could be scored: {'; '.join(failures)}")
+    return found
+
+
+def _training(predictions: Predictions, seen: dict[tuple[str, ...], tuple[str, ...]]) -> dict[str, Any]:
+    """The lists of training videos, each kept once however many videos share it."""
+    lists = {key: tuple(predictions.meta[key]) for key in ("trained_on", "selected_on") if key in predictions.meta}
+    return {key: seen.setdefault(names, names) for key, names in lists.items()}
+
+
+def _length_difference(name: str, predictions: Predictions, labels: ScoredLabels) -> list[str]:
+    if name not in labels.expression:
+        return []
+    lines = labels.expression[name]
+    if len(lines) > len(predictions):
+        behind = lines[len(predictions) :]
+        return [
+            f"{name}: {len(behind)} label lines behind its {len(predictions)} predicted frames are not scored "
+            f"({int((behind >= 0).sum())} of them annotated)"
+        ]
+    if len(predictions) > len(lines):
+        return [f"{name}: its last {len(predictions) - len(lines)} frames have no label line"]
+    return []
+
+
+def _unmatched(predicted: Mapping[str, Path], labels: ScoredLabels) -> list[str]:
+    notes = []
+    missing = sorted(labels.names - predicted.keys())
+    if missing:
+        notes.append(
+            f"not scored, because there are no predictions: {len(missing)} annotated videos ({_some(missing)})"
+        )
+    others = sorted(predicted.keys() - labels.names)
+    if others:
+        notes.append(f"not scored, because they are not annotated: {len(others)} videos ({_some(others)})")
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def biased_option(
+    found: StoreScores,
+    smoothing: Smoothing,
+    labels: ScoredLabels,
+    folds: Mapping[str, int],
+    progress: Progress = silent,
+) -> tuple[Option, list[TaskTally], int]:
+    """The smoothing with a class bias fitted on the scored videos, and on those outside each fold.
+
+    folds: by video. Returns the option, the tallies of its other tasks and the stride of the frames that were fitted
+    on. Two passes: the first keeps a bounded sample of frames, the second counts; progress: videos of both.
+    """
+    sample = FrameSample()
+    for video, predictions in _read_again(found, progress, passes_done=0):
+        known, probs = _overlap(labels, video, decode(predictions, smoothing).probs)
+        sample.add(probs, known, folds[video])
+    kept, kept_labels, fold_of_frame = sample.arrays()
+    everywhere = fit_class_bias(kept, kept_labels)
+    biases = [
+        fit_class_bias(kept[outside], kept_labels[outside]) if outside.any() else np.zeros_like(everywhere)
+        for outside in (fold_of_frame != fold for fold in range(max(folds.values()) + 1))
+    ]
+    tallies = new_tallies(smoothing)
+    by_fold = []
+    for video, predictions in _read_again(found, progress, passes_done=1):
+        tallies.add(video, predictions, decode(predictions, smoothing, everywhere), labels)
+        known, probs = _overlap(labels, video, decode(predictions, smoothing).probs)
+        logs = log_probs(probs)
+        by_fold.append([biased_confusion(logs, known, bias) for bias in biases])
+    option = tallies.option(everywhere, np.array(by_fold).swapaxes(0, 1))
+    return option, tallies.tasks, sample.stride
+
+
+def _overlap(
+    labels: ScoredLabels, video: str, probs: NDArray[np.float32]
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    known = labels.expression.get(video, np.empty(0, np.int8))[: len(probs)]
+    return known, probs[: len(known)]
+
+
+def _read_again(found: StoreScores, progress: Progress, passes_done: int) -> Iterator[tuple[str, Predictions]]:
+    """The scored videos, for one of the two passes of `biased_option`."""
+    num_videos = len(found.scored)
+    for done, video in enumerate(found.scored, start=1):
+        yield video, read_predictions(found.stores[video])
+        progress(passes_done * num_videos + done, 2 * num_videos)

@@ -1,0 +1,131 @@
+"""The images of a set as its descriptor describes it, with what is known of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.importing.descriptor import Descriptor, LabelFiles
+from abaw.importing.still import Still, images_below
+from abaw.importing.still_table import table_stills
+from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
+from abaw.protocol.layout import IMAGE_SUFFIXES
+
+_WHOLE = "."
+
+
+def find_stills(descriptor: Descriptor, root: Path, subset: str = "") -> list[Still]:
+    """The images of a set, or of one split of it, sorted by key.
+
+    Raises DataError for what is missing below the root (folder, table, column, image), a folder or value that the
+    label map does not know, a set without an image, and counts that are not the expected ones; ConfigError for a
+    subset that is not there.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the folder that holds the images of {descriptor.name}")
+    if descriptor.table is not None:
+        by_split = table_stills(descriptor, descriptor.table, root, subset)
+        counts = Counter({split: len(stills) for split, stills in by_split.items()})
+        _require_expected(descriptor, root, counts, subset)
+        return sorted((still for stills in by_split.values() for still in stills), key=lambda still: still.key)
+    if subset:
+        raise ConfigError(
+            f"subset '{subset}': a set of layout {descriptor.layout} tells of no splits; give the folder of one as root"
+        )
+    stills = sorted(_in_folders(descriptor, root), key=lambda still: still.key)
+    if not stills:
+        raise DataError(f"{root}: no image there; looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+    _require_expected(descriptor, root, _by_folder(descriptor, stills))
+    return stills
+
+
+def _in_folders(descriptor: Descriptor, root: Path) -> list[Still]:
+    if descriptor.label_files is not None:
+        return _beside_labels(descriptor, descriptor.label_files, root)
+    if descriptor.layout == "flat":
+        return [Still(path.relative_to(root).as_posix(), path, UNLABELLED) for path in images_below(root)]
+    return _in_class_folders(descriptor, root)
+
+
+def _in_class_folders(descriptor: Descriptor, root: Path) -> list[Still]:
+    labels = descriptor.labels
+    present = sorted(folder.name for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    for name in present:
+        if name not in labels:
+            raise DataError(
+                f"{root / name}: the label map of {descriptor.name} has no folder of this name; it knows "
+                f"{', '.join(labels)}.{nearest(name, labels)} Add it to a descriptor of your own (null leaves it out)"
+            )
+    missing = [name for name, label in labels.items() if label is not None and name not in present]
+    if missing:
+        raise DataError(
+            f"{root}: lacks the class folders {', '.join(missing)}; found {', '.join(present) or 'no folder'}. "
+            "Give the folder that holds them, or describe the set in a .yaml file of your own"
+        )
+    return [
+        Still(path.relative_to(root).as_posix(), path, EXPRESSION_CLASSES.index(label))
+        for name, label in labels.items()
+        if label is not None
+        for path in images_below(root / name)
+    ]
+
+
+def _beside_labels(descriptor: Descriptor, files: LabelFiles, root: Path) -> list[Still]:
+    folder = root / files.image_folder
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder; {descriptor.name} has its images there. Give the folder that has it"
+        )
+    stills = []
+    for path in images_below(folder):
+        value = _value_of(root / files.label_file.format(stem=path.stem), path)
+        if value not in descriptor.labels:
+            raise DataError(
+                f"{path}: its label is '{value}', which the label map of {descriptor.name} does not know; it knows "
+                f"{', '.join(descriptor.labels)}"
+            )
+        label = descriptor.labels[value]
+        index = UNLABELLED if label is None else EXPRESSION_CLASSES.index(label)
+        stills.append(Still(path.relative_to(root).as_posix(), path, index))
+    return stills
+
+
+def _value_of(file: Path, image: Path) -> str:
+    """What a .npy file of one value says."""
+    try:
+        value = np.load(file, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file; it should hold the label of {image}. Get the set again") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{file}: not readable as .npy ({error}); get the set again") from error
+    if np.size(value) != 1:
+        raise DataError(f"{file}: expected one label, found {np.size(value)} values")
+    return str(np.asarray(value).reshape(-1)[0])
+
+
+def _by_folder(descriptor: Descriptor, stills: list[Still]) -> Counter[str]:
+    """Images below each folder of which a number is expected."""
+    counts: Counter[str] = Counter()
+    for folder in descriptor.expected:
+        if folder != _WHOLE:
+            counts[folder] = sum(1 for still in stills if still.key.startswith(f"{folder}/"))
+    counts[_WHOLE] = len(stills)
+    return counts
+
+
+def _require_expected(descriptor: Descriptor, root: Path, counts: Counter[str], subset: str = "") -> None:
+    """counts: images a folder, or a split; of a subset, its own number is checked alone."""
+    if descriptor.table is not None:
+        counts = counts + Counter({_WHOLE: counts.total()})
+    for name, expected in descriptor.expected.items():
+        if (subset and name != subset) or counts[name] == expected:
+            continue
+        where = root / name if descriptor.table is None else f"{root}: {'' if name == _WHOLE else f'split {name}: '}"
+        separator = ": " if descriptor.table is None else ""
+        raise DataError(
+            f"{where}{separator}expected {expected} images ({descriptor.name}), found {counts[name]}; get the set "
+            "again, or take what is there with a descriptor of your own without `expected`"
+        )

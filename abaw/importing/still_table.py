@@ -1,0 +1,192 @@
+"""Sets of stills that a table lists: splits, labels or votes, boxes."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.importing.descriptor import BOX_SIDES, ClassMap, Descriptor, Table
+from abaw.importing.still import Still
+from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line of a table. where: `file:line`, for messages; split: empty where the table tells of none."""
+
+    where: str
+    split: str
+    cells: Mapping[str, str]
+
+
+def table_stills(descriptor: Descriptor, table: Table, root: Path, subset: str) -> dict[str, list[Still]]:
+    """Split -> its images, in the order of the table; the split alone that is asked for, all when `subset` is empty.
+
+    Raises DataError for a missing table, column or image, and a cell that is not what it should be; ConfigError for a
+    subset that the table does not have.
+    """
+    rows = [row for file in _files(descriptor, table, root) for row in _rows(table, file)]
+    splits = sorted({row.split for row in rows})
+    if subset and subset not in splits:
+        has = ", ".join(filter(None, splits))
+        tells = f"has {has}.{nearest(subset, splits)}" if has else "tells of no splits"
+        raise ConfigError(f"subset '{subset}': {table.file} {tells}")
+    if subset:
+        rows = [row for row in rows if row.split == subset]
+    if not rows:
+        raise DataError(f"{root}: {table.file} lists no image")
+    return _stills(descriptor, table, root, rows)
+
+
+def _files(descriptor: Descriptor, table: Table, root: Path) -> list[Path]:
+    found = sorted(root.glob(table.file))
+    if found:
+        return found
+    deeper = sorted(root.glob(f"*/{table.file}")) or sorted(root.glob(f"*/*/{table.file}"))
+    if deeper:
+        folder = deeper[0].parents[len(PurePosixPath(table.file).parts) - 1]
+        raise DataError(f"{root}: no {table.file} there, which lists the images of {descriptor.name}; give {folder}")
+    present = sorted(entry.name for entry in root.iterdir())
+    shown = ", ".join(present[:_SHOWN]) + (", …" if len(present) > _SHOWN else "")
+    raise DataError(
+        f"{root}: no {table.file} there, which lists the images of {descriptor.name}; found {shown or 'nothing'}. "
+        "Give the folder that holds it"
+    )
+
+
+def _rows(table: Table, file: Path) -> Iterator[_Row]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: not readable as text ({error})") from error
+    reader = csv.reader(lines, delimiter=table.delimiter, skipinitialspace=table.delimiter == " ")
+    header = table.columns or tuple(next(reader, ()))
+    for name in table.used():
+        if name not in header:
+            raise DataError(f"{file}: no column '{name}'; it has {', '.join(header) or 'none'}.{nearest(name, header)}")
+    several = any(sign in table.file for sign in "*?[")
+    named_by_file = file.stem if several and not table.split_column else ""
+    for cells in reader:
+        if not cells:
+            continue
+        where = f"{file}:{reader.line_num}"
+        if len(cells) != len(header):
+            raise DataError(f"{where}: expected {len(header)} cells ({', '.join(header)}), found {len(cells)}")
+        row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+        yield _Row(where, named_by_file or _split(table, row, where), row)
+
+
+def _split(table: Table, cells: Mapping[str, str], where: str) -> str:
+    if not table.split_column:
+        return ""
+    value = cells[table.split_column]
+    if not table.splits:
+        return value
+    for name, pattern in table.splits.items():
+        if fnmatchcase(value, pattern):
+            return name
+    raise DataError(
+        f"{where}: {table.split_column} is '{value}', which belongs to no split; there are "
+        + ", ".join(f"{name} ({pattern})" for name, pattern in table.splits.items())
+    )
+
+
+def _stills(descriptor: Descriptor, table: Table, root: Path, rows: Sequence[_Row]) -> dict[str, list[Still]]:
+    folder = root / table.image_folder
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder; {descriptor.name} has its images there. Give the folder that has it"
+        )
+    by_split: dict[str, list[Still]] = {}
+    faces: Counter[str] = Counter()
+    missing = []
+    for row in rows:
+        named = PurePosixPath(row.cells[table.image_column])
+        path = folder / named.with_name(table.image_name.format(stem=named.stem, suffix=named.suffix))
+        if not path.is_file():
+            missing.append(f"{path} ({row.where})")
+            continue
+        key = path.relative_to(root).as_posix()
+        faces[key] += 1
+        if table.box_columns:
+            key = f"{key}#{faces[key]}"
+        elif faces[key] > 1:
+            raise DataError(f"{row.where}: {key} stands in the table more than once; take out one of its lines")
+        label, votes = _label(descriptor, table, row)
+        by_split.setdefault(row.split, []).append(Still(key, path, label, votes, _box(table, row)))
+    if missing:
+        raise DataError(
+            f"{folder}: lacks {len(missing)} of the {len(rows)} images that {table.file} lists, the first is "
+            f"{missing[0]}; get the set again, or take the lines out of the table"
+        )
+    return by_split
+
+
+def _label(descriptor: Descriptor, table: Table, row: _Row) -> tuple[int, tuple[float, ...] | None]:
+    if table.vote_columns:
+        counts = {name: _number(row, name) for name in table.vote_columns}
+        if min(counts.values()) < 0:
+            raise DataError(f"{row.where}: expected counts of votes, found {min(counts.values()):g}")
+        return majority(counts, table.vote_columns), shares(counts, table.vote_columns)
+    value = row.cells[table.label_column]
+    if value not in descriptor.labels:
+        raise DataError(
+            f"{row.where}: {table.label_column} is '{value}', which the label map of {descriptor.name} does not know; "
+            f"it knows {', '.join(descriptor.labels)}.{nearest(value, descriptor.labels)}"
+        )
+    label = descriptor.labels[value]
+    return UNLABELLED if label is None else EXPRESSION_CLASSES.index(label), None
+
+
+def majority(counts: Mapping[str, float], classes: ClassMap) -> int:
+    """The class with the most votes; UNLABELLED on a tie, without a vote, and where what stands for no class has most.
+
+    counts: column -> votes; classes: column -> class. Columns of one class are counted together.
+    """
+    total: dict[str, float] = {}
+    for name, count in counts.items():
+        key = classes[name] or f"({name})"
+        total[key] = total.get(key, 0.0) + count
+    best = max(total.values())
+    winners = [key for key, count in total.items() if count == best]
+    if best <= 0 or len(winners) > 1 or winners[0] not in EXPRESSION_CLASSES:
+        return UNLABELLED
+    return EXPRESSION_CLASSES.index(winners[0])
+
+
+def shares(counts: Mapping[str, float], classes: ClassMap) -> tuple[float, ...] | None:
+    """(C,) how the votes for classes are spread over these, summing to 1; None where no vote is for a class."""
+    votes = [0.0] * len(EXPRESSION_CLASSES)
+    for name, count in counts.items():
+        label = classes[name]
+        if label is not None:
+            votes[EXPRESSION_CLASSES.index(label)] += count
+    total = sum(votes)
+    return tuple(vote / total for vote in votes) if total > 0 else None
+
+
+def _box(table: Table, row: _Row) -> tuple[float, float, float, float] | None:
+    if not table.box_columns:
+        return None
+    left, top, right, bottom = (_number(row, table.box_columns[side]) for side in BOX_SIDES)
+    if right <= left or bottom <= top:
+        raise DataError(f"{row.where}: the box ends before it begins: {left:g} to {right:g}, {top:g} to {bottom:g}")
+    return left, top, right, bottom
+
+
+def _number(row: _Row, name: str) -> float:
+    try:
+        number = float(row.cells[name])
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"{row.where}: {name}: expected a number, found '{row.cells[name]}'")
+    return number

@@ -1,0 +1,211 @@
+"""One training run of a static model in its own folder, and the scores of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from abaw.core.artifacts import provenance
+from abaw.core.errors import ConfigError
+from abaw.core.progress import Progress, silent
+from abaw.core.run_folder import RunFolder
+from abaw.data.face_set import FaceSet
+from abaw.data.images import ImageReader, TrainBatches
+from abaw.data.sampling import ClassSampler
+from abaw.data.settings import Balance
+from abaw.evaluation.metrics import score_frames
+from abaw.inference.devices import choose_device
+from abaw.inference.images import predict_classes
+from abaw.models.static import (
+    ImageInput,
+    StaticModel,
+    build_static,
+    image_input,
+    initialise,
+    load_static,
+    save_static,
+)
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.semisup.image_method import Setup
+from abaw.stores.checkpoints import load_spec
+from abaw.training.loop import LAST, TrainResult, launch, train
+from abaw.training.static_recipe import OWN, StaticSettings, architecture_of, balance_of, default_plain, recipe_plain
+
+
+def train_static_on(
+    recipe: StaticSettings,
+    training: FaceSet,
+    selection: FaceSet | None,
+    unlabelled: FaceSet | None,
+    out: Path,
+    init: Path | None = None,
+    hook: Progress = silent,
+    facts: Mapping[str, Any] | None = None,
+) -> TrainResult:
+    """One run in its folder, resumed when it was begun; the same recipe and faces give the same model.
+
+    selection: labelled faces on which the best checkpoint is chosen; None keeps the last one alone. unlabelled: taken
+    by methods that learn from such faces, which must have them. init: a static checkpoint to start from. facts: what
+    else makes this run and no other; it goes into the run's folder and its checkpoints.
+    Raises ConfigError when a method lacks its unlabelled faces or its teacher.
+    """
+    _require_fit(recipe, unlabelled)
+    if not recipe.method_class.takes_unlabelled:
+        unlabelled = None
+    image = ImageInput(recipe.size, recipe.grey)
+    setup = Setup(
+        _start(recipe, init),
+        image,
+        recipe.train.steps,
+        *_class_shares(training, balance_of(recipe)),
+        recipe.load_balance,
+    )
+    fabric = launch(recipe.train)
+    with fabric.rank_zero_first():
+        run_folder = _open_run(recipe, training, selection, unlabelled, out, init, facts or {})
+
+    def read(faces: FaceSet) -> ImageReader:
+        device = fabric.device if recipe.decode == "device" else "cpu"
+        return ImageReader(faces, recipe.size, recipe.cache_mb, device=device)
+
+    return train(
+        fabric,
+        recipe.method_class(setup, getattr(recipe, recipe.method)),
+        TrainBatches(
+            read(training),
+            balance_of(recipe),
+            recipe.batch_size,
+            recipe.train.seed,
+            None if unlabelled is None else read(unlabelled),
+            recipe.unlabelled_ratio,
+        ),
+        run_folder,
+        recipe.train,
+        evaluate=None if selection is None else _scorer(read(selection), image),
+        save=_saver(recipe, image, training, selection, unlabelled, init, facts or {}),
+        select_by="macro_f1",
+        progress=hook,
+    )
+
+
+def warm_start(
+    recipe: StaticSettings,
+    steps: int,
+    training: FaceSet,
+    selection: FaceSet | None,
+    out: Path,
+    init: Path | None = None,
+    hook: Progress = silent,
+) -> Path:
+    """Train on the labelled faces alone, as `supervised` does; returns the checkpoint from which a method can start."""
+    train = replace(recipe.train, steps=steps, warmup_steps=min(recipe.train.warmup_steps, steps - 1))
+    recipe = replace(recipe, method="supervised", aggregation=OWN, train=train)
+    train_static_on(recipe, training, selection, None, out, init, hook)
+    return out / LAST
+
+
+def _require_fit(recipe: StaticSettings, unlabelled: FaceSet | None) -> None:
+    if recipe.method_class.takes_unlabelled and unlabelled is None:
+        raise ConfigError(f"method {recipe.method} learns from unlabelled faces too: give --unlabelled STORE")
+    settings = getattr(recipe, recipe.method)
+    if getattr(settings, "teacher", "model") == "average" and recipe.train.ema_decay == 0:
+        raise ConfigError(
+            f"{recipe.method}.teacher is average, but train.ema_decay 0 keeps none; use --{recipe.method}.teacher model"
+        )
+
+
+def _class_shares(training: FaceSet, balance: Balance) -> tuple[Tensor, Tensor]:
+    """(C,) shares of the classes, and how often each is drawn."""
+
+    counts = training.class_counts()
+    drawn = ClassSampler(training.labels, balance).prior(len(counts))
+    return torch.from_numpy(counts / counts.sum()), torch.from_numpy(drawn)
+
+
+def _start(recipe: StaticSettings, init: Path | None) -> StaticModel:
+    architecture = architecture_of(recipe)
+    model = build_static(
+        architecture, len(EXPRESSION_CLASSES), recipe.size, seed=recipe.train.seed, pretrained=recipe.pretrained
+    )
+    if init is not None:
+        initialise(model, architecture, EXPRESSION_CLASSES, init)
+    return model
+
+
+def _open_run(
+    recipe: StaticSettings,
+    training: FaceSet,
+    selection: FaceSet | None,
+    unlabelled: FaceSet | None,
+    out: Path,
+    init: Path | None,
+    facts: Mapping[str, Any],
+) -> RunFolder:
+    """What must be equal for a run to be resumed: the settings, the faces and the weights it starts from."""
+    faces = {"training": training, "selection": selection, "unlabelled": unlabelled}
+    return RunFolder(
+        out,
+        {
+            **recipe_plain(recipe),
+            **facts,
+            "init_weights": load_spec(init).weights_id if init is not None else None,
+            "faces": {name: None if part is None else part.fingerprint() for name, part in faces.items()},
+        },
+        default_plain(recipe.method),
+    )
+
+
+def _scorer(reader: ImageReader, image: ImageInput) -> Callable[[nn.Module], Mapping[str, float]]:
+    def score(model: nn.Module) -> Mapping[str, float]:
+        scores = score_frames(reader.samples.labels, predict_classes(model, reader, image))
+        return {"macro_f1": scores.macro_f1, "accuracy": scores.accuracy}
+
+    return score
+
+
+def _saver(
+    recipe: StaticSettings,
+    image: ImageInput,
+    training: FaceSet,
+    selection: FaceSet | None,
+    unlabelled: FaceSet | None,
+    init: Path | None,
+    facts: Mapping[str, Any],
+) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
+    """Saves checkpoints that tell their whole descent: of the one they start from, what it tells, and so on."""
+    start = None if init is None else load_spec(init)
+    written = provenance(
+        settings={**recipe_plain(recipe), **facts},
+        faces=[store.name for store in training.stores],
+        train_counts=training.class_counts().tolist(),
+        selection_counts=None if selection is None else selection.class_counts().tolist(),
+        unlabelled=None if unlabelled is None else len(unlabelled),
+        init=None if start is None else {"weights": start.weights_id, "training": start.training},
+    )
+
+    def save(folder: Path, model: nn.Module, result: Mapping[str, Any]) -> None:
+        assert isinstance(model, StaticModel)
+        save_static(folder, model, architecture_of(recipe), EXPRESSION_CLASSES, image, {**written, **result})
+
+    return save
+
+
+def score_static(
+    checkpoint: Path, faces: FaceSet, accelerator: Literal["auto", "cpu", "cuda"] = "auto", flip: bool = False
+) -> dict[str, Any]:
+    """macro_f1, accuracy and class_f1, (C,), of a checkpoint on labelled faces. flip: with the mirror image."""
+    model, spec = load_static(checkpoint)
+    image = image_input(spec)
+    reader = ImageReader(faces, image.size, cache_mb=0)
+    predicted = predict_classes(model.to(choose_device(accelerator)), reader, image, flip=flip)
+    scores = score_frames(faces.labels, predicted)
+    return {
+        "macro_f1": scores.macro_f1,
+        "accuracy": scores.accuracy,
+        "class_f1": [each.f1 for each in scores.per_class],
+    }

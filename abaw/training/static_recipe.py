@@ -1,0 +1,104 @@
+"""What a static model is and how it learns, as settings: `train-static` makes one run by them, `bench ssl` many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, make_dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from abaw.core.config import to_plain
+from abaw.core.errors import ConfigError, nearest
+from abaw.data.settings import Aggregation, Balance
+from abaw.models.architecture import Architecture, Experts
+from abaw.semisup.registry import find_methods
+from abaw.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from abaw.semisup.image_method import ImageMethod
+
+OWN: Final = "own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticSettings:
+    """How a static model is trained, whatever the faces; beside these, each method has a group of settings.
+
+    Args:
+        method: how it learns; each method has a group of settings of its name
+        backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
+        pretrained: start from torchvision's weights for ImageNet (downloaded once)
+        size: side of the square input in pixels
+        grey: look at the grey of the images alone: for models trained on grey photos that are to see colour video
+        balance: how often a class is drawn: own is as the method has it; all alike, by the root of its count, by count
+        aggregation: what stands between backbone and head: own is as the method has it; none; or mixtures of experts,
+            LEAF's, which fit any method
+        experts: the mixtures of `aggregation experts`
+        load_balance: weight of the loss that keeps the experts of a mixture equally busy
+        batch_size: labelled images a step (and process)
+        unlabelled_ratio: unlabelled images for each labelled one, where the method takes them
+        cache_mb: decoded images are kept in memory when they take at most so many MiB
+        decode: where JPEGs are decoded: in the processor's threads (`train.prefetch`), or on the device that trains
+        train: optimiser, schedule, checkpoints
+    """
+
+    method: str = "supervised"
+    backbone: str = "small"
+    pretrained: bool = False
+    size: int = 48
+    grey: bool = False
+    balance: Literal["own", "uniform", "sqrt", "natural"] = OWN
+    aggregation: Literal["own", "none", "experts"] = OWN
+    experts: Experts = field(default_factory=Experts)
+    load_balance: float = 0.01
+    batch_size: int = 64
+    unlabelled_ratio: int = 2
+    cache_mb: int = 2048
+    decode: Literal["cpu", "device"] = "cpu"
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    def __post_init__(self) -> None:
+        if self.method not in (names := list(find_methods())):
+            raise ConfigError(f"no method '{self.method}'; there are {', '.join(names)}.{nearest(self.method, names)}")
+        if self.load_balance < 0:
+            raise ConfigError(f"load_balance is {self.load_balance}; expected at least 0")
+
+    @property
+    def method_class(self) -> type[ImageMethod[Any]]:
+        return find_methods()[self.method]
+
+
+def with_methods(base: type[StaticSettings], name: str, module: str) -> Any:
+    """The dataclass `base` with a group of settings for every method; `name` is what it is called in `module`."""
+    groups = [
+        (method, each.settings_class, field(default_factory=each.settings_class))
+        for method, each in find_methods().items()
+    ]
+    made = make_dataclass(name, groups, bases=(base,), frozen=True, kw_only=True)
+    made.__doc__ = base.__doc__
+    made.__module__ = module
+    return made
+
+
+StaticRecipe = with_methods(StaticSettings, "StaticRecipe", __name__)
+"""`StaticSettings` with a group for every method."""
+
+
+def recipe_plain(recipe: StaticSettings) -> dict[str, Any]:
+    """The settings as they are saved: of the methods' groups, that of the method alone."""
+    others = set(find_methods()) - {recipe.method}
+    return {name: value for name, value in to_plain(recipe).items() if name not in others}
+
+
+def default_plain(method: str) -> dict[str, Any]:
+    """What settings have that a run of an earlier version does not name."""
+    return recipe_plain(StaticRecipe(method=method))
+
+
+def balance_of(recipe: StaticSettings) -> Balance:
+    return recipe.method_class.balance if recipe.balance == OWN else recipe.balance
+
+
+def architecture_of(recipe: StaticSettings) -> Architecture:
+    method = recipe.method_class
+    aggregation: Aggregation = method.aggregation if recipe.aggregation == OWN else recipe.aggregation
+    experts = recipe.experts if aggregation == "experts" else None
+    return method.architecture(Architecture(backbone=recipe.backbone, experts=experts), getattr(recipe, recipe.method))

@@ -1,0 +1,106 @@
+"""One training run of a temporal model, in its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from abaw.core.artifacts import provenance
+from abaw.core.config import to_plain
+from abaw.core.progress import Progress, silent
+from abaw.core.run_folder import RunFolder
+from abaw.core.seed import numpy_generator
+from abaw.data.clips import ClipSet, split_by_video
+from abaw.data.window_batches import WindowBatch, WindowSampler
+from abaw.evaluation.clips import score_clips
+from abaw.models.tasks import ordered_tasks
+from abaw.models.temporal import TemporalTransformer, build_temporal, temporal_spec
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.sequence.windows import Windows
+from abaw.stores.checkpoints import Spec, save_checkpoint
+from abaw.training.loop import TrainResult, launch, train
+from abaw.training.sequence_method import SequenceMethod
+from abaw.training.temporal_recipe import TemporalRecipe
+
+
+def train_temporal(
+    clips: ClipSet, windows: Windows, recipe: TemporalRecipe, out: Path, hook: Progress = silent
+) -> TrainResult:
+    """One training run in its own folder, resumed when it was begun. The same arguments give the same model."""
+    seed = recipe.train.seed
+    training, held = clips, clips
+    if recipe.holdout:
+        training, held = split_by_video(clips, recipe.holdout, numpy_generator(seed, "holdout"))
+    sampler = WindowSampler(training, windows.length, recipe.learn.batch_size, recipe.learn.sampling)
+
+    def batches(step: int, rank: int) -> WindowBatch:
+        return sampler(numpy_generator(seed, "windows", step, rank))
+
+    fabric = launch(recipe.train)
+    with fabric.rank_zero_first():
+        run_folder = RunFolder(out, _run_config(recipe, windows, clips))
+    spec = _spec(recipe, windows, training, held)
+    model = build_temporal(spec, seed=seed)
+    model.set_statistics(*training.statistics())
+    return train(
+        fabric,
+        SequenceMethod(
+            model,
+            recipe.learn,
+            training.class_counts(),
+            ordered_tasks(recipe.tasks),
+            training.action_unit_counts(),
+        ),
+        batches,
+        run_folder,
+        recipe.train,
+        evaluate=_scorer(spec, held),
+        save=_saver(spec),
+        select_by="macro_f1",
+        progress=hook,
+    )
+
+
+def _run_config(recipe: TemporalRecipe, windows: Windows, clips: ClipSet) -> dict[str, Any]:
+    """What must be equal for a run to be resumed: the settings, and what it learns from."""
+    plain: dict[str, Any] = to_plain(recipe)
+    data = {"backbone": clips.backbone, "labels": clips.fingerprint()}
+    return {**plain, "window": windows.length, "hop": windows.hop, **data}
+
+
+def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: ClipSet) -> Spec:
+    return temporal_spec(
+        recipe.model,
+        window=windows.length,
+        hop=windows.hop,
+        feature_dim=training.feature_dim,
+        classes=EXPRESSION_CLASSES,
+        backbone=training.backbone,
+        tasks=recipe.tasks,
+        training=provenance(
+            recipe=to_plain(recipe),
+            videos=[clip.name for clip in training.clips],
+            backbone_videos=list(training.backbone_videos),
+            scored_on=[clip.name for clip in held.clips],
+        ),
+    )
+
+
+def _scorer(spec: Spec, clips: ClipSet) -> Callable[[nn.Module], Mapping[str, float]]:
+    def score(model: nn.Module) -> Mapping[str, float]:
+        assert isinstance(model, TemporalTransformer)
+        scores = score_clips(model, spec, clips).all_frames
+        return {"macro_f1": scores.macro_f1, "accuracy": scores.accuracy}
+
+    return score
+
+
+def _saver(spec: Spec) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
+    def save(folder: Path, model: nn.Module, facts: Mapping[str, Any]) -> None:
+        save_checkpoint(folder, replace(spec, training={**spec.training, **facts}), model.state_dict())
+
+    return save

@@ -1,0 +1,36 @@
+"""What a temporal model is and how it learns, as settings: reading them loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from abaw.models.sizes import TransformerSize
+from abaw.training.sequence_settings import SequenceLearning
+from abaw.training.settings import TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalRecipe:
+    """What a temporal model is and how it learns.
+
+    Args:
+        holdout: share of the training videos set apart to choose the best checkpoint; 0 trains on all of them
+        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
+        model: shape of the encoder
+        learn: loss, sampling and augmentation
+        train: optimiser, schedule, checkpoints
+    """
+
+    holdout: float = 0.15
+    tasks: tuple[str, ...] = ("expression",)
+    model: TransformerSize = field(default_factory=TransformerSize)
+    learn: SequenceLearning = field(default_factory=SequenceLearning)
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+
+def recipe_of(config: TemporalRecipe, seed: int | None = None) -> TemporalRecipe:
+    """The recipe alone, with another seed when given: where things lie on a machine is nothing for a checkpoint."""
+    train = config.train if seed is None else replace(config.train, seed=seed)
+    return TemporalRecipe(
+        holdout=config.holdout, tasks=config.tasks, model=config.model, learn=config.learn, train=train
+    )

@@ -1,0 +1,1 @@
+"""Pictures to face boxes and landmarks: one file per detector."""

@@ -1,0 +1,87 @@
+"""From pictures of any size to the canvas of a network and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.video.detecting.detector import Detections
+from abaw.video.detecting.mosaic import Grid, compose, take_apart
+from abaw.video.detecting.networks import Network
+
+ZOOMS = (1.0, 0.5)
+"""Tried in turn until a face is found: the whole canvas, then half of it with a border around, which finds a face that
+fills the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a picture lies on a canvas: canvas = picture × scale + offset."""
+
+    scale: float
+    offset_xy: tuple[int, int]
+
+    def back(self, points_xy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Points (..., 2) of the canvas in the picture's pixels."""
+        moved: NDArray[np.float32] = (points_xy - np.array(self.offset_xy, np.float32)) / np.float32(self.scale)
+        return moved
+
+
+def place(image: NDArray[np.uint8], canvas_wh: tuple[int, int], zoom: float) -> tuple[NDArray[np.uint8], Placement]:
+    """An RGB picture in the middle of a black BGR canvas, as large as fits there times `zoom`."""
+    height, width = image.shape[:2]
+    scale = zoom * min(canvas_wh[0] / width, canvas_wh[1] / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(image, size, interpolation=interpolation)
+    canvas = np.zeros((canvas_wh[1], canvas_wh[0], 3), np.uint8)
+    left, top = (canvas_wh[0] - size[0]) // 2, (canvas_wh[1] - size[1]) // 2
+    cv2.cvtColor(small, cv2.COLOR_RGB2BGR, dst=canvas[top : top + size[1], left : left + size[0]])
+    return canvas, Placement(scale, (left, top))
+
+
+class ScaledDetector:
+    """A network that sees each picture on its canvas, and once more at half the size when it found nothing."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    @property
+    def identity(self) -> str:
+        return self._network.identity
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Faces of one RGB picture, (H, W, 3) uint8."""
+        canvas_wh = self._network.canvas_wh((image.shape[1], image.shape[0]))
+        for zoom in ZOOMS:
+            canvas, placement = place(image, canvas_wh, zoom)
+            found = self._network.find(canvas)
+            if len(found):
+                break
+        box = placement.back(found.box_xyxy.reshape(-1, 2, 2)).reshape(-1, 4)
+        landmarks = None if found.landmarks_xy is None else placement.back(found.landmarks_xy)
+        return Detections(box, found.score, landmarks)
+
+    def detect_regions(
+        self, images: Sequence[NDArray[np.uint8]], regions_xyxy: NDArray[np.int32], side: int
+    ) -> list[Detections]:
+        """Faces of region i (4,) of RGB picture i, seen at `side` pixels, in the picture's pixels."""
+        grid = self._grid(side)
+        found = []
+        for start in range(0, len(images), grid.num_tiles):
+            part = slice(start, start + grid.num_tiles)
+            canvas, patches = compose(grid, images[part], regions_xyxy[part])
+            found += take_apart(grid, patches, self._network.find(canvas))
+        return found
+
+    def regions_at_once(self, side: int) -> int:
+        """How many regions of `side` pixels cost as much as one."""
+        return self._grid(side).num_tiles
+
+    def _grid(self, side: int) -> Grid:
+        canvas_wh = self._network.mosaic_wh(side)
+        return Grid(canvas_wh, min(side, *canvas_wh))

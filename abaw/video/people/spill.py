@@ -1,0 +1,96 @@
+"""Every face of a video on disk until it is known whose they are, so that memory stays flat however long the video."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from abaw.core.artifacts import storage_errors
+from abaw.stores.faces import VIDEO_SCHEMA
+from abaw.video.detecting.detector import Detections
+
+_ROWS = 128
+_OF_THE_FRAME = ("frame", "time_s", "fault")
+
+
+class FaceSpill:
+    """Rows of VIDEO_SCHEMA in a nameless temporary file in `folder`, gone when closed or when the process is killed.
+
+    One row a face, and for a frame without a face one row of nulls. Raises StorageError when the disk is full.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._rows: list[dict[str, Any]] = []
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by close()
+            self._writer = pa.ipc.new_stream(self._file, VIDEO_SCHEMA)
+
+    def __enter__(self) -> FaceSpill:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, frame: int, time_s: float, faces: Detections, jpegs: list[bytes], tracks: list[int]) -> None:
+        """The N faces of one frame with their crops and track numbers, 0 for a face that is nobody's."""
+        for row, (jpeg, track) in enumerate(zip(jpegs, tracks, strict=True)):
+            face = {"jpeg": jpeg, "box_xyxy": faces.box_xyxy[row], "score": float(faces.score[row]), "track": track}
+            if faces.landmarks_xy is not None:
+                face["landmarks_xy"] = faces.landmarks_xy[row].reshape(-1)
+            self._rows.append({"frame": frame, "time_s": time_s, **face})
+        if not jpegs:
+            self._rows.append({"frame": frame, "time_s": time_s})
+        self._flush_when_full()
+
+    def add_missing(self, frame: int, time_s: float, reason: str) -> None:
+        """A frame that is part of the video but could not be decoded, and why."""
+        self._rows.append({"frame": frame, "time_s": time_s, "fault": reason})
+        self._flush_when_full()
+
+    def _flush_when_full(self) -> None:
+        if len(self._rows) >= _ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = [pa.array([row.get(field.name) for row in self._rows], type=field.type) for field in VIDEO_SCHEMA]
+        self._rows.clear()
+        with storage_errors(self._folder):
+            self._writer.write_batch(pa.record_batch(columns, schema=VIDEO_SCHEMA))
+
+    def finish(self) -> None:
+        """Call once, after the last frame and before the first `rows`."""
+        if self._rows:
+            self._flush()
+        with storage_errors(self._folder):
+            self._writer.close()
+            self._file.flush()
+
+    def rows(self, tracks: Collection[int]) -> Iterator[pa.RecordBatch]:
+        """One row for every frame: the face of one of these tracks, which are never there at once, or nulls."""
+        self._file.seek(0)
+        wanted = np.array(sorted(tracks), np.int32)
+        with pa.ipc.open_stream(self._file) as reader:
+            for batch in reader:
+                yield _one_row_a_frame(batch, wanted)
+
+
+def _one_row_a_frame(batch: pa.RecordBatch, wanted: np.ndarray[Any, np.dtype[np.int32]]) -> pa.RecordBatch:
+    frames, first, inverse = np.unique(batch.column("frame").to_numpy(), return_index=True, return_inverse=True)
+    hits = np.flatnonzero(np.isin(batch.column("track").fill_null(0).to_numpy(), wanted))
+    source = np.zeros(len(frames), np.int64)
+    found = np.zeros(len(frames), bool)
+    source[inverse[hits]] = hits
+    found[inverse[hits]] = True
+    faces = pa.array(source, mask=~found)
+    columns = [
+        batch.column(field.name).take(pa.array(first) if field.name in _OF_THE_FRAME else faces)
+        for field in VIDEO_SCHEMA
+    ]
+    return pa.record_batch(columns, schema=VIDEO_SCHEMA)

@@ -1,0 +1,1 @@
+"""Video files to frames, exactly: one file per reader."""

@@ -1,0 +1,69 @@
+"""The decord reader: selectable, read in order, with guards against what it is known to do wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import decord
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.errors import DataError
+from abaw.video.reading.ahead import Stalled, ahead
+from abaw.video.reading.container import open_container, read_header
+from abaw.video.reading.reader import VideoFrame, VideoReader
+
+_BATCH = 8
+_STALL_S = 60.0
+_ADVICE = "read it with the pyav reader, which accounts for what is damaged"
+_EXACT_FORMATS = {"mov", "mp4", "matroska", "webm", "flv"}
+
+
+class DecordReader(VideoReader):
+    """Frames in batches, in order, never by a jump: seeking is where decord gives wrong frames.
+
+    decord counts packets. Frames hidden by an edit list (with times below zero) are among them; for each of these it
+    repeats the last frame at the end, so as many are left out there. It can wait for ever for a frame that does not
+    come, and it gives up at the first damaged packet: both become a DataError. Of an AVI or an MPEG stream it drops and
+    doubles frames without a word; so these are refused.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with open_container(path) as container:
+            header = read_header(container.streams.video[0], path)
+            if not _EXACT_FORMATS & set(container.format.name.split(",")):
+                what = f"decord does not give every frame of this format ({container.format.name})"
+                raise DataError(f"{path}: {what}; read it with the pyav reader, which does")
+        decord.logging.set_level(decord.logging.QUIET)
+        try:
+            self._reader: Any = decord.VideoReader(str(path))
+        except (decord.DECORDError, RuntimeError) as error:
+            raise DataError(f"{path}: decord cannot open it, it may be cut off; {_ADVICE}") from error
+        super().__init__(path, header)
+        times = np.sort(self._reader.get_frame_timestamp(list(range(len(self._reader))))[:, 0].astype(np.float64))
+        self._times = times[times >= 0] + header.start_s
+        self.hidden_frames = len(times) - len(self._times)
+
+    def close(self) -> None:
+        self._reader = None
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        index = 0
+        try:
+            for image in ahead(self._pictures(), depth=1, timeout_s=_STALL_S):
+                yield VideoFrame(index + 1, round(float(self._times[index]), 6), image)
+                index += 1
+        except (decord.DECORDError, IndexError) as error:
+            raise self._fault("stopped", index) from error
+        except Stalled as error:
+            raise self._fault(f"gave no frame for {_STALL_S:.0f} s", index) from error
+
+    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
+        total = len(self._times)
+        for start in range(0, total, _BATCH):
+            yield from self._reader.get_batch(list(range(start, min(start + _BATCH, total)))).asnumpy()
+
+    def _fault(self, what: str, delivered: int) -> DataError:
+        return DataError(f"{self.path}: decord {what} after frame {delivered} of {len(self._times)}; {_ADVICE}")

@@ -1,0 +1,31 @@
+"""A still image as a video of one frame, for what works on videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from abaw.core.errors import DataError
+from abaw.video.reading.container import Header
+from abaw.video.reading.reader import VideoFrame, VideoReader
+
+
+class StillReader(VideoReader):
+    """One frame at time 0, upright as the EXIF data say. Raises DataError for a file that is no image."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Header(fps=1.0, num_frames=1, start_s=0.0))
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        if image is None:
+            raise DataError(f"{path}: is no readable image; get it again or take it out")
+        self._image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        yield VideoFrame(1, 0.0, self._image)
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,77 @@
+"""The torchcodec reader, an optional extra: exact frames in order, from the FFmpeg libraries of the system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from abaw.core.errors import ConfigError, DataError
+from abaw.video.reading.container import open_container, read_header
+from abaw.video.reading.reader import VideoFrame, VideoReader
+
+_BATCH = 8
+_ADVICE = "read it with the pyav reader, which accounts for what is damaged"
+_INSTEAD = "or leave out --reader"
+
+
+class TorchCodecReader(VideoReader):
+    """Frames in batches, in order, of the index that torchcodec makes of all packets when it opens the file.
+
+    Frames that an edit list hides are not in that index, and the rotation is applied by torchcodec. It gives up at the
+    first damaged packet, which becomes a DataError. Raises ConfigError where torchcodec cannot be loaded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        decoder = load_decoder()
+        with open_container(path) as container:
+            stream = container.streams.video[0]
+            header = read_header(stream, path)
+            super().__init__(path, header)
+            self.hidden_frames = sum(packet.is_discard for packet in container.demux(stream))
+            options = {"stream_index": stream.index, "dimension_order": "NHWC", "seek_mode": "exact"}
+        try:
+            self._decoder: Any = decoder(str(path), num_ffmpeg_threads=1, **options)
+        except (RuntimeError, ValueError) as error:
+            raise DataError(f"{path}: torchcodec cannot open it, it may be damaged; {_ADVICE}") from error
+
+    def close(self) -> None:
+        self._decoder = None
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        total = len(self._decoder)
+        index = 0
+        while index < total:
+            try:
+                batch = self._decoder.get_frames_in_range(index, min(index + _BATCH, total))
+            except (RuntimeError, IndexError) as error:
+                raise DataError(f"{self.path}: torchcodec stopped after frame {index} of {total}; {_ADVICE}") from error
+            for image, time_s in zip(batch.data.numpy(), batch.pts_seconds.tolist(), strict=True):
+                index += 1
+                yield VideoFrame(index, round(time_s, 6), image)
+
+
+def load_decoder() -> Any:
+    """torchcodec's decoder class. Raises ConfigError that says what is missing and what to do."""
+    try:
+        package = import_module("torchcodec")
+    except ImportError as error:
+        raise ConfigError(
+            f"--reader torchcodec: is not installed; `pip install 'abaw[torchcodec]'`, {_INSTEAD}"
+        ) from error
+    except (OSError, RuntimeError) as error:  # earlier versions load FFmpeg here
+        raise _unloadable() from error
+    if package.ffmpeg_major_version is None:
+        raise _unloadable()
+    return import_module("torchcodec.decoders").VideoDecoder
+
+
+def _unloadable() -> ConfigError:
+    return ConfigError(
+        f"--reader torchcodec: torchcodec {version('torchcodec')} is installed but cannot be loaded. It needs the "
+        "shared libraries of FFmpeg 4 or later (libavcodec and its like), which Python packages do not bring for it, "
+        f"and must fit PyTorch {version('torch')}. Install FFmpeg (conda install -c conda-forge ffmpeg, or apt install "
+        f"ffmpeg) and the torchcodec that goes with this PyTorch, {_INSTEAD}"
+    )

@@ -1,0 +1,73 @@
+"""A picture of where a static model with local attention looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abaw.viewer.face_grid import Tile, write_grid
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from abaw.data.face_set import FaceSet
+    from abaw.models.static import StaticModel
+
+ATTENTION = "figures/attention.png"
+_SIDE_SHOWN = 112
+
+
+def write_attention(path: Path, checkpoint: Path, faces: FaceSet, seed: int) -> bool:
+    """A row for a labelled face of each class: the face, each attention map on it, and the highest of them all.
+
+    Each map runs from dark, its lowest value, to bright, its highest, which stand below it; 1 is what a plain mean
+    gives every place. False, and no picture, when the model of the checkpoint has no attention.
+    """
+    import numpy as np
+
+    from abaw.core.seed import numpy_generator
+    from abaw.data.images import ImageReader
+    from abaw.models.local_attention import attention_of
+    from abaw.models.static import image_input, load_static
+    from abaw.protocol.classes import EXPRESSION_CLASSES
+
+    model, spec = load_static(checkpoint)
+    if attention_of(model) is None:
+        return False
+    image = image_input(spec)
+    members = {int(label): np.flatnonzero(faces.labels == label) for label in np.unique(faces.labels) if label >= 0}
+    chosen = np.array([numpy_generator(seed, "attention", label).choice(those) for label, those in members.items()])
+    maps = _attention(model, image.normalise(ImageReader(faces, image.size, 0).read(chosen).images.float() / 255))
+    pictures = ImageReader(faces, _SIDE_SHOWN, 0).read(chosen).images.permute(0, 2, 3, 1).numpy()
+    rows = []
+    for picture, face in zip(pictures, maps, strict=True):
+        rows.append([Tile(picture), *(_tile(picture, each) for each in (*face, face.max(0)))])
+    heads = ("face", *(f"map {k + 1}" for k in range(maps.shape[1])), "highest")
+    write_grid(path, rows, heads=heads, sides=[EXPRESSION_CLASSES[label] for label in members])
+    return True
+
+
+def _attention(model: StaticModel, views: Tensor) -> NDArray[np.float32]:
+    """(B, K, H, W) of standardised images (B, 3, S, S)."""
+    import torch
+
+    from abaw.models.local_attention import attention_of
+
+    pool = attention_of(model)
+    assert pool is not None
+    seen: list[torch.Tensor] = []
+    handle = pool.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        with torch.inference_mode():
+            model.features(views)
+            found = pool.attention(seen[0])
+    finally:
+        handle.remove()
+    return found.float().numpy()
+
+
+def _tile(picture: NDArray[np.uint8], attention: NDArray[np.float32]) -> Tile:
+    low, high = float(attention.min()), float(attention.max())
+    return Tile(picture, caption=f"{low:.2f} to {high:.2f}", heat=(attention - low) / max(high - low, 1e-6))

@@ -1,0 +1,1 @@
+"""`abaw ablate`: temporal models of many settings and seeds."""

@@ -1,0 +1,123 @@
+"""`abaw ablate`: temporal models of many settings and seeds from one set of features. Which window length, for one?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from abaw.core.config import to_plain
+from abaw.core.errors import ConfigError
+from abaw.training.temporal_recipe import recipe_of
+from pipelines.ablate.grid import GridRecipe, Point, points
+from pipelines.ablate.report import best_lines, markdown_table, table_facts, write_csv
+from pipelines.ablate.scores import Setting
+from pipelines.batch import finish_batch
+from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
+from pipelines.compare.jobs import require_side_by_side
+from pipelines.console import result, say
+
+_WINDOWS = {"window": ("50", "100", "200", "300", "500")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateConfig(GridRecipe):
+    """Compare settings. Each cell is the run that `train-temporal` makes with them and one seed.
+
+    Args:
+        features: folder of feature stores, read once (`abaw features`); the features of several are concatenated
+        annotations: folder that holds Train_Set and Validation_Set
+        out: run folder; finished cells are kept, an unfinished one is resumed
+        vary: what is compared, settings by name: `window=50,100 model.layers=1,2` makes four; not given, windows of 50,
+            100, 200, 300 and 500 frames
+        seeds: one training run a seed for every combination
+        workers: cells trained side by side; not given, one a GPU or, without one, a core; results do not depend on it
+        window: frames a window
+        hop: frames from one window to the next in prediction; not given, it is `hop_fraction` of the window
+        hop_fraction: hop as a share of the window, rounded to frames
+        holdout: share of the training videos set apart, as in train-temporal
+        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
+        model: shape of the encoder
+        learn: loss, sampling and augmentation
+        train: optimiser, schedule, checkpoints; its seed is replaced by `seeds`
+    """
+
+    features: tuple[Path, ...]
+    annotations: Path
+    out: Path
+    vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    workers: int | None = None
+
+
+def run(config: AblateConfig) -> int:
+    """Exit status: 1 when a cell failed, else 0."""
+    vary = config.vary or _WINDOWS
+    grid = points(config, vary)
+    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
+    require_side_by_side(config.train, config.workers, "ablate")
+    say(f"{len(grid)} settings with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
+    splits = share(*read_splits(config.features, config.annotations, config.tasks), config.out, _fixed(config, vary))
+    cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
+    results, failures = run_cells(list(cells.values()), splits.clips, config.workers)
+    finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
+    if results:
+        _write_report(config, [Setting(p.values, p.window, p.hop, found) for p, found in finished if found])
+    return finish_batch(len(results), failures)
+
+
+def _fixed(config: AblateConfig, vary: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What all cells have in common. Seeds and values of what is varied are left out: they may be added later."""
+    recipe = {each.name: getattr(config, each.name) for each in fields(GridRecipe)}
+    plain = to_plain(replace(GridRecipe(**recipe), train=replace(config.train, seed=0)))
+    for name in vary:
+        part, _, inner = name.partition(".")
+        if inner:
+            del plain[part][inner]
+        else:
+            del plain[part]
+    return {**plain, "varied": sorted(vary)}
+
+
+def _cell_name(point: Point, seed: int) -> str:
+    return f"{point.name},seed={seed}"
+
+
+def _cell(out: Path, point: Point, seed: int, splits: Splits) -> Cell:
+    folder = out / "cells" / _cell_name(point, seed)
+    return Cell(
+        name=_cell_name(point, seed),
+        folder=folder,
+        predictions=folder / "predictions",
+        window=point.window,
+        hop=point.hop,
+        recipe=recipe_of(point.recipe, seed),
+        training=splits.training,
+        scored=splits.validation,
+    )
+
+
+def _of_seeds(point: Point, seeds: Sequence[int], results: Mapping[str, CellResult]) -> dict[int, CellResult]:
+    names = {seed: _cell_name(point, seed) for seed in seeds}
+    return {seed: results[name] for seed, name in names.items() if name in results}
+
+
+def _write_report(config: AblateConfig, settings: Sequence[Setting]) -> None:
+    from abaw.core.artifacts import write_json, write_text
+    from pipelines.ablate.plot import write_plot
+    from pipelines.ablate.scores import score_table
+
+    table = score_table(settings)
+    text, lines = markdown_table(table), best_lines(table)
+    drawn = write_plot(config.out / "ablation.png", table)
+    plot = "\n![macro F1](ablation.png)\n" if drawn else ""
+    write_text(config.out / "ablation.md", f"# Ablation\n\n{text}\n{lines}\n{plot}")
+    write_csv(config.out / "ablation.csv", table)
+    write_json(config.out / "ablation.json", {"config": to_plain(config), **table_facts(table)})
+    result(text)
+    result(lines)
+    say(f"{config.out / 'ablation.md'}, ablation.csv, ablation.json{', ablation.png' if drawn else ''}")
+    if not drawn:
+        say("no plot: more than two fields are varied")

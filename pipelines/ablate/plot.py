@@ -1,0 +1,103 @@
+"""Macro F1 against one or two varied settings, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.ablate.scores import Row, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LOG_FROM = 6.0
+_MOST_FIELDS = 2
+_BETWEEN_WORDS = 0.08
+_DOT = 14
+
+
+def write_plot(path: Path, table: Table) -> bool:
+    """A band for the interval over videos, a dot a run; a line a value of the second field. False, and no file, when
+    more than two fields have more than one value."""
+    from matplotlib.figure import Figure
+
+    from abaw.core.artifacts import atomic_path
+
+    fields = _drawn_fields(table.rows)
+    if len(fields) > _MOST_FIELDS:
+        path.unlink(missing_ok=True)  # one of a smaller grid would not be of this table
+        return False
+    across = fields[0] if fields else next(iter(table.rows[0].values))
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    positions = _positions([row.values[across] for row in table.rows], axes)
+    numeric = _is_numeric(positions)
+    second = fields[1] if len(fields) > 1 else None
+    groups = _by_value(table.rows, second)
+    for number, (value, rows) in enumerate(groups.items()):
+        shift = 0.0 if numeric else (number - (len(groups) - 1) / 2) * _BETWEEN_WORDS
+        places = [positions[row.values[across]] + shift for row in rows]
+        _draw(axes, rows, places, f"C{number}", "mean over seeds" if second is None else f"{second} {value}", numeric)
+    # For the legend alone.
+    axes.fill_between([], [], [], color="grey", alpha=0.3, label="95 % interval, over videos")
+    axes.scatter([], [], s=_DOT, color="white", edgecolors="black", linewidths=0.7, label="one run")
+    axes.set_xlabel({"window": "window (frames)", "hop": "hop (frames)"}.get(across, across))
+    axes.set_ylabel(f"macro F1, {table.num_videos} validation videos")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
+    return True
+
+
+def _drawn_fields(rows: Sequence[Row]) -> list[str]:
+    """Fields of more than one value; the first is drawn along the axis: a numeric one, of those the one of most."""
+    values = {name: {row.values[name] for row in rows} for name in rows[0].values}
+    several = [name for name, found in values.items() if len(found) > 1]
+    return sorted(several, key=lambda name: (not _is_numeric(values[name]), -len(values[name])))
+
+
+def _is_numeric(values: Any) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _positions(values: Sequence[Any], axes: Axes) -> Mapping[Any, float]:
+    """Where each value lies on the axis, which gets a tick for each: numbers at their place, words side by side."""
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    different = list(dict.fromkeys(values))
+    if not _is_numeric(different):
+        axes.set_xticks(range(len(different)), list(map(str, different)))
+        axes.margins(x=0.2)
+        return {value: float(index) for index, value in enumerate(different)}
+    ordered = sorted(different)
+    if ordered[0] > 0 and ordered[-1] / ordered[0] >= _LOG_FROM:
+        axes.set_xscale("log")
+    axes.set_xticks(ordered, [f"{value:g}" for value in ordered])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    return {value: float(value) for value in ordered}
+
+
+def _by_value(rows: Sequence[Row], field: str | None) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.values[field] if field else None, []).append(row)
+    return groups
+
+
+def _draw(axes: Axes, rows: Sequence[Row], places: Sequence[float], colour: str, name: str, numeric: bool) -> None:
+    """Numbers get a line in a band, words a point with a bar each."""
+    pairs = sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])
+    across = [place for place, _ in pairs]
+    means = [row.macro_f1 for _, row in pairs]
+    low, high = [row.interval.low for _, row in pairs], [row.interval.high for _, row in pairs]
+    axes.plot(across, means, color=colour, marker="o", linestyle="-" if numeric else "none", label=name)
+    if numeric and len(pairs) > 1:
+        axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
+    else:
+        axes.vlines(across, low, high, color=colour, alpha=0.5)
+    dots = [(place, score) for place, row in pairs for score in row.scores]
+    where, scores = [place for place, _ in dots], [score for _, score in dots]
+    axes.scatter(where, scores, s=_DOT, color=colour, edgecolors="black", linewidths=0.7, zorder=3)

@@ -1,0 +1,1 @@
+"""`abaw bench`: semi-supervised methods against each other."""

@@ -1,0 +1,277 @@
+"""The cells of the benchmark: one variant of a recipe, one portion of the labels, one seed; and the runs they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from abaw.core.errors import ConfigError, DataError
+from abaw.core.progress import Progress
+from abaw.data.label_portions import BenchFaces, Portion, Sources, Split, read_faces, split
+from abaw.training.settings import TrainSettings
+from abaw.training.static_recipe import StaticSettings, default_plain, recipe_plain
+from pipelines.bench.entries import Entry
+from pipelines.compare.jobs import run_jobs
+
+if TYPE_CHECKING:
+    from abaw.data.face_set import FaceSet
+
+_SHAPE = ("backbone", "pretrained", "size", "grey")
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """A run of `supervised` from which all cells of a portion and seed start."""
+
+    name: str
+    folder: Path
+    portion: Portion
+    seed: int
+    recipe: StaticSettings
+    init: Path | None
+    steps: int
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "warm_start.json"
+
+    @property
+    def train(self) -> TrainSettings:
+        return replace(
+            self.recipe.train, steps=self.steps, warmup_steps=min(self.recipe.train.warmup_steps, self.steps - 1)
+        )
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "last"
+
+    def plain(self) -> dict[str, Any]:
+        recipe = replace(self.recipe, method="supervised")
+        return {"steps": self.steps, "init": _weights(self.init), "recipe": recipe_plain(recipe)}
+
+    def defaults(self) -> dict[str, Any]:
+        return {"recipe": default_plain("supervised")}
+
+
+@dataclass(frozen=True)
+class BenchCell:
+    """One run. warm: from which it starts, None where it starts by itself, or from `entry.init`."""
+
+    name: str
+    folder: Path
+    entry: Entry
+    portion: Portion
+    seed: int
+    recipe: StaticSettings
+    warm: WarmStart | None
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "cell.json"
+
+    @property
+    def train(self) -> TrainSettings:
+        return self.recipe.train
+
+    def plain(self) -> dict[str, Any]:
+        """What must be equal for a finished cell to be kept."""
+        warm = None if self.warm is None else self.warm.plain()
+        init = _weights(self.entry.init) if self.warm is None else None
+        return {"recipe": recipe_plain(self.recipe), "init": init, "warm_start": warm}
+
+    def defaults(self) -> dict[str, Any]:
+        """What settings had that a cell of an earlier version does not name."""
+        found = {"recipe": default_plain(self.recipe.method)}
+        return found if self.warm is None else {**found, "warm_start": self.warm.defaults()}
+
+
+def cells_of(
+    out: Path, found: Sequence[Entry], base: Entry, parts: Sequence[Portion], seeds: Sequence[int]
+) -> list[BenchCell]:
+    """Every cell; those of the first seed come first. base: the recipe as it is, by which warm starts are made."""
+    return [_cell(out, entry, base, portion, seed) for seed in seeds for portion in parts for entry in found]
+
+
+def _cell(out: Path, entry: Entry, base: Entry, portion: Portion, seed: int) -> BenchCell:
+    name = f"{entry.name},{portion.name},seed={seed}"
+    recipe = replace(entry.recipe, train=replace(entry.recipe.train, seed=seed))
+    warm = _warm_start(out, entry, base, portion, seed) if entry.warm_start_steps else None
+    return BenchCell(name, out / "cells" / name, entry, portion, seed, recipe, warm)
+
+
+def _warm_start(out: Path, entry: Entry, base: Entry, portion: Portion, seed: int) -> WarmStart:
+    """One for all entries with the same network, init and steps; what else an entry changes is not of it."""
+    from abaw.core.artifacts import value_hash
+
+    shape = {name: getattr(entry.recipe, name) for name in _SHAPE}
+    train = replace(base.recipe.train, seed=seed)
+    recipe = replace(base.recipe, **shape, train=train)
+    name = f"{portion.name},seed={seed}"
+    usual = {field: getattr(base.recipe, field) for field in _SHAPE}
+    if (shape, entry.init, entry.warm_start_steps) != (usual, base.init, base.warm_start_steps):
+        name += f",{value_hash([shape, str(entry.init), entry.warm_start_steps])[:8]}"
+    return WarmStart(name, out / "warm_starts" / name, portion, seed, recipe, entry.init, entry.warm_start_steps)
+
+
+def _weights(init: Path | None) -> str | None:
+    from abaw.stores.checkpoints import load_spec
+
+    return None if init is None else load_spec(init).weights_id
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """On the scored faces. macro_f1: over the classes that they have; class_f1: (C,)."""
+
+    macro_f1: float
+    accuracy: float
+    class_f1: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a cell gives. best: of the checkpoint that was chosen on the selection split, None without one.
+
+    labelled, selection, unlabelled: faces that it learnt from, chose on, and had without labels. total_seconds: wall
+    time of the cell without its warm start, None when it was interrupted.
+    """
+
+    last: CellScores
+    best: CellScores | None
+    best_step: int
+    labelled: int
+    selection: int
+    unlabelled: int
+    step_seconds: float
+    evaluation_seconds: float
+    total_seconds: float | None
+
+
+@dataclass(eq=False)
+class _Worker:
+    """What a worker process keeps from cell to cell."""
+
+    sources: Sources
+    holdout: float
+    faces: BenchFaces | None = field(default=None, init=False)
+
+    def read(self) -> BenchFaces:
+        if self.faces is None:
+            self.faces = read_faces(self.sources)
+        return self.faces
+
+    def split(self, portion: Portion, seed: int) -> Split:
+        return split(self.read(), portion, self.holdout, seed)
+
+
+class _DoWarmStart(_Worker):
+    def __call__(self, job: WarmStart, hook: Progress) -> Path:
+        from abaw.core.artifacts import write_json
+        from abaw.training.static import warm_start
+
+        part = self.split(job.portion, job.seed)
+        warm_start(job.recipe, job.steps, part.training, part.selection, job.folder, job.init, hook)
+        write_json(job.file, {"made_with": job.plain()})
+        return job.checkpoint
+
+
+class _DoCell(_Worker):
+    def __call__(self, cell: BenchCell, hook: Progress) -> BenchResult:
+        from abaw.core.artifacts import write_json
+        from abaw.core.config import to_plain
+        from abaw.training.loop import BEST, LAST
+        from abaw.training.static import train_static_on
+
+        begun = time.perf_counter()
+        interrupted = (cell.folder / LAST).exists()
+        part = self.split(cell.portion, cell.seed)
+        init = cell.entry.init if cell.warm is None else cell.warm.checkpoint
+        facts = {"portion": cell.portion.name}
+        trained = train_static_on(
+            cell.recipe, part.training, part.selection, part.unlabelled, cell.folder, init, hook, facts
+        )
+        scoring = time.perf_counter()
+        last = self._score(cell.folder / LAST, cell)
+        best = None if part.selection is None else self._score(cell.folder / BEST, cell)
+        ended = time.perf_counter()
+        result = BenchResult(
+            last=last,
+            best=best,
+            best_step=trained.best_step,
+            labelled=len(part.training),
+            selection=_count(part.selection),
+            unlabelled=_count(part.unlabelled) if cell.recipe.method_class.takes_unlabelled else 0,
+            step_seconds=trained.step_seconds,
+            evaluation_seconds=trained.evaluation_seconds + ended - scoring,
+            total_seconds=None if interrupted else ended - begun,
+        )
+        write_json(cell.file, {"made_with": cell.plain(), **to_plain(result)})
+        return result
+
+    def _score(self, checkpoint: Path, cell: BenchCell) -> CellScores:
+        from abaw.training.static import score_static
+
+        faces = self.read().scored
+        scores = score_static(checkpoint, faces, cell.train.accelerator)
+        # A data set may lack a class of the eight, which then cannot be scored.
+        present = [f1 for f1, count in zip(scores["class_f1"], faces.class_counts(), strict=True) if count]
+        return CellScores(sum(present) / len(present), scores["accuracy"], tuple(scores["class_f1"]))
+
+
+def _count(faces: FaceSet | None) -> int:
+    return 0 if faces is None else len(faces)
+
+
+def run_bench_cells(
+    cells: Sequence[BenchCell], sources: Sources, holdout: float, workers: int | None
+) -> tuple[dict[str, BenchResult], list[str]]:
+    """Results by cell name, finished ones as a former run left them; and a line for every run that failed."""
+    left = [cell for cell in cells if not cell.file.exists()]
+    warm = list({cell.warm.name: cell.warm for cell in left if cell.warm is not None}.values())
+    failures: list[str] = []
+    if warm:
+        ready, failures = run_jobs(warm, _DoWarmStart(sources, holdout), _read_warm_start, str, workers, "warm starts")
+        cells = [cell for cell in cells if cell.file.exists() or cell.warm is None or cell.warm.name in ready]
+    results, failed = run_jobs(cells, _DoCell(sources, holdout), _read_cell, _line, workers)
+    return results, [*(f"warm start {line}" for line in failures), *failed]
+
+
+def _line(result: BenchResult) -> str:
+    seconds = "" if result.total_seconds is None else f", {result.total_seconds:.0f} s"
+    return f"macro F1 {result.last.macro_f1:.4f}, accuracy {result.last.accuracy:.4f}{seconds}"
+
+
+def _read_warm_start(job: WarmStart) -> Path:
+    _read(job)
+    return job.checkpoint
+
+
+def _read_cell(cell: BenchCell) -> BenchResult:
+    values = _read(cell)
+    try:
+        last, best = _scores(values["last"]), values["best"] and _scores(values["best"])
+        return BenchResult(**{**values, "last": last, "best": best})
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{cell.file}: not a cell of this version ({error}); choose another --out") from error
+
+
+def _scores(values: Mapping[str, Any]) -> CellScores:
+    return CellScores(values["macro_f1"], values["accuracy"], tuple(values["class_f1"]))
+
+
+def _read(job: WarmStart | BenchCell) -> dict[str, Any]:
+    """What a finished run left. Raises ConfigError when it was made with other settings."""
+    from abaw.core.artifacts import read_json
+    from abaw.core.config import differences, filled
+
+    values = dict(read_json(job.file))
+    changed = differences(filled(values.pop("made_with", {}), job.defaults()), job.plain())
+    if changed:
+        raise ConfigError(
+            f"{job.folder}: finished with other settings ({'; '.join(changed[:5])}); give the entry another name, or "
+            "choose another --out"
+        )
+    return values

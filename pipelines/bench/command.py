@@ -1,0 +1,174 @@
+"""`abaw bench ssl`: semi-supervised methods against each other, by share of the labels and seed, in one fair table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from abaw.core.config import to_plain
+from abaw.core.errors import ConfigError, nearest
+from abaw.data.label_portions import BenchFaces, Portion, Sources, portions, read_faces
+from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
+from pipelines.batch import finish_batch
+from pipelines.bench.cells import BenchCell, BenchResult, cells_of, run_bench_cells
+from pipelines.bench.entries import Entry, entries, resolved
+from pipelines.compare.jobs import require_side_by_side
+from pipelines.console import result, say, warn
+
+if TYPE_CHECKING:
+    from pipelines.bench.scores import Table
+
+_SHARES = (0.01, 0.05, 0.1, 0.25, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchSettings(StaticSettings):
+    """Compare methods. Each cell is a training run of one entry, one portion of the labels and one seed.
+
+    Args:
+        what: ssl, the semi-supervised methods
+        out: run folder; finished cells are kept, an unfinished one is resumed
+        labelled: image sets with labels, or folders of them; what is not in a cell's portion serves without labels
+        scored: image sets with labels on which every cell is scored, and on which nothing is learnt or chosen
+        unlabelled: further faces without labels: image sets or videos, or folders of them; labels there are hidden
+        every: of unlabelled videos, every n-th frame
+        entries: what is compared: `{fixmatch: {}, no_debias: {method: spatial, spatial.debias: 0}}` in a recipe,
+            `no_debias=method=spatial,spatial.debias=0` on the command line; a name without `method` is the method; not
+            given, all methods
+        only: names of the entries to run and report; not given, all of them
+        shares: parts of each class whose labels are known; not given (nor per_class), 0.01 0.05 0.1 0.25 1
+        per_class: in place of shares, so many labels of each class
+        seeds: one cell a seed; a seed draws the labels, the selection split and the weights
+        holdout: share of the known labels set apart to choose the best checkpoint; 0 keeps the last one alone
+        init: folder of a checkpoint from which all entries start, of train-static or of pretrain, or builtin
+        warm_start_steps: steps of `supervised` before, in a run that all cells of a portion and seed start from
+        published: figures of papers to show beside ours, by their name in the manifest `published_semisup`
+        workers: cells trained side by side; not given, one a GPU or, without one, a core; results do not depend on it
+        train: optimiser, schedule, checkpoints; its seed is replaced by `seeds`
+    """
+
+    what: Literal["ssl"]
+    out: Path
+    labelled: tuple[Path, ...]
+    scored: tuple[Path, ...]
+    unlabelled: tuple[Path, ...] = ()
+    every: int = 10
+    entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+    per_class: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    holdout: float = 0.1
+    init: Path | None = None
+    warm_start_steps: int = 0
+    published: str | None = None
+    workers: int | None = None
+
+
+BenchConfig = with_methods(BenchSettings, "BenchConfig", __name__)
+
+
+def run(config: BenchSettings) -> int:
+    """Exit status: 1 when a cell failed, else 0."""
+    found, base = _entries(config)
+    parts = portions(config.shares or (() if config.per_class else _SHARES), config.per_class)
+    _require_usable(config)
+    faces = read_faces(_sources(config))
+    _open_run(config, faces)
+    cells = cells_of(config.out, found, base, parts, config.seeds)
+    say(f"{len(found)} entries, {len(parts)} portions of the labels, {len(config.seeds)} seeds: {len(cells)} cells")
+    results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers)
+    if results:
+        _write_report(config, faces, parts, cells, results)
+    return finish_batch(len(results), failures)
+
+
+def _entries(config: BenchSettings) -> tuple[list[Entry], Entry]:
+    """The entries to run, and the recipe as it is, by which warm starts are made."""
+    if config.method != StaticSettings.method:
+        raise ConfigError(f"--method {config.method}: methods are named as entries; use --only {config.method}")
+    recipe = StaticRecipe(**{each.name: getattr(config, each.name) for each in fields(StaticRecipe)})
+    found = entries(recipe, config.init, config.warm_start_steps, config.entries)
+    names = [entry.name for entry in found]
+    for name in config.only:
+        if name not in names:
+            raise ConfigError(f"--only {name}: no such entry; there are {', '.join(names)}.{nearest(name, names)}")
+    chosen = [entry for entry in found if entry.name in (config.only or names)]
+    return chosen, Entry("", recipe, resolved(config.init), config.warm_start_steps)
+
+
+def _require_usable(config: BenchSettings) -> None:
+    from pipelines.bench.published import published_rows
+
+    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
+    if not 0 <= config.holdout <= 0.5:
+        raise ConfigError(f"holdout {config.holdout:g}: expected at least 0 and at most 0.5")
+    if config.warm_start_steps < 0:
+        raise ConfigError(f"warm_start_steps {config.warm_start_steps}; expected at least 0")
+    if config.published is not None:
+        published_rows(config.published)
+    require_side_by_side(config.train, config.workers, "bench")
+
+
+def _sources(config: BenchSettings) -> Sources:
+    return Sources(config.labelled, config.scored, config.unlabelled, config.every)
+
+
+def _open_run(config: BenchSettings, faces: BenchFaces) -> None:
+    """Faces are the same for all cells; entries, portions and seeds may be added, each cell knows its own settings."""
+    from abaw.core.run_folder import RunFolder
+
+    unlabelled = None if faces.unlabelled is None else faces.unlabelled.fingerprint()
+    prints = {"labelled": faces.labelled.fingerprint(), "scored": faces.scored.fingerprint(), "unlabelled": unlabelled}
+    RunFolder(config.out, {"what": config.what, "faces": prints, "holdout": config.holdout})
+    if faces.left_out:
+        warn(f"{faces.left_out} faces are left out of training: --scored has the same photo or crop")
+
+
+def _write_report(
+    config: BenchSettings,
+    faces: BenchFaces,
+    parts: Sequence[Portion],
+    cells: Sequence[BenchCell],
+    results: Mapping[str, BenchResult],
+) -> None:
+    from abaw.core.artifacts import write_json, write_text
+    from pipelines.bench.plot import write_curves, write_scores
+    from pipelines.bench.published import published_rows
+    from pipelines.bench.report import cell_rows, csv_text, markdown, table_facts
+    from pipelines.bench.scores import bench_table
+
+    table: Table = bench_table(cells, results)
+    published = published_rows(config.published) if config.published is not None else ()
+    text = markdown(table, published, _head(config, faces))
+    write_text(config.out / "bench.md", text)
+    write_text(config.out / "bench.csv", csv_text(cell_rows(cells, results)))
+    facts: dict[str, Any] = {"config": to_plain(config), **table_facts(table), "cells": cell_rows(cells, results)}
+    write_json(config.out / "bench.json", facts)
+    write_scores(config.out / "bench.png", table, published)
+    write_curves(config.out / "curves.png", [cell for cell in cells if cell.name in results])
+    result(text)
+    say(f"{config.out / 'bench.md'}, bench.csv, bench.json, bench.png, curves.png")
+
+
+def _head(config: BenchSettings, faces: BenchFaces) -> str:
+    """How it was made, in words: what a reader needs to judge the figures."""
+    classes = sum(count > 0 for count in faces.scored.class_counts())
+    others = 0 if faces.unlabelled is None else len(faces.unlabelled)
+    labelled = int(faces.labelled.class_counts().sum())
+    warm = f"{config.warm_start_steps} steps of `supervised` on the same labels, then " * bool(config.warm_start_steps)
+    chosen = (
+        f"{config.holdout:.0%} of the known labels are set apart; `best` was chosen on them, `last` on nothing."
+        if config.holdout
+        else "All known labels are learnt from; only the last checkpoint is there, and nothing was chosen."
+    )
+    return (
+        f"Scored on {len(faces.scored)} faces of {classes} classes, which serve for nothing else. {labelled} labelled "
+        f"faces, of which each portion knows its part; the rest of {len(faces.labelled)} and {others} further faces "
+        f"serve without labels. Every cell: {warm}{config.train.steps} steps of {config.batch_size} labelled images "
+        f"({config.backbone}, {config.size} px). {chosen} Macro F1 is over the classes that the scored faces have. "
+        "Mean ± standard deviation over the seeds (n)."
+    )

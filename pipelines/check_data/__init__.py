@@ -1,0 +1,1 @@
+"""`abaw check-data`: whether what was downloaded fits together."""

@@ -1,0 +1,1 @@
+"""`abaw extract`: videos to faces."""

@@ -1,0 +1,54 @@
+"""`abaw extract --review`: a contact sheet a video, and which videos a person should look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.console import say
+
+if TYPE_CHECKING:
+    from abaw.video.people.contact_sheet import Review
+
+FOLDER = "review"
+_COLUMNS = ("video", "subject", "choice", "tracks", "margin", "runner_up", "faces", "frames")
+
+
+def review(stores: Mapping[Path, Sequence[Path]], out: Path) -> None:
+    """Write `<out>/review/<video>.png` for each video with its stores, and `review.csv`, most doubtful first."""
+    from abaw.video.people.contact_sheet import by_doubt, read_review, write_sheet
+
+    everything: list[Review] = []
+    for video, paths in stores.items():
+        reviews = [read_review(path) for path in paths]
+        write_sheet(out / FOLDER / f"{video.stem}.png", video, reviews)
+        everything += reviews
+    ranked = by_doubt(everything)
+    _write_table(out / FOLDER / "review.csv", ranked)
+    _tell(ranked, len(stores), out / FOLDER)
+
+
+def _write_table(path: Path, reviews: Sequence[Review]) -> None:
+    import csv
+    import io
+
+    from abaw.core.artifacts import write_text
+
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(_COLUMNS)
+    for one in reviews:
+        margin = "" if one.margin is None else f"{one.margin:.4f}"
+        tracks, runner_up = (" ".join(map(str, numbers)) for numbers in (one.tracks, one.runner_up))
+        table.writerow([one.video, one.subject, one.choice, tracks, margin, runner_up, one.faces, one.num_frames])
+    write_text(path, text.getvalue())
+
+
+def _tell(ranked: Sequence[Review], num_videos: int, folder: Path) -> None:
+    from abaw.video.people.subject_stores import CLOSE_MARGIN
+
+    close = [one for one in ranked if one.margin is not None and one.margin < CLOSE_MARGIN]
+    say(f"{num_videos} contact sheets in {folder}; {len(close)} close choices (margin below {CLOSE_MARGIN})")
+    for one in close:
+        say(f"  {one.video}: {one.line}")

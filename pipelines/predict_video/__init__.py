@@ -1,0 +1,1 @@
+"""`abaw predict-video`: videos in, pages to look at out."""

@@ -1,0 +1,98 @@
+"""`abaw predict-video`: one video in, something to look at out.
+
+Each video goes through the stages of the pipeline (extract, features, predict), whose stores stay in `OUT/stores`; then
+its tables and its page are made from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from abaw.core.artifacts import remove_orphans
+from abaw.core.errors import ConfigError
+from abaw.protocol.layout import find_media
+from pipelines.batch import run_batch
+from pipelines.console import result
+
+if TYPE_CHECKING:
+    from pipelines.predict_video.results import Looks
+    from pipelines.predict_video.stages import Stages
+
+
+@dataclass(frozen=True)
+class PredictVideoConfig:
+    """Predict the expression on every frame of videos, or of still images, and make pages to look at them.
+
+    Args:
+        videos: video files, still images, or folders of them
+        out: folder for the results; a video whose results are there already is left alone
+        detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; see `abaw extract`
+        reader: what decodes the videos
+        subjects: main (one person a video) or all (every track)
+        checkpoint: folder of a static checkpoint; builtin is the one that comes with the package
+        temporal: folder of a temporal checkpoint trained on features of that one; builtin is the one that comes
+            with the package; without it frame by frame
+        smoothing: filter over the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames)
+        annotations: folder with annotation files <video>.txt (in it or below), shown beside the predictions
+        render: write an annotated video as well
+        video: how the page gets at the video; embed it, link it, or auto, embed it up to 32 MB
+        batch_size: faces a forward pass
+        accelerator: where to compute; auto takes a GPU when there is one
+    """
+
+    videos: tuple[str, ...]
+    out: Path = Path("expressions")
+    detector: str = "auto"
+    reader: Literal["pyav", "decord", "torchcodec"] = "pyav"
+    subjects: Literal["main", "all"] = "main"
+    checkpoint: Path = Path("builtin")
+    temporal: Path | None = None
+    smoothing: str = "gaussian:12"
+    annotations: Path | None = None
+    render: bool = False
+    video: Literal["auto", "embed", "link"] = "auto"
+    batch_size: int = 128
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+def run(config: PredictVideoConfig) -> int:
+    """Exit status: 1 when a video failed, else 0."""
+    from pipelines.predict_video.results import VideoResults, write_index
+
+    if not config.videos:
+        raise ConfigError("no video given; use `abaw predict-video VIDEO…`")
+    paths = find_media(Path(video) for video in config.videos)
+    remove_orphans(config.out)
+    stages = _stages(config)
+    results = VideoResults(config.out, stages, _looks(config))
+    status = run_batch(paths, lambda path: path.name, results.make)
+    index = write_index(config.out)
+    pages = results.pages
+    if index is not None:
+        result(f"index: {index}")
+    elif pages:
+        result(f"page: {pages[-1]}")
+    return status
+
+
+def _looks(config: PredictVideoConfig) -> Looks:
+    from abaw.sequence.smooth import needs_transitions, parse_smoothing
+    from pipelines.predict_video.results import Looks, find_annotations
+
+    if needs_transitions(config.smoothing):
+        raise ConfigError(f"--smoothing {config.smoothing}: needs annotated videos; use a filter, such as gaussian:12")
+    annotations = {} if config.annotations is None else find_annotations(config.annotations)
+    return Looks(parse_smoothing(config.smoothing), annotations, config.render, config.video)
+
+
+def _stages(config: PredictVideoConfig) -> Stages:
+    """The models, loaded once: a fault of theirs ends the command."""
+    from abaw.video.detecting.detector import open_detector
+    from pipelines.extract.command import resolved_detector
+    from pipelines.predict_video.stages import Stages, load_models
+
+    detector = open_detector(resolved_detector(config.detector))
+    models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size)
+    return Stages(config.out / "stores", detector, models, config.reader, config.subjects == "all")

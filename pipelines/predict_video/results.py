@@ -1,0 +1,216 @@
+"""Tables, page and annotated video of one video after its stages, and the index over several."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, value_hash, write_json, write_text
+from abaw.core.errors import DataError
+from abaw.page.parts import data_url
+from abaw.protocol.annotations import read_annotation
+from abaw.protocol.layout import is_image
+from abaw.sequence.smooth import Smoothing
+from abaw.viewer.filmstrip import portrait
+from abaw.viewer.index import Entry, render_index
+from abaw.viewer.media import Keep, prepare_media
+from abaw.viewer.page import Video, render_viewer
+from abaw.viewer.person import Person, read_person
+from abaw.viewer.render import render_video
+from abaw.viewer.tables import frames_csv, person_summary
+from pipelines.console import progress, warn
+from pipelines.predict_video.stages import Stages, Subjects
+
+_KIND = "predict-video"
+INDEX = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How results are shown. annotations: files by name; render: an annotated video, too; video: see prepare_media."""
+
+    smoothing: Smoothing
+    annotations: Mapping[str, Path]
+    render: bool
+    video: Keep
+
+
+def find_annotations(folder: Path) -> dict[str, Path]:
+    """The annotation files in a folder and below it by name. Raises DataError when there is none."""
+    files = {path.stem: path for path in sorted(folder.rglob("*.txt"))}
+    if not files:
+        raise DataError(f"{folder}: no annotation file (*.txt) there or below; check the path of --annotations")
+    return files
+
+
+@dataclass(slots=True)
+class VideoResults:
+    """Results in the folder `out`. pages: those that are there by now."""
+
+    out: Path
+    stages: Stages
+    looks: Looks
+    pages: list[Path] = field(default_factory=list)
+
+    def make(self, path: Path) -> str:
+        """Everything of one video; a line on what was done. Raises DataError when it cannot be read, or when files that
+        are no results stand where results belong."""
+        start = time.monotonic()
+        summary_path, page_path = self.out / f"{path.stem}.json", self.out / f"{path.stem}.html"
+        rendered = self.out / f"{path.stem}{'.png' if is_image(path) else '.mp4'}"
+        fingerprint = self._fingerprint(path)
+        before = _summary(summary_path)
+        if before is not None and self._is_done(before, fingerprint, rendered):
+            self.pages.append(page_path)
+            return "is there already"
+        if before is None:
+            _require_free(
+                [summary_path, page_path, self.out / f"{path.stem}.csv", *([rendered] if self.looks.render else [])]
+            )
+        subjects = self.stages.run(path)
+        # First, so that files which a kill leaves behind are known as results.
+        unfinished = {**provenance(kind=_KIND), "video": path.stem, "files": (before or {}).get("files", [])}
+        write_json(summary_path, unfinished)
+        for text in subjects.warnings:
+            warn(f"{path.name}: {text}")
+        people = [
+            self._person(faces, predictions)
+            for faces, predictions in zip(subjects.faces, subjects.predictions, strict=True)
+        ]
+        meta = subjects.faces[0].meta
+        files = [f"{person.name}.csv" for person in people]
+        for person, file in zip(people, files, strict=True):
+            write_text(self.out / file, frames_csv(person))
+        video = Video(path.stem, path.name, meta["fps"], tuple(meta["frame_size_wh"]), self._settings())
+        with progress(f"{path.name}: page", "frames") as hook:
+            media = prepare_media(path, page_path, self.looks.video, meta, hook)
+        write_text(page_path, render_viewer(video, people, media))
+        files.append(page_path.name)
+        if self.looks.render:
+            with progress(f"{path.name}: annotated video", "frames") as hook:
+                render_video(path, rendered, people, video.frame_wh, meta["options"]["reader"], hook)
+            files.append(rendered.name)
+        write_json(
+            summary_path,
+            {
+                **unfinished,
+                "source": path.name,
+                "frames": len(people[0]),
+                "fps": meta["fps"],
+                "frame_size_wh": meta["frame_size_wh"],
+                "settings": self._settings(),
+                "models": {
+                    "detector": meta["detector"],
+                    "static": self.stages.models.extractor.spec.weights_id,
+                    "predicts": self.stages.models.member.spec.weights_id,
+                },
+                "people": [person_summary(person) for person in people],
+                "warnings": list(subjects.warnings),
+                "files": files,
+                "portrait": _portrait(people),
+                "fingerprint": fingerprint,
+            },
+        )
+        self.pages.append(page_path)
+        return _line(people, subjects, time.monotonic() - start)
+
+    def _is_done(self, summary: Mapping[str, Any], fingerprint: str, rendered: Path) -> bool:
+        wanted = [*summary["files"], *([rendered.name] if self.looks.render else [])]
+        return summary.get("fingerprint") == fingerprint and all((self.out / name).exists() for name in wanted)
+
+    def _fingerprint(self, path: Path) -> str:
+        stages, looks = self.stages, self.looks
+        annotation = looks.annotations.get(path.stem)
+        try:
+            source = quick_hash(path)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+        return value_hash(
+            {
+                **provenance(source=source, detector=stages.detector.identity, reader=stages.reader),
+                "models": [stages.models.extractor.source, stages.models.member.spec.weights_id],
+                "everybody": stages.everybody,
+                "smoothing": str(looks.smoothing),
+                "annotation": file_hash(annotation) if annotation is not None else None,
+                "video": looks.video,
+            }
+        )
+
+    def _person(self, faces: Any, predictions: Any) -> Person:
+        return read_person(faces, predictions, self.looks.smoothing, self._annotated(faces.name, len(faces)))
+
+    def _annotated(self, name: str, num_frames: int) -> NDArray[np.int8] | None:
+        file = self.looks.annotations.get(name)
+        return None if file is None else read_annotation(file).for_frames(num_frames)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "detector": self.stages.detector.identity,
+            "model": self.stages.models.label,
+            "smoothing": str(self.looks.smoothing),
+            "people": "every track" if self.stages.everybody else "the main person",
+        }
+
+
+def _summary(path: Path) -> dict[str, Any] | None:
+    """What an earlier run wrote there, None when there is nothing. Raises DataError for another file."""
+    if not path.exists():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict) or found.get("kind") != _KIND:
+        raise DataError(f"{path}: stands where a result belongs and is none; choose another --out or move it")
+    return found
+
+
+def _require_free(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path.exists():
+            raise DataError(f"{path}: stands where a result belongs and is none; choose another --out or move it")
+
+
+def _portrait(people: Sequence[Person]) -> str | None:
+    face = portrait(people[0])
+    return None if face is None else data_url(face, "image/jpeg")
+
+
+def _line(people: Sequence[Person], subjects: Subjects, seconds: float) -> str:
+    frames = len(people[0])
+    seen = int(np.any([person.valid for person in people], axis=0).sum())
+    others = f"; {subjects.others} more seen, --subjects all shows each" if subjects.others else ""
+    if frames == 1:
+        return f"{seen and len(people)} faces{others}"
+    who = f", {len(people)} people" if len(people) > 1 else ""
+    return f"{frames} frames, {seen} with a face{who}, {frames / seconds:.1f} frames/s{others}"
+
+
+def write_index(out: Path) -> Path | None:
+    """A page over all results in a folder, when there are several."""
+    found = [summary for path in sorted(out.glob("*.json")) if (summary := _finished(path)) is not None]
+    if len(found) < 2:
+        return None
+    entries = [
+        Entry(
+            name=summary["video"],
+            page=f"{summary['video']}.html",
+            frames=summary["frames"],
+            people=summary["people"],
+            portrait=summary["portrait"],
+        )
+        for summary in found
+    ]
+    write_text(out / INDEX, render_index(entries))
+    return out / INDEX
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    try:
+        summary = _summary(path)
+    except DataError:  # somebody else's file
+        return None
+    return summary if summary is not None and "fingerprint" in summary else None

@@ -1,0 +1,1 @@
+"""`abaw validate`: predictions and annotations to a report."""

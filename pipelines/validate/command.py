@@ -1,0 +1,239 @@
+"""`abaw validate`: predictions + annotations -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from abaw.core.errors import ConfigError, DataError
+from pipelines.batch import finish_batch
+from pipelines.console import progress, result
+
+if TYPE_CHECKING:
+    from abaw.evaluation.labels import ScoredLabels
+    from abaw.evaluation.multitask import TaskTally
+    from abaw.evaluation.result import Comparison, Option, Result
+    from abaw.evaluation.scoring import StoreScores
+    from abaw.sequence.smooth import Smoothing
+
+_FEWEST_DRAWS = 100
+_FEW_VIDEOS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateConfig:
+    """Score predictions on annotated videos, in both conventions of the field, with intervals.
+
+    Args:
+        predictions: folders of prediction stores (`abaw predict`); several are compared side by side
+        annotations: folder that holds Train_Set and Validation_Set, or the folder of the annotation files itself
+        out: folder of the report
+        smoothing: filters over the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi[:WEIGHT],
+          forward_backward[:WEIGHT]; several are swept, and the choice of the best is marked
+        fit_bias: fit a bias a class for each smoothing, and mark the choice
+        transitions: annotations whose Train_Set tells viterbi and forward_backward how classes follow each other
+        split: annotated videos that are scored; both for out-of-fold predictions
+        draws: draws of the bootstrap over videos
+        viewers: folder of `abaw predict-video` on these videos; the report's table of videos leads to its pages
+    """
+
+    predictions: tuple[Path, ...]
+    annotations: Path
+    out: Path
+    smoothing: tuple[str, ...] = ("none",)
+    fit_bias: bool = False
+    transitions: Path | None = None
+    split: Literal["validation", "train", "both"] = "validation"
+    draws: int = 1000
+    viewers: Path | None = None
+
+
+def run(config: ValidateConfig) -> int:
+    """Exit status: 1 when an annotation file or a store is at fault (the rest is scored), else 0.
+
+    Raises DataError when no video has both annotations and predictions.
+    """
+    from abaw.evaluation.labels import read_labels
+    from abaw.evaluation.report import write_report
+    from abaw.evaluation.scoring import score_store
+    from pipelines.validate.messages import tell, tell_comparison
+
+    if config.draws < _FEWEST_DRAWS:
+        raise ConfigError(f"draws {config.draws}: expected {_FEWEST_DRAWS} or more; fewer give no 95 % interval")
+    if config.viewers is not None and not any(config.viewers.glob("*.html")):
+        raise ConfigError(f"viewers {config.viewers}: no page (*.html) there; give the --out of `abaw predict-video`")
+    smoothings, counted_on = _smoothings(config)
+    failures: list[str] = []
+    labels = read_labels(config.annotations, _splits(config.split), _predicted_tasks(config.predictions), failures)
+    names = _short_names(config.predictions)
+    found = []
+    for path, name in zip(config.predictions, names, strict=True):
+        with progress(f"{name}: scoring", "videos") as hook:
+            found.append(score_store(path, name, labels, smoothings, failures, hook))
+    folds = _folds(found, labels)
+    results = [_result(one, smoothings, labels, folds, counted_on, config) for one in found]
+    comparison = _compare(results, folds, config.draws)
+    page = write_report(config.out, results, ", ".join(map(str, labels.places)), comparison, config.viewers)
+    for scored in results:
+        tell(scored)
+    if comparison:
+        tell_comparison(comparison, any(scored.leaked for scored in results))
+    result(f"report: {page}")
+    return finish_batch(sum(len(scored.evaluation.videos) for scored in results), failures)
+
+
+def _splits(split: str) -> list[str]:
+    from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
+
+    return {"validation": [VALIDATION_SET], "train": [TRAIN_SET], "both": [TRAIN_SET, VALIDATION_SET]}[split]
+
+
+def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
+    """The filters to score, and the videos that transitions were counted on."""
+    from abaw.protocol.annotations import TRAIN_SET
+    from abaw.protocol.classes import NUM_EXPRESSIONS
+    from abaw.protocol.targets import read_targets
+    from abaw.sequence.hmm import count_transitions
+    from abaw.sequence.smooth import needs_transitions, parse_smoothing
+
+    transitions, counted_on = None, set[str]()
+    if config.transitions is not None:
+        if not any(map(needs_transitions, config.smoothing)):
+            raise ConfigError("--transitions is for viterbi and forward_backward, and --smoothing names neither")
+        targets = read_targets(config.transitions, TRAIN_SET, ("expression",))
+        transitions = count_transitions((video.expression for video in targets.values()), NUM_EXPRESSIONS)
+        counted_on = set(targets)
+    smoothings = [parse_smoothing(text, transitions) for text in config.smoothing]
+    texts = [str(smoothing) for smoothing in smoothings]
+    twice = next((text for text in texts if texts.count(text) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"smoothing '{twice}' is named twice")
+    return smoothings, counted_on
+
+
+def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
+    """What the predictions hold beside expression, by the columns of each folder's first store."""
+    from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
+    from abaw.stores.arrow import StoreError, find_stores, open_store
+    from abaw.stores.predictions import KIND
+
+    columns: set[str] = set()
+    for path in predictions:
+        try:
+            columns |= set(open_store(find_stores([path])[0], KIND, ()).table.column_names)
+        except StoreError:
+            continue  # told when the folder is scored
+    tasks = {"valence_arousal": VALENCE_AROUSAL, "action_units": ACTION_UNITS}
+    return [task for task, names in tasks.items() if set(names) <= columns]
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """The folders' names, or where two are equal the whole paths as one word."""
+    names = [path.resolve().name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    return ["_".join(part for part in path.resolve().parts if part != path.anchor) for path in paths]
+
+
+def _folds(found: Sequence[StoreScores], labels: ScoredLabels) -> dict[str, int]:
+    """A fold for every scored video, the same for all predictions; one fold when there are too few videos for more."""
+    import numpy as np
+
+    from abaw.evaluation.bootstrap import video_groups
+    from abaw.evaluation.selection import video_folds
+    from abaw.protocol.classes import NUM_EXPRESSIONS
+
+    names = sorted({name for one in found for name in one.scored})
+    nothing = np.empty(0, np.int8)
+    known = [labels.expression.get(name, nothing) for name in names]
+    counts = np.stack([np.bincount(each[each >= 0], minlength=NUM_EXPRESSIONS) for each in known])
+    try:
+        folds = video_folds(counts, video_groups(names))
+    except DataError:
+        return dict.fromkeys(names, 0)
+    return dict(zip(names, folds.tolist(), strict=True))
+
+
+def _result(
+    found: StoreScores,
+    smoothings: Sequence[Smoothing],
+    labels: ScoredLabels,
+    folds: Mapping[str, int],
+    counted_on: set[str],
+    config: ValidateConfig,
+) -> Result:
+    from abaw.evaluation.bootstrap import video_groups
+    from abaw.evaluation.compare import choose, score_intervals
+    from abaw.evaluation.multitask import score_tasks
+    from abaw.evaluation.origin import origin_of
+    from abaw.evaluation.result import Result
+
+    options, tasks, stride = _options(found, smoothings, labels, folds, config.fit_bias)
+    choice = choose([(option.label, option) for option in options], folds, config.draws) if len(options) > 1 else None
+    best = choice.best if choice else 0
+    evaluation = options[best].evaluation
+    groups = video_groups(options[best].names)
+    return Result(
+        name=found.name,
+        source=str(found.path),
+        options=tuple(options),
+        intervals=score_intervals(evaluation, config.draws),
+        origin=origin_of(found.metas),
+        choice=choice,
+        tasks=score_tasks(tasks[best], evaluation.confusions, groups, config.draws) if tasks[best] else None,
+        facts=found.facts,
+        notes=(*found.notes, *_notes(found, smoothings, counted_on, stride)),
+        differences=tuple(found.differences),
+    )
+
+
+def _options(
+    found: StoreScores,
+    smoothings: Sequence[Smoothing],
+    labels: ScoredLabels,
+    folds: Mapping[str, int],
+    fit_bias: bool,
+) -> tuple[list[Option], list[list[TaskTally]], int]:
+    """Every smoothing without a class bias, then with one; their other tasks; the stride of the fitted frames."""
+    from abaw.evaluation.scoring import biased_option
+
+    options = [tallies.option() for tallies in found.tallies]
+    tasks = [tallies.tasks for tallies in found.tallies]
+    strides = [0]
+    for smoothing in smoothings if fit_bias else ():
+        if smoothing.name != "viterbi":
+            with progress(f"{found.name}: scoring {smoothing} with a class bias", "videos") as hook:
+                option, of_option, stride = biased_option(found, smoothing, labels, folds, hook)
+            options.append(option)
+            tasks.append(of_option)
+            strides.append(stride)
+    return options, tasks, max(strides)
+
+
+def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[str], stride: int) -> list[str]:
+    from abaw.evaluation.bootstrap import video_groups
+
+    notes = []
+    num_videos = len(set(video_groups(found.scored)))
+    if num_videos < _FEW_VIDEOS:
+        notes.append(f"{num_videos} videos are few for a bootstrap over videos: the intervals are too narrow")
+    if stride and any(smoothing.name == "viterbi" for smoothing in smoothings):
+        notes.append("viterbi takes no class bias: its path holds no probabilities to add one to")
+    if stride > 1:
+        notes.append(f"the class bias is fitted on one annotated frame in {stride}, and scored on all")
+    both = sorted(counted_on & set(found.scored))
+    if both:
+        notes.append(
+            f"the transitions were counted on {len(both)} of the scored videos; what viterbi and forward_backward gain "
+            "is a little too high"
+        )
+    return notes
+
+
+def _compare(results: Sequence[Result], folds: Mapping[str, int], draws: int) -> Comparison | None:
+    """Side by side on the videos that all have; None for one set of predictions."""
+    from abaw.evaluation.compare import compare
+
+    return compare(results, folds, draws) if len(results) > 1 else None

@@ -1,0 +1,146 @@
+"""`abaw extract --review` and `--corrections`: whom a store shows, seen and put right."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from abaw.stores.faces import open_faces
+from abaw.video.detecting.detector import Detector
+from pipelines.cli import main
+from tests.video.clips import portrait, write_clip
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`two`: one face twice, the right one a little larger; `one`: alone."""
+    folder = tmp_path_factory.mktemp("videos")
+    large, small = portrait(192), np.pad(portrait(168), ((12, 12), (12, 12), (0, 0)))
+    write_clip(folder / "two.mp4", [np.hstack([small, large])] * 15)
+    write_clip(folder / "one.mp4", [large] * 15)
+    return folder
+
+
+@pytest.fixture
+def weights(shared_data: Path) -> Path:
+    return shared_data / "models" / "yunet_n_dynamic.onnx"
+
+
+def extract(*arguments: object) -> int:
+    return main(["extract", *map(str, arguments)])
+
+
+def meta(folder: Path, name: str) -> Any:
+    return open_faces(folder / f"{name}.arrow").meta
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "review" / "review.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_close_choices_are_told_and_listed(
+    videos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert extract(videos, "--out", tmp_path, "--detector", weights, "--review") == 0
+    said = capsys.readouterr().err
+    assert "warning: two.mp4: two: close choice (margin 0." in said
+    assert "one: close choice" not in said
+    assert f"2 contact sheets in {tmp_path / 'review'}; 1 close choices" in said
+    assert sorted(path.name for path in (tmp_path / "review").iterdir()) == ["one.png", "review.csv", "two.png"]
+    rows = table(tmp_path)
+    assert [row["video"] for row in rows] == ["two", "one"]
+    assert (rows[0]["choice"], rows[0]["faces"], rows[1]["margin"]) == ("main", "15", "1.0000")
+    assert Image.open(tmp_path / "review" / "two.png").size[0] == 1920
+
+
+@pytest.fixture
+def blind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No detector may look."""
+
+    def look(*_: Any) -> Detector:
+        raise AssertionError("looked for faces again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("abaw.video.extract.Follower.follow", look)
+        yield
+
+
+def test_a_finished_extraction_is_reviewed_without_looking_again(
+    videos: Path, weights: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    assert extract(videos, "--out", tmp_path, "--detector", weights) == 0
+    assert not (tmp_path / "review").exists()
+    request.getfixturevalue("blind")
+    assert extract(videos, "--out", tmp_path, "--detector", weights, "--review") == 0
+    assert len(table(tmp_path)) == 2
+
+
+def test_corrections(videos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = [videos, "--out", tmp_path, "--detector", weights]
+    assert extract(*base) == 0
+    before = meta(tmp_path, "two")
+    chosen, other = before["tracks"], before["runner_up"]
+    untouched = (tmp_path / "one.arrow").stat().st_mtime_ns
+    file = tmp_path / "fix.csv"
+    file.write_text(f"video,track\ntwo,{other[0]}\n")
+
+    assert extract(*base, "--corrections", file) == 0
+    after = meta(tmp_path, "two")
+    assert (after["choice"], after["correction"], after["tracks"]) == ("corrected", other, other)
+    assert after["tracks"] != chosen
+    assert open_faces(tmp_path / "two.arrow").store.table["track"].to_pylist() == other * 15
+    assert (tmp_path / "one.arrow").stat().st_mtime_ns == untouched
+    capsys.readouterr()
+    assert extract(*base, "--corrections", file) == 0
+    assert extract(*base) == 0
+    assert capsys.readouterr().err.count("two.mp4: is there already") == 2, "a corrected store stands"
+
+    file.write_text("video,track\ntwo,9\n")
+    assert extract(*base, "--corrections", file) == 1
+    assert f"{file}, line 2: no track 9 in two; its tracks are 1, 2" in capsys.readouterr().err
+    assert meta(tmp_path, "two")["correction"] == other, "what was there stays"
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "status", "message"),
+    [
+        ("video,track\nthree,1\n", [], 1, "fix.csv, line 2: no video 'three' among those given"),
+        ("video;track\n", [], 1, "fix.csv: expected the header 'video,track'"),
+        ("video,track\none,1\n", ["--subjects", "all"], 2, "--corrections: with --subjects all"),
+    ],
+)
+def test_corrections_that_do_not_fit(
+    videos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    more: list[str],
+    status: int,
+    message: str,
+) -> None:
+    file = tmp_path / "fix.csv"
+    file.write_text(text)
+    out = tmp_path / "faces"
+    assert extract(videos, "--out", out, "--detector", "builtin", "--corrections", file, *more) == status
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_singer_and_nobody_else(shared_data: Path, weights: Path, tmp_path: Path) -> None:
+    """Shots of the clip: singer with a pianist, pianist close by, singer (frames 83 to 211), audience of four."""
+    clip = shared_data / "videos" / "short_hamilton_clip.mp4"
+    assert extract(clip, "--out", tmp_path, "--detector", weights, "--review") == 0
+    store = open_faces(tmp_path / "short_hamilton_clip.arrow")
+    np.testing.assert_array_equal(np.flatnonzero(store.valid) + 1, [*range(1, 21), *range(83, 212)])
+    boxes = store.store.table["box_xyxy"].to_pylist()
+    assert all(boxes[row][0] > 500 for row in range(20)), "the singer is on the right of the first shot"
+    assert len(store.meta["tracks"]) == 2
+    assert store.meta["margin"] > 0.3
+    assert len({person["tracks"][0] for person in store.meta["people"] if person["frames"] == 64}) == 4

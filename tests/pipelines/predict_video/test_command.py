@@ -1,0 +1,205 @@
+"""`abaw predict-video` as it is used: videos, folders, images; again, killed, in the way of other files; real clips."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from abaw.protocol.annotations import write_annotation
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.video.reading.reader import open_video
+from pipelines.cli import main
+from tests.video.clips import noise, portrait, portraits, write_clip
+
+NUM_FRAMES = 30
+
+
+def predict_video(*arguments: object) -> int:
+    return main(["predict-video", *map(str, arguments), "--detector", "builtin", "--accelerator", "cpu"])
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Every file but the stores, hidden ones too."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def summary(out: Path, name: str) -> Any:
+    return json.loads((out / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two videos, one without a face, and a photo."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_clip(folder / "Gesicht 面.mp4", portraits(NUM_FRAMES))
+    write_clip(folder / "nobody.mp4", noise(5))
+    Image.fromarray(portrait(256)).save(folder / "photo.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    assert predict_video(videos, "--out", out, "--render") == 0
+    return out
+
+
+def test_all_results_of_a_video(made: Path) -> None:
+    with (made / "Gesicht 面.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["frame"] for row in rows] == [str(frame + 1) for frame in range(NUM_FRAMES)]
+    shown = [row for row in rows if row["label"]]
+    assert len(shown) > 0.9 * NUM_FRAMES
+    for row in shown:
+        probs = [float(row[name]) for name in EXPRESSION_CLASSES]
+        assert sum(probs) == pytest.approx(1, abs=1e-3)
+        assert row["label"] == EXPRESSION_CLASSES[int(np.argmax(probs))]
+        assert 0 <= float(row["x1"]) < float(row["x2"]) <= 160
+    told = summary(made, "Gesicht 面")
+    assert (told["frames"], told["frame_size_wh"]) == (NUM_FRAMES, [160, 160])
+    assert told["people"][0]["frames_with_face"] == len(shown)
+    assert told["models"]["predicts"] == told["models"]["static"] != ""
+    assert all((made / name).stat().st_size for name in told["files"])
+    with open_video(made / "Gesicht 面.mp4") as video:
+        assert sum(1 for _ in video) == NUM_FRAMES
+    page = (made / "Gesicht 面.html").read_text(encoding="utf-8")
+    assert 'id="media" data-mime="video/mp4"' in page and "<title>Gesicht 面: expressions</title>" in page
+
+
+def test_a_video_without_a_face_and_a_photo(made: Path) -> None:
+    assert summary(made, "nobody")["people"][0]["frames_with_face"] == 0
+    assert len((made / "nobody.csv").read_text().splitlines()) == 6
+    photo = summary(made, "photo")
+    assert (photo["frames"], photo["people"][0]["frames_with_face"]) == (1, 1)
+    with Image.open(made / "photo.png") as rendered:
+        assert rendered.height == 256
+    assert 'src="data:image/jpeg;base64,' in (made / "photo.html").read_text()
+
+
+def test_the_index_lists_them_all(made: Path) -> None:
+    page = (made / "index.html").read_text()
+    assert all(f">{name}</a>" in page for name in ("Gesicht 面", "nobody", "photo"))
+
+
+def test_again_nothing_is_done(made: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file() and path.name != "index.html"}
+    assert predict_video(videos, "--out", made, "--render") == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert capsys.readouterr().err.count("is there already") == 3
+
+
+def test_what_changes_is_made_anew(made: Path, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(made, out)
+    before = (out / "Gesicht 面.csv").read_bytes()
+    assert predict_video(videos / "Gesicht 面.mp4", "--out", out, "--smoothing", "none") == 0
+    assert (out / "Gesicht 面.csv").read_bytes() != before
+    assert summary(out, "Gesicht 面")["settings"]["smoothing"] == "none"
+
+
+def test_annotations_stand_beside_the_predictions(videos: Path, tmp_path: Path) -> None:
+    labels = np.full(NUM_FRAMES, 4)
+    labels[:6] = -1
+    (tmp_path / "labels").mkdir()
+    write_annotation(tmp_path / "labels" / "Gesicht 面.txt", labels)
+    video = videos / "Gesicht 面.mp4"
+    assert predict_video(video, "--out", tmp_path / "out", "--annotations", tmp_path / "labels") == 0
+    told = summary(tmp_path / "out", "Gesicht 面")["people"][0]["annotated"]
+    assert 0 < told["frames"] <= NUM_FRAMES - 6 and 0 <= told["agreement"] <= 1
+    assert "Against the annotation" in (tmp_path / "out" / "Gesicht 面.html").read_text()
+
+
+def test_one_bad_video_does_not_stop_the_others(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video at all")
+    assert predict_video(tmp_path / "broken.mp4", videos / "nobody.mp4", "--out", tmp_path / "out") == 1
+    assert "broken.mp4" in capsys.readouterr().err
+    assert summary(tmp_path / "out", "nobody")["frames"] == 5
+
+
+@pytest.mark.parametrize("name", ["nobody.csv", "nobody.html", "nobody.json"])
+def test_files_of_others_are_left_alone(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_text('{"mine": 1}')
+    assert predict_video(videos / "nobody.mp4", "--out", tmp_path) == 1
+    assert f"{name}: stands where a result belongs and is none" in capsys.readouterr().err
+    assert results(tmp_path) == {name: b'{"mine": 1}'}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["missing.mp4"], "missing.mp4"),
+        (["VIDEO", "--smoothing", "viterbi"], "needs annotated videos"),
+        (["VIDEO", "--smoothing", "box"], "box"),
+        (["VIDEO", "--annotations", "EMPTY"], "no annotation file"),
+        (["VIDEO", "--checkpoint", "EMPTY"], "EMPTY"),
+    ],
+)
+def test_bad_arguments_are_told_before_anything_is_written(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    names = {"VIDEO": str(videos / "nobody.mp4"), "EMPTY": str(tmp_path / "EMPTY")}
+    assert predict_video(*(names.get(each, each) for each in arguments), "--out", tmp_path / "out") != 0
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() or not results(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_and_repeated(made: Path, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [sys.executable, "-m", "pipelines.cli", "predict-video", str(videos), "--out", str(out), "--render"]
+    arguments += ["--detector", "builtin", "--accelerator", "cpu"]
+    generator = random.Random(0)
+    unbroken = results(made)
+    for _ in range(5):
+        process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, text=True)
+        while not (out / "stores").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0, 1.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert predict_video(videos, "--out", out, "--render") == 0
+    found = results(out)
+    assert found.keys() == unbroken.keys()
+    for name in unbroken:
+        if name.endswith(".csv"):
+            assert found[name] == unbroken[name]
+
+
+def test_everybody_has_a_track(shared_data: Path, tmp_path: Path) -> None:
+    detector = shared_data / "models" / "yunet_n_dynamic.onnx"
+    arguments = ["--subjects", "all", "--out", str(tmp_path), "--detector", str(detector)]
+    assert main(["predict-video", str(shared_data / "videos" / "multi_face.jpg"), *arguments]) == 0
+    people = summary(tmp_path, "multi_face")["people"]
+    assert len(people) == 5
+    assert all((tmp_path / f"{person['name']}.csv").is_file() for person in people)
+    assert all(person["share_of_time"]["Happiness"] > 0 for person in people[:3])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--temporal", "builtin", "--smoothing", "none")], ids=["filter", "temporal"])
+def test_she_cries_then_laughs(shared_data: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    assert predict_video(shared_data / "videos" / "WolfgangLanger_Pexels.mp4", "--out", tmp_path, *more) == 0
+    with (tmp_path / "WolfgangLanger_Pexels.csv").open(encoding="utf-8") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    assert len(labels) == 472
+    crying = [label for label in labels[:140] if label]
+    laughing = [label for label in labels[250:390] if label]
+    assert crying.count("Sadness") > 0.8 * len(crying) > 80
+    assert laughing.count("Happiness") > 0.9 * len(laughing) > 80
