@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.video.reading import torchcodec
 from tests.video.damage import flip, packet_places
 from tests.video.numbered import write_numbered
 from tests.video.readers import loads, read
