@@ -1,4 +1,4 @@
-"""What a static model is built of, as its spec and the settings of a method say it."""
+"""The parts of a static model, as its spec and a method's settings describe them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from abaw.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experts:
-    """Mixtures of experts behind the backbone (LEAF, arXiv 2404.15041). Raises ConfigError for values out of range.
+    """Mixtures of experts after the backbone (LEAF, arXiv 2404.15041). Raises ConfigError for values out of range.
 
     Args:
-        count: experts a mixture
-        top_k: experts that a face is sent to; with one alone, the gate learns from the balance loss and nothing else
-        shared: one expert object in all places, as in the code that was published with LEAF
+        count: experts per mixture
+        top_k: experts used for each face; with 1, the gate learns only from the balance loss
+        shared: use the same expert in every position, as LEAF's published code does
     """
 
     count: int = 8
@@ -30,7 +30,10 @@ class Experts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """backbone: its name; experts: None for features and logits as they are; attention_maps: 0 for the plain mean."""
+    """The parts of a static model. Raises ConfigError for 1 or a negative number of attention maps.
+
+    backbone: its name; experts: None for no mixtures; attention_maps: 0 for mean pooling.
+    """
 
     backbone: str
     experts: Experts | None = None
@@ -41,7 +44,7 @@ class Architecture:
             raise ConfigError(f"attention_maps is {self.attention_maps}; expected 0 (none) or at least 2")
 
     def plain(self) -> dict[str, Any]:
-        """As it stands in a spec: what is not there is not named."""
+        """The form stored in a spec; absent parts have no key."""
         found: dict[str, Any] = {"name": self.backbone}
         if self.experts is not None:
             found["experts"] = asdict(self.experts)
@@ -51,7 +54,7 @@ class Architecture:
 
 
 def read_architecture(values: Mapping[str, Any]) -> Architecture:
-    """The inverse of `plain`. Raises KeyError or TypeError when a value is missing or unknown."""
+    """The inverse of `plain`. Raises KeyError for a missing value and TypeError for an unknown one."""
     experts = values.get("experts")
     return Architecture(
         backbone=values["name"],

@@ -1,4 +1,4 @@
-"""The encoder's blocks: pre-norm self-attention over time, rotary positions, a preference for near frames.
+"""The encoder's blocks: pre-norm self-attention over time, rotary positions, a bias towards near frames.
 
 Shapes: B batch, T time.
 """
@@ -15,7 +15,7 @@ _ROTARY_BASE = 10_000.0
 _FEED_FORWARD = 4
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosine and sine (T, width of a head / 2)."""
+"""Cosine and sine, (T, width of a head / 2) each."""
 
 
 class Block(nn.Module):
@@ -36,7 +36,7 @@ class Block(nn.Module):
         self.drop = nn.Dropout(size.dropout)
 
     def forward(self, tokens: Tensor, rotation: Rotation | None, bias: Tensor | None) -> Tensor:
-        """tokens: (B, T, width); bias: (B, heads, T, T), added to the attention's scores."""
+        """tokens: (B, T, width); bias: (B, heads, T, T), added to the attention scores. Returns (B, T, width)."""
         tokens = tokens + self.drop(self._attend(self.norm_attention(tokens), rotation, bias))
         fed: Tensor = tokens + self.drop(self.feed(self.norm_feed(tokens)))
         return fed
@@ -55,11 +55,12 @@ class Block(nn.Module):
 
 
 def attention_bias(inside: Tensor, size: TransformerSize) -> Tensor | None:
-    """(B, heads, T, T): what each frame's look at each other is lowered by; minus infinity where it must not look, at
-    padding and, for a causal model, at later frames. None when nothing is lowered.
+    """What is added to the attention scores, (B, heads, T, T); None when it would be 0 everywhere.
 
-    inside: (B, T). With the distance bias (arXiv 2108.12409) head k of H loses 2^(-8k/H) a frame of distance: of four
-    heads, the first 1/4, the last 1/256.
+    It is minus infinity at padding and, in a causal model, at later frames. With the distance bias (arXiv 2108.12409),
+    head k of H subtracts 2^(-8k/H) per frame of distance: with four heads, 1/4 in the first and 1/256 in the last.
+
+    inside: (B, T), False for padding.
     """
     batch, time = inside.shape
     padded = not bool(inside.all())
@@ -77,14 +78,14 @@ def attention_bias(inside: Tensor, size: TransformerSize) -> Tensor | None:
 
 
 def rotation(time: int, width: int, device: torch.device) -> Rotation:
-    """The angle by which each pair of numbers is turned at each frame (arXiv 2104.09864). width: of a head."""
+    """The angle by which each pair of numbers is rotated at each frame (arXiv 2104.09864). width: of one head."""
     rates = _ROTARY_BASE ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
     angles = torch.arange(time, device=device, dtype=torch.float32)[:, None] * rates
     return angles.cos(), angles.sin()
 
 
 def _rotate(values: Tensor, rotation: Rotation) -> Tensor:
-    """values: (B, heads, T, width); the first half of the last axis is paired with the second."""
+    """values: (B, heads, T, width). The first half of the last axis is paired with the second."""
     cosine, sine = (part.to(values.dtype) for part in rotation)
     first, second = values.chunk(2, dim=-1)
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)

@@ -1,5 +1,5 @@
-"""Backbones by name: torchvision's classification networks without their head, and `small`, `medium` and
-`wide_resnet28_2` of our own.
+"""Backbones by name: torchvision's classification networks without their heads, and our own `small`, `medium` and
+`wide_resnet28_2`.
 
 A backbone maps images (B, 3, S, S) to features (B, D).
 """
@@ -21,21 +21,21 @@ _OWN: dict[str, Callable[[], nn.Module]] = {
     "medium": lambda: SmallNet(32, (48, 96, 192, 384)),  # 2.7 million weights, 384 features
     "wide_resnet28_2": lambda: WideResNet(28, 2),  # 1.5 million weights, 128 features
 }
-# Their forward pass returns more than one tensor while training.
+# In training their forward pass returns more than one tensor.
 _WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
 
 
 def backbone_names() -> list[str]:
-    """Our own, and every network of torchvision.models that has one output and a linear head."""
+    """Our own backbones, and every network of torchvision.models that has a single output."""
     torchvision_names = torchvision.models.list_models(module=torchvision.models)
     return [*_OWN, *sorted(set(torchvision_names) - _WITH_SIDE_OUTPUTS)]
 
 
 def build_backbone(name: str, pretrained: bool = False) -> nn.Module:
-    """A backbone with random weights, or with torchvision's weights for ImageNet.
+    """A backbone with random weights, or with torchvision's ImageNet weights.
 
-    Raises ConfigError for a name that is not there, for pretrained weights that do not exist or cannot be had (they
-    are downloaded once), and for a network whose head is not linear.
+    Raises ConfigError for an unknown name, for pretrained weights that do not exist or cannot be downloaded (this is
+    done once), and for a network without a linear head.
     """
     if name not in (names := backbone_names()):
         raise ConfigError(
@@ -61,24 +61,24 @@ def _pretrained(name: str) -> nn.Module:
 
 
 def _without_head(name: str, network: nn.Module) -> nn.Module:
-    """Replace the last linear layer, which gives the classes, by nothing: its input is the feature."""
+    """Replace the last linear layer, the classifier, by the identity: its input is the feature."""
     linears = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linears:
-        raise ConfigError(f"backbone {name} has no linear head to take off; choose another")
+        raise ConfigError(f"backbone {name} has no linear head to remove; choose another")
     parent, _, leaf = linears[-1].rpartition(".")
     setattr(network.get_submodule(parent), leaf, nn.Identity())
     return network
 
 
 def probe_feature_dim(backbone: nn.Module, size: int, name: str) -> int:
-    """D, from a trial with one image. Raises ConfigError when the backbone does not take images of that size."""
+    """D, measured with one image of `size` × `size` pixels. Raises ConfigError when the backbone rejects that size."""
     backbone.eval()
     try:
         with torch.no_grad():
             features = backbone(torch.zeros(1, 3, size, size))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"backbone {name} does not take images of {size}x{size} pixels: {error}; choose another size"
+            f"backbone {name} does not accept images of {size}x{size} pixels: {error}; choose another size"
         ) from error
     finally:
         backbone.train()

@@ -12,13 +12,13 @@ from abaw.models.architecture import Experts
 
 
 class ExpertMixture(nn.Module):
-    """Features (…, D) -> (…, D): `y = log Σ_e g_e(x) · exp(E_e(x))`, entry by entry, over the top k of E experts.
+    """Features (…, D) -> (…, D): `y = log Σ_e g_e(x) · exp(E_e(x))`, elementwise, over the top k of E experts.
 
-    Each expert is `x + W_2 relu(W_1 x + b_1) + b_2` with a hidden width of D / 2. The gate is
-    `g = softmax(top k of x W_g + ε · softplus(x W_n))`, ε normal noise, in training alone. W_2 and b_2 start at 0 (our
-    reading), so that a mixture starts as the identity and fits behind a network that was trained without it.
+    Each expert is `x + W_2 relu(W_1 x + b_1) + b_2` with hidden width D / 2. The gate is
+    `g = softmax(top k of x W_g + ε · softplus(x W_n))`; ε is normal noise, added only in training. W_2 and b_2 start at
+    0 (our reading): a new mixture is the identity and can follow a network that was trained without it.
 
-    In training, each pass with gradients leaves its balance loss, which `take_balance` hands out.
+    In training, each pass with gradients stores its balance loss for `take_balance`.
     """
 
     def __init__(self, width: int, experts: Experts) -> None:
@@ -37,19 +37,19 @@ class ExpertMixture(nn.Module):
         self._balance: list[Tensor] = []
 
     def forward(self, features: Tensor) -> Tensor:
-        # exp and log want their full range, whatever precision the network has.
+        # exp and log need their full range, whatever the network's precision.
         with torch.autocast(features.device.type, enabled=False):
             flat = features.reshape(-1, features.shape[-1]).float()
             mixed = torch.logsumexp(self._log_gates(flat)[..., None] + self.outputs(flat), dim=1)
         return mixed.reshape(features.shape)
 
     def outputs(self, features: Tensor) -> Tensor:
-        """What every expert makes of the features (B, D): (B, E, D); (B, 1, D) where all experts are one."""
+        """The output of every expert for features (B, D): (B, E, D), or (B, 1, D) when the experts are shared."""
         hidden = torch.einsum("bd,edh->beh", features, self.first) + self.first_bias
         return features[:, None] + torch.einsum("beh,ehd->bed", F.relu(hidden), self.second) + self.second_bias
 
     def _log_gates(self, features: Tensor) -> Tensor:
-        """log g, (B, E): −∞ but for the top k of each row, whose g sum to 1."""
+        """log g, (B, E): −∞ outside the top k of each row, whose g sum to 1."""
         clean = features @ self.gate
         scores, spread = clean, None
         if self.training:
@@ -66,28 +66,28 @@ class ExpertMixture(nn.Module):
         return scores.masked_fill(~chosen, -torch.inf).log_softmax(1)
 
     def _balance_loss(self, gates: Tensor, clean: Tensor, scores: Tensor, spread: Tensor) -> Tensor:
-        """CV² of the experts' gates and of their load (arXiv 1701.06538, eq. 6 to 11), a scalar.
+        """CV² of the experts' gates plus CV² of their load (arXiv 1701.06538, eq. 6 to 11), a scalar.
 
-        The load is smooth: the chance that an expert would be among the top k if its noise alone were drawn again.
+        The load is smooth: the probability that an expert is among the top k when only its own noise is redrawn.
         """
         k, count = self.settings.top_k, self.settings.count
         if k == count:
             return _variation(gates.sum(0))
         highest = scores.topk(k + 1, dim=1).values
-        # For an expert inside, the best one outside is to be beaten; for one outside, the last one inside.
+        # An expert inside the top k must beat the best one outside; an expert outside, the last one inside.
         inside = scores > highest[:, k:]
-        bar = torch.where(inside, highest[:, k:], highest[:, k - 1 : k])
-        chance = torch.special.ndtr((clean - bar) / spread.clamp_min(1e-6))
-        return _variation(gates.sum(0)) + _variation(chance.sum(0))
+        rival = torch.where(inside, highest[:, k:], highest[:, k - 1 : k])
+        probability = torch.special.ndtr((clean - rival) / spread.clamp_min(1e-6))
+        return _variation(gates.sum(0)) + _variation(probability.sum(0))
 
     def take_balance(self) -> Tensor | None:
-        """The mean balance loss of the passes since it was last taken; None without any."""
-        found, self._balance = self._balance, []
-        return torch.stack(found).mean() if found else None
+        """The mean balance loss of the passes since the last call, a scalar; None without any pass."""
+        losses, self._balance = self._balance, []
+        return torch.stack(losses).mean() if losses else None
 
     @torch.no_grad()
     def load(self, features: Tensor) -> Tensor:
-        """(E,) share of the features (B, D) whose top k hold each expert, without noise."""
+        """The share of features (B, D) whose top k includes each expert, without noise: (E,)."""
         return self._top(features.float() @ self.gate).isfinite().float().mean(0)
 
 
@@ -97,7 +97,7 @@ def _variation(values: Tensor) -> Tensor:
 
 
 def take_balance_loss(module: nn.Module) -> Tensor | None:
-    """The sum over the mixtures in `module` of their mean balance losses since it was last taken; None without any."""
+    """The sum of `take_balance` over the mixtures in `module`, a scalar; None when no mixture has a loss."""
     mixtures = [each for each in module.modules() if isinstance(each, ExpertMixture)]
-    found = [loss for each in mixtures if (loss := each.take_balance()) is not None]
-    return torch.stack(found).sum() if found else None
+    losses = [loss for each in mixtures if (loss := each.take_balance()) is not None]
+    return torch.stack(losses).sum() if losses else None

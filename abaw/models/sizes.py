@@ -1,4 +1,4 @@
-"""Sizes of models, apart from the models, so that reading a configuration loads no torch."""
+"""Sizes of models, separate from the models: reading a config must not import torch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from abaw.core.errors import ConfigError
 class TransformerSize:
     """Shape of the temporal encoder.
 
-    Raises ConfigError when the width is not a multiple of 2 x heads (rotary positions turn pairs of numbers), the stem
-    is even, or a number is out of its range.
+    Raises ConfigError when the width is not a multiple of 2 x heads (rotary positions rotate pairs of numbers), the
+    stem is even, or a value is out of range.
 
     Args:
         layers: encoder blocks
-        heads: attention heads a block
-        width: numbers that stand for a frame inside
+        heads: attention heads per block
+        width: numbers per frame inside the encoder
         dropout: share of numbers dropped in training
-        stem: frames of a convolution before the encoder, an odd number, which starts as their mean; 0 leaves it out
-        tcn: residual convolutions over time before the encoder (kernel 5, each twice as far apart); 0 leaves them out
-        delta: also feed the change of each feature over this many frames to either side; 0 leaves it out
-        positions: rotary fits any window length, learned has one vector a place of the training window
+        stem: frames of a convolution before the encoder, odd; it starts as their mean; 0 for none
+        tcn: residual convolutions over time before the encoder (kernel 5, dilation doubles per layer); 0 for none
+        delta: also feed the change of each feature from this many frames before to as many after; 0 for none
+        positions: rotary works with any window length; learned has one vector per position of the training window
         distance_bias: each head prefers near frames, at its own rate
-        causal: a frame sees no later one, for live use
+        causal: no frame sees later frames, for live use
     """
 
     layers: int = 2
@@ -49,4 +49,4 @@ class TransformerSize:
         if self.width % (2 * self.heads):
             raise ConfigError(f"width {self.width} must be a multiple of 2 x heads = {2 * self.heads}")
         if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout {self.dropout} must lie in [0, 1)")
+            raise ConfigError(f"dropout {self.dropout} must be at least 0 and below 1")

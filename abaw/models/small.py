@@ -1,4 +1,4 @@
-"""Residual networks for small images (32 to 80 pixels) that train and run on a CPU."""
+"""Residual networks for small images (32 to 80 pixels) that can be trained and run on a CPU."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from abaw.models.local_attention import MeanPool
 
 
 class SmallNet(nn.Module):
-    """Images (B, 3, S, S) -> features (B, D): a stem at 1/2 of the size, then a residual block for each of `widths`.
+    """Images (B, 3, S, S) -> features (B, D): a stem at half size, then one residual block per width.
 
-    The first block keeps the size, each later one halves it. D is the last of the widths.
+    The first block keeps the size, each later one halves it. D is the last width.
     """
 
     def __init__(self, stem: int, widths: Sequence[int]) -> None:
@@ -33,7 +33,7 @@ class SmallNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut (arXiv 1512.03385)."""
+    """Two 3×3 convolutions with a shortcut (arXiv 1512.03385)."""
 
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from abaw.models.experts import ExpertMixture
 from abaw.models.local_attention import LocalAttentionPool, attend
 from abaw.stores.checkpoints import Checkpoint, CheckpointError, Spec, load_checkpoint, require_classes, save_checkpoint
 
-# Channel means and deviations of ImageNet in RGB, which pretrained weights expect; good enough for any face.
+# ImageNet's channel means and deviations in RGB, which pretrained weights expect; good enough for faces.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _LUMA = (0.299, 0.587, 0.114)
@@ -28,16 +28,17 @@ _BACKBONE = "backbone."
 
 
 def luma(images: Tensor) -> Tensor:
-    """RGB images (B, 3, S, S) -> their grey, (B, 1, S, S), by ITU-R BT.601."""
+    """RGB images (B, 3, S, S) -> grey (B, 1, S, S), by ITU-R BT.601."""
     weights = torch.tensor(_LUMA, device=images.device, dtype=images.dtype).view(1, 3, 1, 1)
     return (images * weights).sum(1, keepdim=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """What a static model takes: `size` × `size` pixels, RGB in 0..1, then (x − mean) / std a channel.
+    """What a static model expects: `size` × `size` pixels, RGB in 0..1, then (x − mean) / std per channel.
 
-    grey: every channel is the image's grey, so that a model trained on grey photos meets nothing new in colour video.
+    grey: every channel holds the grey image, so a model trained on grey photos also works on colour video. Raises
+    ConfigError for a size below 16.
     """
 
     size: int
@@ -50,7 +51,7 @@ class ImageInput:
             raise ConfigError(f"image size {self.size} is too small for an expression; expected at least 16 pixels")
 
     def normalise(self, images: Tensor) -> Tensor:
-        """images (B, 3, S, S), RGB in 0..1 -> standardised; channels last in memory, as convolutions like it."""
+        """Standardise images (B, 3, S, S), RGB in 0..1; channels last in memory, which is faster for convolutions."""
         if self.grey:
             images = luma(images).expand_as(images)
         mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
@@ -59,10 +60,10 @@ class ImageInput:
 
 
 class StaticModel(nn.Module):
-    """A backbone and a linear head; with experts, a mixture of them before the features and one before the head.
+    """A backbone and a linear head; with experts, one mixture before the features and one before the head.
 
-    With experts, features have length √D, the one at which every entry is about 1 (LEAF scales to length 1; ours, for
-    then a head that was trained without experts goes on).
+    With experts, features are scaled to length √D, where the entries are about 1. LEAF scales to length 1; with ours, a
+    head that was trained without experts can be used further.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ def build_static(
         network = build_backbone(name, pretrained)
         width = probe_feature_dim(network, size, name)
         model = StaticModel(network, width, num_classes)
-        # Behind the others, so that these start alike with and without it.
+        # Last, so that the other parts draw the same weights with and without it.
         if architecture.attention_maps:
             attend(network, size, architecture.attention_maps, name)
         if experts is not None:
@@ -126,7 +127,7 @@ def save_static(
     image: ImageInput,
     training: Mapping[str, Any],
 ) -> Spec:
-    """Write a checkpoint; `training` is its provenance. Returns the spec with the hash of the weights."""
+    """Write a checkpoint. training: its provenance. Returns the spec with the hash of the weights."""
     spec = Spec("static", architecture.plain(), classes, model.feature_dim, to_plain(image), training)
     return save_checkpoint(folder, spec, model.state_dict())
 
@@ -139,7 +140,7 @@ def save_backbone(
     image: ImageInput,
     training: Mapping[str, Any],
 ) -> Spec:
-    """Write a checkpoint of a backbone alone, which knows no classes: what a static model can start from."""
+    """Write a checkpoint of a backbone without classes, from which a static model can start."""
     spec = Spec("backbone", architecture.plain(), (), feature_dim, to_plain(image), training)
     return save_checkpoint(folder, spec, {f"{_BACKBONE}{k}": v for k, v in backbone.state_dict().items()})
 
@@ -147,18 +148,23 @@ def save_backbone(
 def load_static(folder: Path) -> tuple[StaticModel, Spec]:
     """Rebuild the model of a checkpoint, on the CPU and in eval mode.
 
-    Raises CheckpointError when it is missing, damaged, of another kind, or when its weights do not fit its spec.
+    Raises CheckpointError when it is missing, damaged or of another kind, or when its weights do not fit its spec.
     """
     checkpoint = load_checkpoint(folder, "static")
     return _rebuilt(checkpoint), checkpoint.spec
 
 
 def load_features(folder: Path) -> tuple[StaticModel, Spec]:
-    """As `load_static`, of a checkpoint with a head or without: use its `features` alone."""
+    """As `load_static`, for checkpoints with or without a head: use only the model's `features`."""
+    checkpoint = _load_image_checkpoint(folder)
+    return _rebuilt(checkpoint), checkpoint.spec
+
+
+def _load_image_checkpoint(folder: Path) -> Checkpoint:
     checkpoint = load_checkpoint(folder)
     if checkpoint.spec.kind == "temporal":
         raise CheckpointError(f"{folder}: expected a static checkpoint or a backbone, found a temporal one")
-    return _rebuilt(checkpoint), checkpoint.spec
+    return checkpoint
 
 
 def _rebuilt(checkpoint: Checkpoint) -> StaticModel:
@@ -171,12 +177,16 @@ def _rebuilt(checkpoint: Checkpoint) -> StaticModel:
         else:
             model.load_state_dict(checkpoint.weights)
     except (ConfigError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{folder}: its weights and its spec do not make a model: {error}") from error
+        raise _misfit(folder, error) from error
     if model.feature_dim != spec.feature_dim:
         raise CheckpointError(
-            f"{folder}: its spec promises features of width {spec.feature_dim}, its weights give {model.feature_dim}"
+            f"{folder}: its spec states features of width {spec.feature_dim}, its weights have {model.feature_dim}"
         )
     return model.eval()
+
+
+def _misfit(folder: Path, reason: Exception | str) -> CheckpointError:
+    return CheckpointError(f"{folder}: its weights do not fit its spec: {reason}")
 
 
 def _backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -184,22 +194,20 @@ def _backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def image_input(spec: Spec) -> ImageInput:
-    """What the checkpoint's model takes."""
+    """What the checkpoint's model expects."""
     values = spec.input
     return ImageInput(int(values["size"]), bool(values.get("grey", False)), tuple(values["mean"]), tuple(values["std"]))
 
 
 def initialise(model: StaticModel, architecture: Architecture, classes: tuple[str, ...], folder: Path) -> str:
-    """Start from the weights of a checkpoint, static or of a backbone alone; returns their id.
+    """Load the weights of a static checkpoint or of a bare backbone into `model`; returns their id.
 
-    What the checkpoint lacks (experts, attention; with a backbone alone, the head) keeps its random start. Raises
-    CheckpointError when its classes, their order, its backbone or its feature width are others, or when it has experts
-    or attention and the model has not the same.
+    Parts that the checkpoint lacks (experts, attention, the head of a bare backbone) keep their random weights. Raises
+    CheckpointError when its classes, their order, its backbone or its feature width differ, or when it has experts or
+    attention that the model does not have.
     """
-    checkpoint = load_checkpoint(folder)
+    checkpoint = _load_image_checkpoint(folder)
     spec = checkpoint.spec
-    if spec.kind == "temporal":
-        raise CheckpointError(f"{folder}: expected a static checkpoint or a backbone, found a temporal one")
     if spec.kind == "static":
         require_classes(spec, classes, folder)
     found = (spec.architecture.get("name"), spec.feature_dim)
@@ -208,26 +216,27 @@ def initialise(model: StaticModel, architecture: Architecture, classes: tuple[st
             f"{folder}: backbone differs: expected {architecture.backbone} with features of width {model.feature_dim}; "
             f"found {found[0]} with width {found[1]}; set backbone to {found[0]} or start from another checkpoint"
         )
-    wanted = architecture.plain()
-    extra = {name: value for name, value in spec.architecture.items() if name != "name" and value != wanted.get(name)}
+    expected = architecture.plain()
+    extra = {name: value for name, value in spec.architecture.items() if name != "name" and value != expected.get(name)}
     if extra:
         raise CheckpointError(
             f"{folder}: has {', '.join(f'{name} {value}' for name, value in extra.items())}, which the model to train "
-            "has not; train with the same (--aggregation, --experts, attention maps) or start from another checkpoint"
+            "does not have; use the same settings (--aggregation, --experts, attention maps) or start from another "
+            "checkpoint"
         )
     try:
         missing, unexpected = model.load_state_dict(checkpoint.weights, strict=False)
     except RuntimeError as error:
-        raise CheckpointError(f"{folder}: its weights and its spec do not make a model: {error}") from error
-    may_lack = _added(model, spec)
-    if unexpected or (unknown := [name for name in missing if name not in may_lack]):
-        names = ", ".join((unexpected or unknown)[:5])
-        raise CheckpointError(f"{folder}: its weights and its spec do not make a model: {names} too many or missing")
+        raise _misfit(folder, error) from error
+    optional = _optional_weights(model, spec)
+    if unexpected or (lacking := [name for name in missing if name not in optional]):
+        what = "unexpected" if unexpected else "missing"
+        raise _misfit(folder, f"{what} {', '.join((unexpected or lacking)[:5])}")
     return spec.weights_id
 
 
-def _added(model: StaticModel, spec: Spec) -> set[str]:
-    """Names of the weights that a checkpoint with this spec need not have."""
+def _optional_weights(model: StaticModel, spec: Spec) -> set[str]:
+    """Names of the weights that a checkpoint with this spec may lack."""
     modules: list[tuple[str, nn.Module | None]] = [("semantic", model.semantic), ("instance", model.instance)]
     if spec.kind == "backbone":
         modules.append(("head", model.head))

@@ -1,6 +1,6 @@
-"""What comes before the encoder: the change of the features, and convolutions over time.
+"""Optional parts before the encoder: changes of the features, and convolutions over time.
 
-Shapes: B batch, T time, D feature. A causal part looks at a frame and those before it.
+Shapes: B batch, T time, D feature. A causal part uses a frame and those before it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ _KERNEL = 5
 
 
 def changes(features: Tensor, known: Tensor, distance: int, *, causal: bool) -> Tensor:
-    """How each feature changes from `distance` frames before to as many after (causal: to the frame itself).
+    """The change of each feature from `distance` frames before to as many after (causal: to the frame itself).
 
-    features: (B, T, D); known: (B, T) False where there is no face. Returns (B, T, D), zeros where an end is not known.
+    features: (B, T, D); known: (B, T), False without a face. Returns (B, T, D), 0 where either end is unknown.
     """
     earlier, earlier_known = _shift(features, distance), _shift(known[..., None], distance)
     later, later_known = (features, known[..., None])
@@ -25,7 +25,7 @@ def changes(features: Tensor, known: Tensor, distance: int, *, causal: bool) -> 
 
 
 def _shift(values: Tensor, frames: int) -> Tensor:
-    """(B, T, …) moved to later frames (earlier ones when negative); zeros come in."""
+    """Values (B, T, …) shifted to later frames (earlier if negative), filled with zeros."""
     time = values.shape[1]
     kept = max(0, time - abs(frames))
     moved = torch.zeros_like(values)
@@ -39,7 +39,7 @@ def _shift(values: Tensor, frames: int) -> Tensor:
 class MeanStem(nn.Module):
     """A depthwise convolution over `frames` frames, which starts as their mean.
 
-    With few training videos the encoder alone learns people by heart before it learns to average.
+    With few training videos the encoder alone memorises people before it learns to average.
     """
 
     def __init__(self, width: int, frames: int, *, causal: bool) -> None:
@@ -56,7 +56,7 @@ class MeanStem(nn.Module):
 
 
 class Tcn(nn.Module):
-    """A small TCN (arXiv 1803.01271): residual convolutions, kernel 5, the taps of layer k 2^k frames apart."""
+    """A small TCN (arXiv 1803.01271): residual convolutions, kernel 5, dilation 2^k in layer k from 0."""
 
     def __init__(self, width: int, layers: int, dropout: float, *, causal: bool) -> None:
         super().__init__()

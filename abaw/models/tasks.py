@@ -1,6 +1,6 @@
-"""What a temporal model's outputs stand for: one vector a frame, the tasks side by side.
+"""The layout of a temporal model's outputs: one vector per frame that holds all tasks.
 
-Shapes: (…, O) outputs; expression takes the first C of them, then valence and arousal, then the action units.
+Shapes: outputs (…, O): first the C of expression, then valence and arousal, then the action units.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ NUM_OUTPUTS: Mapping[str, int] = {
     "valence_arousal": len(VALENCE_AROUSAL),
     "action_units": NUM_ACTION_UNITS,
 }
-"""Numbers a frame by task: class logits; valence and arousal before tanh; a logit an action unit."""
+"""Outputs per frame, by task: class logits; valence and arousal before tanh; one logit per action unit."""
 
 
 def ordered_tasks(tasks: Sequence[str]) -> tuple[str, ...]:
-    """The tasks in the order of the outputs. Raises ConfigError for an unknown one, or when expression is not there."""
+    """The tasks in the order of the outputs. Raises ConfigError for an unknown task, or when expression is missing."""
     for task in tasks:
         if task not in TASKS:
-            raise ConfigError(f"unknown task '{task}'; there are {', '.join(TASKS)}.{nearest(task, TASKS)}")
+            raise ConfigError(f"unknown task '{task}'; expected {', '.join(TASKS)}.{nearest(task, TASKS)}")
     if "expression" not in tasks:
-        raise ConfigError("tasks must hold 'expression': the other tasks are trained beside it")
+        raise ConfigError("tasks must include 'expression': the other tasks are trained in addition to it")
     return tuple(task for task in TASKS if task in tasks)
 
 
 def split_outputs(outputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-    """outputs: (…, O). Returns by task its part (…, numbers of the task), raw; `tasks` in the order of the outputs."""
+    """The raw outputs of each task, by name, (…, NUM_OUTPUTS[task]).
+
+    outputs: (…, O); tasks: in the order of the outputs.
+    """
     parts = torch.split(outputs, [NUM_OUTPUTS[task] for task in tasks], dim=-1)
     return dict(zip(tasks, parts, strict=True))

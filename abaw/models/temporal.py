@@ -1,10 +1,9 @@
 """The temporal model: frozen per-frame features -> Transformer encoder -> per-frame outputs.
 
-Optional parts come first (abaw.models.stem): the change of the features, a convolution that starts as a mean, a
-small TCN. Then a pre-norm encoder with rotary positions (arXiv 2104.09864): a frame's logits depend on distances
-between frames, not on where a window happens to begin, and any window length fits; or with learned positions. Each head
-prefers near frames, each at its own rate (arXiv 2108.12409), so that few videos are enough to learn to look at the
-neighbours.
+Optional parts come first (abaw.models.stem): changes of the features, a convolution that starts as a mean, a small TCN.
+A pre-norm encoder follows. With rotary positions (arXiv 2104.09864) a frame's logits depend on distances between
+frames, not on where the window begins, and any window length works; learned positions are the alternative. Each head
+prefers near frames, at its own rate (arXiv 2108.12409): few videos are enough to learn to use the neighbours.
 Shapes: B batch, T time, D feature, O outputs (abaw.models.tasks).
 """
 
@@ -29,10 +28,10 @@ _ARCHITECTURE = "transformer"
 
 
 class TemporalTransformer(nn.Module):
-    """Outputs of every frame of a window from the features of all its frames.
+    """The outputs of every frame of a window, from the features of all its frames.
 
-    window: the longest window that learned positions know; feature_mean, feature_std: (D,) of the training features,
-    kept with the weights.
+    window: the longest window that learned positions cover; feature_mean, feature_std: (D,), of the training features,
+    stored with the weights.
     """
 
     feature_mean: Tensor
@@ -54,10 +53,11 @@ class TemporalTransformer(nn.Module):
         self.head = nn.Linear(size.width, num_outputs)
 
     def forward(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
-        """features: (B, T, D); present: (B, T) False where no face was found or the frame is hidden: the learned mask
-        token stands there; inside: (B, T) False for padding, which no frame looks at. Returns (B, T, O).
+        """Features (B, T, D) -> outputs (B, T, O).
 
-        A window must begin with a frame that is no padding. Raises ValueError when T is longer than learned positions.
+        present: (B, T), False where no face was found or the frame is masked: the learned mask token is used there;
+        inside: (B, T), False for padding, which no frame attends to. A window must not begin with padding. Raises
+        ValueError when T exceeds the learned positions.
         """
         time = features.shape[1]
         tokens = self._tokens(features, present, inside)
@@ -75,7 +75,7 @@ class TemporalTransformer(nn.Module):
         return outputs
 
     def _tokens(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
-        """(B, T, width): what stands for each frame before the encoder."""
+        """The encoder's input, (B, T, width)."""
         standard = (features.float() - self.feature_mean) / self.feature_std
         if self.size.delta:
             known = present & inside
@@ -87,9 +87,9 @@ class TemporalTransformer(nn.Module):
         return self.tcn(tokens, inside) if self.tcn is not None else tokens
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Take mean and standard deviation (D,) of the training features.
+        """Store the mean and the standard deviation, (D,), of the training features.
 
-        Features that hardly vary in training are not blown up: none is scaled by more than 10 times the average.
+        Features that hardly vary in training are not blown up: the deviation used is at least 0.1 of the average one.
         """
         self.feature_mean.copy_(mean)
         floor = 0.1 * std.mean()
@@ -107,8 +107,11 @@ def temporal_spec(
     training: Mapping[str, Any],
     tasks: Sequence[str] = ("expression",),
 ) -> Spec:
-    """What travels with a temporal model's weights. backbone: `weights_id` of the static checkpoint of the features,
-    of several sources joined by `+`."""
+    """The spec stored with a temporal model's weights.
+
+    window, hop: in frames; feature_dim: D; backbone: `weights_id` of the static checkpoint that made the features,
+    joined by `+` for several sources. Raises ConfigError as `ordered_tasks` does.
+    """
     return Spec(
         kind="temporal",
         architecture={"name": _ARCHITECTURE, **asdict(size), "tasks": list(ordered_tasks(tasks))},
@@ -120,14 +123,14 @@ def temporal_spec(
 
 
 def spec_tasks(spec: Spec) -> tuple[str, ...]:
-    """The tasks of a temporal model, in the order of its outputs."""
+    """A temporal model's tasks, in the order of its outputs."""
     return tuple(spec.architecture.get("tasks", ("expression",)))
 
 
 def build_temporal(spec: Spec, *, seed: int) -> TemporalTransformer:
-    """The model a spec describes, with weights drawn from `seed`.
+    """The model that a spec describes, with weights drawn from `seed`.
 
-    Raises CheckpointError for an architecture that is not known here.
+    Raises CheckpointError for an architecture that this version does not know.
     """
     arguments = dict(spec.architecture)
     name, tasks = arguments.pop("name", None), arguments.pop("tasks", ("expression",))
@@ -144,9 +147,10 @@ def build_temporal(spec: Spec, *, seed: int) -> TemporalTransformer:
 
 
 def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
-    """A trained temporal model, ready to predict on the CPU, and its spec.
+    """A trained temporal model, on the CPU and in eval mode, and its spec.
 
-    Raises CheckpointError when the checkpoint is missing, damaged, static, or its weights do not fit its spec.
+    Raises CheckpointError when the checkpoint is missing, damaged or of another kind, or its weights do not fit its
+    spec.
     """
     checkpoint = load_checkpoint(folder, "temporal")
     model = build_temporal(checkpoint.spec, seed=0)

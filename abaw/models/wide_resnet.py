@@ -12,20 +12,20 @@ _SLOPE = 0.1
 
 
 class WideResNet(nn.Module):
-    """Images (B, 3, S, S) -> features (B, 64 · widen): WRN-depth-widen, S at least 16, made for 32 to 64 pixels.
+    """Images (B, 3, S, S) -> features (B, 64 · widen): WRN-depth-widen. S is at least 16; made for 32 to 64 pixels.
 
-    Three groups of (depth − 4) / 6 pre-activated blocks each, at full, half and quarter size, leaky ReLU with slope 0.1
-    as in FixMatch (arXiv 2001.07685).
+    Three groups of (depth − 4) / 6 pre-activated blocks, at full, half and quarter size; leaky ReLU with slope 0.1 as
+    in FixMatch (arXiv 2001.07685).
     """
 
     def __init__(self, depth: int, widen: int) -> None:
         super().__init__()
-        blocks_a_group = (depth - 4) // 6
+        blocks_per_group = (depth - 4) // 6
         self.stem = nn.Conv2d(3, _STEM, 3, padding=1, bias=False)
         blocks = []
         before = _STEM
         for group, base in enumerate((16, 32, 64)):
-            for index in range(blocks_a_group):
+            for index in range(blocks_per_group):
                 stride = 2 if group > 0 and index == 0 else 1
                 blocks.append(_PreactivatedBlock(before, base * widen, stride))
                 before = base * widen
@@ -39,7 +39,7 @@ class WideResNet(nn.Module):
 
 
 class _PreactivatedBlock(nn.Module):
-    """Norm, activation, convolution, twice; where the width or the size changes, the shortcut is a convolution."""
+    """Norm, activation, convolution, twice. Where the width or the size changes, the shortcut is a convolution."""
 
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:
         super().__init__()

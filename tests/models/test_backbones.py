@@ -21,19 +21,19 @@ from abaw.models.backbones import backbone_names, build_backbone, probe_feature_
         ("mobilenet_v3_small", 64, 1024),
     ],
 )
-def test_a_backbone_gives_one_feature_an_image(name: str, size: int, feature_dim: int) -> None:
+def test_a_backbone_returns_one_feature_per_image(name: str, size: int, feature_dim: int) -> None:
     backbone = build_backbone(name)
     assert probe_feature_dim(backbone, size, name) == feature_dim
     assert backbone(torch.rand(2, 3, size, size)).shape == (2, feature_dim)
 
 
 @pytest.mark.parametrize(("name", "millions"), [("small", 0.30), ("medium", 2.74), ("wide_resnet28_2", 1.47)])
-def test_own_networks_have_as_many_weights_as_is_said(name: str, millions: float) -> None:
+def test_our_networks_have_the_documented_number_of_weights(name: str, millions: float) -> None:
     count = sum(parameter.numel() for parameter in build_backbone(name).parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.02)
 
 
-def test_the_names_are_those_of_classification() -> None:
+def test_only_classification_networks_are_listed() -> None:
     names = backbone_names()
     assert {"small", "resnet18", "efficientnet_b0", "vit_b_16"} <= set(names)
     assert not {"inception_v3", "googlenet", "fasterrcnn_resnet50_fpn", "raft_small"} & set(names)
@@ -47,17 +47,17 @@ def test_the_names_are_those_of_classification() -> None:
         ("squeezenet1_0", "squeezenet1_0 has no linear head"),
     ],
 )
-def test_a_name_that_does_not_work_is_told(name: str, message: str) -> None:
+def test_unusable_names_are_refused(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_backbone(name)
 
 
-def test_a_transformer_of_fixed_size_refuses_another() -> None:
-    with pytest.raises(ConfigError, match="vit_b_32 does not take images of 48x48 pixels"):
+def test_a_transformer_of_fixed_size_refuses_another_size() -> None:
+    with pytest.raises(ConfigError, match="vit_b_32 does not accept images of 48x48 pixels"):
         probe_feature_dim(build_backbone("vit_b_32"), 48, "vit_b_32")
 
 
-def test_pretrained_weights_without_a_network_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_of_pretrained_weights_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str, weights: str) -> torch.nn.Module:
         raise OSError("network unreachable")
 
@@ -66,6 +66,6 @@ def test_pretrained_weights_without_a_network_are_told(tmp_path: Path, monkeypat
         build_backbone("resnet18", pretrained=True)
 
 
-def test_there_are_no_pretrained_weights_of_the_small_network() -> None:
+def test_the_small_network_has_no_pretrained_weights() -> None:
     with pytest.raises(ConfigError, match="no pretrained weights for 'small'"):
         build_backbone("small", pretrained=True)

@@ -1,4 +1,4 @@
-"""Mixtures of experts: the formula, the gate, the balance loss, and what starts from what."""
+"""Mixtures of experts: the formula, the gate, the balance loss, and warm starts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def mixture(**settings: object) -> ExpertMixture:
 
 
 def test_the_output_is_the_formula_over_the_top_experts() -> None:
-    """y = log Σ g_e exp(E_e), written out for one feature at a time, without noise."""
+    """y = log Σ g_e exp(E_e), computed one feature at a time, without noise."""
     made = mixture(count=4, top_k=2).eval()
     features = torch.randn(5, WIDTH)
     expected = []
@@ -60,28 +60,28 @@ def test_a_new_mixture_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("top_k", [2, 3, 8])
-def test_every_weight_learns_the_gate_included(top_k: int) -> None:
+def test_every_weight_learns_including_the_gate(top_k: int) -> None:
     made = mixture(top_k=top_k).train()
     made(torch.randn(64, WIDTH)).square().mean().backward()
     for name, weight in made.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
 
 
-def test_with_one_expert_a_face_the_gate_learns_nothing_from_the_output() -> None:
+def test_with_one_expert_per_face_the_gate_learns_nothing_from_the_output() -> None:
     made = mixture(top_k=1).train()
     made(torch.randn(64, WIDTH)).square().mean().backward()
     assert made.gate.grad is None or made.gate.grad.abs().max() < 1e-6
 
 
 def test_experts_differ_after_training_and_each_receives_load() -> None:
-    """From equal starts of the second layer: a task with four kinds of inputs, and the balance loss in the total."""
+    """The second layers start equal; the inputs fall into groups, and the total includes the balance loss."""
     torch.manual_seed(0)
     made = ExpertMixture(WIDTH, Experts(count=4, top_k=2)).train()
     optimizer = torch.optim.Adam(made.parameters(), lr=0.02)
     for _ in range(150):
         features = torch.randn(128, WIDTH)
-        wanted = torch.where(features[:, :1] > 0, features.flip(1), -features)
-        loss = (made(features) - wanted).square().mean()
+        expected = torch.where(features[:, :1] > 0, features.flip(1), -features)
+        loss = (made(features) - expected).square().mean()
         balance = take_balance_loss(made)
         assert balance is not None
         optimizer.zero_grad()
@@ -96,7 +96,7 @@ def test_experts_differ_after_training_and_each_receives_load() -> None:
     assert load.min() > 0.1
 
 
-def test_the_balance_loss_is_least_when_all_experts_are_equally_busy() -> None:
+def test_the_balance_loss_is_lowest_when_all_experts_are_equally_busy() -> None:
     torch.manual_seed(0)
     even = ExpertMixture(WIDTH, Experts(count=4)).train()
     skewed = copy.deepcopy(even)
@@ -112,7 +112,7 @@ def test_the_balance_loss_is_least_when_all_experts_are_equally_busy() -> None:
     assert losses[0] < 0.01 and losses[1] > 0.5
 
 
-def test_the_balance_loss_pulls_the_gate_towards_the_idle() -> None:
+def test_the_balance_loss_pulls_the_gate_towards_idle_experts() -> None:
     torch.manual_seed(0)
     made = ExpertMixture(WIDTH, Experts(count=4)).train()
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_the_balance_loss_pulls_the_gate_towards_the_idle() -> None:
     assert down > 0 and bool((up < 0).all())  # a step against the gradient lowers the first and raises the others
 
 
-def test_the_balance_loss_is_taken_once_and_left_by_training_with_gradients_alone() -> None:
+def test_only_training_with_gradients_stores_a_balance_loss_and_it_is_taken_once() -> None:
     made = mixture(count=4)
     assert take_balance_loss(made) is None
     with torch.no_grad():
@@ -138,7 +138,7 @@ def test_the_balance_loss_is_taken_once_and_left_by_training_with_gradients_alon
     assert take_balance_loss(made) is None
 
 
-def test_a_shared_expert_stands_in_all_places() -> None:
+def test_a_shared_expert_is_used_in_every_position() -> None:
     made = mixture(count=4, top_k=1, shared=True).eval()
     features = torch.randn(5, WIDTH)
     assert made.outputs(features).shape == (5, 1, WIDTH)
@@ -154,7 +154,7 @@ def test_wrong_mixtures_are_refused(settings: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     "architecture", [PLAIN, WITH_EXPERTS, Architecture(backbone="small", attention_maps=3)], ids=str
 )
-def test_a_saved_model_comes_back_the_same(architecture: Architecture, tmp_path: Path) -> None:
+def test_a_loaded_model_equals_the_saved_one(architecture: Architecture, tmp_path: Path) -> None:
     model = build_static(architecture, 8, 32, seed=0).eval()
     save_static(tmp_path, model, architecture, EXPRESSION_CLASSES, ImageInput(32), {})
     loaded, spec = load_static(tmp_path)
@@ -164,8 +164,8 @@ def test_a_saved_model_comes_back_the_same(architecture: Architecture, tmp_path:
     assert torch.equal(loaded.classify(loaded.features(images)), loaded(images))
 
 
-def test_a_model_with_experts_starts_as_the_plain_one_it_comes_from(tmp_path: Path) -> None:
-    """Up to the features' length: so a warm start without experts serves methods with them."""
+def test_a_model_with_experts_starts_equal_to_the_plain_model_it_loads(tmp_path: Path) -> None:
+    """Except for the features' length: a warm start without experts can be used by methods with experts."""
     plain = build_static(PLAIN, 8, 32, seed=1).eval()
     save_static(tmp_path, plain, PLAIN, EXPRESSION_CLASSES, ImageInput(32), {})
     model = build_static(WITH_EXPERTS, 8, 32, seed=2)
@@ -180,11 +180,11 @@ def test_a_model_with_experts_starts_as_the_plain_one_it_comes_from(tmp_path: Pa
 def test_starting_from_experts_needs_the_same_experts(tmp_path: Path) -> None:
     model = build_static(WITH_EXPERTS, 8, 32, seed=1)
     save_static(tmp_path, model, WITH_EXPERTS, EXPRESSION_CLASSES, ImageInput(32), {})
-    with pytest.raises(CheckpointError, match="has experts .* which the model to train has not"):
+    with pytest.raises(CheckpointError, match="has experts .* which the model to train does not have"):
         initialise(build_static(PLAIN, 8, 32, seed=1), PLAIN, EXPRESSION_CLASSES, tmp_path)
 
 
-def test_a_backbone_alone_starts_a_model_and_leaves_its_head(tmp_path: Path) -> None:
+def test_starting_from_a_bare_backbone_leaves_the_head_unchanged(tmp_path: Path) -> None:
     source = build_static(PLAIN, 1, 32, seed=1).eval()
     save_backbone(tmp_path, source.backbone, source.feature_dim, PLAIN, ImageInput(32), {})
     model = build_static(WITH_EXPERTS, 8, 32, seed=2)

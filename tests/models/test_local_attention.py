@@ -1,4 +1,4 @@
-"""Pooling by local attention: what it starts as, and what it leaves out while training."""
+"""Pooling by local attention: what it starts as, and what it leaves out in training."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_a_new_pool_is_the_mean() -> None:
         assert torch.allclose(state(maps)[:, :, 0, 0], maps.mean((2, 3)), atol=1e-6)
 
 
-def test_places_count_by_the_highest_attention() -> None:
+def test_positions_are_weighted_by_their_highest_attention() -> None:
     made, maps = pool().eval(), torch.randn(4, 8, 5, 5)
     highest = made.attention(maps).max(1, keepdim=True).values
     assert torch.allclose(made(maps), (maps * highest).mean((2, 3), keepdim=True))
 
 
-def test_training_leaves_out_one_map_of_each_image() -> None:
+def test_training_leaves_out_one_map_per_image() -> None:
     made, maps = pool().train(), torch.randn(64, 8, 5, 5)
     attention = made.attention(maps)
     without = [
@@ -41,10 +41,10 @@ def test_training_leaves_out_one_map_of_each_image() -> None:
     found = made(maps)[:, :, 0, 0]
     fits = torch.stack([(found - each).abs().amax(1) < 1e-5 for each in without])
     assert bool(fits.any(0).all())
-    assert bool(fits.any(1).all())  # each of the maps was left out of some image
+    assert bool(fits.any(1).all())  # every map was left out for some image
 
 
-def test_dropout_is_off_in_evaluation_and_where_it_is_switched_off() -> None:
+def test_map_dropping_is_off_in_evaluation_and_when_switched_off() -> None:
     made, maps = pool(), torch.randn(4, 8, 5, 5)
     assert torch.equal(made.eval()(maps), made.eval()(maps))
     assert not torch.equal(made.train()(maps), made.eval()(maps))
@@ -60,12 +60,12 @@ def test_every_weight_learns() -> None:
 
 
 @pytest.mark.parametrize("backbone", ["small", "medium", "wide_resnet28_2", "resnet18", "mobilenet_v3_small"])
-def test_it_takes_the_place_of_the_mean_of_any_backbone_that_has_one(backbone: str) -> None:
+def test_it_replaces_the_mean_of_any_backbone_that_has_one(backbone: str) -> None:
     plain = build_static(Architecture(backbone=backbone), 8, 32, seed=0).eval()
     model = build_static(Architecture(backbone=backbone, attention_maps=2), 8, 32, seed=0).eval()
     assert attention_of(plain) is None and attention_of(model) is not None
     images = torch.rand(2, 3, 32, 32)
-    assert torch.allclose(model(images), plain(images), atol=1e-5)  # a new one changes nothing
+    assert torch.allclose(model(images), plain(images), atol=1e-5)  # a new pool changes nothing
 
 
 def test_a_backbone_without_a_mean_is_refused() -> None:

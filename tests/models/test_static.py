@@ -24,7 +24,7 @@ def save(folder: Path, network: StaticModel, classes: tuple[str, ...] = EXPRESSI
     return folder
 
 
-def test_a_saved_model_comes_back_the_same(tmp_path: Path) -> None:
+def test_a_loaded_model_equals_the_saved_one(tmp_path: Path) -> None:
     network = model().eval()
     loaded, spec = load_static(save(tmp_path / "a", network))
     images = torch.rand(2, 3, 32, 32)
@@ -48,7 +48,7 @@ def test_logits_are_the_head_on_the_features_of_any_leading_shape() -> None:
     assert network.head(features[None]).shape == (1, 3, 8)
 
 
-def test_weights_depend_on_the_seed_alone_and_leave_the_callers_random_state() -> None:
+def test_weights_depend_only_on_the_seed_and_leave_the_global_generator_alone() -> None:
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
@@ -59,7 +59,7 @@ def test_weights_depend_on_the_seed_alone_and_leave_the_callers_random_state() -
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
-def test_images_are_standardised_by_channel() -> None:
+def test_images_are_standardised_per_channel() -> None:
     image = ImageInput(16, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0))
     assert torch.allclose(image.normalise(torch.ones(1, 3, 16, 16))[0, :, 0, 0], torch.tensor([1.0, 3.0, 1.0]))
 
@@ -107,21 +107,21 @@ def test_starting_from_another_backbone_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("feature_dim", 64, "promises features of width 64, its weights give 128"),
-        ("architecture", {"name": "resnet18"}, "do not make a model"),
+        ("feature_dim", 64, "states features of width 64, its weights have 128"),
+        ("architecture", {"name": "resnet18"}, "its weights do not fit its spec"),
         ("architecture", {"name": "none"}, "unknown backbone 'none'"),
-        ("architecture", {}, "do not make a model"),
+        ("architecture", {}, "its weights do not fit its spec"),
         ("input", {"size": 4, "mean": [0, 0, 0], "std": [1, 1, 1]}, "image size 4 is too small"),
     ],
 )
-def test_a_spec_that_does_not_fit_its_weights_is_told(tmp_path: Path, key: str, value: object, message: str) -> None:
+def test_a_spec_that_does_not_fit_its_weights_is_refused(tmp_path: Path, key: str, value: object, message: str) -> None:
     path = save(tmp_path / "a", model()) / "spec.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(CheckpointError, match=message):
         load_static(tmp_path / "a")
 
 
-def test_damaged_weights_are_told(tmp_path: Path) -> None:
+def test_damaged_weights_are_reported(tmp_path: Path) -> None:
     path = save(tmp_path / "a", model()) / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match=r"weights\.safetensors: not readable"):

@@ -56,7 +56,7 @@ SHAPES: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 @pytest.mark.parametrize("padding", [1, 7])
-def test_padding_never_changes_a_logit(padding: int, shape: dict[str, object], causal: bool) -> None:
+def test_padding_never_changes_the_logits(padding: int, shape: dict[str, object], causal: bool) -> None:
     model, features = _model(size=replace(SIZE, causal=causal, **shape)), _features(2, 13)  # type: ignore[arg-type]
     real = torch.ones(2, 13, dtype=torch.bool)
     present = real.clone()
@@ -82,7 +82,7 @@ def test_the_stem_starts_as_the_mean_of_neighbouring_frames() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_a_causal_model_sees_no_future(shape: dict[str, object]) -> None:
-    """No gradient flows from a frame's logits to later features; from those before it does."""
+    """Gradients flow from a frame's logits to earlier features and not to later ones."""
     model = _model(size=replace(SIZE, causal=True, **shape))  # type: ignore[arg-type]
     features = _features(1, 15).requires_grad_()
     real = torch.ones(1, 15, dtype=torch.bool)
@@ -107,13 +107,13 @@ def test_changes_are_taken_between_frames_that_show_a_face() -> None:
     values = torch.tensor([1.0, 2, 4, 8, 16, 32]).reshape(1, 6, 1)
     known = torch.tensor([[True, True, True, True, False, True]])
     both_sides = changes(values, known, 1, causal=False)[0, :, 0]
-    assert both_sides.tolist() == [0, 3, 6, 0, 24, 0], "no neighbour before 0 and behind 5; 4 shows no face"
+    assert both_sides.tolist() == [0, 3, 6, 0, 24, 0], "no neighbour before 0 and after 5; 4 shows no face"
     back = changes(values, known, 2, causal=True)[0, :, 0]
     assert back.tolist() == [0, 0, 3, 6, 0, 24]
     assert not changes(values, known, 9, causal=False).any()
 
 
-def test_learned_positions_know_the_training_window_only() -> None:
+def test_learned_positions_cover_only_the_training_window() -> None:
     model = _model(size=replace(SIZE, positions="learned"))
     real = torch.ones(1, 21, dtype=torch.bool)
     with pytest.raises(ValueError, match="21 frames, but positions were learned for 20"):
@@ -123,7 +123,7 @@ def test_learned_positions_know_the_training_window_only() -> None:
     assert not torch.allclose(model(moved, shown, shown).roll(-1, dims=1), model(_features(1, 9), shown, shown))
 
 
-def test_outputs_hold_the_tasks_side_by_side() -> None:
+def test_outputs_hold_all_tasks_in_order() -> None:
     spec = _spec(tasks=("action_units", "expression", "valence_arousal"))
     assert spec_tasks(spec) == ("expression", "valence_arousal", "action_units")
     real = torch.ones(1, 5, dtype=torch.bool)
@@ -135,14 +135,15 @@ def test_outputs_hold_the_tasks_side_by_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "message"), [(("expresion",), r"unknown task 'expresion'.*expression"), (("action_units",), "must hold")]
+    ("tasks", "message"),
+    [(("expresion",), r"unknown task 'expresion'.*expression"), (("action_units",), "must include")],
 )
-def test_tasks_that_cannot_be_learned_are_refused(tasks: tuple[str, ...], message: str) -> None:
+def test_unusable_tasks_are_refused(tasks: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ordered_tasks(tasks)
 
 
-def test_a_frame_sees_its_neighbours_in_their_order() -> None:
+def test_the_order_of_frames_matters() -> None:
     model, features = _model(), _features(1, 9)
     real = torch.ones(1, 9, dtype=torch.bool)
     forwards = model(features, real, real)[0]
@@ -174,7 +175,7 @@ def test_near_frames_weigh_more_than_far_ones() -> None:
     assert pull[95:100].mean() > 3 * pull[:5].mean() and pull[:5].min() > 0
 
 
-def test_what_stands_in_a_faceless_frame_does_not_matter() -> None:
+def test_features_of_faceless_frames_are_ignored() -> None:
     model, features = _model(), _features(1, 9)
     real = torch.ones(1, 9, dtype=torch.bool)
     present = real.clone()
@@ -192,7 +193,7 @@ def test_the_mask_token_learns() -> None:
     assert model.mask_token.grad is not None and model.mask_token.grad.abs().sum() > 0
 
 
-def test_features_are_standardised_and_flat_ones_not_blown_up() -> None:
+def test_features_are_standardised_but_constant_ones_are_not_blown_up() -> None:
     model = _model()
     std = torch.tensor([1.0, 2.0, 3.0, 1.0, 2.0, 0.0])
     model.set_statistics(torch.full((D,), 5.0), std)
@@ -213,7 +214,7 @@ def test_features_are_standardised_and_flat_ones_not_blown_up() -> None:
         ({"delta": -1}, "0 or more"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused(size: dict[str, float], message: str) -> None:
+def test_invalid_sizes_are_refused(size: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TransformerSize(**size)  # type: ignore[arg-type]
 
@@ -229,7 +230,7 @@ def test_a_checkpoint_rebuilds_the_model(tmp_path: Path) -> None:
     assert not loaded.training
 
 
-def test_fresh_weights_follow_the_seed_and_leave_other_randomness_alone() -> None:
+def test_new_weights_depend_on_the_seed_and_leave_the_global_generator_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -238,7 +239,7 @@ def test_fresh_weights_follow_the_seed_and_leave_other_randomness_alone() -> Non
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_specs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_invalid_specs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="'lstm' is not known"):
         build_temporal(replace(_spec(), architecture={"name": "lstm"}), seed=0)
     with pytest.raises(CheckpointError, match="another version"):
