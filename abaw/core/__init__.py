@@ -1,1 +1,1 @@
-"""What every part shares: errors, artifacts on disk, configuration, randomness, progress."""
+"""Shared by all packages: errors, artifacts on disk, configuration, seeds, progress."""

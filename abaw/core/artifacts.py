@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, hashes, provenance."""
+"""Files that are either complete or absent: atomic writes, hashes, provenance."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _REASONS = {
     errno.EPERM: "no permission to write there; choose another output folder or change its permissions",
     errno.EROFS: "the file system is read-only; choose another output folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another output folder",
-    errno.EEXIST: "a file of that name stands where a folder is needed; choose another output folder",
+    errno.EEXIST: "a file of that name is where a folder is needed; choose another output folder",
 }
 
 
 class StorageError(DataError):
-    """Writing failed for a reason outside the data: disk full, no permission."""
+    """Writing failed for a reason other than the data: disk full, no permission."""
 
 
 @contextmanager
@@ -43,9 +43,9 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def remove_orphans(folder: Path) -> None:
-    """Remove temporary files of `atomic_path` in `folder` that killed processes of this machine have left.
+    """Remove temporary files of `atomic_path` in `folder` that killed processes of this machine left.
 
-    Those of processes that live are in use, and of other machines nobody can tell: they stay.
+    Files of running processes are in use and are kept; so are files of other machines, whose processes cannot be seen.
     """
     pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)-\w+\.tmp")
     for candidate in folder.glob(".*.tmp"):
@@ -55,9 +55,9 @@ def remove_orphans(folder: Path) -> None:
 
 
 def process_lives(pid: int) -> bool:
-    """Whether a process of this machine runs. One that has ended, but whose end nobody has asked for yet, does not.
+    """Whether a process of this machine is running; a zombie is not.
 
-    Such a zombie is what a killed worker becomes in a container whose first process does not collect them.
+    A killed worker becomes a zombie in a container whose first process does not reap its children.
     """
     try:
         os.kill(pid, 0)
@@ -67,16 +67,16 @@ def process_lives(pid: int) -> bool:
         return True
     try:
         state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):  # no such file system, or the process has gone meanwhile
+    except (OSError, IndexError):  # no /proc here, or the process has ended since
         return True
     return state not in ("Z", "X")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; on leaving without an error it is fsynced and renamed to `path`.
+    """A temporary path next to `path`; on leaving without an error it is fsynced and renamed to `path`.
 
-    On an error the temporary file is removed and `path` is left as it was. The folder is made when missing.
+    On an error the temporary file is removed and `path` is left unchanged. A missing folder is created.
     Raises StorageError when the disk is full or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -110,11 +110,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented JSON with a last line end; NaN is refused because JSON has none."""
+    """Write indented JSON that ends with a newline. Raises ValueError for NaN, which JSON does not have."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises DataError when the file is missing or unreadable."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -130,7 +131,7 @@ def file_hash(path: Path) -> str:
 
 
 def quick_hash(path: Path, block: int = 1 << 20) -> str:
-    """16 digits that stand for a large file: its size and its first and last `block` bytes."""
+    """A 16-digit hexadecimal hash of a large file, from its size and its first and last `block` bytes."""
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
@@ -141,11 +142,11 @@ def quick_hash(path: Path, block: int = 1 << 20) -> str:
 
 
 def value_hash(value: Any) -> str:
-    """16 hexadecimal digits that stand for a JSON-able value, whatever the order of its keys."""
+    """A 16-digit hexadecimal hash of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 def provenance(**facts: Any) -> Mapping[str, Any]:
-    """The tool's version with the facts of one artifact, for its metadata."""
+    """Metadata of an artifact: the tool's version and the given facts."""
     return {"tool": f"abaw {__version__}", **facts}

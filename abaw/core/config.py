@@ -1,4 +1,4 @@
-"""Typed configuration as plain values: for saving, hashing and comparing."""
+"""Typed configuration as plain values, for saving, hashing and comparing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses, paths, enums and sequences as what JSON can hold. Raises TypeError for anything else."""
+    """Convert dataclasses, paths, enums, mappings and sequences to JSON values. Raises TypeError for anything else."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -23,11 +23,11 @@ def to_plain(value: Any) -> Any:
         return value
     if isinstance(value, Sequence):
         return [to_plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} is no configuration value")
+    raise TypeError(f"{type(value).__name__} is not a configuration value")
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """`key: old -> new` for every leaf in which two plain configurations differ."""
+    """`key: old -> new` for every setting in which two plain configurations differ."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         found: list[str] = []
         for name in sorted({*old, *new}):
@@ -37,9 +37,9 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
 
 
 def filled(old: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A plain configuration of an earlier version, with the settings that came since at their defaults.
+    """A plain configuration of an earlier version, with settings added since then at their defaults.
 
-    So a new setting must do nothing new by default.
+    The default of a new setting must therefore keep the earlier behaviour.
     """
     found = dict(old)
     for name, default in defaults.items():

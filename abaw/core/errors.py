@@ -1,4 +1,4 @@
-"""Errors that are meant for the user: each says what is wrong, where, what was expected and what to do."""
+"""Errors for the user: each says what is wrong, where, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from difflib import get_close_matches
 
 
 class AbawError(Exception):
-    """A fault that the user can act on. The command line prints the message alone and ends with `exit_status`."""
+    """A fault that the user can act on. The command line prints only the message and exits with `exit_status`."""
 
     exit_status = 1
 
 
 class DataError(AbawError):
-    """A file, store or folder that is not what it should be (exit status 1)."""
+    """A file, store or folder with wrong contents (exit status 1)."""
 
 
 class ConfigError(AbawError):
@@ -23,6 +23,6 @@ class ConfigError(AbawError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` for the closest of the known names, or `` when none is close."""
+    """` Did you mean 'x'?` for the closest known name, or an empty string when none is close."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean '{matches[0]}'?" if matches else ""

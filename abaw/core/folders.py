@@ -1,4 +1,4 @@
-"""Folders that are whole or not there."""
+"""Folders that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PARTIAL = ".partial"
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`; on leaving without an error it is renamed to `path`.
+    """A temporary folder next to `path`; on leaving without an error it is renamed to `path`.
 
-    On an error it is removed. `path` must not exist or be empty. What killed processes of this machine have left beside
-    it is removed. Raises StorageError when the folder cannot be made or renamed.
+    On an error it is removed. `path` must be missing or empty. Temporary folders next to it that killed processes of
+    this machine left are removed. Raises StorageError when the folder cannot be created or renamed.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

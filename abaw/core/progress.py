@@ -1,4 +1,4 @@
-"""How long work tells where it stands: through a hook, so that the library never prints."""
+"""Progress is reported through a hook, so the library never prints."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called with the work done so far and in all (None: not known), in the unit of the task."""
+    """Called with the amount done so far and the total (None: unknown), both in the same unit."""
 
     def __call__(self, done: int, total: int | None) -> None: ...
 
 
 def silent(done: int, total: int | None) -> None:
-    """The hook that tells nobody."""
+    """A hook that reports nothing."""

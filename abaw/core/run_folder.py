@@ -1,4 +1,4 @@
-"""A training run on disk: resolved config, metrics, checkpoints. Resumed or refused, never deleted."""
+"""A training run on disk: resolved config, metrics, checkpoints. It is resumed or refused, never deleted."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _METRICS = "metrics.jsonl"
 class RunFolder:
     """`config.json`, `metrics.jsonl` and whatever the run adds.
 
-    Opening a folder that holds a run of the same config resumes it. Raises ConfigError when the config differs
-    (the keys are named) and DataError when the folder holds something else. defaults: what settings had that a run of
-    an earlier version does not name.
+    Opening a folder that holds a run with the same config resumes it. Raises ConfigError, which names the keys, when
+    the config differs, and DataError when the folder holds something else. defaults: the values of settings that a run
+    of an earlier version lacks.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
@@ -41,8 +41,8 @@ class RunFolder:
                     f"{path}: holds a run with other settings ({'; '.join(changed[:5])}); "
                     "choose another --out, or repeat the command with the settings of config.json to resume it"
                 )
-        elif any(not entry.name.startswith(f".{_CONFIG}.") for entry in path.iterdir()):  # a kill may leave those
-            raise DataError(f"{path}: is not empty and holds no run (no {_CONFIG}); choose another --out")
+        elif any(not entry.name.startswith(f".{_CONFIG}.") for entry in path.iterdir()):  # a killed process may leave these
+            raise DataError(f"{path}: is not empty and has no {_CONFIG}, so it is not a run folder; choose another --out")
         else:
             write_json(file, {**provenance(), "config": dict(config)})
 
@@ -56,7 +56,7 @@ class RunFolder:
             file.write(line + "\n")
 
     def metrics(self) -> list[dict[str, float]]:
-        """The lines of metrics.jsonl; a last line cut off by a kill is left out."""
+        """The lines of metrics.jsonl, without an incomplete last line, which a killed process may leave."""
         file = self.path / _METRICS
         if not file.exists():
             return []
@@ -64,7 +64,7 @@ class RunFolder:
         return [json.loads(line) for line in lines[:-1] if line]
 
     def rewind(self, step: int) -> None:
-        """Drop metrics after `step`: what a killed run logged behind its last checkpoint is done again."""
+        """Drop metrics after `step`: a killed run repeats the steps after its last checkpoint."""
         kept = [line for line in self.metrics() if line["step"] <= step]
         with atomic_path(self.path / _METRICS) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""Files are either complete or absent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from abaw.core.artifacts import (
 from abaw.core.errors import DataError
 
 
-def test_writes_and_makes_the_folder(tmp_path: Path) -> None:
+def test_write_creates_the_folder(tmp_path: Path) -> None:
     path = tmp_path / "a b" / "ü.txt"
     write_text(path, "é\n")
     assert path.read_bytes() == "é\n".encode()
@@ -65,7 +65,7 @@ def test_the_target_is_untouched_until_the_end(tmp_path: Path) -> None:
         (errno.EIO, "Input/output"),
     ],
 )
-def test_storage_faults_name_path_and_remedy(tmp_path: Path, number: int, words: str) -> None:
+def test_storage_errors_name_the_path_and_the_remedy(tmp_path: Path, number: int, words: str) -> None:
     path = tmp_path / "file"
     with pytest.raises(StorageError, match=words) as caught, atomic_path(path) as temporary:
         temporary.write_bytes(b"half")
@@ -92,7 +92,7 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "a file"
 
 
-def test_leftovers_of_a_dead_process_are_removed_and_those_of_a_living_one_kept(tmp_path: Path) -> None:
+def test_leftovers_of_a_dead_process_are_removed_and_those_of_a_running_one_kept(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     host = socket.gethostname()
@@ -106,13 +106,13 @@ def test_leftovers_of_a_dead_process_are_removed_and_those_of_a_living_one_kept(
     assert running.exists() and elsewhere.exists()
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells of zombies this way")
-def test_a_process_whose_end_nobody_has_asked_for_is_dead() -> None:
-    """What becomes of a killed worker where the first process of a container collects nobody, or late."""
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="zombies are recognised through /proc")
+def test_a_zombie_process_is_dead() -> None:
+    """A killed worker stays a zombie in a container whose first process reaps its children late or never."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert process_lives(process.pid)
     process.kill()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, and still to be waited for
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, not reaped yet
     os.kill(process.pid, 0)
     assert not process_lives(process.pid)
     process.communicate()
@@ -168,7 +168,7 @@ def test_value_hash_ignores_the_order_of_keys(value: dict[str, object]) -> None:
     assert len(value_hash(value)) == 16
 
 
-def test_value_hash_tells_values_apart() -> None:
+def test_value_hash_distinguishes_values() -> None:
     assert len({value_hash(value) for value in (1, "1", [1], {"1": 1}, None)}) == 5
 
 

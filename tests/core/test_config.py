@@ -41,8 +41,8 @@ def test_to_plain_is_json() -> None:
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), Inner])
-def test_to_plain_refuses_what_is_no_value(value: object) -> None:
-    with pytest.raises(TypeError, match="no configuration value"):
+def test_to_plain_refuses_other_types(value: object) -> None:
+    with pytest.raises(TypeError, match="not a configuration value"):
         to_plain(value)
 
 
@@ -60,7 +60,7 @@ def test_differences_name_the_keys(old: object, new: object, expected: list[str]
     assert differences(old, new) == expected
 
 
-def test_settings_that_came_since_have_their_defaults() -> None:
+def test_settings_added_later_get_their_defaults() -> None:
     old = {"steps": 3, "loss": {"weight": 2}, "parts": None}
     defaults = {"steps": 1, "loss": {"weight": 1, "power": 0.5}, "parts": {"a": 1}, "new": "x"}
     assert filled(old, defaults) == {"steps": 3, "loss": {"weight": 2, "power": 0.5}, "parts": None, "new": "x"}

@@ -17,7 +17,7 @@ def test_a_run_is_resumed_with_the_same_config(tmp_path: Path) -> None:
     assert second.metrics() == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
 
 
-def test_a_run_of_other_settings_is_refused_and_the_keys_named(tmp_path: Path) -> None:
+def test_a_run_with_other_settings_is_refused_and_the_keys_named(tmp_path: Path) -> None:
     RunFolder(tmp_path / "run", {"train": {"lr": 0.1}})
     with pytest.raises(ConfigError, match=r"train\.lr: 0\.1 -> 0\.2") as caught:
         RunFolder(tmp_path / "run", {"train": {"lr": 0.2}})
@@ -26,24 +26,24 @@ def test_a_run_of_other_settings_is_refused_and_the_keys_named(tmp_path: Path) -
 
 def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(DataError, match="holds no run"):
+    with pytest.raises(DataError, match="not a run folder"):
         RunFolder(tmp_path, {})
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_what_a_kill_left_while_the_config_was_written_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_half_written_config_of_a_killed_process_is_ignored(tmp_path: Path) -> None:
     (tmp_path / ".config.json.host-99999999-0a1b2c3d.tmp").write_text("{")
     RunFolder(tmp_path, {"lr": 0.1}).log(1, {"loss": 2.0})
     assert RunFolder(tmp_path, {"lr": 0.1}).metrics() == [{"step": 1, "loss": 2.0}]
 
 
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(StorageError, match="run"):
         RunFolder(tmp_path / "run", {})
 
 
-def test_a_line_cut_off_by_a_kill_is_left_out_and_rewind_drops_later_steps(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_left_out_and_rewind_drops_later_steps(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run", {})
     for step in (1, 2, 3):
         run.log(step, {"loss": float(step)})
