@@ -1,4 +1,4 @@
-"""`abaw doctor`: what this machine has, what is broken and how to mend it; `--fix` settles onnxruntime and OpenCV."""
+"""`abaw doctor`: what this machine has, what is broken and how to repair it; `--fix` repairs onnxruntime and OpenCV."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class DoctorConfig:
 
 
 def run(config: DoctorConfig) -> int:
-    """Exit status: 1 when something is broken, else 0. Raises AbawError when `fix` cannot settle the packages."""
+    """Return the exit status: 1 when something is broken, else 0. Raises AbawError when `fix` fails."""
     if config.fix:
         lines = fix(run_pip)
         print(json.dumps({"fixed": lines}, indent=2) if config.json else "\n".join(lines))
         return 0
-    # insightface knows no setting for its folder, so this is where it looks.
+    # insightface has no setting for its folder; it always uses this one.
     pack_folder = Path.home() / ".insightface" / "models"
     checks = examine(Path.cwd(), Path(tempfile.gettempdir()), pack_folder, DETECTOR)
     broken = [check for check in checks if check.state is State.BROKEN]
@@ -52,7 +52,10 @@ def run(config: DoctorConfig) -> int:
 
 
 def fix(pip: Pip) -> list[str]:
-    """Settle both families of packages; one line for each thing done or left. Imports neither of them."""
+    """Repair onnxruntime and OpenCV without importing them. Returns one line per action.
+
+    Raises AbawError when pip fails, or when a package is still wrong afterwards.
+    """
     gpus = find_nvidia_gpus()
     if not gpus:
         torch = Pending(probe_torch).outcome(timeout_s=180.0)
@@ -63,14 +66,15 @@ def fix(pip: Pip) -> list[str]:
         standing = inspect(family)
         if not standing.settled:
             raise AbawError(
-                f"{family.folder}: pip reported success, expected {family.wanted} alone and whole, "
+                f"{family.folder}: pip reported success; expected only {family.wanted}, undamaged, "
                 f"found {standing.summary()} with {len(standing.damaged)} damaged files; "
-                "remove the folders in site-packages whose names begin with ~ and run `abaw doctor --fix` again"
+                "remove the folders in site-packages that begin with ~ and run `abaw doctor --fix` again"
             )
     return lines
 
 
 def as_json(checks: Sequence[Check]) -> dict[str, object]:
+    """The report as JSON values."""
     return {
         "ok": all(check.state is not State.BROKEN for check in checks),
         "checks": [asdict(check) | {"state": check.state.value} for check in checks],
@@ -78,7 +82,7 @@ def as_json(checks: Sequence[Check]) -> dict[str, object]:
 
 
 def show(checks: Sequence[Check], console: Console) -> None:
-    """One line a check, then what is broken with its remedy."""
+    """Print one line per check, then each broken thing with its remedy."""
     width = max(len(check.name) for check in checks)
     group = ""
     for check in checks:

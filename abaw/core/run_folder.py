@@ -41,8 +41,8 @@ class RunFolder:
                     f"{path}: holds a run with other settings ({'; '.join(changed[:5])}); "
                     "choose another --out, or repeat the command with the settings of config.json to resume it"
                 )
-        elif any(not entry.name.startswith(f".{_CONFIG}.") for entry in path.iterdir()):  # a killed process may leave these
-            raise DataError(f"{path}: is not empty and has no {_CONFIG}, so it is not a run folder; choose another --out")
+        elif any(not entry.name.startswith(f".{_CONFIG}.") for entry in path.iterdir()):  # left by a kill
+            raise DataError(f"{path}: not empty and not a run folder (no {_CONFIG}); choose another --out")
         else:
             write_json(file, {**provenance(), "config": dict(config)})
 

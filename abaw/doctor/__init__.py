@@ -1,1 +1,1 @@
-"""What is installed here, and whether it works: packages, devices, wheels."""
+"""Checks of the installation: packages, devices, wheels, and whether they work."""

@@ -1,4 +1,4 @@
-"""What a machine has and what it lacks for this project: one check a line, each with the remedy when it is broken."""
+"""What this machine has and lacks for the project: one check per line, with the remedy when something is broken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FREE_TEMP_GIB = 0.25
 
 
 class State(Enum):
-    """ok; note: worth knowing, everything works; broken: something does not work, and the remedy is known."""
+    """ok: works; note: worth knowing, nothing is broken; broken: does not work, and the remedy is known."""
 
     OK = "ok"
     NOTE = "note"
@@ -42,7 +42,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report. `remedy` is a command or an action, given exactly when the state is broken."""
+    """One line of the report. remedy: a command or an action; empty unless the state is broken."""
 
     group: str
     name: str
@@ -52,10 +52,10 @@ class Check:
 
 
 def examine(folder: Path, temp: Path, pack_folder: Path, builtin: Path) -> list[Check]:
-    """Every check of this machine; takes the time of importing torch.
+    """Run every check of this machine, which takes about as long as importing torch.
 
-    folder: where the user works; temp: the folder for temporary files; pack_folder: where insightface keeps its packs;
-    builtin: the detector that ships.
+    folder: the working folder; temp: the folder for temporary files; pack_folder: where insightface keeps its packs;
+    builtin: the weights of the built-in detector.
     """
     torch = Pending(probes.probe_torch)
     opencv = Pending(probes.probe_opencv)
@@ -84,7 +84,7 @@ def examine(folder: Path, temp: Path, pack_folder: Path, builtin: Path) -> list[
 
 
 def check_packages(requirements: Sequence[str], installed: Mapping[str, str]) -> list[Check]:
-    """Python and the packages that the project itself asks for (not those of its extras), against `installed`."""
+    """Python and the project's required packages (without its extras), compared with `installed` (name -> version)."""
     checks = [Check("packages", "python", State.OK, f"{platform.python_version()} on {platform.platform()}")]
     for requirement in map(Requirement, requirements):
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
@@ -102,9 +102,9 @@ def check_packages(requirements: Sequence[str], installed: Mapping[str, str]) ->
 
 
 def check_devices(gpus: Sequence[str], torch: Outcome[probes.TorchFacts], hidden: bool) -> list[Check]:
-    """Processor and GPUs, and whether torch uses them. hidden: CUDA_VISIBLE_DEVICES hides the GPUs on purpose."""
+    """Processor and GPUs, and whether torch uses them. hidden: CUDA_VISIBLE_DEVICES hides the GPUs."""
     cores = len(os.sched_getaffinity(0))
-    checks = [Check("devices", "cpu", State.OK, f"{cores} cores usable of {os.cpu_count()}")]
+    checks = [Check("devices", "cpu", State.OK, f"{cores} of {os.cpu_count()} cores usable")]
     if torch.facts is None:
         detail = f"torch and torchvision do not load together: {torch.fault}"
         return [*checks, Check("devices", "torch", State.BROKEN, detail, _TORCH_REMEDY)]
@@ -123,7 +123,7 @@ def check_devices(gpus: Sequence[str], torch: Outcome[probes.TorchFacts], hidden
             if facts.cuda
             else "install torch and torchvision built for the driver's CUDA version"
         )
-        detail = f"{gpus[0]} is there, torch ({build}) does not use it"
+        detail = f"{gpus[0]} found, but torch ({build}) does not use it"
         checks.append(Check("devices", "cuda", State.BROKEN, detail, remedy))
     return checks
 
@@ -131,7 +131,7 @@ def check_devices(gpus: Sequence[str], torch: Outcome[probes.TorchFacts], hidden
 def check_onnxruntime(
     standing: Standing, providers: Outcome[tuple[probes.ProviderRun, ...]], hidden: bool
 ) -> list[Check]:
-    """Exactly one onnxruntime, the right one, and which of its providers run a network."""
+    """Whether exactly the right onnxruntime is installed, and which of its providers run a network."""
     checks = [_check_onnxruntime_wheel(standing)]
     if providers.facts is None:
         detail = f"onnxruntime does not run: {providers.fault}"
@@ -145,7 +145,7 @@ def check_onnxruntime(
         if run.name == "CPUExecutionProvider":
             checks.append(Check("onnxruntime", run.name, State.BROKEN, detail, SETTLE))
         elif run.name == "CUDAExecutionProvider" and gpu_wanted:
-            remedy = f"{SETTLE}; if that changes nothing, install an NVIDIA driver for the CUDA of this onnxruntime"
+            remedy = f"{SETTLE}; if that does not help, install an NVIDIA driver for the CUDA of this onnxruntime"
             checks.append(Check("onnxruntime", run.name, State.BROKEN, detail, remedy))
         else:
             checks.append(Check("onnxruntime", run.name, State.NOTE, detail))
@@ -162,27 +162,27 @@ def _check_onnxruntime_wheel(standing: Standing) -> Check:
         works = bool(standing.installed) and wanted == "onnxruntime"
         return Check("onnxruntime", name, State.NOTE if works else State.BROKEN, detail, "" if works else SETTLE)
     if standing.damaged:
-        detail = f"{standing.summary()}: {len(standing.damaged)} files missing or changed, first {standing.damaged[0]}"
+        detail = f"{standing.summary()}: {len(standing.damaged)} files missing or changed, e.g. {standing.damaged[0]}"
         return Check("onnxruntime", name, State.BROKEN, detail, SETTLE)
     if standing.missing:
         detail = f"{standing.summary()}: CUDA libraries missing: {', '.join(standing.missing)}"
         return Check("onnxruntime", name, State.BROKEN, detail, SETTLE)
-    return Check("onnxruntime", name, State.OK, f"{standing.summary()} alone ({standing.family.reason})")
+    return Check("onnxruntime", name, State.OK, f"only {standing.summary()} ({standing.family.reason})")
 
 
 def check_opencv(standing: Standing, opencv: Outcome[probes.OpenCVFacts]) -> Check:
-    """OpenCV: which variant, and whether it works."""
+    """Which variant of OpenCV is installed, and whether it works."""
     if standing.surplus:
-        detail = f"{standing.summary()}: the headless one alone is wanted ({standing.family.reason})"
+        detail = f"{standing.summary()}: keep only the headless one ({standing.family.reason})"
         return Check("opencv", "cv2", State.BROKEN, detail, SETTLE)
     if standing.damaged or opencv.facts is None:
-        fault = opencv.fault or f"{len(standing.damaged)} files missing or changed, first {standing.damaged[0]}"
+        fault = opencv.fault or f"{len(standing.damaged)} files missing or changed, e.g. {standing.damaged[0]}"
         return Check("opencv", "cv2", State.BROKEN, f"{standing.summary()}: {fault}", SETTLE)
-    return Check("opencv", "cv2", State.OK, f"{standing.summary()} alone (windows: {opencv.facts.gui})")
+    return Check("opencv", "cv2", State.OK, f"only {standing.summary()} (windows: {opencv.facts.gui})")
 
 
 def check_decoders(decoded: Mapping[str, Outcome[int]]) -> list[Check]:
-    """Video readers by the number of frames that each got out of a clip of `CLIP_FRAMES` frames."""
+    """Video readers, by the number of frames each decoded from a clip of `CLIP_FRAMES` frames."""
     checks = []
     for name, outcome in decoded.items():
         if outcome.facts == CLIP_FRAMES:
@@ -201,15 +201,15 @@ def check_decoders(decoded: Mapping[str, Outcome[int]]) -> list[Check]:
 
 
 def check_detectors(pack_folder: Path, folder: Path, builtin: Path) -> list[Check]:
-    """Face detectors whose weights are on this machine: insightface packs, .onnx files near `folder`, the one that
-    ships."""
+    """Face detectors with weights on this machine: insightface packs, .onnx files in and directly below `folder`, and
+    the built-in one."""
     checks = []
     packs = sorted({weights.parent for weights in pack_folder.glob("*/*.onnx")})
     for pack in packs:
         files = ", ".join(sorted(weights.name for weights in pack.glob("*.onnx")))
         checks.append(Check("detectors", f"insightface:{pack.name}", State.OK, files))
     if not packs:
-        detail = f"no pack in {pack_folder}; insightface downloads one at its first use (non-commercial research only)"
+        detail = f"no pack in {pack_folder}; insightface downloads one on first use (non-commercial research only)"
         checks.append(Check("detectors", "insightface", State.NOTE, detail))
     for weights in sorted({*folder.glob("*.onnx"), *folder.glob("*/*.onnx")}):
         size = f"{weights.stat().st_size / 2**20:.1f} MiB"
@@ -219,19 +219,19 @@ def check_detectors(pack_folder: Path, folder: Path, builtin: Path) -> list[Chec
         checks.append(Check("detectors", "builtin", State.OK, detail))
     else:
         remedy = "pip install --force-reinstall --no-deps abaw"
-        checks.append(Check("detectors", "builtin", State.BROKEN, f"{builtin}: not there", remedy))
+        checks.append(Check("detectors", "builtin", State.BROKEN, f"{builtin}: no such file", remedy))
     return checks
 
 
 def check_disk(name: str, folder: Path, needed_gib: float) -> Check:
-    """Free space where `folder` lies, and whether one can write there."""
+    """Free space on the disk of `folder`, and whether the user can write there."""
     try:
         free_gib = shutil.disk_usage(folder).free / 2**30
     except OSError as error:
         return Check("disk", name, State.BROKEN, f"{folder}: {error.strerror}", "choose another folder")
     detail = f"{free_gib:.1f} GiB free in {folder}"
     if not os.access(folder, os.W_OK):
-        return Check("disk", name, State.NOTE, f"{detail}, not writable for you")
+        return Check("disk", name, State.NOTE, f"{detail}, but you cannot write there")
     if free_gib < needed_gib:
         return Check("disk", name, State.BROKEN, detail, f"free at least {needed_gib:g} GiB, or use another folder")
     return Check("disk", name, State.OK, detail)

@@ -1,7 +1,7 @@
-"""Trials of the installed packages: each really does a little of its work, in a process of its own.
+"""Trials of the installed packages: each does a little real work, in its own process.
 
-A package that is missing, mismatched, that crashes or hangs is a finding here, never a fault of the caller; so every
-probe imports what it tries out inside itself.
+A package that is missing, mismatched, crashes or hangs is a finding here and never an error of the caller. Therefore
+every probe imports the package that it tries inside its own function.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CLIP_SIDE = 64
 
 @dataclass(frozen=True)
 class Outcome(Generic[Facts]):
-    """What a probe found: `facts` when it ran through, otherwise None and the `fault` in one line."""
+    """What a probe found. facts: None when it failed; fault: the reason in one line, then."""
 
     facts: Facts | None
     fault: str = ""
@@ -33,7 +33,7 @@ class Outcome(Generic[Facts]):
 
 @dataclass(frozen=True, slots=True)
 class TorchFacts:
-    """torch and torchvision as they loaded. `cuda`: the CUDA version torch was built for, empty for a CPU build."""
+    """Versions of torch and torchvision. cuda: the CUDA version that torch was built for, empty for a CPU build."""
 
     torch: str
     torchvision: str
@@ -43,7 +43,8 @@ class TorchFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRun:
-    """One onnxruntime provider: what the session used when this one was asked for, and why not this one."""
+    """One onnxruntime provider. used: the provider that the session ran on when `name` was requested; fault: why it
+    was not `name`."""
 
     name: str
     used: str
@@ -56,14 +57,14 @@ class ProviderRun:
 
 @dataclass(frozen=True, slots=True)
 class OpenCVFacts:
-    """`gui`: the window system that this build was made for, NONE for the headless one."""
+    """gui: the window system of this build, NONE for the headless one."""
 
     version: str
     gui: str
 
 
 class Pending(Generic[Facts]):
-    """A probe that runs in a fresh process since this object was made."""
+    """A probe that has been running in a new process since this object was created."""
 
     def __init__(self, probe: Callable[[], Facts]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -73,7 +74,7 @@ class Pending(Generic[Facts]):
         sender.close()
 
     def outcome(self, timeout_s: float) -> Outcome[Facts]:
-        """Wait for the answer at most `timeout_s` seconds; a process that does not answer is ended."""
+        """Wait at most `timeout_s` seconds for the answer; a process that does not answer is killed."""
         try:
             if not self._receiver.poll(timeout_s):
                 return Outcome(None, f"no answer within {timeout_s:.0f} s")
@@ -89,7 +90,7 @@ class Pending(Generic[Facts]):
 
 
 def _answer(probe: Callable[[], Facts], sender: Connection) -> None:
-    """Body of a probe's process. Native libraries write to both standard streams; the caller's stay clean."""
+    """Body of a probe's process. Native libraries write to both standard streams, so both go to the null device."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
@@ -101,13 +102,13 @@ def _answer(probe: Callable[[], Facts], sender: Connection) -> None:
 
 
 def one_line(error: Exception, limit: int = 300) -> str:
-    """The error's kind and message without line breaks, at most `limit` characters."""
+    """The error's type and message without line breaks, at most `limit` characters."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def probe_torch() -> TorchFacts:
-    """Import torch and torchvision, run a compiled operator of torchvision, and a product on every CUDA device."""
+    """Import torch and torchvision, run one operator of torchvision and a matrix product on every CUDA device."""
     import torch
     import torchvision
 
@@ -119,27 +120,27 @@ def probe_torch() -> TorchFacts:
     for index in range(torch.cuda.device_count()):
         matrix = torch.ones(4, 4, device=f"cuda:{index}")
         if (matrix @ matrix).sum().item() != 64.0:
-            raise RuntimeError(f"a product on cuda:{index} came out wrong")
+            raise RuntimeError(f"a matrix product on cuda:{index} returned a wrong result")
         properties = torch.cuda.get_device_properties(index)
         gpus.append(f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
     return TorchFacts(torch.__version__, torchvision.__version__, torch.version.cuda or "", tuple(gpus))
 
 
 def probe_opencv() -> OpenCVFacts:
-    """Import cv2, warp a picture, and read which window system the build has."""
+    """Import cv2, warp a picture, and read the window system of the build."""
     import cv2
     import numpy as np
 
     picture = np.full((8, 8, 3), 7, np.uint8)
     warped = cv2.warpAffine(picture, np.eye(2, 3), (8, 8))
     if int(warped[4, 4, 0]) != 7:
-        raise RuntimeError("cv2.warpAffine changed a picture that it should have left alone")
+        raise RuntimeError("cv2.warpAffine changed a picture that the identity should keep")
     gui = [line.split(":", 1)[1].strip() for line in cv2.getBuildInformation().splitlines() if "GUI:" in line]
     return OpenCVFacts(cv2.__version__, gui[0] if gui else "unknown")
 
 
 def probe_providers() -> tuple[ProviderRun, ...]:
-    """Run a one-layer ONNX network once on each provider that this project uses, as far as the wheel has it."""
+    """Run a one-layer ONNX network once on each provider that this project uses and the wheel contains."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
@@ -157,16 +158,16 @@ def _run_provider(model: bytes, name: str) -> ProviderRun:
     try:
         session = onnxruntime.InferenceSession(model, providers=[name])
         (answer,) = session.run(None, {"x": np.ones((1, 1, 8, 8), np.float32)})
-    except Exception as error:  # the reason why this provider does not run is the finding
+    except Exception as error:  # why this provider does not run is the finding
         return ProviderRun(name, "", one_line(error))
     if not np.array_equal(answer, np.full((1, 1, 6, 6), 9.0, np.float32)):
-        return ProviderRun(name, "", "a convolution came out wrong")
+        return ProviderRun(name, "", "a convolution returned a wrong result")
     used = session.get_providers()[0]
     return ProviderRun(name, used, "" if used == name else _why_not_loaded(name))
 
 
 def _why_not_loaded(name: str) -> str:
-    """Why onnxruntime fell back from a provider without an error: usually a shared library that its own one needs."""
+    """Why onnxruntime silently fell back to another provider: usually its library needs another one that is missing."""
     import onnxruntime
 
     folder = Path(onnxruntime.__file__).parent / "capi"
@@ -182,7 +183,7 @@ def _why_not_loaded(name: str) -> str:
 def _convolution() -> bytes:
     """An ONNX network: one 3×3 convolution with ones, x (1, 1, 8, 8) -> y (1, 1, 6, 6).
 
-    A convolution, because face detectors are made of them and the CUDA provider needs cuDNN for it.
+    A convolution, because face detectors consist of them and the CUDA provider needs cuDNN for them.
     """
     from onnx import TensorProto, checker, helper
 
@@ -193,7 +194,7 @@ def _convolution() -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 6, 6])],
         [helper.make_tensor("w", TensorProto.FLOAT, [1, 1, 3, 3], [1.0] * 9)],
     )
-    # Old format versions: the onnx package may be ahead of what the installed onnxruntime can read.
+    # Old format versions: the onnx package may be newer than the installed onnxruntime can read.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     checker.check_model(model)
     serialized: bytes = model.SerializeToString()
@@ -201,7 +202,7 @@ def _convolution() -> bytes:
 
 
 def write_clip(path: Path, num_frames: int = CLIP_FRAMES) -> None:
-    """An H.264 video of plain grey frames that grow brighter, written with PyAV."""
+    """Write an H.264 video of plain grey frames of increasing brightness, with PyAV."""
     import av
     import numpy as np
 
@@ -216,17 +217,17 @@ def write_clip(path: Path, num_frames: int = CLIP_FRAMES) -> None:
 
 
 def probe_pyav() -> int:
-    """Number of frames that PyAV decodes of a fresh clip of `CLIP_FRAMES` frames."""
+    """Number of frames that PyAV decodes from a newly written clip of `CLIP_FRAMES` frames."""
     return _decode_clip(_decode_with_pyav)
 
 
 def probe_decord() -> int:
-    """The same with decord."""
+    """Same as `probe_pyav`, with decord."""
     return _decode_clip(_decode_with_decord)
 
 
 def probe_torchcodec() -> int:
-    """The same with torchcodec."""
+    """Same as `probe_pyav`, with torchcodec."""
     return _decode_clip(_decode_with_torchcodec)
 
 

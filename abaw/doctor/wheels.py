@@ -1,7 +1,7 @@
-"""Packages that exist in several variants which overwrite each other's files, and how to leave exactly one.
+"""Packages with several variants that overwrite each other's files, and how to keep exactly one variant.
 
-onnxruntime and onnxruntime-gpu both fill the folder `onnxruntime`, the four OpenCV wheels all fill `cv2`: the one that
-was installed last wins silently, and removing either takes files of the other along.
+onnxruntime and onnxruntime-gpu both install into the folder `onnxruntime`, and all four OpenCV wheels into `cv2`. The
+one installed last silently wins, and removing one of them also removes files of the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Pip = Callable[[Sequence[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Variants of one package. `wanted` is the variant that should stay, with the `extras` it needs here, and why."""
+    """Variants of one package. wanted: the variant to keep; reason: why; extras: the extras it needs here."""
 
     folder: str
     variants: tuple[str, ...]
@@ -37,16 +37,16 @@ class Family:
 
 
 def onnxruntime_family(gpus: Sequence[str]) -> Family:
-    """onnxruntime as this machine needs it. gpus: names of the NVIDIA GPUs that are there."""
+    """The onnxruntime that this machine needs. gpus: names of its NVIDIA GPUs."""
     variants = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-training")
     if gpus:
-        # The extras bring the CUDA libraries that the wheel links to and that torch does not bring.
+        # The extras install the CUDA libraries that the wheel links to and torch does not include.
         return Family("onnxruntime", variants, "onnxruntime-gpu", f"NVIDIA GPU: {gpus[0]}", ("cuda", "cudnn"))
     return Family("onnxruntime", variants, "onnxruntime", "no NVIDIA GPU here")
 
 
 def opencv_family() -> Family:
-    """OpenCV without windows, which needs no libGL and no X libraries."""
+    """OpenCV without windows; it needs neither libGL nor X libraries."""
     headless = "opencv-python-headless"
     variants = (headless, "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
     return Family("cv2", variants, headless, "needs no libGL and no X libraries")
@@ -54,10 +54,10 @@ def opencv_family() -> Family:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a family stands in an environment. All empty but `installed`: as it should be.
+    """The state of a family in an environment.
 
-    `installed`: variant -> version. `damaged`: files of the wanted variant that are missing or of another size.
-    `missing`: requirements of the extras that are not met.
+    installed: variant -> version; damaged: files of the wanted variant that are missing or have a different size;
+    missing: unmet requirements of the extras.
     """
 
     family: Family
@@ -67,7 +67,7 @@ class Standing:
 
     @property
     def surplus(self) -> tuple[str, ...]:
-        """Installed variants that have to go."""
+        """Installed variants to remove."""
         return tuple(name for name in self.installed if name != self.family.wanted)
 
     @property
@@ -79,22 +79,22 @@ class Standing:
         return not (self.needs_install or self.missing)
 
     def summary(self) -> str:
-        """What is installed, for instance `onnxruntime 1.20.1 and onnxruntime-gpu 1.20.1`."""
+        """What is installed, e.g. `onnxruntime 1.20.1 and onnxruntime-gpu 1.20.1`."""
         return " and ".join(f"{name} {version}" for name, version in self.installed.items()) or "none"
 
 
 def find_distributions(site: Sequence[str] | None = None) -> dict[str, Distribution]:
-    """Installed packages by canonical name, read from their metadata. site: folders to look in, by default sys.path."""
+    """Installed packages by canonical name, read from their metadata. site: folders to search, sys.path by default."""
     importlib.invalidate_caches()
     found: dict[str, Distribution] = {}
     for distribution in distributions(path=list(sys.path if site is None else site)):
-        if "Name" in distribution.metadata:  # a removal that was cut off leaves nameless folders
+        if "Name" in distribution.metadata:  # an interrupted removal leaves folders without a name
             found.setdefault(canonicalize_name(distribution.metadata["Name"]), distribution)
     return found
 
 
 def inspect(family: Family, site: Sequence[str] | None = None) -> Standing:
-    """How the family stands, without importing any of it. site: as for `find_distributions`."""
+    """The state of the family, found without importing it. site: as for `find_distributions`."""
     found = find_distributions(site)
     installed = {name: found[name].version for name in family.variants if name in found}
     wanted = found.get(family.wanted)
@@ -130,14 +130,14 @@ def _unmet(distribution: Distribution, extras: Sequence[str], found: Mapping[str
 
 
 def settle(standing: Standing, pip: Pip) -> list[str]:
-    """Leave exactly the wanted variant, whole. Returns one line for each thing done, or one that says why nothing was.
+    """Keep exactly the wanted variant, undamaged. Returns one line per action, or one line when nothing is to do.
 
-    The wheel is fetched before anything is removed, so that a machine without a network keeps what it has.
+    The wheel is downloaded before anything is removed, so a machine without network keeps what it has.
     Raises AbawError when pip fails.
     """
     family = standing.family
     if standing.settled:
-        return [f"{standing.summary()} stands alone in {family.folder}/, nothing to do ({family.reason})"]
+        return [f"only {standing.summary()} is installed in {family.folder}/, nothing to do ({family.reason})"]
     lines = []
     if standing.needs_install:
         version = standing.installed.get(family.wanted)
@@ -148,12 +148,12 @@ def settle(standing: Standing, pip: Pip) -> list[str]:
             if standing.surplus:
                 pip(["uninstall", "--yes", *standing.surplus])
                 names = " and ".join(standing.surplus)
-                lines.append(f"removed {names}: shares the folder {family.folder}/ with {family.wanted}")
+                lines.append(f"removed {names}, which shares the folder {family.folder}/ with {family.wanted}")
             pip(["install", "--no-deps", "--force-reinstall", str(wheel)])
         lines.append(f"installed {wheel.name}: {_why_installed(standing)}")
     if family.extras:
         pip(["install", f"{family.wanted}[{','.join(family.extras)}]"])
-        lines.append(f"installed the CUDA libraries that {family.wanted} links to, where they were missing")
+        lines.append(f"installed missing CUDA libraries that {family.wanted} links to")
     return lines
 
 
@@ -161,14 +161,14 @@ def _why_installed(standing: Standing) -> str:
     if standing.family.wanted not in standing.installed:
         return standing.family.reason
     if standing.surplus:
-        return "again, because removing the other took its files along"
+        return "again, because removing the other variant also removed its files"
     return f"again, because {len(standing.damaged)} of its files were missing or changed"
 
 
 def run_pip(arguments: Sequence[str]) -> None:
     """Run this environment's pip quietly. Raises AbawError with pip's last lines when it fails."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", *arguments]
-    # Settings that would send pip's work somewhere else than into this environment.
+    # Settings that would make pip install somewhere else than in this environment.
     elsewhere = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN"}
     settings = {name: value for name, value in os.environ.items() if name not in elsewhere} | {"PIP_USER": "0"}
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=settings)
@@ -176,12 +176,12 @@ def run_pip(arguments: Sequence[str]) -> None:
         tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
         raise AbawError(
             f"`pip {' '.join(arguments)}` failed with status {done.returncode}; "
-            f"run `abaw doctor --fix` again when the cause is gone. pip said:\n{tail}"
+            f"fix the cause and run `abaw doctor --fix` again. pip said:\n{tail}"
         )
 
 
 def find_nvidia_gpus() -> tuple[str, ...]:
-    """Name, memory and driver of each NVIDIA GPU as nvidia-smi lists them; empty without nvidia-smi or GPU."""
+    """Name, memory and driver of each NVIDIA GPU, as listed by nvidia-smi; empty without nvidia-smi or GPU."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()

@@ -45,7 +45,7 @@ def _remedies_only_where_broken(checks: Sequence[Check]) -> bool:
         pytest.param("torch>=2.3", {"torch": "2.2"}, BROKEN, "2.2, needed: >=2.3", id="too old"),
         pytest.param("torch>=2.3", {}, BROKEN, "not installed, needed: torch>=2.3", id="absent"),
         pytest.param("torch>=2.3", {"torch": "2.4.0rc1"}, OK, "2.4.0rc1", id="pre-release"),
-        pytest.param("Lightning_Fabric", {"lightning-fabric": "2.4"}, OK, "2.4", id="spelled otherwise"),
+        pytest.param("Lightning_Fabric", {"lightning-fabric": "2.4"}, OK, "2.4", id="spelled differently"),
     ],
 )
 def test_packages(requirement: str, installed: dict[str, str], state: State, detail: str) -> None:
@@ -55,7 +55,7 @@ def test_packages(requirement: str, installed: dict[str, str], state: State, det
 
 
 @pytest.mark.parametrize("requirement", ["ruff; extra == 'dev'", "winfast; sys_platform == 'win32'"])
-def test_packages_of_extras_and_other_systems_are_not_asked_for(requirement: str) -> None:
+def test_packages_of_extras_and_other_systems_are_not_required(requirement: str) -> None:
     assert _states(check_packages([requirement], {})) == {"python": OK}
 
 
@@ -105,8 +105,8 @@ CPU_WHEEL, GPU_WHEEL = "onnxruntime", "onnxruntime-gpu"
 @pytest.mark.parametrize(
     ("standing", "runs", "hidden", "states", "detail"),
     [
-        pytest.param(_onnxruntime((), CPU_WHEEL), [CPU_RUNS], False, [OK, OK], "alone", id="CPU"),
-        pytest.param(_onnxruntime(GPU, GPU_WHEEL), [CUDA_RUNS, CPU_RUNS], False, [OK, OK, OK], "alone", id="GPU"),
+        pytest.param(_onnxruntime((), CPU_WHEEL), [CPU_RUNS], False, [OK, OK], "only onnxruntime 1.0", id="CPU"),
+        pytest.param(_onnxruntime(GPU, GPU_WHEEL), [CUDA_RUNS, CPU_RUNS], False, [OK, OK, OK], "only", id="GPU"),
         pytest.param(
             _onnxruntime(GPU, CPU_WHEEL, GPU_WHEEL),
             [CPU_RUNS],
@@ -132,7 +132,7 @@ CPU_WHEEL, GPU_WHEEL = "onnxruntime", "onnxruntime-gpu"
             [CPU_RUNS],
             False,
             [BROKEN, OK],
-            "1 files missing or changed, first onnxruntime/a.so",
+            "1 files missing or changed, e.g. onnxruntime/a.so",
             id="damaged",
         ),
         pytest.param(
@@ -144,7 +144,7 @@ CPU_WHEEL, GPU_WHEEL = "onnxruntime", "onnxruntime-gpu"
             id="CUDA libraries missing",
         ),
         pytest.param(
-            _onnxruntime(GPU, GPU_WHEEL), [CUDA_FALLS, CPU_RUNS], True, [OK, NOTE, OK], "alone", id="GPU hidden"
+            _onnxruntime(GPU, GPU_WHEEL), [CUDA_FALLS, CPU_RUNS], True, [OK, NOTE, OK], "only", id="GPU hidden"
         ),
     ],
 )
@@ -157,7 +157,7 @@ def test_onnxruntime(
     assert _remedies_only_where_broken(checks)
 
 
-def test_a_provider_that_does_not_run_is_told_with_its_reason() -> None:
+def test_a_provider_that_does_not_run_is_reported_with_the_reason() -> None:
     checks = check_onnxruntime(_onnxruntime(GPU, GPU_WHEEL), Outcome((CUDA_FALLS,)), hidden=False)
     assert checks[1].state is BROKEN
     assert "the session used CPUExecutionProvider" in checks[1].detail
@@ -183,7 +183,9 @@ HEADLESS = {"opencv-python-headless": "5.0"}
 @pytest.mark.parametrize(
     ("installed", "damaged", "outcome", "state", "detail"),
     [
-        pytest.param(HEADLESS, (), Outcome(OpenCVFacts("5.0", "NONE")), OK, "alone (windows: NONE)", id="headless"),
+        pytest.param(
+            HEADLESS, (), Outcome(OpenCVFacts("5.0", "NONE")), OK, "only opencv-python-headless 5.0", id="headless"
+        ),
         pytest.param(
             HEADLESS | {"opencv-python": "5.0"},
             (),
@@ -200,7 +202,7 @@ HEADLESS = {"opencv-python-headless": "5.0"}
             ("cv2/cv2.so",),
             Outcome(OpenCVFacts("5.0", "QT5")),
             BROKEN,
-            "1 files missing or changed, first cv2/cv2.so",
+            "1 files missing or changed, e.g. cv2/cv2.so",
             id="overwritten",
         ),
         pytest.param({}, (), Outcome(None, "ModuleNotFoundError: cv2"), BROKEN, "none: ModuleNotFound", id="none"),
@@ -225,7 +227,7 @@ def test_decoders() -> None:
     assert (torchcodec.state, torchcodec.detail) == (NOTE, "not installed (optional)")
 
 
-def test_a_broken_torchcodec_breaks_nothing() -> None:
+def test_a_broken_torchcodec_is_only_a_note() -> None:
     (check,) = check_decoders({"torchcodec": Outcome(None, "OSError: libavutil")})
     assert (check.state, check.remedy) == (NOTE, "")
     assert "libavutil" in check.detail
@@ -269,13 +271,13 @@ def test_disk(tmp_path: Path, needed_gib: float, state: State) -> None:
     assert bool(check.remedy) is (state is BROKEN)
 
 
-def test_disk_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_disk_folder(tmp_path: Path) -> None:
     assert check_disk("work", tmp_path / "gone", 1.0).state is BROKEN
 
 
 @pytest.mark.slow
 def test_this_environment(tmp_path: Path) -> None:
-    """What run.sh sets up works on any machine; GPUs and free space depend on where the tests run."""
+    """The environment that run.sh sets up works on any machine; GPUs and free space depend on the machine."""
     checks = examine(tmp_path, tmp_path, tmp_path, DETECTOR)
     assert _remedies_only_where_broken(checks)
     by_group: dict[str, list[Check]] = {}

@@ -48,7 +48,7 @@ def test_a_hanging_probe_is_ended() -> None:
     assert not pending._process.is_alive()
 
 
-def test_noise_of_a_probe_stays_out_of_both_streams(capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_of_a_probe_reaches_neither_stream(capfd: pytest.CaptureFixture[str]) -> None:
     assert Pending(partial(os.system, "echo noise; echo noise >&2")).outcome(60).facts == 0
     assert capfd.readouterr() == ("", "")
 
@@ -62,7 +62,7 @@ def test_one_line_is_one_line(message: str, limit: int) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_installed_really_works() -> None:
+def test_the_installed_packages_work() -> None:
     torch = Pending(probes.probe_torch)
     opencv = Pending(probes.probe_opencv)
     providers = Pending(probes.probe_providers)

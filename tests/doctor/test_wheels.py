@@ -31,7 +31,7 @@ def _dist_info(site: Path, name: str, version: str) -> Path:
 
 
 def install(site: Path, name: str, version: str, files: Mapping[str, str], requires: Sequence[str] = ()) -> None:
-    """Lay a package down in `site` as pip does: its files over whatever is there, and its metadata."""
+    """Install a package in `site` as pip does: its files, overwriting existing ones, and its metadata."""
     info = _dist_info(site, name, version)
     info.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
@@ -44,7 +44,7 @@ def install(site: Path, name: str, version: str, files: Mapping[str, str], requi
 
 
 class SitePip:
-    """pip on a folder: the commands that `settle` gives, with what they do to files; counts its calls."""
+    """A stand-in for pip that changes files of a folder as the commands of `settle` would, and records its calls."""
 
     def __init__(self, site: Path, family: Family, online: bool = True) -> None:
         self.site, self.family, self.online = site, family, online
@@ -85,7 +85,7 @@ class SitePip:
 
 @settings(max_examples=120, deadline=None)
 @given(data=st.data(), family=st.sampled_from(FAMILIES), damage=st.booleans())
-def test_settling_leaves_exactly_the_wanted_variant_whole(data: st.DataObject, family: Family, damage: bool) -> None:
+def test_settling_keeps_exactly_the_wanted_variant_undamaged(data: st.DataObject, family: Family, damage: bool) -> None:
     order = data.draw(st.lists(st.sampled_from(family.variants), unique=True))
     with TemporaryDirectory() as folder:
         site = Path(folder)
@@ -115,8 +115,8 @@ def test_lines_say_what_was_done_and_why(tmp_path: Path) -> None:
     pip.lay_down("opencv-python-headless", "5.0")
     pip.lay_down("opencv-python", "5.0")
     assert settle(inspect(family, [str(tmp_path)]), pip) == [
-        "removed opencv-python: shares the folder cv2/ with opencv-python-headless",
-        "installed opencv-python-headless-5.0.whl: again, because removing the other took its files along",
+        "removed opencv-python, which shares the folder cv2/ with opencv-python-headless",
+        "installed opencv-python-headless-5.0.whl: again, because removing the other variant also removed its files",
     ]
 
 
@@ -135,7 +135,7 @@ def test_without_network_nothing_is_removed(tmp_path: Path) -> None:
     [(None, (CUDA_LIBRARY,)), ("9.1", (CUDA_LIBRARY,)), ("10.4", ())],
     ids=["absent", "too old", "there"],
 )
-def test_cuda_libraries_are_only_looked_for_with_a_gpu(tmp_path: Path, version: str | None, missing: object) -> None:
+def test_cuda_libraries_are_required_only_with_a_gpu(tmp_path: Path, version: str | None, missing: object) -> None:
     SitePip(tmp_path, FAMILIES[2]).lay_down("onnxruntime-gpu", "1.0")
     if version:
         install(tmp_path, "nvidia-curand", version, {})
@@ -148,7 +148,7 @@ def test_cuda_libraries_are_only_looked_for_with_a_gpu(tmp_path: Path, version: 
     [("opencv-python-headless", ()), ("other", ("cv2/core.so",)), (None, ("cv2/core.so",))],
     ids=["whole", "overwritten", "gone"],
 )
-def test_damage_is_seen_by_size(tmp_path: Path, text: str | None, damaged: tuple[str, ...]) -> None:
+def test_damage_is_found_by_file_size(tmp_path: Path, text: str | None, damaged: tuple[str, ...]) -> None:
     SitePip(tmp_path, opencv_family()).lay_down("opencv-python-headless", "5.0")
     library = tmp_path / "cv2" / "core.so"
     library.unlink() if text is None else library.write_text(text)
@@ -157,7 +157,7 @@ def test_damage_is_seen_by_size(tmp_path: Path, text: str | None, damaged: tuple
     assert standing.settled is (not damaged)
 
 
-def test_leftovers_without_a_name_are_passed_over(tmp_path: Path) -> None:
+def test_leftovers_without_a_name_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "half_removed-1.0.dist-info").mkdir()
     assert find_distributions([str(tmp_path)]) == {}
 

@@ -58,7 +58,7 @@ def test_the_report_is_not_wrapped_and_names_each_remedy() -> None:
     assert lines[-1] == "1 broken"
 
 
-def test_a_sound_report_says_so() -> None:
+def test_a_report_without_faults_says_so() -> None:
     out = io.StringIO()
     show([GOOD, REMARK], Console(file=out))
     assert out.getvalue().splitlines()[-1] == "nothing is broken"
@@ -72,7 +72,7 @@ def test_a_settled_environment_needs_neither_pip_nor_network(capsys: pytest.Capt
 
 
 class TorchSeesOne:
-    """Stands for the probe of torch on a machine with a GPU but without nvidia-smi."""
+    """The probe of torch on a machine with a GPU but without nvidia-smi."""
 
     def __init__(self, probe: object) -> None:
         assert probe is probe_torch
@@ -82,7 +82,7 @@ class TorchSeesOne:
 
 
 @pytest.mark.parametrize("listed", [("by nvidia-smi",), ()], ids=["nvidia-smi", "torch"])
-def test_a_gpu_calls_for_the_gpu_wheel(listed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_needs_the_gpu_wheel(listed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Family] = []
 
     def settled(family: Family) -> Standing:
@@ -102,7 +102,7 @@ def test_fixing_that_changes_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "find_nvidia_gpus", lambda: ("NVIDIA X",))
     monkeypatch.setattr(doctor, "inspect", lambda family: Standing(family, both, (), ()))
     monkeypatch.setattr(doctor, "settle", lambda standing, pip: ["done"])
-    with pytest.raises(AbawError, match="expected onnxruntime-gpu alone and whole, found onnxruntime 1.0 and"):
+    with pytest.raises(AbawError, match="expected only onnxruntime-gpu, undamaged, found onnxruntime 1.0 and"):
         fix(refuse_pip)
 
 
