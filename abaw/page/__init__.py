@@ -1,1 +1,1 @@
-"""What all HTML pages of the project share: colours, style, the document around the parts."""
+"""Shared by all HTML pages of the project: colours, styles, the document around the parts."""

@@ -1,7 +1,8 @@
-"""One colour a class, the same on every page and in every picture, to be told apart whatever colours one sees.
+"""One colour per class, the same on every page and in every picture, distinguishable for colour-blind people too.
 
-After Okabe and Ito, with two greys (Neutral, Other) in the place of black, and shades moved until the worst pair stays
-apart under simulated protanopia, deuteranopia and tritanopia. Colour is never the only sign: names stand beside it.
+Based on the palette of Okabe and Ito, with two muted colours (Neutral, Other) instead of black, and shades adjusted
+until even the closest pair can be distinguished under simulated protanopia, deuteranopia and tritanopia. Colour is
+never the only sign: the name is always next to it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 
 _COLOURS: Final = ("#a9b2bb", "#d55e00", "#009e73", "#b5579a", "#eeb400", "#1470c4", "#4fc3f0", "#75634f")
 CLASS_COLOURS: Final = dict(zip(EXPRESSION_CLASSES, _COLOURS, strict=True))
-"""Hexadecimal sRGB by class."""
+"""Class name -> hexadecimal sRGB."""
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """`#d55e00` as 0..255 a channel."""
+    """`#d55e00` as three channels in 0..255."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return red, green, blue
 
 
 def ink_on(colour: str) -> str:
-    """Black or white, whichever is easier to read on that colour (WCAG's relative luminance)."""
+    """Black or white, whichever is easier to read on `colour` (by WCAG's relative luminance)."""
     return "#000000" if _luminance(colour) > 0.179 else "#ffffff"
 
 

@@ -1,4 +1,4 @@
-"""Building blocks of a page: plain HTML, style and script inside, for a phone as for a screen, light or dark."""
+"""Building blocks of a page: plain HTML with style and script inside, for phones and screens, light and dark."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SWITCH = '<button type="button" id="theme" aria-label="light or dark">light / d
 def document(
     title: str, parts: Iterable[str], *, style: str = "", script: str = "", policy: str = "img-src data:"
 ) -> str:
-    """The whole page around the parts of its body.
+    """The complete page around the parts of its body.
 
-    style, script: beside those that all pages have; policy: where pictures and videos may come from, as directives of
-    a Content-Security-Policy. Nothing else is ever loaded.
+    style, script: in addition to those that all pages share; policy: where pictures and videos may come from, as
+    directives of a Content-Security-Policy. Nothing else is ever loaded.
     """
     rules = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; {policy}"
     return (
@@ -39,12 +39,12 @@ def document(
 
 @cache
 def asset(package: str, name: str) -> str:
-    """The text of a style or script that ships in the `assets` of a package."""
+    """The text of a style sheet or script in the `assets` folder of a package."""
     return (files(package) / "assets" / name).read_text(encoding="utf-8")
 
 
 def class_style() -> str:
-    """`--class-0` … for the classes in their order, and the ink to write on each."""
+    """CSS variables: the colours of the classes in order (`--class-0` …) and the text colour to use on each."""
     rules = [
         f"--class-{index}: {colour}; --on-class-{index}: {ink_on(colour)};"
         for index, colour in enumerate(CLASS_COLOURS.values())
@@ -53,7 +53,7 @@ def class_style() -> str:
 
 
 def json_island(identity: str, value: Any) -> str:
-    """A value for the page's script; no text in it can end the element."""
+    """A JSON value for the page's script, escaped so that no text in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{identity}">{text}</script>'
 
@@ -63,11 +63,14 @@ def data_url(data: bytes, mime: str) -> str:
 
 
 def table(header: Iterable[str], rows: Iterable[Sequence[str]], chosen: int | None = None, kind: str = "") -> str:
-    """Cells are HTML; a cell that brings its own <td> is taken as it is. chosen: a row to mark; kind: its class."""
+    """An HTML table. A field is HTML; one that starts with <td is used unchanged.
+
+    chosen: index of a row to highlight; kind: the table's CSS class.
+    """
     head = "".join(f'<th scope="col">{name}</th>' for name in header)
     body = "".join(
         ("<tr class='chosen'>" if index == chosen else "<tr>")
-        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
+        + "".join(field if field.startswith("<td") else f"<td>{field}</td>" for field in row)
         + "</tr>\n"
         for index, row in enumerate(rows)
     )
@@ -76,37 +79,37 @@ def table(header: Iterable[str], rows: Iterable[Sequence[str]], chosen: int | No
 
 
 def swatch(index: int, name: str) -> str:
-    """The name of a class behind a spot of its colour."""
+    """The name of a class after a spot of its colour."""
     spot = f'<i class="swatch" style="background: var(--class-{index})"></i>'
     return f'<span class="class">{spot}{escape(name)}</span>'
 
 
 def bar(value: float, colour: str = "var(--accent)") -> str:
-    """A cell with a bar behind its number, 0 to 1."""
+    """A table field with a number in 0..1 above a bar of that length."""
     share = 0.0 if math.isnan(value) else 100 * value
     return f'<td class="bar" style="--share: {share:.1f}%; --fill: {colour}">{number(value)}</td>'
 
 
 def number(value: float) -> str:
-    """Three digits behind the point; a dash where there is nothing to score."""
+    """Three decimals; a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def signed(value: float) -> str:
-    """With its sign, a real minus: a difference."""
+    """A difference with its sign (a typographic minus) and three decimals."""
     text = f"{value:+.3f}".replace("-", "−")
     return "0.000" if text[1:] == "0.000" else text
 
 
 def card(value: str, what: str, where: str, tag: str = "") -> str:
-    """One large figure. tag: a mark that makes it one to be careful with."""
+    """One large figure. tag: a warning mark next to it."""
     mark = f' <span class="tag">{escape(tag)}</span>' if tag else ""
     kind = ' class="caution"' if tag else ""
     return f"<div{kind}><b>{value}</b>{what}{mark}<br><small>{where}</small></div>"
 
 
 def box(kind: str, text: str) -> str:
-    """A line that stands out. kind: alarm, caution-box or good."""
+    """A highlighted line. kind: alarm, caution-box or good."""
     return f'<p class="box {kind}">{escape(text)}</p>'
 
 

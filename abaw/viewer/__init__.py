@@ -1,1 +1,1 @@
-"""What became of one video, to look at and to reckon with: a page, a table, a summary, a picture of it all."""
+"""The results of one video, for people and programs: a page, a table, a summary, an annotated video."""

@@ -1,4 +1,4 @@
-"""A picture of where a static model with local attention looks."""
+"""A figure that shows which parts of a face the local attention of a static model weighs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SIDE_SHOWN = 112
 
 
 def write_attention(path: Path, checkpoint: Path, faces: FaceSet, seed: int) -> bool:
-    """A row for a labelled face of each class: the face, each attention map on it, and the highest of them all.
+    """Write a PNG with one row per class: a labelled face, each attention map over it, and the maximum of the maps.
 
-    Each map runs from dark, its lowest value, to bright, its highest, which stand below it; 1 is what a plain mean
-    gives every place. False, and no picture, when the model of the checkpoint has no attention.
+    Each map is drawn from dark (its minimum) to bright (its maximum); both values are below it. A plain mean would have
+    the value 1 everywhere. Returns False, without writing, when the model of the checkpoint has no attention.
     """
     import numpy as np
 
@@ -50,7 +50,7 @@ def write_attention(path: Path, checkpoint: Path, faces: FaceSet, seed: int) -> 
 
 
 def _attention(model: StaticModel, views: Tensor) -> NDArray[np.float32]:
-    """(B, K, H, W) of standardised images (B, 3, S, S)."""
+    """Attention maps (B, K, H, W) of standardised images (B, 3, S, S)."""
     import torch
 
     from abaw.models.local_attention import attention_of

@@ -1,4 +1,4 @@
-"""Pictures of many faces in rows, with words at the side and colours around some."""
+"""A figure with many faces in rows, with captions and optional coloured frames."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_CELL = 1.0
+_TILE_INCHES = 1.0
 _INK = "#1d2733"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """image: (S, S, 3), 0..255; frame: its colour, None for none; caption: below it; heat: (H, W) in 0..1, laid over
-    it, None for none."""
+    """One picture of the grid.
+
+    image: (S, S, 3), 0..255; frame: colour of a frame around it, or None; caption: text below it; heat: (H, W) in 0..1,
+    drawn over it, or None.
+    """
 
     image: NDArray[np.uint8]
     frame: str | None = None
@@ -29,13 +32,13 @@ class Tile:
 def write_grid(
     path: Path, rows: Sequence[Sequence[Tile]], heads: Sequence[str] = (), sides: Sequence[str] = (), title: str = ""
 ) -> None:
-    """A PNG: `rows` of tiles, all as long; heads: above the columns; sides: left of the rows."""
+    """Write a PNG. rows: tiles, the same number in each; heads: titles of the columns; sides: titles of the rows."""
     from matplotlib.figure import Figure
 
     from abaw.core.artifacts import atomic_path
 
     width, captions = max(map(len, rows)), any(tile.caption for row in rows for tile in row)
-    size = (width * _CELL + 1.2, len(rows) * (_CELL + 0.18 * captions) + 0.6)
+    size = (width * _TILE_INCHES + 1.2, len(rows) * (_TILE_INCHES + 0.18 * captions) + 0.6)
     figure = Figure(figsize=size, layout="constrained")
     if title:
         figure.suptitle(title, fontsize=9, color=_INK)

@@ -1,4 +1,4 @@
-"""A strip of small faces along a video, as one picture."""
+"""Small faces sampled along a video, joined into one picture."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from PIL import Image
 from abaw.viewer.person import Person
 
 SIDE = 72
-_MOST = 60
+_MAX_FACES = 60
 _QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True)
 class Filmstrip:
-    """frames: of each face, from 1; jpeg: the faces side by side, SIDE pixels each, None when there is none."""
+    """frames: the frame number of each face, from 1; jpeg: the faces in a row, SIDE × SIDE pixels each, or None."""
 
     frames: tuple[int, ...]
     jpeg: bytes | None
 
 
-def filmstrip(person: Person, most: int = _MOST) -> Filmstrip:
-    """At most `most` faces, evenly over the frames that have one."""
+def filmstrip(person: Person) -> Filmstrip:
+    """At most 60 faces, spaced evenly over the frames that have one."""
     rows = np.flatnonzero(person.valid)
     if not len(rows):
         return Filmstrip((), None)
-    count = min(most, len(rows))
+    count = min(_MAX_FACES, len(rows))
     chosen = rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)].tolist()
     strip = Image.new("RGB", (count * SIDE, SIDE))
     for place, row in enumerate(chosen):
@@ -40,7 +40,7 @@ def filmstrip(person: Person, most: int = _MOST) -> Filmstrip:
 
 
 def portrait(person: Person) -> bytes | None:
-    """JPEG of the face on the frame where the most frequent class is the surest; None when there is no face."""
+    """JPEG of the face on the frame where the person's most frequent class is most probable; None without a face."""
     rows = np.flatnonzero(person.valid)
     if not len(rows):
         return None

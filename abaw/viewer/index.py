@@ -1,4 +1,4 @@
-"""The page over the viewers of several videos."""
+"""The index page, which links to the pages of several videos."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ main { max-width: 72rem; }
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One video. page: seen from the index; people: summaries as in its JSON; portrait: a data URL."""
+    """One video. page: its address relative to the index; people: summaries as in its JSON; portrait: a data URL."""
 
     name: str
     page: str
@@ -41,7 +41,7 @@ class Entry:
 
 
 def render_index(entries: Sequence[Entry]) -> str:
-    """Cards in the order of the entries; the shares are those of the person who is seen longest."""
+    """The index page: one card per entry, in order, with the shares of the person who is visible longest."""
     legend = "".join(swatch(index, name) for index, name in enumerate(EXPRESSION_CLASSES))
     cards = "\n".join(map(_card, entries))
     parts = [

@@ -1,4 +1,4 @@
-"""What a page plays: the file itself or a copy, inside the page or beside it."""
+"""The file that a page plays: the source or a copy, embedded in the page or linked."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from abaw.video.reading.reader import STILL, open_video
 
 Keep = Literal["auto", "embed", "link"]
 EMBED_MB: Final = 32
-"""Larger files are linked by `auto`: a page that holds them takes long to open."""
+"""`auto` links larger files, because a page that embeds them takes long to open."""
 _IMAGE_MIMES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """mime: of the file; data: its bytes, to go into the page, or None and link: where it lies, seen from the page."""
+    """A file for a page. data: its bytes, to embed, or None; link: its address relative to the page, or None."""
 
     mime: str
     data: bytes | None
@@ -40,8 +40,9 @@ class Media:
 def prepare_media(source: Path, page: Path, keep: Keep, meta: Mapping[str, Any], progress: Progress = silent) -> Media:
     """The file that the page at `page` plays.
 
-    That is `source` itself where browsers play it and all its frames were decoded; else a copy in H.264, beside the
-    page (`<page>.web.mp4`) when it is linked. meta: of a faces store of this video.
+    This is `source` itself when browsers can play it and all its frames were decoded; otherwise an H.264 copy, stored
+    next to the page (`<page>.web.mp4`) when it is linked. meta: metadata of a faces store of this video.
+    Raises DataError when an image cannot be converted to PNG.
     """
     if is_image(source):
         return _image(source, page, keep)
@@ -74,7 +75,7 @@ def _image(source: Path, page: Path, keep: Keep) -> Media:
         cv2.imencode(".png", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)) if frame.image is not None else (False, None)
     )
     if not encoded or data is None:
-        raise DataError(f"{source}: could not be written as PNG")
+        raise DataError(f"{source}: could not be converted to PNG")
     if keep != "link":
         return Media("image/png", data.tobytes(), None)
     copy = page.with_suffix(".web.png")

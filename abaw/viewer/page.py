@@ -1,4 +1,4 @@
-"""The viewer: one HTML file a video that stands alone."""
+"""The viewer: one self-contained HTML file per video."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLAYS_FROM: Final = "media-src 'self' file: blob: data:; img-src 'self' file: b
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """What the page tells of the video itself. source: file name; settings: in words, by name."""
+    """What the page says about the video. source: file name; settings: name -> text; frame_wh: pixels."""
 
     name: str
     source: str
@@ -35,7 +35,7 @@ class Video:
 
 
 def render_viewer(video: Video, people: Sequence[Person], media: Media) -> str:
-    """The page of one video. people: at least one, all with the same frames; titles come from their order."""
+    """The page of one video. people: at least one, all with the same frames, numbered in this order."""
     titles = _titles(people)
     parts = [
         _header(video, people, titles),
@@ -73,7 +73,7 @@ def _header(video: Video, people: Sequence[Person], titles: Sequence[str]) -> st
     choice = ""
     if len(people) > 1:
         options = "".join(f'<option value="{index}">{escape(title)}</option>' for index, title in enumerate(titles))
-        choice = f'<label class="who">shown: <select id="person">{options}</select></label>'
+        choice = f'<label class="who">person: <select id="person">{options}</select></label>'
     return f'<header>\n<h1>{escape(video.name)}</h1>\n<p class="soft">{" · ".join(facts)}</p>\n{choice}</header>'
 
 
@@ -96,7 +96,7 @@ def _stage(video: Video, people: Sequence[Person], media: Media) -> str:
     return (
         f'<div class="stage">\n<div class="screen-column">\n<div class="screen" id="screen" {shape}>{shown}'
         '<canvas id="overlay" aria-hidden="true"></canvas><div id="no-video" hidden></div></div>\n'
-        f'{controls}</div>\n<aside class="now" aria-label="this frame">\n'
+        f'{controls}</div>\n<aside class="now" aria-label="current frame">\n'
         '<div class="face-and-verdict"><canvas id="face" width="336" height="336" role="img"></canvas>\n'
         f'<div><p id="verdict"></p>{annotated}</div></div>\n<ul class="bars">{rows}</ul>\n</aside>\n</div>'
     )
@@ -104,13 +104,13 @@ def _stage(video: Video, people: Sequence[Person], media: Media) -> str:
 
 _CONTROLS = """<div class="controls">
 <button type="button" id="play" aria-label="play">▶</button>
-<button type="button" id="back" aria-label="one frame back">‹</button>
-<button type="button" id="forth" aria-label="one frame forward">›</button>
-<button type="button" id="previous" aria-label="start of this stretch, or the one before">«</button>
-<button type="button" id="next" aria-label="next stretch">»</button>
-<select id="speed" aria-label="speed"><option value="0.1">0.1 ×</option><option value="0.25">¼ ×</option>
+<button type="button" id="back" aria-label="previous frame">‹</button>
+<button type="button" id="forth" aria-label="next frame">›</button>
+<button type="button" id="previous" aria-label="start of this segment, or the previous segment">«</button>
+<button type="button" id="next" aria-label="next segment">»</button>
+<select id="speed" aria-label="playback speed"><option value="0.1">0.1 ×</option><option value="0.25">¼ ×</option>
 <option value="0.5">½ ×</option><option value="1" selected>1 ×</option><option value="2">2 ×</option></select>
-<label class="check"><input type="checkbox" id="boxes" checked> box</label>
+<label class="check"><input type="checkbox" id="boxes" checked> face box</label>
 <button type="button" id="keys">keys</button>
 <output id="readout" aria-live="off"></output>
 </div>
@@ -149,7 +149,7 @@ def _totals(person: Person, found: Sequence[Segment]) -> str:
                 f"{max(own):.1f} s" if own else "–",
             )
         )
-    header = ("class", "share", "in all", "times", "longest")
+    header = ("class", "share", "total", "segments", "longest")
     return f"<section>\n<h2>Share of the time with a face</h2>\n{table(header, rows)}\n</section>"
 
 
@@ -159,7 +159,7 @@ def _share(index: int, share: float) -> str:
 
 
 def _segments(person: Person, found: Sequence[Segment]) -> str:
-    """All of them, or where there are too many the longest, in order."""
+    """All segments in order, or only the longest when there are too many."""
     by_length = sorted(found, key=lambda one: (one.start_s - one.end_s, one.first))[:_LISTED]
     rows = [
         (
@@ -171,36 +171,36 @@ def _segments(person: Person, found: Sequence[Segment]) -> str:
         )
         for one in sorted(by_length, key=lambda one: one.first)
     ]
-    note = f'<p class="soft">The {_LISTED} longest of {len(found):,}.</p>' if len(found) > _LISTED else ""
-    header = ("from", "class", "lasts", "frames", "sure")
-    body = table(header, rows, kind="stretches") if rows else "<p>No face on any frame.</p>"
-    return f'<section>\n<h2>Stretches</h2>\n{note}<div class="tall">{body}</div>\n</section>'
+    note = f'<p class="soft">The {_LISTED} longest of {len(found):,} segments.</p>' if len(found) > _LISTED else ""
+    header = ("start", "class", "duration", "frames", "mean probability")
+    body = table(header, rows, kind="segments") if rows else "<p>No frame has a face.</p>"
+    return f'<section>\n<h2>Segments</h2>\n{note}<div class="tall">{body}</div>\n</section>'
 
 
 def _disagreements(person: Person) -> str:
-    """Where annotation and prediction differ, the longest first."""
+    """Segments where annotation and prediction differ, longest first."""
     annotated = person.annotated
     scored, wrong = person.scored, person.wrong
     if annotated is None or not scored:
-        return "<section>\n<h2>Against the annotation</h2>\n<p>No annotated frame has a face.</p>\n</section>"
+        return "<section>\n<h2>Comparison with the annotation</h2>\n<p>No annotated frame has a face.</p>\n</section>"
     ends = ends_of(person.times)
     rows = []
     for first, last in sorted(_mixed_runs(person, wrong), key=lambda pair: (pair[0] - pair[1], pair[0]))[:_LISTED]:
-        lasting = float(ends[last - 1] - person.times[first - 1])
+        duration_s = float(ends[last - 1] - person.times[first - 1])
         rows.append(
             (
                 _jump(first, clock(float(person.times[first - 1] - person.times[0]))),
                 swatch(int(annotated[first - 1]), EXPRESSION_CLASSES[annotated[first - 1]]),
                 swatch(int(person.labels[first - 1]), EXPRESSION_CLASSES[person.labels[first - 1]]),
-                f"{lasting:.2f} s",
+                f"{duration_s:.2f} s",
                 f"{first}–{last}",
             )
         )
     share = 1 - float(np.count_nonzero(wrong)) / scored
-    text = f"<p>{100 * share:.1f} % of {scored:,} annotated frames with a face agree.</p>"
-    header = ("from", "annotated", "predicted", "lasts", "frames")
+    text = f"<p>The prediction agrees on {100 * share:.1f} % of {scored:,} annotated frames with a face.</p>"
+    header = ("start", "annotated", "predicted", "duration", "frames")
     body = f'<div class="tall">{table(header, rows, kind="differing")}</div>' if rows else ""
-    return f"<section>\n<h2>Against the annotation</h2>\n{text}\n{body}\n</section>"
+    return f"<section>\n<h2>Comparison with the annotation</h2>\n{text}\n{body}\n</section>"
 
 
 def _mixed_runs(person: Person, wrong: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -222,29 +222,29 @@ def _jump(frame: int, text: str) -> str:
 def _settings(video: Video) -> str:
     entries = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in video.settings.items())
     return (
-        "<section>\n<h2>How it was made</h2>\n"
+        "<section>\n<h2>How these results were made</h2>\n"
         f"<dl><dt>source</dt><dd>{escape(video.source)}</dd>{entries}</dl>\n"
-        '<p class="soft">What a face shows is not what a person feels. The classes are guesses of a model, frame by '
-        "frame.</p>\n</section>"
+        '<p class="soft">A facial expression is not what a person feels. The classes are a model\'s estimates, made '
+        "for each frame.</p>\n</section>"
     )
 
 
 def _help() -> str:
     keys = (
-        ("space, k", "play or pause"),
-        ("← →", "one frame back or forward; with shift one second"),
-        ("n p", "next stretch, previous stretch"),
-        ("1 … 8", "next stretch of that class, in the order of the bars"),
+        ("Space k", "play or pause"),
+        ("← →", "previous or next frame; with Shift, one second"),
+        ("n p", "next or previous segment"),
+        ("1 … 8", "next segment of a class, in the order of the bars"),
         ("d", "next disagreement with the annotation"),
-        ("home end", "first frame, last frame"),
-        ("+ − 0", "zoom in, out, all of it"),
-        ("b", "box on or off"),
-        ("t", "light or dark"),
+        ("Home End", "first or last frame"),
+        ("+ − 0", "zoom in, zoom out, show everything"),
+        ("b", "face box on or off"),
+        ("t", "light or dark theme"),
         ("?", "this help"),
     )
     rows = "".join(f"<dt><kbd>{escape(key)}</kbd></dt><dd>{escape(what)}</dd>" for key, what in keys)
     return (
-        '<dialog id="help" aria-labelledby="help-title"><h2 id="help-title">Keys</h2>\n'
+        '<dialog id="help" aria-labelledby="help-title"><h2 id="help-title">Keyboard shortcuts</h2>\n'
         f'<dl>{rows}</dl>\n<form method="dialog"><button>close</button></form></dialog>'
     )
 
@@ -284,5 +284,5 @@ def _person_data(person: Person, title: str) -> dict[str, Any]:
 
 
 def _packed(values: NDArray[Any]) -> str:
-    """Little-endian bytes, as base64."""
+    """The bytes of an array as base64."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

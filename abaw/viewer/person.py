@@ -1,4 +1,4 @@
-"""One person of one video, frame by frame: where the face is, what it seems to express, what was annotated.
+"""One person in one video, per frame: where the face is, the predicted expression, the annotation.
 
 Shapes: T time, C class.
 """
@@ -25,7 +25,7 @@ NO_FACE = -1
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Frames from `first` to `last`, both included and counted from 1, of one class. probability: its mean there."""
+    """Frames `first` to `last` (inclusive, from 1) with the same predicted class. probability: its mean over them."""
 
     label: int
     first: int
@@ -37,12 +37,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """name: of the stores; faces: the person's store.
+    """The results for one person.
 
-    times: (T,) seconds; box_xyxy: (T, 4) pixels; crop: (T, 4) the numbers a, b, x, y of the similarity
-    (a·X − b·Y + x, b·X + a·Y + y) from the picture to the aligned crop; probs: (T, C) smoothed. These three are NaN on
-    frames without a face. labels: (T,) the most probable class, NO_FACE where there is none; annotated: (T,) -1 where
-    there is no label, None for no annotation at all.
+    name: of the stores; faces: the person's store; times: (T,) seconds; box_xyxy: (T, 4) pixels; crop: (T, 4) the
+    parameters a, b, x, y of the similarity (a·X − b·Y + x, b·X + a·Y + y) from the picture to the aligned crop; probs:
+    (T, C) smoothed probabilities. box_xyxy, crop and probs are NaN on frames without a face. labels: (T,) the most
+    probable class, NO_FACE without a face; annotated: (T,) class, -1 without a label; None without annotation.
     """
 
     name: str
@@ -59,33 +59,33 @@ class Person:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(T,) True where there is a face."""
+        """(T,) True on frames with a face."""
         return np.asarray(self.labels != NO_FACE, np.bool_)
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
-        """(T,) True where there is a face and its class is not the annotated one; nowhere without annotation."""
+        """(T,) True where the predicted class differs from the annotated one; all False without annotation."""
         if self.annotated is None:
             return np.zeros(len(self), np.bool_)
         return np.asarray(self.valid & (self.annotated != UNLABELLED) & (self.annotated != self.labels), np.bool_)
 
     @property
     def scored(self) -> int:
-        """Frames that have both a face and a label."""
+        """Number of frames that have both a face and a label."""
         return 0 if self.annotated is None else int((self.valid & (self.annotated != UNLABELLED)).sum())
 
 
 def read_person(
     faces: FaceStore, predictions: Predictions, smoothing: Smoothing, annotated: NDArray[np.int8] | None
 ) -> Person:
-    """What the stores of one person say. Gaps are filled and smoothed over as in a submission, then shown as gaps.
+    """Read one person's stores. Gaps are filled and smoothed as in a submission, then masked again.
 
-    annotated: (T,), -1 for none. Raises DataError when the stores differ in length.
+    annotated: (T,) class, -1 without a label. Raises DataError when the stores differ in length.
     """
     if len(faces) != len(predictions):
         raise DataError(
-            f"{faces.store.path}: has {len(faces)} frames, its predictions have {len(predictions)}; remove both stores "
-            "and run again"
+            f"{faces.store.path}: has {len(faces)} frames, but its predictions have {len(predictions)}; "
+            "remove both stores and run again"
         )
     decoded = decode(predictions, smoothing)
     valid = faces.valid
@@ -105,14 +105,14 @@ def read_person(
 def _rows(faces: FaceStore, column: str, width: int) -> NDArray[np.float32]:
     """(T, width), NaN where null."""
     values: pa.Array = faces.store.table.column(column).combine_chunks()
-    there = values.is_valid().to_numpy(zero_copy_only=False)
+    present = values.is_valid().to_numpy(zero_copy_only=False)
     rows = np.full((len(faces), width), np.nan, np.float32)
-    rows[there] = values.flatten().to_numpy().reshape(-1, width)
+    rows[present] = values.flatten().to_numpy().reshape(-1, width)
     return rows
 
 
 def _crops(box_xyxy: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(T, 4), see Person; by the landmarks (T, 10), by the box (T, 4) where there are none."""
+    """(T, 4) as in Person, from the landmarks (T, 10), or from the box (T, 4) where these are missing."""
     found = np.full((len(box_xyxy), 4), np.nan, np.float32)
     for row in np.flatnonzero(~np.isnan(box_xyxy[:, 0])):
         by_points = not np.isnan(landmarks[row, 0])
@@ -122,14 +122,14 @@ def _crops(box_xyxy: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDA
 
 
 def ends_of(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T,) when each frame gives way to the next; the last one stays as long as most do."""
+    """(T,) time in seconds at which each frame ends; the last frame gets the median duration."""
     if len(times) < 2:
         return times + 0.04
     return np.concatenate([times[1:], [times[-1] + np.median(np.diff(times))]])
 
 
 def segments(person: Person) -> list[Segment]:
-    """Runs of one class, in order; frames without a face are in none."""
+    """Segments of equal class, in order; frames without a face belong to none."""
     ends = ends_of(person.times)
     return [
         Segment(
@@ -146,10 +146,10 @@ def segments(person: Person) -> list[Segment]:
 
 
 def seconds_by_class(person: Person) -> NDArray[np.float64]:
-    """(C,) how long each class is the most probable one."""
-    lasting = ends_of(person.times) - person.times
-    there = person.valid
-    sums = np.bincount(person.labels[there], lasting[there], minlength=len(EXPRESSION_CLASSES))
+    """(C,) seconds during which each class is the most probable one."""
+    durations = ends_of(person.times) - person.times
+    valid = person.valid
+    sums = np.bincount(person.labels[valid], durations[valid], minlength=len(EXPRESSION_CLASSES))
     return np.asarray(sums, np.float64)
 
 

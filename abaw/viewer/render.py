@@ -1,4 +1,4 @@
-"""The annotated video: every frame with its own boxes, classes and probabilities, and no other's."""
+"""The annotated video: every frame with its boxes, classes and probabilities."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def render_video(
     reader: str,
     progress: Progress = silent,
 ) -> None:
-    """Write `target`, whole or not at all: the frames of `source` at their times, beside each a panel of bars.
+    """Write the frames of `source` at their times, each with boxes and a panel of bars on the right, to `target`.
 
-    Of a still image it is a PNG.
-    A frame that cannot be decoded is black. frame_wh: size of the picture. Raises DataError when the video no longer
-    has the frames that the people were read from.
+    The file is complete or absent. For a still image it is a PNG. A frame that cannot be decoded is black.
+    frame_wh: size of the picture in pixels. Raises DataError when the number of frames has changed since the people
+    were read.
     """
     if is_image(source):
         _render_image(source, target, people)
@@ -63,7 +63,7 @@ def render_video(
                 progress(count, len(people[0]))
         if count != len(people[0]):
             raise DataError(
-                f"{source}: has {count} frames, its results tell of {len(people[0])}; remove them and run again"
+                f"{source}: has {count} frames, but its results have {len(people[0])}; remove them and run again"
             )
 
 
@@ -77,25 +77,28 @@ def _render_image(source: Path, target: Path, people: Sequence[Person]) -> None:
 
 
 def draw_frame(image: Picture, people: Sequence[Person], row: int) -> Picture:
-    """RGB (H, W, 3) with the boxes of row `row` and a panel on the right, (H, W + panel, 3)."""
+    """Draw the boxes of row `row` (frame `row` + 1) on an RGB image (H, W, 3) and add a panel on the right.
+
+    Returns (H, W + panel, 3).
+    """
     height = image.shape[0]
     size = int(np.clip(height / _LINES, *_ROW_PX))
-    there = [(place, person) for place, person in enumerate(people) if person.valid[row]]
+    visible = [(place, person) for place, person in enumerate(people) if person.valid[row]]
     canvas = image.copy()
-    for place, person in there:
+    for place, person in visible:
         _box(canvas, person, row, f"{place + 1}  " if len(people) > 1 else "", size)
     panel = np.full((height, 11 * size, 3), _GROUND, np.uint8)
-    for slot, (place, person) in enumerate(there[: max(1, height // (_ROWS * size))]):
+    for slot, (place, person) in enumerate(visible[: max(1, height // (_ROWS * size))]):
         _bars(
             panel, person, row, f"person {place + 1}" if len(people) > 1 else "", slot * _ROWS * size + size // 2, size
         )
-    if not there:
+    if not visible:
         _write(panel, "no face", (size // 2, size // 2), size, _SOFT)
     return np.hstack([canvas, panel])
 
 
 def _box(canvas: Picture, person: Person, row: int, mark: str, size: int) -> None:
-    """A box in the colour of its class, the class above it, or inside where the picture ends."""
+    """Draw a box in the colour of its class, with the class above it, or inside it at the top of the picture."""
     label = int(person.labels[row])
     x1, y1, x2, y2 = np.rint(person.box_xyxy[row]).astype(int).tolist()
     thick = max(1, size // 10)
@@ -110,7 +113,7 @@ def _box(canvas: Picture, person: Person, row: int, mark: str, size: int) -> Non
 
 
 def _bars(panel: Picture, person: Person, row: int, title: str, top: int, size: int) -> None:
-    """A row a class: name, bar, percent; the most probable one brighter."""
+    """Draw one row per class: name, bar, percentage; the most probable class is brighter."""
     label = int(person.labels[row])
     left, width = 5 * size, 3 * size
     if title:
@@ -128,7 +131,7 @@ def _bars(panel: Picture, person: Person, row: int, title: str, top: int, size: 
 
 
 def _write(canvas: Picture, text: str, place: tuple[int, int], size: int, colour: Colour) -> None:
-    """Text in a line of `size` pixels, as much of it as lies on the canvas."""
+    """Draw text in a line of `size` pixels, cut off at the edges of the canvas."""
     x, y = place
     cover = _text(text, size)[: max(0, canvas.shape[0] - y), : max(0, canvas.shape[1] - x)]
     if x < 0 or y < 0 or not cover.size:
@@ -140,7 +143,7 @@ def _write(canvas: Picture, text: str, place: tuple[int, int], size: int, colour
 
 @lru_cache(maxsize=4096)
 def _text(text: str, size: int) -> Picture:
-    """Coverage (size, width) of a line of text, 0 to 255."""
+    """Coverage of a line of text, (size, width) in 0..255."""
     font = _font(size)
     width = int(np.ceil(font.getlength(text))) + 1
     line = Image.new("L", (width, size))

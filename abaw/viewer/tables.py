@@ -1,4 +1,4 @@
-"""The figures of one video for other programs: a CSV with a row a frame, a summary as JSON."""
+"""The results of one video for other programs: a CSV with one row per frame, and a JSON summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADER = ("frame", "time_s", "x1", "y1", "x2", "y2", *EXPRESSION_CLASSES, "label
 
 
 def frames_csv(person: Person) -> str:
-    """One row a frame; cells are empty from x1 on where there is no face."""
+    """One row per frame; without a face, the fields from x1 on are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
@@ -35,7 +35,7 @@ def frames_csv(person: Person) -> str:
 
 
 def person_summary(person: Person) -> dict[str, Any]:
-    """Shares of the time with a face, segments, frames without a face; agreement where there are annotations."""
+    """Shares of the time with a face, segments, frames without a face; with annotation also the agreement."""
     seconds = seconds_by_class(person)
     total = float(seconds.sum())
     summary: dict[str, Any] = {

@@ -16,13 +16,13 @@ from abaw.page.palette import CLASS_COLOURS, ink_on, rgb
 from abaw.page.parts import clock, document, json_island, swatch, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
-# Viénot, Brettel, Mollon (1999): linear RGB as those see it who lack the long or the middle cones.
+# Viénot, Brettel, Mollon (1999): linear RGB as seen without long-wave or middle-wave cones.
 _WITHOUT_LONG = np.array([[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]])
 _WITHOUT_MIDDLE = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
 
 
 def _as_seen(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(8, 3) CIELAB."""
+    """(8, 3) class colours in CIELAB, seen through `matrix` (3, 3), which acts on linear RGB."""
     values = np.array([rgb(colour) for colour in CLASS_COLOURS.values()]) / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ matrix.T, 0, 1)
@@ -30,7 +30,7 @@ def _as_seen(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("matrix", [np.eye(3), _WITHOUT_LONG, _WITHOUT_MIDDLE], ids=["all", "no long", "no middle"])
-def test_classes_can_be_told_apart_by_all_eyes(matrix: NDArray[np.float64]) -> None:
+def test_class_colours_are_distinguishable_with_every_colour_vision(matrix: NDArray[np.float64]) -> None:
     assert tuple(CLASS_COLOURS) == EXPRESSION_CLASSES
     lab = _as_seen(matrix)
     apart = {(a, b): float(np.linalg.norm(lab[a] - lab[b])) for a, b in itertools.combinations(range(8), 2)}
@@ -38,7 +38,7 @@ def test_classes_can_be_told_apart_by_all_eyes(matrix: NDArray[np.float64]) -> N
     assert apart[closest] > 10, (closest, apart[closest])
 
 
-def test_words_on_a_colour_can_be_read() -> None:
+def test_text_on_a_colour_is_readable() -> None:
     assert (ink_on("#ffffff"), ink_on("#000000"), ink_on("#1470c4")) == ("#000000", "#ffffff", "#ffffff")
 
 
@@ -50,7 +50,7 @@ def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
-def test_no_text_ends_an_island_or_becomes_markup() -> None:
+def test_text_never_ends_the_json_element_or_becomes_markup() -> None:
     name = "</script><b>ü & 'x'"
     island = json_island("data", {"name": name})
     inside = re.fullmatch(r'<script type="application/json" id="data">(.*)</script>', island)
@@ -60,7 +60,7 @@ def test_no_text_ends_an_island_or_becomes_markup() -> None:
     assert "<title>&lt;/script&gt;" in document(name, [])
 
 
-def test_a_page_loads_nothing() -> None:
+def test_a_page_loads_nothing_from_elsewhere() -> None:
     page = unescape(document("title", [table(("a",), [("1",)])]))
     assert "default-src 'none'" in page
     assert not re.search(r"https?://", page.replace("http-equiv", ""))

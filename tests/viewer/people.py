@@ -1,4 +1,4 @@
-"""A person for tests of the viewer: faces and predictions as the stages write them."""
+"""A person for viewer tests, from stores as the stages write them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from abaw.viewer.person import Person, read_person
 from tests.data.faces import video_store
 
 SURE = 0.72
-"""Probability of the class that a frame is made of; the other seven share the rest."""
+"""Probability of a frame's class; the other seven share the rest equally."""
 
 
 def probabilities(labels: Sequence[int | None]) -> NDArray[np.float32]:
@@ -37,16 +37,16 @@ def person(
     times_s: Sequence[float] | None = None,
     box: tuple[float, float, float, float] = (20, 10, 60, 50),
 ) -> Person:
-    """None in `labels` is a frame without a face. Boxes are all alike; landmarks are none."""
-    there = [label is not None for label in labels]
+    """A person with one frame per label, None for a frame without a face. All boxes are equal; no landmarks."""
+    has_face = [label is not None for label in labels]
     columns = {
-        "box_xyxy": [list(box) if face else None for face in there],
+        "box_xyxy": [list(box) if face else None for face in has_face],
         "landmarks_xy": [None] * len(labels),
     }
     if times_s is not None:
         columns["time_s"] = list(times_s)
     path = video_store(folder / f"{name}.arrow", labels, **columns)
-    valid = np.array(there)
+    valid = np.array(has_face)
     predictions = Predictions(
         name=name,
         classes=EXPRESSION_CLASSES,

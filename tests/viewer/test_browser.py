@@ -1,4 +1,4 @@
-"""The viewer in a real browser: opened from disk, played, sought, used by keys, on a telephone, in the dark."""
+"""The viewer in a real browser: opened from disk, playback, seeking, keys, phone size, dark theme."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ _NUMBER_SHOWN = f"""() => {{
   }}
   return number;
 }}"""
-"""The number that is drawn in the picture on the screen."""
+"""Reads the number drawn in the picture on the screen."""
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two people, one of them annotated, with the video inside the page; a name that is no plain word."""
+    """A page with two people, one of them annotated, an embedded video and a name with special characters."""
     folder = tmp_path_factory.mktemp("viewer pages")
     video = write_numbered(folder / "clip.mp4", NUM_FRAMES, options={"crf": "18"})
     people = [
         person(folder, LABELS, name="clip_track1", annotated=ANNOTATED),
         person(folder, [6] * NUM_FRAMES, name="clip_track2", box=(90, 20, 120, 60)),
     ]
-    told = Video("Gesicht & <b>面</b>", "clip.mp4", 25.0, (WIDTH, HEIGHT), {"detector": "none"})
+    video_facts = Video("Gesicht & <b>面</b>", "clip.mp4", 25.0, (WIDTH, HEIGHT), {"detector": "none"})
     file = folder / "Gesicht 面.html"
-    file.write_text(render_viewer(told, people, Media("video/mp4", video.read_bytes(), None)), encoding="utf-8")
+    file.write_text(render_viewer(video_facts, people, Media("video/mp4", video.read_bytes(), None)), encoding="utf-8")
     return file
 
 
 @pytest.fixture
 def opened(browser: Browser, page_file: Path) -> Iterator[Opened]:
-    """Opens a page, without network; whatever the console says is a failure."""
-    contexts, complaints = [], []
+    """Opens a page without network; any console message or request is a failure."""
+    contexts, problems = [], []
 
     def open_page(file: Path = page_file, size: tuple[int, int] = WIDE, dark: bool = False, anchor: str = "") -> Page:
         context = browser.new_context(
@@ -66,9 +66,9 @@ def opened(browser: Browser, page_file: Path) -> Iterator[Opened]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: complaints.append(asked.url) if asked.url.startswith("http") else None)
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda asked: problems.append(asked.url) if asked.url.startswith("http") else None)
         page.goto(file.as_uri() + anchor)
         if page.locator("video").count():
             until(page, "document.getElementById('video').readyState >= 2")
@@ -77,30 +77,30 @@ def opened(browser: Browser, page_file: Path) -> Iterator[Opened]:
     yield open_page
     for context in contexts:
         context.close()
-    assert not complaints
+    assert not problems
 
 
 def until(page: Page, condition: str) -> None:
-    """Wait for a JavaScript condition. (Playwright's own wait evaluates text in the page, which its policy forbids.)"""
+    """Wait for a JavaScript condition. (Playwright's own wait uses eval, which the page's policy forbids.)"""
     deadline = time.monotonic() + 30
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
         page.wait_for_timeout(30)
 
 
-def frame_told(page: Page) -> int:
+def frame_on_page(page: Page) -> int:
     found = re.search(r"frame (\d+) / (\d+)", page.locator("#readout").inner_text())
     assert found is not None and int(found[2]) == NUM_FRAMES
     return int(found[1])
 
 
 def settle(page: Page) -> None:
-    """Until the browser has nothing more to seek and has drawn."""
+    """Wait until the browser has finished seeking and drawing."""
     until(page, "!document.getElementById('video').seeking")
     page.wait_for_timeout(120)
 
 
-def test_the_picture_is_the_frame_that_the_page_tells_of(opened: Opened) -> None:
+def test_the_picture_is_the_frame_that_the_page_names(opened: Opened) -> None:
     page = opened()
     for place in (0.0, 0.11, 0.5, 0.873, 0.999, 0.25):
         plot = page.locator("#timeline .plot")
@@ -108,13 +108,13 @@ def test_the_picture_is_the_frame_that_the_page_tells_of(opened: Opened) -> None
         assert box is not None
         plot.click(position={"x": place * (box["width"] - 1), "y": 60})
         settle(page)
-        told = frame_told(page)
-        assert abs(told - (1 + place * NUM_FRAMES)) <= 2
-        assert abs(page.evaluate(_NUMBER_SHOWN) - told) <= 1
+        frame = frame_on_page(page)
+        assert abs(frame - (1 + place * NUM_FRAMES)) <= 2
+        assert abs(page.evaluate(_NUMBER_SHOWN) - frame) <= 1
         cursor = page.locator("#timeline .cursor").bounding_box()
         assert cursor is not None
-        assert abs(cursor["x"] - box["x"] - (told - 1) / NUM_FRAMES * box["width"]) < box["width"] / NUM_FRAMES
-        assert page.locator("#slider").get_attribute("aria-valuenow") == str(told)
+        assert abs(cursor["x"] - box["x"] - (frame - 1) / NUM_FRAMES * box["width"]) < box["width"] / NUM_FRAMES
+        assert page.locator("#slider").get_attribute("aria-valuenow") == str(frame)
 
 
 def test_single_steps_show_every_frame(opened: Opened) -> None:
@@ -124,18 +124,18 @@ def test_single_steps_show_every_frame(opened: Opened) -> None:
     for _ in range(6):
         page.keyboard.press("ArrowRight")
         settle(page)
-        shown.append((frame_told(page), page.evaluate(_NUMBER_SHOWN)))
+        shown.append((frame_on_page(page), page.evaluate(_NUMBER_SHOWN)))
     assert shown == [(frame, frame) for frame in range(61, 67)]
 
 
-def test_the_cursor_follows_what_is_played(opened: Opened) -> None:
+def test_the_cursor_follows_playback(opened: Opened) -> None:
     page = opened()
     page.keyboard.press(" ")
     expect(page.locator("#play")).to_have_attribute("aria-label", "pause")
     until(page, "Number(document.getElementById('slider').getAttribute('aria-valuenow')) > 20")
     page.keyboard.press(" ")
     settle(page)
-    assert abs(page.evaluate(_NUMBER_SHOWN) - frame_told(page)) <= 1
+    assert abs(page.evaluate(_NUMBER_SHOWN) - frame_on_page(page)) <= 1
 
 
 def test_keys(opened: Opened) -> None:
@@ -144,13 +144,13 @@ def test_keys(opened: Opened) -> None:
     def after(*keys: str) -> int:
         for key in keys:
             page.keyboard.press(key)
-        return frame_told(page)
+        return frame_on_page(page)
 
     assert after("n") == 41
     assert after("n", "n") == 101
     assert after("p") == 81
     assert after("6") == 101, "the sixth class begins there"
-    assert after("5") == 41, "round and round"
+    assert after("5") == 41, "wraps around to the first segment"
     assert after("d") == 101, "annotated as fear, predicted as sadness"
     assert after("End") == NUM_FRAMES
     assert after("Shift+ArrowLeft") == NUM_FRAMES - 25
@@ -163,7 +163,7 @@ def test_keys(opened: Opened) -> None:
     expect(page.locator("#boxes")).not_to_be_checked()
 
 
-def test_what_is_said_of_a_frame(opened: Opened) -> None:
+def test_the_panel_describes_the_current_frame(opened: Opened) -> None:
     page = opened(anchor="#frame=110")
     expect(page.locator("#verdict")).to_have_text("Sadness")
     expect(page.locator("#annotated")).to_contain_text("annotated: Fear")
@@ -173,24 +173,24 @@ def test_what_is_said_of_a_frame(opened: Opened) -> None:
     expect(page.locator("#verdict")).to_have_text("no face")
 
 
-def test_another_person(opened: Opened) -> None:
+def test_choosing_another_person(opened: Opened) -> None:
     page = opened(anchor="#frame=10")
     page.select_option("#person", "1")
     expect(page.locator("#verdict")).to_have_text("Surprise")
     expect(page.locator(".person-tables").nth(0)).to_be_hidden()
     expect(page.locator(".person-tables").nth(1)).to_be_visible()
-    assert frame_told(page) == 10
+    assert frame_on_page(page) == 10
 
 
-def test_a_stretch_of_the_table_leads_to_its_frame(opened: Opened) -> None:
+def test_a_click_on_a_segment_jumps_to_its_first_frame(opened: Opened) -> None:
     page = opened()
-    page.locator(".stretches .jump:visible").nth(2).click()
-    assert frame_told(page) == 81
+    page.locator(".segments .jump:visible").nth(2).click()
+    assert frame_on_page(page) == 81
     page.locator(".differing .jump:visible").first.click()
-    assert frame_told(page) == 101
+    assert frame_on_page(page) == 101
 
 
-def test_names_are_text(opened: Opened) -> None:
+def test_names_are_shown_as_text(opened: Opened) -> None:
     page = opened()
     expect(page.locator("h1")).to_have_text("Gesicht & <b>面</b>")
     assert page.locator("h1 b").count() == 0
@@ -198,41 +198,41 @@ def test_names_are_text(opened: Opened) -> None:
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 @pytest.mark.parametrize("dark", [False, True])
-def test_nothing_sticks_out_and_everything_has_a_name(opened: Opened, size: tuple[int, int], dark: bool) -> None:
+def test_nothing_overflows_and_every_control_has_a_label(opened: Opened, size: tuple[int, int], dark: bool) -> None:
     page = opened(size=size, dark=dark)
     assert page.evaluate("document.documentElement.scrollWidth") == size[0]
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) == dark
-    nameless = page.evaluate(
+    unlabelled = page.evaluate(
         """[...document.querySelectorAll('button, select, input, canvas[role], img, [role=slider]')].filter((each) =>
         !(each.getAttribute('aria-label') || each.alt || each.textContent.trim() || each.closest('label'))).length"""
     )
-    assert nameless == 0
+    assert unlabelled == 0
     labels = page.locator(".bars .name").all_inner_texts()
     assert [text.strip() for text in labels] == list(EXPRESSION_CLASSES)
 
 
-def test_a_video_beside_the_page(opened: Opened, tmp_path: Path) -> None:
-    told = Video("clip", "clip.mp4", 25.0, (WIDTH, HEIGHT), {})
+def test_a_linked_video(opened: Opened, tmp_path: Path) -> None:
+    video_facts = Video("clip", "clip.mp4", 25.0, (WIDTH, HEIGHT), {})
     write_numbered(tmp_path / "clip.mp4", NUM_FRAMES)
     file = tmp_path / "clip.html"
     link = Media("video/mp4", None, "clip.mp4")
-    file.write_text(render_viewer(told, [person(tmp_path, LABELS)], link), encoding="utf-8")
+    file.write_text(render_viewer(video_facts, [person(tmp_path, LABELS)], link), encoding="utf-8")
     page = opened(file, anchor="#frame=77")
     settle(page)
-    assert (frame_told(page), page.locator("#verdict").inner_text()) == (77, "no face")
+    assert (frame_on_page(page), page.locator("#verdict").inner_text()) == (77, "no face")
 
 
 def test_without_its_video_the_page_still_plays(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "clip.html"
-    told = Video("clip", "clip.mp4", 25.0, (WIDTH, HEIGHT), {})
-    text = render_viewer(told, [person(tmp_path, LABELS)], Media("video/mp4", None, "gone.mp4"))
+    video_facts = Video("clip", "clip.mp4", 25.0, (WIDTH, HEIGHT), {})
+    text = render_viewer(video_facts, [person(tmp_path, LABELS)], Media("video/mp4", None, "gone.mp4"))
     file.write_text(text, encoding="utf-8")
     page = browser.new_page()
     page.goto(file.as_uri())
-    expect(page.locator("#no-video")).to_contain_text("gone.mp4 is not there")
+    expect(page.locator("#no-video")).to_contain_text("gone.mp4 is missing")
     page.keyboard.press("ArrowRight")
-    assert frame_told(page) == 2
+    assert frame_on_page(page) == 2
     page.keyboard.press(" ")
     until(page, "Number(document.getElementById('slider').getAttribute('aria-valuenow')) > 10")
     page.close()
@@ -252,4 +252,4 @@ def test_the_index_leads_to_the_viewers(opened: Opened, page_file: Path) -> None
     expect(page.locator(".cards li").nth(1)).to_contain_text("no face")
     page.get_by_role("link", name="first").click()
     until(page, "document.getElementById('video')?.readyState >= 2")
-    assert frame_told(page) == 1
+    assert frame_on_page(page) == 1

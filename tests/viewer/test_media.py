@@ -1,4 +1,4 @@
-"""What a page plays: inside the page or beside it, the file or a copy."""
+"""The file that a page plays: embedded or linked, the source or a copy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.video.numbered import numbered_picture, write_numbered
 META: dict[str, Any] = {"missing_frames": 0, "lost_frames": 0, "options": {"reader": "pyav"}}
 
 
-def test_a_small_file_goes_into_the_page(tmp_path: Path) -> None:
+def test_a_small_file_is_embedded(tmp_path: Path) -> None:
     source = write_numbered(tmp_path / "clip.mp4", 3)
     found = prepare_media(source, tmp_path / "clip.html", "auto", META)
     assert (found.mime, found.data, found.link) == ("video/mp4", source.read_bytes(), None)
 
 
-def test_a_large_file_is_linked_as_seen_from_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_linked_relative_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EMBED_MB", 0)
     (tmp_path / "my videos").mkdir()
     source = write_numbered(tmp_path / "my videos" / "ü 1.mp4", 3)
@@ -30,7 +30,7 @@ def test_a_large_file_is_linked_as_seen_from_the_page(tmp_path: Path, monkeypatc
     assert prepare_media(source, tmp_path / "out" / "clip.html", "embed", META).data == source.read_bytes()
 
 
-def test_a_file_that_browsers_do_not_play_gets_a_copy(tmp_path: Path) -> None:
+def test_a_file_that_browsers_cannot_play_is_copied(tmp_path: Path) -> None:
     source = write_numbered(tmp_path / "clip.avi", 3, "mpeg4")
     linked = prepare_media(source, tmp_path / "clip.html", "link", META)
     assert linked.link == "clip.web.mp4" and (tmp_path / "clip.web.mp4").stat().st_size
@@ -40,8 +40,8 @@ def test_a_file_that_browsers_do_not_play_gets_a_copy(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["clip.avi"]
 
 
-def test_a_video_with_damaged_frames_is_shown_as_it_was_counted(tmp_path: Path) -> None:
-    """A browser leaves out what it cannot decode: its frames would not be ours."""
+def test_a_video_with_damaged_frames_is_copied(tmp_path: Path) -> None:
+    """A browser skips frames that it cannot decode, so its frame numbers would differ from the stores'."""
     source = write_numbered(tmp_path / "clip.mp4", 3)
     found = prepare_media(source, tmp_path / "clip.html", "link", {**META, "lost_frames": 1})
     assert found.link == "clip.web.mp4"

@@ -1,4 +1,4 @@
-"""What is read off one person: segments, shares of time, disagreements, where the crop lies."""
+"""What is computed for one person: segments, shares of time, disagreements, the place of the crop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_segments_end_at_gaps_and_at_changes(tmp_path: Path) -> None:
     assert found[2].probability == pytest.approx(SURE)
 
 
-def test_frames_without_a_face_show_nothing_even_when_smoothing_fills_them(tmp_path: Path) -> None:
+def test_frames_without_a_face_stay_masked_when_smoothing_fills_them(tmp_path: Path) -> None:
     one = person(tmp_path, LABELS, smoothing="gaussian:2")
     gap = [3, 4]
     assert not one.valid[gap].any() and np.isnan(one.probs[gap]).all() and np.isnan(one.box_xyxy[gap]).all()
@@ -33,8 +33,8 @@ def test_frames_without_a_face_show_nothing_even_when_smoothing_fills_them(tmp_p
     np.testing.assert_allclose(one.probs[one.valid].sum(axis=1), 1, atol=1e-5)
 
 
-def test_time_counts_as_it_passes_not_as_frames(tmp_path: Path) -> None:
-    """A slow frame stays as long as its time stamps say; the last one as long as most."""
+def test_durations_follow_the_time_stamps(tmp_path: Path) -> None:
+    """A frame lasts until the next time stamp; the last one lasts the median duration."""
     one = person(tmp_path, [4, 5, 5], times_s=[1.0, 3.0, 3.5])
     np.testing.assert_allclose(ends_of(one.times), [3.0, 3.5, 4.75])
     seconds = seconds_by_class(one)
@@ -48,8 +48,8 @@ def test_only_annotated_frames_with_a_face_can_be_wrong(tmp_path: Path) -> None:
     assert person(tmp_path, [4], name="other").scored == 0
 
 
-def test_the_crop_lies_over_the_box(tmp_path: Path) -> None:
-    """The centre of the box comes to the centre of the crop, without landmarks upright."""
+def test_the_crop_is_centred_on_the_box(tmp_path: Path) -> None:
+    """The centre of the box maps to the centre of the crop; without landmarks there is no rotation."""
     one = person(tmp_path, [4, None], box=(20, 10, 60, 50))
     a, b, x, y = one.crop[0].tolist()
     assert b == pytest.approx(0, abs=1e-6) and a > 0
@@ -57,7 +57,7 @@ def test_the_crop_lies_over_the_box(tmp_path: Path) -> None:
     assert np.isnan(one.crop[1]).all()
 
 
-def test_stores_of_other_lengths_are_refused(tmp_path: Path) -> None:
+def test_stores_of_different_lengths_are_refused(tmp_path: Path) -> None:
     one = person(tmp_path, LABELS)
     short = Predictions(
         "clip",
@@ -68,5 +68,5 @@ def test_stores_of_other_lengths_are_refused(tmp_path: Path) -> None:
         np.ones((2, 1), np.float32),
         {},
     )
-    with pytest.raises(DataError, match=r"10 frames, its predictions have 2; remove both stores"):
+    with pytest.raises(DataError, match=r"10 frames, but its predictions have 2; remove both stores"):
         read_person(one.faces, short, parse_smoothing("none"), None)

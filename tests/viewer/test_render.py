@@ -1,4 +1,4 @@
-"""The annotated video: all frames, each with its own figures, at its own time."""
+"""The annotated video: all frames, each with its own results, at its own time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.video.numbered import HEIGHT, WIDTH, number_of, numbered_picture, wri
 from tests.viewer.people import person
 
 BOX = (30.0, 60.0, 70.0, 90.0)
-"""Below the bars that carry the number."""
+"""Below the bars that encode the frame number."""
 SIZE = 9
-"""Height of a row of the panel beside so small a picture."""
+"""Height in pixels of a panel row for a picture this small."""
 EMPTY = (38, 47, 56)
 
 
@@ -29,7 +29,7 @@ def class_shown(image: np.ndarray) -> int:
     return int(filled.reshape(8, SIZE, -1)[:, 3:-3].sum(axis=(1, 2)).argmax())
 
 
-def test_no_frame_is_lost_or_gets_the_figures_of_another(tmp_path: Path) -> None:
+def test_no_frame_is_lost_or_gets_the_results_of_another(tmp_path: Path) -> None:
     labels = [index % 8 for index in range(40)]
     times_ms = [index * 40 + 90 * (index > 20) for index in range(40)]
     source = write_numbered(tmp_path / "clip.mp4", 40, times_ms=times_ms)
@@ -52,7 +52,7 @@ def test_boxes_are_drawn_where_the_face_is_and_in_the_colour_of_its_class(tmp_pa
     np.testing.assert_array_equal(empty[:, :WIDTH], picture)
 
 
-def test_every_person_has_bars_as_long_as_there_is_room(tmp_path: Path) -> None:
+def test_every_person_is_drawn(tmp_path: Path) -> None:
     picture = np.zeros((300, 400, 3), np.uint8)
     people = [
         person(tmp_path, [4], name="a", box=(10, 40, 60, 90)),
@@ -66,7 +66,7 @@ def test_every_person_has_bars_as_long_as_there_is_room(tmp_path: Path) -> None:
 def test_a_video_that_changed_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     source = write_numbered(tmp_path / "clip.mp4", 10)
     for count in (9, 11):
-        with pytest.raises(DataError, match="its results tell of"):
+        with pytest.raises(DataError, match="but its results have"):
             target = tmp_path / "out.mp4"
             render_video(source, target, [person(tmp_path, [0] * count, name=f"p{count}")], (WIDTH, HEIGHT), "pyav")
         assert not target.exists() and not list(tmp_path.glob("*.tmp*"))

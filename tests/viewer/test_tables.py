@@ -1,4 +1,4 @@
-"""The CSV and the JSON of a video."""
+"""The CSV and JSON files of a video."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from abaw.viewer.tables import HEADER, frames_csv, person_summary
 from tests.viewer.people import SURE, person
 
 
-def test_a_row_for_every_frame_empty_where_there_is_no_face(tmp_path: Path) -> None:
+def test_every_frame_has_a_row_with_empty_fields_without_a_face(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(frames_csv(person(tmp_path, [4, None, 5])))))
     assert tuple(rows[0]) == HEADER
     assert [row["frame"] for row in rows] == ["1", "2", "3"]
@@ -26,7 +26,7 @@ def test_a_row_for_every_frame_empty_where_there_is_no_face(tmp_path: Path) -> N
     assert set(list(rows[1].values())[2:]) == {""}
 
 
-def test_the_summary_adds_up(tmp_path: Path) -> None:
+def test_the_summary_is_consistent(tmp_path: Path) -> None:
     summary = person_summary(person(tmp_path, [4, 4, None, 5], annotated=[4, 5, 4, 5]))
     assert json.loads(json.dumps(summary)) == summary
     assert (summary["frames"], summary["frames_with_face"]) == (4, 3)
@@ -40,7 +40,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
     assert summary["annotated"] == {"frames": 3, "agreement": 0.6667, "disagreements": [[2, 2]]}
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_a_person_without_any_face(tmp_path: Path) -> None:
     summary = person_summary(person(tmp_path, [None, None], annotated=[0, 0]))
     assert set(summary["share_of_time"].values()) == {0.0}
     assert summary["segments"] == [] and summary["annotated"]["agreement"] is None

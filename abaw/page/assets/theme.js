@@ -7,13 +7,13 @@
   const show = () => {
     const button = document.getElementById('theme');
     button.textContent = isDark() ? '☀ light' : '☾ dark';
-    button.setAttribute('aria-label', isDark() ? 'show the page light' : 'show the page dark');
+    button.setAttribute('aria-label', isDark() ? 'switch to the light theme' : 'switch to the dark theme');
     document.dispatchEvent(new Event('themechange'));
   };
   if (remembered()) root.dataset.theme = remembered();
   document.getElementById('theme').addEventListener('click', () => {
     root.dataset.theme = isDark() ? 'light' : 'dark';
-    try { localStorage.setItem(key, root.dataset.theme); } catch { /* a page from disk may not remember */ }
+    try { localStorage.setItem(key, root.dataset.theme); } catch { /* a page opened from disk may have no storage */ }
     show();
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', show);

@@ -1,13 +1,13 @@
-/* What the page knows of the video and its people. Frames count from 0 here and from 1 wherever a reader sees them. */
+/* The data of the page: the video and its people. Frames count from 0 in the scripts and from 1 on the page. */
 
 const unpack = (text, Kind) => new Kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
 
-/** Runs of equal values: first frames, frames behind the last ones, values. */
-function runsOf(values) {
+/** Segments of equal values: first frame, frame after the last, value. */
+function segmentsOf(values) {
   const found = [];
   for (let first = 0, frame = 1; frame <= values.length; frame++) {
     if (frame < values.length && values[frame] === values[first]) continue;
-    found.push({ first, behind: frame, value: values[first] });
+    found.push({ first, end: frame, value: values[first] });
     first = frame;
   }
   return found;
@@ -24,9 +24,9 @@ class Person {
     this.labels = unpack(raw.labels, Int8Array);
     this.annotated = raw.annotated === null ? null : unpack(raw.annotated, Int8Array);
     this.wrong = this.labels.map((label, frame) => (this.isWrong(frame) ? 1 : 0));
-    this.runs = runsOf(this.labels);
-    this.annotatedRuns = this.annotated ? runsOf(this.annotated) : [];
-    this.wrongRuns = runsOf(this.wrong).filter((run) => run.value);
+    this.segments = segmentsOf(this.labels);
+    this.annotatedSegments = this.annotated ? segmentsOf(this.annotated) : [];
+    this.wrongSegments = segmentsOf(this.wrong).filter((segment) => segment.value);
     this.film = { frames: raw.film.frames, image: null };
     if (raw.film.image) {
       this.film.image = new Image();
@@ -49,9 +49,8 @@ class Person {
 
   probability(frame, index) { return this.probs[frame * this.numClasses + index] / 65535; }
 
-  runAt(frame) { return this.runs.findIndex((run) => frame < run.behind); }
 
-  /** Place in the filmstrip of the face nearest to a frame. */
+  /** Index in the filmstrip of the face nearest to a frame. */
   nearestFilm(frame) {
     let best = 0;
     this.film.frames.forEach((number, place) => {
@@ -90,7 +89,7 @@ class Film {
     return low;
   }
 
-  /** The frame whose time stamp is nearest. */
+  /** The frame with the nearest time stamp. */
   nearest(time) {
     const frame = this.frameAt(time);
     const next = Math.min(frame + 1, this.count - 1);
@@ -107,7 +106,7 @@ function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`;
 }
 
-/** What a colour of the style sheet is at the moment, light or dark. */
+/** The current value of a style sheet colour, which depends on the theme. */
 function colour(name) {
   colour.probe ??= document.body.appendChild(Object.assign(document.createElement('i'), { hidden: true }));
   colour.probe.style.color = `var(${name})`;

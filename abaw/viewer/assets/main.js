@@ -1,4 +1,4 @@
-/* The parts put together: who is shown, which frame, buttons, keys, the address. */
+/* Connects the parts: selected person, current frame, buttons, keys, address. */
 {
   const film = new Film(JSON.parse(document.getElementById('data').textContent));
   const element = (id) => document.getElementById(id);
@@ -24,7 +24,7 @@
   };
   const player = new Player(film, video, show, state);
 
-  /* The video: inside the page, beside it, or chosen by hand where it has gone. */
+  /* The video: embedded, linked, or chosen by the user when the linked file is missing. */
   const source = element('media');
   if (video && source) {
     const data = Uint8Array.from(atob(source.textContent), (letter) => letter.charCodeAt(0));
@@ -33,8 +33,8 @@
   } else if (video) {
     video.addEventListener('error', () => {
       const note = element('no-video');
-      note.innerHTML = '<p></p><label>Where is it? <input type="file" accept="video/*"></label>';
-      note.querySelector('p').textContent = `${decodeURI(film.link)} is not there, or cannot be played.`;
+      note.innerHTML = '<p></p><label>Choose the video file: <input type="file" accept="video/*"></label>';
+      note.querySelector('p').textContent = `${decodeURI(film.link)} is missing or cannot be played.`;
       note.querySelector('input').addEventListener('change', (event) => {
         if (event.target.files[0]) video.src = URL.createObjectURL(event.target.files[0]);
       });
@@ -52,12 +52,12 @@
     show(player.frame);
   };
 
-  /* Stretches: a jump goes to the beginning of one. */
+  /* A jump goes to the start of a segment. */
   const jump = (frame) => { if (frame !== undefined) { player.pause(); player.seek(frame); } };
-  const next = (runs) => jump(runs.find((run) => run.first > player.frame)?.first);
-  const faces = () => person().runs.filter((run) => run.value >= 0);
-  const back = () => jump(faces().findLast((run) => run.first < player.frame)?.first ?? 0);
-  const around = (runs) => jump((runs.find((run) => run.first > player.frame) ?? runs[0])?.first);
+  const next = (segments) => jump(segments.find((segment) => segment.first > player.frame)?.first);
+  const faces = () => person().segments.filter((segment) => segment.value >= 0);
+  const back = () => jump(faces().findLast((segment) => segment.first < player.frame)?.first ?? 0);
+  const around = (segments) => jump((segments.find((segment) => segment.first > player.frame) ?? segments[0])?.first);
 
   const second = (sign) => {
     const time = film.times[player.frame] + sign;
@@ -71,12 +71,12 @@
     ArrowLeft: (event) => (event.shiftKey ? second(-1) : player.step(-1)),
     ArrowRight: (event) => (event.shiftKey ? second(1) : player.step(1)),
     Home: () => jump(0), End: () => jump(film.count - 1),
-    n: () => next(faces()), p: back, d: () => around(person().wrongRuns),
+    n: () => next(faces()), p: back, d: () => around(person().wrongSegments),
     '+': () => timeline?.zoom(2), '=': () => timeline?.zoom(2), '-': () => timeline?.zoom(0.5),
     0: () => timeline?.zoom(0), b: () => boxes(!now.boxes), t: () => element('theme').click(), '?': help,
   };
   film.classes.forEach((name, index) => {
-    keys[index + 1] = () => around(person().runs.filter((run) => run.value === index));
+    keys[index + 1] = () => around(person().segments.filter((segment) => segment.value === index));
   });
   document.addEventListener('keydown', (event) => {
     const within = event.target.closest?.('input, select, dialog');

@@ -1,4 +1,4 @@
-/* What is seen and said on the current frame: box over the picture, aligned crop, class, probabilities. */
+/* The current frame: box over the picture, aligned crop, class, probabilities. */
 
 class Now {
   constructor(film, picture) {
@@ -39,7 +39,7 @@ class Now {
     return `<i class="swatch" style="background: var(--class-${label})"></i>${this.film.classes[label]}`;
   }
 
-  /** In words, for those who do not see the page. */
+  /** A description for screen readers. */
   words(frame) {
     const label = this.person.labels[frame];
     const what = label < 0 ? 'no face'
@@ -71,15 +71,15 @@ class Now {
     }
   }
 
-  /** The crop that the model saw, cut out of the frame on the screen; without one, the nearest of the filmstrip. */
+  /** The aligned crop that the model received, cut from the picture; without a picture, the nearest filmstrip face. */
   drawFace(frame, hasPicture) {
     const pen = this.face.getContext('2d');
     const side = this.face.width;
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, side, side);
-    const there = this.person.hasFace(frame);
-    this.face.setAttribute('aria-label', there ? `face on ${this.words(frame)}` : 'no face');
-    if (!there) return;
+    const hasFace = this.person.hasFace(frame);
+    this.face.setAttribute('aria-label', hasFace ? `face on ${this.words(frame)}` : 'no face');
+    if (!hasFace) return;
     if (hasPicture) {
       const [a, b, x, y] = this.person.crop(frame).map((value) => value * side / 112);
       pen.setTransform(a, b, -b, a, x, y);

@@ -1,8 +1,8 @@
-/* The video and its frames: which one is shown, and how to get to another. Tells `onFrame(frame)` whenever it changes.
+/* Playback and seeking by frame. Calls `onFrame(frame)` whenever the current frame changes.
 
-   Browsers seek by time, and count time from the first frame or from the time stamp it has in the file. So the first
-   frame that comes tells where the video begins; a seek aims at the middle of a frame; and the time stamp of what is
-   really shown (requestVideoFrameCallback) has the last word. Without a playable video a plain clock stands in. */
+   Browsers seek by time, and count time either from the first frame or from its time stamp in the file. Therefore the
+   first frame shown defines the start of the video, a seek aims at the middle of a frame, and the time stamp of the
+   frame that is really shown (requestVideoFrameCallback) decides. Without a playable video, a clock replaces it. */
 
 class Player {
   constructor(film, video, onFrame, onState) {
@@ -35,7 +35,7 @@ class Player {
     else video.addEventListener('play', () => this.poll());
   }
 
-  /** Every frame that is shown, with its time stamp. */
+  /** Follow every shown frame by its time stamp. */
   watch() {
     this.video.requestVideoFrameCallback((now, { mediaTime }) => {
       if (this.start === null) this.begin(mediaTime);
@@ -44,7 +44,7 @@ class Player {
     });
   }
 
-  /** In browsers that do not tell. */
+  /** For browsers without requestVideoFrameCallback. */
   poll() {
     this.shown(this.film.frameAt(this.video.currentTime - this.start));
     if (!this.video.paused) requestAnimationFrame(() => this.poll());
@@ -56,7 +56,7 @@ class Player {
   }
 
   shown(frame) {
-    // A frame on the way to the one that was asked for last.
+    // An intermediate frame on the way to the requested one.
     if (this.wanted !== null && frame !== this.wanted && (this.video.seeking || this.late)) return;
     this.wanted = null;
     this.frame = frame;

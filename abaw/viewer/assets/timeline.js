@@ -1,6 +1,6 @@
-/* The timeline: faces, predicted and annotated classes as bands, a curve a class, a cursor over all of it.
+/* The timeline: faces, predicted and annotated classes as bands, one curve per class, and a cursor.
 
-   A canvas, because a film has many frames; the tables below the picture say the same in words. */
+   It is a canvas because a video has many frames; the tables below contain the same data as text. */
 
 class Timeline {
   constructor(root, film, onSeek) {
@@ -12,7 +12,7 @@ class Timeline {
     this.frame = 0;
     root.innerHTML = `
       <div class="zoom"><button type="button" data-zoom="0.5" aria-label="zoom out">−</button>
-      <button type="button" data-zoom="0" aria-label="show all of it">all</button>
+      <button type="button" data-zoom="0" aria-label="show everything">all</button>
       <button type="button" data-zoom="2" aria-label="zoom in">+</button></div>
       <div class="rows" id="slider" role="slider" tabindex="0" aria-label="frame" aria-valuemin="1"
            aria-valuemax="${film.count}"><div class="labels" aria-hidden="true"></div>
@@ -35,10 +35,10 @@ class Timeline {
   /** Rows from top to bottom, for one person. */
   show(person) {
     this.person = person;
-    const bands = [{ kind: 'band', name: 'predicted', height: 28, runs: person.runs }];
+    const bands = [{ kind: 'band', name: 'predicted', height: 28, segments: person.segments }];
     if (person.annotated) {
-      bands.push({ kind: 'marks', name: 'differ', height: 12 });
-      bands.push({ kind: 'band', name: 'annotated', height: 28, runs: person.annotatedRuns });
+      bands.push({ kind: 'marks', name: 'mismatch', height: 12 });
+      bands.push({ kind: 'band', name: 'annotated', height: 28, segments: person.annotatedSegments });
     }
     this.rows = [
       { kind: 'ruler', name: '', height: 22 },
@@ -59,7 +59,7 @@ class Timeline {
     this.draw();
   }
 
-  /** A colour of the style sheet, asked for once a drawing. */
+  /** A colour of the style sheet, looked up once per drawing. */
   shade(name) {
     if (!this.shades.has(name)) this.shades.set(name, colour(name));
     return this.shades.get(name);
@@ -133,15 +133,15 @@ class Timeline {
     pen.font = '600 12px system-ui, sans-serif';
     pen.textBaseline = 'middle';
     pen.textAlign = 'left';
-    for (const run of row.runs) {
-      if (run.value < 0 || run.behind <= this.first || run.first > this.last) continue;
-      const left = Math.max(0, this.x(this.film.times[run.first]));
-      const right = Math.min(this.width, this.x(this.film.endOf(run.behind - 1)));
-      pen.fillStyle = this.shade(`--class-${run.value}`);
+    for (const segment of row.segments) {
+      if (segment.value < 0 || segment.end <= this.first || segment.first > this.last) continue;
+      const left = Math.max(0, this.x(this.film.times[segment.first]));
+      const right = Math.min(this.width, this.x(this.film.endOf(segment.end - 1)));
+      pen.fillStyle = this.shade(`--class-${segment.value}`);
       pen.fillRect(left, row.top, Math.max(right - left - (right - left > 4 ? 1 : 0), 0.75), row.height);
-      const name = this.film.classes[run.value];
+      const name = this.film.classes[segment.value];
       if (pen.measureText(name).width + 12 > right - left) continue;
-      pen.fillStyle = this.shade(`--on-class-${run.value}`);
+      pen.fillStyle = this.shade(`--on-class-${segment.value}`);
       pen.fillText(name, left + 6, row.top + row.height / 2 + 0.5);
     }
   }
@@ -151,10 +151,10 @@ class Timeline {
     const pen = this.pen;
     pen.strokeStyle = pen.fillStyle = this.shade('--alarm');
     pen.lineWidth = 1.5;
-    for (const run of this.person.wrongRuns) {
-      if (run.behind <= this.first || run.first > this.last) continue;
-      const left = Math.max(0, this.x(this.film.times[run.first]));
-      const width = Math.max(Math.min(this.width, this.x(this.film.endOf(run.behind - 1))) - left, 1);
+    for (const segment of this.person.wrongSegments) {
+      if (segment.end <= this.first || segment.first > this.last) continue;
+      const left = Math.max(0, this.x(this.film.times[segment.first]));
+      const width = Math.max(Math.min(this.width, this.x(this.film.endOf(segment.end - 1))) - left, 1);
       pen.save();
       pen.beginPath();
       pen.rect(left, row.top, width, row.height);
@@ -171,7 +171,7 @@ class Timeline {
     pen.lineWidth = 1;
   }
 
-  /** Mean probability of the frames behind each pixel, and paler the highest of them. */
+  /** Mean probability of the frames under each pixel, with their maximum in a paler shade. */
   curve(row) {
     const pen = this.pen;
     const person = this.person;
@@ -200,7 +200,7 @@ class Timeline {
     }
   }
 
-  /** Put the cursor where the current frame begins, and scroll when it is out of sight. */
+  /** Move the cursor to the start of the current frame. */
   place() {
     const x = this.x(this.film.times[this.frame]);
     const width = Math.max(2, this.x(this.film.endOf(this.frame)) - x);
@@ -213,25 +213,25 @@ class Timeline {
     this.frame = frame;
     const time = this.film.times[frame];
     const span = this.view[1] - this.view[0];
-    if (time < this.view[0] || time >= this.view[1]) this.look(time - span / 10, span);
+    if (time < this.view[0] || time >= this.view[1]) this.setView(time - span / 10, span);
     else this.place();
     this.slider.setAttribute('aria-valuenow', frame + 1);
     this.slider.setAttribute('aria-valuetext', text);
   }
 
-  look(from, span) {
+  setView(from, span) {
     const wide = Math.min(Math.max(span, Math.min(0.5, this.film.end)), this.film.end);
     const start = Math.max(0, Math.min(from, this.film.end - wide));
     this.view = [start, start + wide];
     this.draw();
   }
 
-  /** By a factor around a time, the cursor's unless another is given; 0 shows everything. */
+  /** Zoom by a factor around a time (default: that of the cursor); factor 0 shows everything. */
   zoom(factor, around = this.film.times[this.frame]) {
-    if (!factor) { this.look(0, this.film.end); return; }
+    if (!factor) { this.setView(0, this.film.end); return; }
     const span = this.view[1] - this.view[0];
     const inside = around >= this.view[0] && around <= this.view[1] ? (around - this.view[0]) / span : 0.5;
-    this.look(around - inside * span / factor, span / factor);
+    this.setView(around - inside * span / factor, span / factor);
   }
 
   listen() {
@@ -247,20 +247,20 @@ class Timeline {
     this.plot.addEventListener('pointermove', (event) => {
       const frame = frameOf(event);
       if (event.buttons & 1) this.onSeek(frame);
-      this.tell(frame);
+      this.showHint(frame);
     });
     this.plot.addEventListener('pointerleave', () => { this.hint.hidden = true; });
     this.plot.addEventListener('wheel', (event) => {
       const span = this.view[1] - this.view[0];
       if (event.ctrlKey || event.metaKey) this.zoom(event.deltaY < 0 ? 1.25 : 0.8, this.film.times[frameOf(event)]);
-      else if (event.deltaX && span < this.film.end) this.look(this.view[0] + event.deltaX / this.width * span, span);
+      else if (event.deltaX && span < this.film.end) this.setView(this.view[0] + event.deltaX / this.width * span, span);
       else return;
       event.preventDefault();
     }, { passive: false });
   }
 
-  /** What lies under the pointer. */
-  tell(frame) {
+  /** Describe the frame under the pointer. */
+  showHint(frame) {
     const label = this.person.labels[frame];
     const what = label < 0 ? 'no face'
       : `${this.film.classes[label]} ${Math.round(100 * this.person.probability(frame, label))} %`;

@@ -118,7 +118,7 @@ def test_annotations_stand_beside_the_predictions(videos: Path, tmp_path: Path) 
     assert predict_video(video, "--out", tmp_path / "out", "--annotations", tmp_path / "labels") == 0
     told = summary(tmp_path / "out", "Gesicht 面")["people"][0]["annotated"]
     assert 0 < told["frames"] <= NUM_FRAMES - 6 and 0 <= told["agreement"] <= 1
-    assert "Against the annotation" in (tmp_path / "out" / "Gesicht 面.html").read_text()
+    assert "Comparison with the annotation" in (tmp_path / "out" / "Gesicht 面.html").read_text()
 
 
 def test_one_bad_video_does_not_stop_the_others(
