@@ -117,10 +117,10 @@ def _write_report(config: CrossValidateConfig, folds: Sequence[CellResult]) -> N
     names = [name for fold in folds for name in fold.videos]
     confusions = np.concatenate([fold.confusions for fold in folds])
     score = float(macro_f1_of(confusions.sum(axis=0)))
-    ends = f1_intervals(confusions, video_groups(names)).macro
+    interval = f1_intervals(confusions, video_groups(names)).macro
     scores = [fold.macro_f1 for fold in folds]
     line = (
-        f"out of fold: macro F1 {score:.4f}, 95 % interval [{ends.low:.4f}, {ends.high:.4f}], on {len(names)} videos; "
+        f"out of fold: macro F1 {score:.4f}, 95 % interval {interval:.4f}, on {len(names)} videos; "
         f"over the {len(folds)} folds {mean(scores):.4f} ± {stdev(scores):.4f}"
     )
     table = _table(folds)
@@ -130,7 +130,7 @@ def _write_report(config: CrossValidateConfig, folds: Sequence[CellResult]) -> N
         {
             "config": to_plain(config),
             "macro_f1": score,
-            "interval": [ends.low, ends.high],
+            "interval": interval.ends,
             "folds_mean": mean(scores),
             "folds_deviation": stdev(scores),
             "folds": [_facts(fold) for fold in folds],

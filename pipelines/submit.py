@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.core.text import listed
 from pipelines.check_submission import tell_faults
 from pipelines.console import progress, result, say, warn
 
@@ -61,7 +62,7 @@ def run(config: SubmitConfig) -> int:
 def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.protocol.classes import NUM_EXPRESSIONS
-    from abaw.protocol.targets import read_targets
+    from abaw.protocol.labels import read_labels
     from abaw.sequence.hmm import count_transitions
     from abaw.sequence.smooth import needs_transitions, parse_smoothing
 
@@ -70,7 +71,7 @@ def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
             raise ConfigError(f"--transitions: smoothing '{config.smoothing}' does not use them; leave them out")
         smoothing = parse_smoothing(config.smoothing)
     else:
-        targets = read_targets(config.transitions, TRAIN_SET, ("expression",))
+        targets = read_labels(config.transitions, TRAIN_SET, ("expression",))
         labels = (video.expression for video in targets.values())
         smoothing = parse_smoothing(config.smoothing, count_transitions(labels, NUM_EXPRESSIONS))
     if edition.task == "compound" and smoothing.name == "viterbi":
@@ -147,11 +148,10 @@ def _tell(written: Written, edition: Edition) -> None:
         warn(f"{edition.name}: {edition.note}")
     if not written.extended:
         return
-    some = [f"{video} ({count})" for video, count in list(written.extended.items())[:_LISTED]]
-    more = f" and {len(written.extended) - _LISTED} more" if len(written.extended) > _LISTED else ""
+    extended = [f"{video} ({count})" for video, count in written.extended.items()]
     warn(
-        f"{sum(written.extended.values())} rows lie behind the last decoded frame of their video and repeat its class: "
-        f"{', '.join(some)}{more}"
+        f"{sum(written.extended.values())} rows are after the last decoded frame of their video and repeat its class: "
+        f"{listed(extended, _LISTED)}"
     )
 
 

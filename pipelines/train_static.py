@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
+from abaw.core.text import listed
 from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
 from pipelines.console import progress, result, say, speaks, warn
 
@@ -121,7 +122,7 @@ def read_labelled(config: TrainStaticSettings) -> FaceSet:
         frames, missing = labelled_frames(config.videos, folder, config.every)
         parts.append(frames)
         if missing:
-            warn(f"{len(missing)} annotated videos have no faces store in {config.videos}: {', '.join(missing[:5])}, …")
+            warn(f"{len(missing)} annotated videos have no faces store in {config.videos}: {listed(missing)}")
     return join(parts)
 
 

@@ -67,10 +67,10 @@ def read_split(
     """Features and labels of one split; what does not match is told as warnings."""
     from abaw.data.read_clips import read_clips
     from abaw.models.tasks import ordered_tasks
-    from abaw.protocol.targets import read_targets
+    from abaw.protocol.labels import read_labels
     from abaw.stores.arrow import find_stores
 
-    targets = read_targets(annotations, split, ordered_tasks(tasks))
+    targets = read_labels(annotations, split, ordered_tasks(tasks))
     with progress(f"read {split}", "videos") as hook:
         clips, warnings = read_clips([find_stores([folder]) for folder in features], targets, tasks, hook)
     for text in warnings:

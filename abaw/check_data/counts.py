@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from abaw.core.errors import DataError
 from abaw.protocol.annotations import read_annotation
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES, NUM_EXPRESSIONS, VALENCE_AROUSAL
+from abaw.protocol.labels import read_action_units, read_valence_arousal
 from abaw.protocol.layout import parse_subject
 from abaw.protocol.official import SPLITS, Crops, OfficialTree
 from abaw.protocol.tables import read_body
-from abaw.protocol.targets import read_action_units, read_valence_arousal
 from abaw.stores.faces import open_faces
 from abaw.video.reading.container import open_container, read_header
 from abaw.video.reading.reader import open_video

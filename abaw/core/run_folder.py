@@ -16,6 +16,7 @@ from abaw.core.artifacts import (
 )
 from abaw.core.config import differences, filled
 from abaw.core.errors import ConfigError, DataError
+from abaw.core.text import listed
 
 _CONFIG = "config.json"
 _METRICS = "metrics.jsonl"
@@ -38,7 +39,7 @@ class RunFolder:
             changed = differences(filled(read_json(file)["config"], defaults or {}), config)
             if changed:
                 raise ConfigError(
-                    f"{path}: holds a run with other settings ({'; '.join(changed[:5])}); "
+                    f"{path}: holds a run with other settings ({listed(changed, separator='; ')}); "
                     "choose another --out, or repeat the command with the settings of config.json to resume it"
                 )
         elif any(not entry.name.startswith(f".{_CONFIG}.") for entry in path.iterdir()):  # left by a kill

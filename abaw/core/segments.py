@@ -1,4 +1,4 @@
-"""Runs: stretches of equal values."""
+"""Segments: stretches of equal values over time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def runs(values: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where each run of `values` (T,) begins and where it has ended: (R,) first places, (R,) places behind the last."""
+def segment_bounds(values: NDArray[np.generic]) -> list[tuple[int, int]]:
+    """Start and stop of each segment of `values` (T,), in order: segment k is `values[start:stop]`."""
     if not len(values):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    borders = np.flatnonzero(values[1:] != values[:-1]) + 1
-    return np.concatenate([[0], borders]), np.concatenate([borders, [len(values)]])
+        return []
+    borders = (np.flatnonzero(values[1:] != values[:-1]) + 1).tolist()
+    return list(zip([0, *borders], [*borders, len(values)], strict=True))

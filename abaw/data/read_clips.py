@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
+from abaw.core.text import listed
 from abaw.data.clips import Clip, ClipSet
-from abaw.protocol.targets import Targets
+from abaw.protocol.labels import FrameLabels
 from abaw.stores.arrow import StoreError
 from abaw.stores.features import FeatureStore, open_features
-
-_NAMES_SHOWN = 8
 
 
 def check_frames(store: FeatureStore) -> None:
@@ -31,7 +30,7 @@ def check_frames(store: FeatureStore) -> None:
 
 def read_clips(
     sources: Sequence[Sequence[Path]],
-    targets: Mapping[str, Targets],
+    labels: Mapping[str, FrameLabels],
     tasks: Sequence[str] = ("expression",),
     progress: Progress = silent,
 ) -> tuple[ClipSet, list[str]]:
@@ -45,21 +44,21 @@ def read_clips(
     """
     paths = [{path.stem: path for path in stores} for stores in sources]
     shared = [name for name in paths[0] if all(name in others for others in paths[1:])]
-    names = [name for name in shared if name in targets]
+    names = [name for name in shared if name in labels]
     if not names:
         raise DataError(
-            f"no annotation matches a feature store: the annotations are of {_some(list(targets))}; "
-            f"the stores are of {_some(shared)}; give the --features and --annotations of the same videos"
+            f"no annotation matches a feature store: the annotations are of {listed(list(labels))}; "
+            f"the stores are of {listed(shared)}; give the --features and --annotations of the same videos"
         )
     opened = [[open_features(by_name[name]) for by_name in paths] for name in names]
     for source in zip(*opened, strict=True):
         _require_one_backbone(source)
     clips = []
     for index, stores in enumerate(opened):
-        clips.append(_read_clip(stores, targets[names[index]], tasks))
+        clips.append(_read_clip(stores, labels[names[index]], tasks))
         progress(index + 1, len(opened))
     first_stores = [stores[0] for stores in opened]
-    warnings = _in_some_sources(paths, shared) + _unmatched(shared, targets) + _odd_lengths(first_stores, targets)
+    warnings = _in_some_sources(paths, shared) + _unmatched(shared, labels) + _odd_lengths(first_stores, labels)
     dim = sum(store.feature_dim for store in opened[0])
     origin = sorted({name for store in opened[0] for name in store.meta.get("trained_on", ())})
     return ClipSet(tuple(clips), joined_backbone(opened[0]), dim, tuple(origin)), warnings
@@ -100,14 +99,14 @@ def _require_one_backbone(stores: Sequence[FeatureStore]) -> None:
             )
 
 
-def _read_clip(stores: Sequence[FeatureStore], targets: Targets, tasks: Sequence[str]) -> Clip:
+def _read_clip(stores: Sequence[FeatureStore], labels: FrameLabels, tasks: Sequence[str]) -> Clip:
     known, valid = joined_features(stores)
-    num_frames = max(len(known), len(targets.expression))
+    num_frames = max(len(known), len(labels.expression))
     features = np.zeros((num_frames, known.shape[1]), dtype=np.float16)
     features[: len(known)] = known
     present = np.zeros(num_frames, dtype=np.bool_)
     present[: len(known)] = valid
-    whole = targets.for_frames(num_frames)
+    whole = labels.for_frames(num_frames)
     return Clip(
         stores[0].name,
         features,
@@ -120,33 +119,30 @@ def _read_clip(stores: Sequence[FeatureStore], targets: Targets, tasks: Sequence
 
 def _in_some_sources(paths: Sequence[Mapping[str, Path]], shared: Sequence[str]) -> list[str]:
     partly = sorted({name for by_name in paths for name in by_name} - set(shared))
-    return [f"{len(partly)} videos have features of some sources only and are not used: {_some(partly)}"] * bool(partly)
+    return [f"{len(partly)} videos have features of some sources only and are not used: {listed(partly)}"] * bool(
+        partly
+    )
 
 
-def _unmatched(stored: Sequence[str], targets: Mapping[str, Targets]) -> list[str]:
-    without_store = [name for name in targets if name not in stored]
-    without_labels = [name for name in stored if name not in targets]
+def _unmatched(stored: Sequence[str], labels: Mapping[str, FrameLabels]) -> list[str]:
+    without_store = [name for name in labels if name not in stored]
+    without_labels = [name for name in stored if name not in labels]
     warnings = []
     if without_store:
-        warnings.append(f"{len(without_store)} annotation files have no feature store: {_some(without_store)}")
+        warnings.append(f"{len(without_store)} annotation files have no feature store: {listed(without_store)}")
     if without_labels:
         warnings.append(
-            f"{len(without_labels)} feature stores have no annotation here and are not used: {_some(without_labels)}"
+            f"{len(without_labels)} feature stores have no annotation here and are not used: {listed(without_labels)}"
         )
     return warnings
 
 
-def _odd_lengths(stores: Sequence[FeatureStore], targets: Mapping[str, Targets]) -> list[str]:
-    extra = {store.name: len(targets[store.name].expression) - len(store) for store in stores}
+def _odd_lengths(stores: Sequence[FeatureStore], labels: Mapping[str, FrameLabels]) -> list[str]:
+    extra = {store.name: len(labels[store.name].expression) - len(store) for store in stores}
     odd = [f"{name} {lines:+d}" for name, lines in extra.items() if lines]
     if not odd:
         return []
     return [
-        f"{len(odd)} label files are longer (+) or shorter (-) than their video: {_some(odd)}; frames without a line "
+        f"{len(odd)} label files are longer (+) or shorter (-) than their video: {listed(odd)}; frames without a line "
         "count as not labelled, lines without a frame as frames without a face"
     ]
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown

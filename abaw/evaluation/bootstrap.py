@@ -22,10 +22,18 @@ _NUMBERS_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a score lies with the level asked for, both ends included."""
+    """The range of a score at a given level, both ends included. `f"{interval:.4f}"` is `[0.1234, 0.2345]`."""
 
     low: float
     high: float
+
+    def __format__(self, form: str) -> str:
+        return f"[{self.low:{form}}, {self.high:{form}}]"
+
+    @property
+    def ends(self) -> list[float]:
+        """As it is written in JSON."""
+        return [self.low, self.high]
 
 
 @dataclass(frozen=True, slots=True)

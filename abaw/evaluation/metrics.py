@@ -125,12 +125,6 @@ def tally(video: ScoredVideo, num_classes: int = NUM_EXPRESSIONS) -> VideoTally:
     )
 
 
-def video_confusions(videos: Sequence[ScoredVideo], num_classes: int = NUM_EXPRESSIONS) -> Counts:
-    """Frame counts a video over all annotated frames, (V, C, C), rows annotated, columns predicted."""
-    matrices = [confusion_of(video.labels, video.predicted, num_classes) for video in videos]
-    return np.stack(matrices) if matrices else np.zeros((0, num_classes, num_classes), np.int64)
-
-
 def class_f1_of(confusion: NDArray[np.number]) -> Floats:
     """F1 of each class. confusion: (..., C, C), rows annotated. Returns (..., C); 0 where a class never occurs."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)

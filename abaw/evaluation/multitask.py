@@ -34,13 +34,13 @@ class TaskTally:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A score over all videos, and where it lies with 95 % certainty."""
+    """A score over all videos with its 95 % interval."""
 
     value: float
     interval: Interval
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} [{self.interval.low:.4f}, {self.interval.high:.4f}]"
+        return f"{self.value:.4f} {self.interval:.4f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from abaw.core.text import listed
 from abaw.protocol.layout import parse_subject
-
-_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,7 @@ class Origin:
         return self.warnings()[0]
 
     def _share(self, names: tuple[str, ...]) -> str:
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return f"{len(names)} of {self.num_videos} scored videos ({', '.join(names[:_LISTED])}{more})"
+        return f"{len(names)} of {self.num_videos} scored videos ({listed(names, shown=5)})"
 
 
 def origin_of(metas: Mapping[str, Mapping[str, Any]]) -> Origin:

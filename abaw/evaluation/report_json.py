@@ -55,7 +55,7 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _interval(interval: Interval | None) -> list[float] | None:
-    return [interval.low, interval.high] if interval else None
+    return interval.ends if interval else None
 
 
 def _per_class(scores: Scores, intervals: Sequence[Interval] = ()) -> dict[str, dict[str, Any]]:

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import AbawError, DataError
 from abaw.core.progress import Progress, silent
+from abaw.core.text import listed
 from abaw.evaluation.calibration import Calibration, calibration_of, no_frames
-from abaw.evaluation.labels import ScoredLabels
 from abaw.evaluation.metrics import ScoredVideo, VideoTally, evaluate_tallies, tally
 from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks, unit_counts
 from abaw.evaluation.result import Option
 from abaw.evaluation.sample import FrameSample
+from abaw.evaluation.scored_labels import ScoredLabels
 from abaw.evaluation.selection import biased_confusion, fit_class_bias, log_probs
 from abaw.inference.decode import Decoded, decode
 from abaw.sequence.smooth import Smoothing
 from abaw.stores.arrow import find_stores
 from abaw.stores.predictions import Predictions, read_predictions
 
-_LISTED = 8
 _FACTS = ("tool", "backbone", "checkpoints")
 
 
@@ -111,8 +111,8 @@ def score_store(
     matched = sorted(stores.keys() & labels.names)
     if not matched:
         raise DataError(
-            f"{path}: none of its {len(stores)} videos ({_some(sorted(stores))}) has annotations; "
-            f"annotated are {_some(sorted(labels.names))}; give predictions of the annotated videos"
+            f"{path}: none of its {len(stores)} videos ({listed(sorted(stores))}) has annotations; "
+            f"annotated are {listed(sorted(labels.names))}; give predictions of the annotated videos"
         )
     found = StoreScores(name, path, stores, [new_tallies(smoothing) for smoothing in smoothings])
     found.notes += _unmatched(stores, labels)
@@ -163,17 +163,12 @@ def _unmatched(predicted: Mapping[str, Path], labels: ScoredLabels) -> list[str]
     missing = sorted(labels.names - predicted.keys())
     if missing:
         notes.append(
-            f"not scored, because there are no predictions: {len(missing)} annotated videos ({_some(missing)})"
+            f"not scored, because there are no predictions: {len(missing)} annotated videos ({listed(missing)})"
         )
     others = sorted(predicted.keys() - labels.names)
     if others:
-        notes.append(f"not scored, because they are not annotated: {len(others)} videos ({_some(others)})")
+        notes.append(f"not scored, because they are not annotated: {len(others)} videos ({listed(others)})")
     return notes
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
 
 
 def biased_option(

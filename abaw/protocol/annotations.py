@@ -1,6 +1,6 @@
 """The official annotation text files <-> arrays.
 
-First line: the class names, joined by commas. Then one integer a frame, line k (after the header) for frame k of the
+First line: the class names, joined by commas. Then one integer per frame, line k (after the header) for frame k of the
 video, counted from 1; -1 means no valid label. Files of various ages have CRLF line ends, spaces and no last line end.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import write_text
 from abaw.core.errors import DataError
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
-from abaw.protocol.tables import Cells, read_values
+from abaw.protocol.tables import RowFormat, read_values
 
 TRAIN_SET = "Train_Set"
 VALIDATION_SET = "Validation_Set"
 EXPRESSION_FOLDERS = ("EXPR_Recognition_Challenge", "EXPR_Classification_Challenge")
+
+_Number = TypeVar("_Number", np.int8, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,31 +37,43 @@ class Annotation:
     labels: NDArray[np.int8]
 
     def for_frames(self, num_frames: int) -> NDArray[np.int8]:
-        """Labels of exactly `num_frames` frames: a longer file is cut, frames behind a shorter one have no label."""
-        labels = np.full(num_frames, UNLABELLED, dtype=np.int8)
-        shared = min(num_frames, len(self.labels))
-        labels[:shared] = self.labels[:shared]
-        return labels
+        """Labels of exactly `num_frames` frames: a longer file is cut, frames beyond a shorter one have no label."""
+        return fit_length(self.labels, num_frames, UNLABELLED)
+
+
+def fit_length(values: NDArray[_Number], num_frames: int, missing: float) -> NDArray[_Number]:
+    """(T, ...) -> (num_frames, ...): cut, or filled up with `missing`."""
+    fitted = np.full((num_frames, *values.shape[1:]), missing, dtype=values.dtype)
+    shared = min(num_frames, len(values))
+    fitted[:shared] = values[:shared]
+    return fitted
 
 
 def read_annotation(path: Path) -> Annotation:
     """Read one file. Raises DataError naming file and line for a wrong header or a label outside -1..7."""
-    return Annotation(path.stem, read_values(path, EXPRESSION_CLASSES, _CELLS)[:, 0].astype(np.int8))
+    return Annotation(path.stem, read_values(path, EXPRESSION_CLASSES, _ROW_FORMAT)[:, 0].astype(np.int8))
 
 
 def _is_label(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     return (values >= UNLABELLED) & (values < NUM_EXPRESSIONS)
 
 
-_CELLS = Cells(1, _is_label, UNLABELLED, f"an integer from {UNLABELLED} to {NUM_EXPRESSIONS - 1}", integers=True)
+_ROW_FORMAT = RowFormat(
+    1, _is_label, UNLABELLED, f"an integer from {UNLABELLED} to {NUM_EXPRESSIONS - 1}", integers=True
+)
 
 
 def read_annotations(folder: Path) -> dict[str, Annotation]:
+    """All annotations of a folder by name. Raises DataError when there is none."""
+    return {name: read_annotation(file) for name, file in annotation_files(folder).items()}
+
+
+def annotation_files(folder: Path) -> dict[str, Path]:
     """All `*.txt` of a folder by name. Raises DataError when there is none."""
     files = sorted(folder.glob("*.txt"))
     if not files:
         raise DataError(f"{folder}: no annotation file (*.txt) there; give the folder that holds <video>.txt")
-    return {file.stem: read_annotation(file) for file in files}
+    return {file.stem: file for file in files}
 
 
 def write_annotation(path: Path, labels: NDArray[np.integer]) -> None:
@@ -74,7 +89,7 @@ def write_annotation(path: Path, labels: NDArray[np.integer]) -> None:
 def split_folder(root: Path, split: str) -> Path:
     """The folder of one split below `root`, which may be the annotation root, the task's folder or the split itself.
 
-    Raises DataError, naming the places looked at, when there is none.
+    Raises DataError, naming the places searched, when there is none.
     """
     candidates = [root / split, *(root / task / split for task in EXPRESSION_FOLDERS)]
     candidates += [root / "annotations" / task / split for task in EXPRESSION_FOLDERS]

@@ -1,4 +1,4 @@
-"""The multi-task annotation files (ABAW 4 and 7): one file a split, a row for each chosen frame of all videos.
+"""The multi-task annotation files (ABAW 4 and 7): one file per split, a row for each chosen frame of all videos.
 
 A row is `<video>/00001.jpg,valence,arousal,expression,au1,…,au12`; -5 means no valence and arousal, -1 no expression or
 no action unit. Only some frames of a video have a row.
@@ -18,7 +18,7 @@ from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
 from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.tables import (
     NO_VALUE,
-    Cells,
+    RowFormat,
     Values,
     decode_lines,
     is_action_unit,
@@ -58,7 +58,7 @@ def find_multitask_file(root: Path, split: str) -> Path | None:
 def read_multitask(path: Path) -> dict[str, Values]:
     """By video (T, 15) valence, arousal, expression and action units of each frame, T up to the last frame with a row.
 
-    Raises DataError that names file and line for a row that is not as it should be, or a frame that comes twice.
+    Raises DataError that names file and line for an invalid row, or a frame that occurs twice.
     """
     videos, frames, values = _read_rows(path)
     names, of_row = np.unique(videos, return_inverse=True)
@@ -83,7 +83,7 @@ def _read_rows(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], Values]
     """Video and frame of each row, and its values (N, 15)."""
     body = read_body(path, HEADER)
     if not body:
-        raise DataError(f"{path}: no row behind the header; expected '<video>/00001.jpg,valence,arousal,…'")
+        raise DataError(f"{path}: no row after the header; expected '<video>/00001.jpg,valence,arousal,…'")
     columns = parse_columns(body, [pa.string()] + [pa.float32()] * NUM_VALUES)
     if columns is not None:
         parts = pc.extract_regex(columns[0], _LOCATION).combine_chunks()
@@ -106,7 +106,7 @@ def _walk_rows(path: Path, body: bytes) -> tuple[NDArray[np.str_], NDArray[np.in
             raise DataError(
                 f"{path}:{number}: expected '<video>/00001.jpg' before the first comma, found '{location[:60]}'"
             )
-        values.append(parse_fields(rest.split(","), _CELLS, path, number))
+        values.append(parse_fields(rest.split(","), _ROW_FORMAT, path, number))
         videos.append(parsed[0])
         frames.append(parsed[1])
     return np.array(videos), np.array(frames, np.int64), np.stack(values)
@@ -121,7 +121,7 @@ def _valid(values: Values) -> NDArray[np.bool_]:
 
 
 _MISSING = np.array([NO_VALUE, NO_VALUE] + [UNLABELLED] * (1 + NUM_ACTION_UNITS), np.float32)
-_CELLS = Cells(
+_ROW_FORMAT = RowFormat(
     NUM_VALUES,
     _valid,
     missing=np.nan,

@@ -1,7 +1,7 @@
-"""What lies in a folder of Aff-Wild2 as the organisers hand it out, whatever the edition; no file is opened.
+"""The contents of a folder of Aff-Wild2 as the organisers distribute it, in any edition; no file is opened.
 
-Videos lie in `batch1`, `batch2`, `new_vids`; crops in `cropped_aligned`, `cropped_aligned_new_50_vids` (aligned) and in
-`cropped` or folders whose names begin so (not aligned), straight or in batches; annotations in the tasks' folders.
+Videos are in `batch1`, `batch2`, `new_vids`; crops in `cropped_aligned`, `cropped_aligned_new_50_vids` (aligned) and in
+`cropped` or folders whose names begin with it (not aligned), directly or in batches; annotations in the tasks' folders.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from abaw.core.errors import DataError
 from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
 from abaw.protocol.classes import TASKS
+from abaw.protocol.labels import FOLDERS, split_folders
 from abaw.protocol.layout import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from abaw.protocol.targets import FOLDERS
 
 SPLITS = (TRAIN_SET, VALIDATION_SET)
 _ALIGNED = "cropped_aligned"
@@ -46,7 +46,7 @@ class Crops:
 
 @dataclass(frozen=True, slots=True)
 class OfficialTree:
-    """What is there, by name: more than one place for a name is a fault for the reader of this to tell.
+    """What exists, by name. More than one place for a name is a fault that the caller reports.
 
     videos: files by stem; aligned, plain: folders of crops by video; annotations: files by task and split.
     aligned_roots, plain_roots: the folders that the crops were found in; annotation_folders: all of a task and split,
@@ -91,7 +91,7 @@ def scan_tree(root: Path) -> OfficialTree:
 
 
 def _walk(folder: Path, videos: dict[str, list[Path]], crop_roots: list[Path]) -> None:
-    """Videos and the roots of crops; what lies below such a root or a task's annotations is not walked."""
+    """Videos and the roots of crops; what is below such a root or below a task's annotations is not walked."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
@@ -136,8 +136,6 @@ def _annotation_folders(root: Path) -> Mapping[tuple[str, str], tuple[Path, ...]
     found = {}
     for task in TASKS:
         for split in SPLITS:
-            places = (root / above / name / split for above in ("", "annotations") for name in FOLDERS[task])
-            there = tuple(place for place in places if place.is_dir())
-            if there:
-                found[task, split] = there
+            if places := split_folders(root, split, task):
+                found[task, split] = places
     return found

@@ -1,7 +1,7 @@
-"""Text files of one header line and then one row of numbers a frame <-> arrays.
+"""Text files of one header line and then one row of numbers per frame <-> arrays.
 
 Files of various ages have CRLF line ends, a byte order mark, spaces and no last line end. A clean file is parsed at
-once; only one that is not is walked line by line, for the line number of its fault. T frames, K numbers a row.
+once; any other is read line by line, to find the line number of its fault. T frames, K numbers per row.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
-    """What the numbers of a row must be. valid: (..., K) values -> (..., K) bool; missing: stands in a blank line;
+class RowFormat:
+    """What the numbers of a row must be. valid: (..., K) values -> (..., K) bool; missing: the values of a blank line;
     integers: numbers that are not written as integers are refused."""
 
     num_columns: int
@@ -49,9 +49,9 @@ def is_action_unit(values: Values) -> NDArray[np.bool_]:
 
 
 def read_body(path: Path, header: Sequence[str]) -> bytes:
-    """The lines behind the header, joined by line feeds, without blank last lines. Raises DataError for another header.
+    """The lines after the header, joined by line feeds, without blank last lines. Raises DataError for another header.
 
-    A header that is right but for spaces around its names is taken.
+    A header that is right except for spaces around its names is accepted.
     """
     try:
         data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
@@ -89,7 +89,7 @@ def parse_columns(body: bytes, types: Sequence[Any]) -> list[Any] | None:
     return table.columns if table.num_rows == num_lines(body) else None
 
 
-def read_values(path: Path, header: Sequence[str], cells: Cells) -> Values:
+def read_values(path: Path, header: Sequence[str], row_format: RowFormat) -> Values:
     """The numbers of a file, (T, K), row k for frame k + 1.
 
     A blank line inside the file is a frame without values: leaving it out would shift all that follow. Raises
@@ -97,14 +97,14 @@ def read_values(path: Path, header: Sequence[str], cells: Cells) -> Values:
     """
     body = read_body(path, header)
     if not body:
-        return np.empty((0, cells.num_columns), np.float32)
-    columns = parse_columns(body, [pa.int8() if cells.integers else pa.float32()] * cells.num_columns)
+        return np.empty((0, row_format.num_columns), np.float32)
+    columns = parse_columns(body, [pa.int8() if row_format.integers else pa.float32()] * row_format.num_columns)
     if columns is not None:
         values = np.stack([column.to_numpy().astype(np.float32) for column in columns], axis=1)
-        if cells.valid(values).all():
+        if row_format.valid(values).all():
             return values
     lines = decode_lines(path, body)
-    return np.stack([parse_fields(line.split(","), cells, path, number) for number, line in enumerate(lines, 2)])
+    return np.stack([parse_fields(line.split(","), row_format, path, number) for number, line in enumerate(lines, 2)])
 
 
 def decode_lines(path: Path, body: bytes) -> list[str]:
@@ -114,19 +114,21 @@ def decode_lines(path: Path, body: bytes) -> list[str]:
         raise DataError(f"{path}: not readable as an annotation file ({error})") from error
 
 
-def parse_fields(fields: Sequence[str], cells: Cells, path: Path, number: int) -> Values:
+def parse_fields(fields: Sequence[str], row_format: RowFormat, path: Path, number: int) -> Values:
     """One row, (K,). Raises DataError that names file and line."""
     if not "".join(fields).strip() and len(fields) == 1:
-        return np.full(cells.num_columns, cells.missing, np.float32)
-    if len(fields) != cells.num_columns:
+        return np.full(row_format.num_columns, row_format.missing, np.float32)
+    if len(fields) != row_format.num_columns:
         found = f"{len(fields)} fields: '{','.join(fields)[:_SHOWN]}'"
     else:
-        values = np.array([_number(field, cells.integers) for field in fields], np.float32)
-        bad = np.flatnonzero(~cells.valid(values))
+        values = np.array([_number(field, row_format.integers) for field in fields], np.float32)
+        bad = np.flatnonzero(~row_format.valid(values))
         if not len(bad):
             return values
         found = f"'{fields[bad[0]].strip()[:_SHOWN]}'"
-    raise DataError(f"{path}:{number}: expected {cells.expected}, found {found}; correct the line or take the file out")
+    raise DataError(
+        f"{path}:{number}: expected {row_format.expected}, found {found}; correct the line or take the file out"
+    )
 
 
 def _number(text: str, integer: bool) -> float:

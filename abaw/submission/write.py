@@ -10,6 +10,7 @@ from pathlib import Path
 from abaw.core.artifacts import atomic_path, write_text
 from abaw.core.errors import DataError
 from abaw.core.folders import atomic_folder
+from abaw.core.text import listed
 from abaw.protocol.editions import Edition
 from abaw.protocol.template import Template, VideoList, parse_location
 
@@ -86,8 +87,7 @@ def _require_videos(source: Path, videos: Collection[str], values: Mapping[str, 
     missing = [video for video in videos if not values.get(video)]
     if not missing:
         return
-    more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
     raise DataError(
         f"{source}: no predictions for {len(missing)} of its {len(videos)} videos: "
-        f"{', '.join(missing[:_LISTED])}{more}; extract and predict them, then submit again (nothing was written)"
+        f"{listed(missing, _LISTED)}; extract and predict them, then submit again (nothing was written)"
     )

@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from abaw.viewer.person import Person
+from abaw.viewer.person_timeline import PersonTimeline
 
 SIDE = 72
 _MAX_FACES = 60
@@ -23,7 +23,7 @@ class Filmstrip:
     jpeg: bytes | None
 
 
-def filmstrip(person: Person) -> Filmstrip:
+def filmstrip(person: PersonTimeline) -> Filmstrip:
     """At most 60 faces, spaced evenly over the frames that have one."""
     rows = np.flatnonzero(person.valid)
     if not len(rows):
@@ -39,7 +39,7 @@ def filmstrip(person: Person) -> Filmstrip:
     return Filmstrip(tuple(row + 1 for row in chosen), data.getvalue())
 
 
-def portrait(person: Person) -> bytes | None:
+def portrait(person: PersonTimeline) -> bytes | None:
     """JPEG of the face on the frame where the person's most frequent class is most probable; None without a face."""
     rows = np.flatnonzero(person.valid)
     if not len(rows):

@@ -30,7 +30,7 @@ main { max-width: 72rem; }
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class VideoCard:
     """One video. page: its address relative to the index; people: summaries as in its JSON; portrait: a data URL."""
 
     name: str
@@ -40,23 +40,23 @@ class Entry:
     portrait: str | None
 
 
-def render_index(entries: Sequence[Entry]) -> str:
-    """The index page: one card per entry, in order, with the shares of the person who is visible longest."""
+def render_index(videos: Sequence[VideoCard]) -> str:
+    """The index page: one card per video, in order, with the shares of the person who is visible longest."""
     legend = "".join(swatch(index, name) for index, name in enumerate(EXPRESSION_CLASSES))
-    cards = "\n".join(map(_card, entries))
+    cards = "\n".join(map(_card, videos))
     parts = [
         "<main>\n<h1>Expressions</h1>",
-        f'<p class="soft">{len(entries)} videos and images</p>',
+        f'<p class="soft">{len(videos)} videos and images</p>',
         f'<div class="legend">{legend}</div>',
         f'<ul class="cards">\n{cards}\n</ul>\n</main>',
     ]
     return document("Expressions", parts, style=_STYLE)
 
 
-def _card(entry: Entry) -> str:
-    main = entry.people[0]
+def _card(video: VideoCard) -> str:
+    main = video.people[0]
     shares = list(main["share_of_time"].values())
-    face = f'<img alt="" src="{entry.portrait}">' if entry.portrait else '<span class="nobody"></span>'
+    face = f'<img alt="" src="{video.portrait}">' if video.portrait else '<span class="nobody"></span>'
     stack = "".join(
         f'<i style="width: {100 * share:.2f}%; background: var(--class-{index})"></i>'
         for index, share in enumerate(shares)
@@ -68,14 +68,14 @@ def _card(entry: Entry) -> str:
         if share >= 0.005
     )
     words = words or "no face"
-    facts = ["image" if entry.frames == 1 else clock(main["seconds_with_face"]) + " with a face"]
-    if len(entry.people) > 1:
-        facts.append(f"{len(entry.people)} people")
+    facts = ["image" if video.frames == 1 else clock(main["seconds_with_face"]) + " with a face"]
+    if len(video.people) > 1:
+        facts.append(f"{len(video.people)} people")
     agreement = main.get("annotated", {}).get("agreement")
     if agreement is not None:
         facts.append(f"{100 * agreement:.0f} % agree")
     return (
-        f'<li>{face}<div><a href="{quote(entry.page)}">{escape(entry.name)}</a><br>'
+        f'<li>{face}<div><a href="{quote(video.page)}">{escape(video.name)}</a><br>'
         f"<small>{escape(' · '.join(facts))}</small></div>"
         f'<p class="most">{words}</p><div class="stack" role="img" aria-label="{words}">{stack}</div></li>'
     )

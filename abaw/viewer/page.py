@@ -11,11 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from abaw.core.segments import segment_bounds
 from abaw.page.parts import asset, clock, data_url, document, json_island, swatch, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.viewer.filmstrip import SIDE, filmstrip
 from abaw.viewer.media import Media
-from abaw.viewer.person import Person, Segment, ends_of, seconds_by_class, segments, stretches
+from abaw.viewer.person_timeline import PersonTimeline, Segment, ends_of, seconds_by_class, segments
 
 _SCRIPTS: Final = ("data.js", "player.js", "timeline.js", "now.js", "main.js")
 _PROBABILITY_STEPS: Final = 65_535
@@ -34,7 +35,7 @@ class Video:
     settings: Mapping[str, str]
 
 
-def render_viewer(video: Video, people: Sequence[Person], media: Media) -> str:
+def render_viewer(video: Video, people: Sequence[PersonTimeline], media: Media) -> str:
     """The page of one video. people: at least one, all with the same frames, numbered in this order."""
     titles = _titles(people)
     parts = [
@@ -56,13 +57,13 @@ def render_viewer(video: Video, people: Sequence[Person], media: Media) -> str:
     return document(f"{video.name}: expressions", parts, style=style, script=script, policy=_PLAYS_FROM)
 
 
-def _titles(people: Sequence[Person]) -> list[str]:
+def _titles(people: Sequence[PersonTimeline]) -> list[str]:
     if len(people) == 1:
         return [people[0].name]
     return [f"person {number} ({person.name.rpartition('_')[2]})" for number, person in enumerate(people, start=1)]
 
 
-def _header(video: Video, people: Sequence[Person], titles: Sequence[str]) -> str:
+def _header(video: Video, people: Sequence[PersonTimeline], titles: Sequence[str]) -> str:
     still = len(people[0]) == 1
     width, height = video.frame_wh
     length = float(ends_of(people[0].times)[-1] - people[0].times[0])
@@ -77,7 +78,7 @@ def _header(video: Video, people: Sequence[Person], titles: Sequence[str]) -> st
     return f'<header>\n<h1>{escape(video.name)}</h1>\n<p class="soft">{" · ".join(facts)}</p>\n{choice}</header>'
 
 
-def _stage(video: Video, people: Sequence[Person], media: Media) -> str:
+def _stage(video: Video, people: Sequence[PersonTimeline], media: Media) -> str:
     width, height = video.frame_wh
     shape = f'style="--wide: {max(width, 1)}; --high: {max(height, 1)}"'
     if media.is_image:
@@ -117,7 +118,7 @@ _CONTROLS = """<div class="controls">
 """
 
 
-def _person_tables(index: int, person: Person) -> str:
+def _person_tables(index: int, person: PersonTimeline) -> str:
     hidden = " hidden" if index else ""
     found = segments(person)
     parts = [f'<div class="two person-tables" data-person="{index}"{hidden}>', _totals(person, found)]
@@ -128,7 +129,7 @@ def _person_tables(index: int, person: Person) -> str:
     return "\n".join([*parts, "</div>"])
 
 
-def _totals(person: Person, found: Sequence[Segment]) -> str:
+def _totals(person: PersonTimeline, found: Sequence[Segment]) -> str:
     if len(person) == 1:
         values = person.probs[0] if person.valid[0] else np.zeros(len(EXPRESSION_CLASSES), np.float32)
         single = [
@@ -158,7 +159,7 @@ def _share(index: int, share: float) -> str:
     return f'<td class="bar" style="{style}">{100 * share:.1f} %</td>'
 
 
-def _segments(person: Person, found: Sequence[Segment]) -> str:
+def _segments(person: PersonTimeline, found: Sequence[Segment]) -> str:
     """All segments in order, or only the longest when there are too many."""
     by_length = sorted(found, key=lambda one: (one.start_s - one.end_s, one.first))[:_LISTED]
     rows = [
@@ -177,7 +178,7 @@ def _segments(person: Person, found: Sequence[Segment]) -> str:
     return f'<section>\n<h2>Segments</h2>\n{note}<div class="tall">{body}</div>\n</section>'
 
 
-def _disagreements(person: Person) -> str:
+def _disagreements(person: PersonTimeline) -> str:
     """Segments where annotation and prediction differ, longest first."""
     annotated = person.annotated
     scored, wrong = person.scored, person.wrong
@@ -185,7 +186,7 @@ def _disagreements(person: Person) -> str:
         return "<section>\n<h2>Comparison with the annotation</h2>\n<p>No annotated frame has a face.</p>\n</section>"
     ends = ends_of(person.times)
     rows = []
-    for first, last in sorted(_mixed_runs(person, wrong), key=lambda pair: (pair[0] - pair[1], pair[0]))[:_LISTED]:
+    for first, last in sorted(_wrong_segments(person, wrong), key=lambda pair: (pair[0] - pair[1], pair[0]))[:_LISTED]:
         duration_s = float(ends[last - 1] - person.times[first - 1])
         rows.append(
             (
@@ -203,16 +204,11 @@ def _disagreements(person: Person) -> str:
     return f"<section>\n<h2>Comparison with the annotation</h2>\n{text}\n{body}\n</section>"
 
 
-def _mixed_runs(person: Person, wrong: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Runs of wrong frames in which neither the annotated nor the predicted class changes."""
+def _wrong_segments(person: PersonTimeline, wrong: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last frame of the wrong segments in which neither the annotated nor the predicted class changes."""
     assert person.annotated is not None
     pairs = np.where(wrong, person.annotated.astype(np.int64) * 100 + person.labels, -1)
-    found = []
-    for first, last in stretches(wrong):
-        inside = pairs[first - 1 : last]
-        borders = [0, *(np.flatnonzero(inside[1:] != inside[:-1]) + 1).tolist(), len(inside)]
-        found += [(first + start, first + end - 1) for start, end in zip(borders, borders[1:], strict=False)]
-    return found
+    return [(start + 1, stop) for start, stop in segment_bounds(pairs) if wrong[start]]
 
 
 def _jump(frame: int, text: str) -> str:
@@ -249,7 +245,7 @@ def _help() -> str:
     )
 
 
-def _data(video: Video, people: Sequence[Person], titles: Sequence[str], media: Media) -> dict[str, Any]:
+def _data(video: Video, people: Sequence[PersonTimeline], titles: Sequence[str], media: Media) -> dict[str, Any]:
     times = people[0].times - people[0].times[0]
     return {
         "name": video.name,
@@ -265,7 +261,7 @@ def _data(video: Video, people: Sequence[Person], titles: Sequence[str], media: 
     }
 
 
-def _person_data(person: Person, title: str) -> dict[str, Any]:
+def _person_data(person: PersonTimeline, title: str) -> dict[str, Any]:
     strip = filmstrip(person)
     probs = np.rint(np.nan_to_num(person.probs) * _PROBABILITY_STEPS)
     return {

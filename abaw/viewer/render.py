@@ -21,7 +21,7 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.layout import is_image
 from abaw.video.encode import H264Writer
 from abaw.video.reading.reader import STILL, open_video
-from abaw.viewer.person import Person
+from abaw.viewer.person_timeline import PersonTimeline
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -37,7 +37,7 @@ _ROW_PX = (9, 44)
 def render_video(
     source: Path,
     target: Path,
-    people: Sequence[Person],
+    people: Sequence[PersonTimeline],
     frame_wh: tuple[int, int],
     reader: str,
     progress: Progress = silent,
@@ -67,7 +67,7 @@ def render_video(
             )
 
 
-def _render_image(source: Path, target: Path, people: Sequence[Person]) -> None:
+def _render_image(source: Path, target: Path, people: Sequence[PersonTimeline]) -> None:
     with open_video(source, STILL) as frames:
         (frame,) = frames
     if frame.image is not None:
@@ -76,7 +76,7 @@ def _render_image(source: Path, target: Path, people: Sequence[Person]) -> None:
         write_bytes(target, data.getvalue())
 
 
-def draw_frame(image: Picture, people: Sequence[Person], row: int) -> Picture:
+def draw_frame(image: Picture, people: Sequence[PersonTimeline], row: int) -> Picture:
     """Draw the boxes of row `row` (frame `row` + 1) on an RGB image (H, W, 3) and add a panel on the right.
 
     Returns (H, W + panel, 3).
@@ -97,7 +97,7 @@ def draw_frame(image: Picture, people: Sequence[Person], row: int) -> Picture:
     return np.hstack([canvas, panel])
 
 
-def _box(canvas: Picture, person: Person, row: int, mark: str, size: int) -> None:
+def _box(canvas: Picture, person: PersonTimeline, row: int, mark: str, size: int) -> None:
     """Draw a box in the colour of its class, with the class above it, or inside it at the top of the picture."""
     label = int(person.labels[row])
     x1, y1, x2, y2 = np.rint(person.box_xyxy[row]).astype(int).tolist()
@@ -112,7 +112,7 @@ def _box(canvas: Picture, person: Person, row: int, mark: str, size: int) -> Non
     _write(canvas, text, (left + size // 4, top + 1), size, _INKS[label])
 
 
-def _bars(panel: Picture, person: Person, row: int, title: str, top: int, size: int) -> None:
+def _bars(panel: Picture, person: PersonTimeline, row: int, title: str, top: int, size: int) -> None:
     """Draw one row per class: name, bar, percentage; the most probable class is brighter."""
     label = int(person.labels[row])
     left, width = 5 * size, 3 * size

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.viewer.person import Person, seconds_by_class, segments, stretches
+from abaw.viewer.person_timeline import PersonTimeline, seconds_by_class, segments, segments_where
 
 HEADER = ("frame", "time_s", "x1", "y1", "x2", "y2", *EXPRESSION_CLASSES, "label")
 
 
-def frames_csv(person: Person) -> str:
+def frames_csv(person: PersonTimeline) -> str:
     """One row per frame; without a face, the fields from x1 on are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -34,7 +34,7 @@ def frames_csv(person: Person) -> str:
     return text.getvalue()
 
 
-def person_summary(person: Person) -> dict[str, Any]:
+def person_summary(person: PersonTimeline) -> dict[str, Any]:
     """Shares of the time with a face, segments, frames without a face; with annotation also the agreement."""
     seconds = seconds_by_class(person)
     total = float(seconds.sum())
@@ -42,7 +42,7 @@ def person_summary(person: Person) -> dict[str, Any]:
         "name": person.name,
         "frames": len(person),
         "frames_with_face": int(person.valid.sum()),
-        "frames_without_face": [list(pair) for pair in stretches(~person.valid)],
+        "frames_without_face": [list(pair) for pair in segments_where(~person.valid)],
         "seconds_with_face": round(total, 3),
         "share_of_time": {
             name: round(float(value) / total, 4) if total else 0.0
@@ -65,6 +65,6 @@ def person_summary(person: Person) -> dict[str, Any]:
         summary["annotated"] = {
             "frames": scored,
             "agreement": round(1 - float(np.count_nonzero(wrong)) / scored, 4) if scored else None,
-            "disagreements": [list(pair) for pair in stretches(wrong)],
+            "disagreements": [list(pair) for pair in segments_where(wrong)],
         }
     return summary

@@ -8,10 +8,9 @@ from itertools import product
 from typing import Any
 
 from abaw.core.errors import ConfigError
+from abaw.core.text import listed
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.compare.overrides import UNSET, hint, replaced, setting_kinds, typed_value, value_text
-
-_REFUSALS_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +61,8 @@ def points(config: GridRecipe, vary: Mapping[str, Sequence[str]]) -> list[Point]
         except ConfigError as error:
             refused.append(f"{name}: {error}")
     if refused:
-        more = f"; and {len(refused) - _REFUSALS_SHOWN} more" if len(refused) > _REFUSALS_SHOWN else ""
         of = len(refused) + len(found)
-        raise ConfigError(f"{len(refused)} of {of} cells do not fit: {'; '.join(refused[:_REFUSALS_SHOWN])}{more}")
+        raise ConfigError(f"{len(refused)} of {of} cells do not fit: {listed(refused, separator='; ')}")
     return found
 
 

@@ -8,12 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines.ablate.scores import Row, Table
-
-if TYPE_CHECKING:
-    from abaw.evaluation.bootstrap import Interval
 
 _NONE = "–"
 
@@ -26,13 +23,13 @@ def markdown_table(table: Table) -> str:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for index, row in enumerate(table.rows):
         cells = list(row.cells.values())
-        behind = f"{row.behind:.4f} {_ends(row.behind_interval)}"
+        behind = f"{row.behind:.4f} {row.behind_interval:.4f}"
         entries = [
             *map(str, row.values.values()),
             *(str(getattr(row, name)) for name in _windows(fields)),
             str(len(cells)),
             _mean_and_deviation(row),
-            _ends(row.interval),
+            f"{row.interval:.4f}",
             "best" if index == table.best else behind,
             _mean([cell.macro_f1_with_face for cell in cells], ".4f"),
             _mean([cell.accuracy for cell in cells], ".4f"),
@@ -59,10 +56,6 @@ def _mean_and_deviation(row: Row) -> str:
     return f"{row.macro_f1:.4f}" if row.spread is None else f"{row.macro_f1:.4f} ± {row.spread:.4f}"
 
 
-def _ends(interval: Interval) -> str:
-    return f"[{interval.low:.4f}, {interval.high:.4f}]"
-
-
 def setting_name(row: Row) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.values.items())
 
@@ -71,7 +64,7 @@ def best_lines(table: Table) -> str:
     """The setting with the highest mean, what that number is worth, and the honest one beside it."""
     best = table.rows[table.best]
     text = (
-        f"best: {setting_name(best)}: macro F1 {_mean_and_deviation(best)}, 95 % interval {_ends(best.interval)}, "
+        f"best: {setting_name(best)}: macro F1 {_mean_and_deviation(best)}, 95 % interval {best.interval:.4f}, "
         f"on {table.num_videos} validation videos"
     )
     if best.spread is None:
@@ -100,7 +93,7 @@ def _honest(table: Table) -> str:
     choices = "; ".join(f"{setting_name(table.rows[index])} in {count}" for index, count in counts)
     honest = table.honest
     return (
-        f"honest: macro F1 {honest.macro_f1:.4f}, 95 % interval {_ends(honest.interval)}: each video scored with the "
+        f"honest: macro F1 {honest.macro_f1:.4f}, 95 % interval {honest.interval:.4f}: each video scored with the "
         "setting that is best on the folds without it (nested selection, mean over seeds; chosen of "
         f"{len(honest.chosen)} folds: {choices})"
     )
@@ -128,7 +121,7 @@ def table_facts(table: Table) -> dict[str, Any]:
         if honest is None
         else {
             "macro_f1": honest.macro_f1,
-            "interval": [honest.interval.low, honest.interval.high],
+            "interval": honest.interval.ends,
             "chosen": [dict(table.rows[index].values) for index in honest.chosen],
         },
         "settings": [
@@ -138,9 +131,9 @@ def table_facts(table: Table) -> dict[str, Any]:
                 "hop": row.hop,
                 "macro_f1": row.macro_f1,
                 "spread": row.spread,
-                "interval": [row.interval.low, row.interval.high],
+                "interval": row.interval.ends,
                 "below_the_best": row.behind,
-                "below_the_best_interval": [row.behind_interval.low, row.behind_interval.high],
+                "below_the_best_interval": row.behind_interval.ends,
             }
             for row in table.rows
         ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
+from abaw.core.text import listed
 from abaw.data.label_portions import BenchFaces, Portion, Sources, Split, read_faces, split
 from abaw.training.settings import TrainSettings
 from abaw.training.static_recipe import StaticSettings, default_plain, recipe_plain
@@ -271,7 +272,7 @@ def _read(job: WarmStart | BenchCell) -> dict[str, Any]:
     changed = differences(filled(values.pop("made_with", {}), job.defaults()), job.plain())
     if changed:
         raise ConfigError(
-            f"{job.folder}: finished with other settings ({'; '.join(changed[:5])}); give the entry another name, or "
-            "choose another --out"
+            f"{job.folder}: finished with other settings ({listed(changed, separator='; ')}); give the variant "
+            "another name, or choose another --out"
         )
     return values

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress
+from abaw.core.text import listed
 from abaw.engine.shared_value import Shared
 from abaw.training.settings import TrainSettings
 from abaw.training.temporal_recipe import TemporalRecipe
@@ -108,7 +109,7 @@ def _require_fit(training: ClipSet, validation: ClipSet) -> None:
     both = sorted({clip.name for clip in training.clips} & {clip.name for clip in validation.clips})
     if both:
         raise DataError(
-            f"{len(both)} videos are in Train_Set and in Validation_Set: {', '.join(both[:5])}; give --annotations the "
+            f"{len(both)} videos are in Train_Set and in Validation_Set: {listed(both)}; give --annotations the "
             "folder that holds the two"
         )
     if (training.backbone, training.feature_dim) != (validation.backbone, validation.feature_dim):

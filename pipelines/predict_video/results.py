@@ -18,10 +18,10 @@ from abaw.protocol.annotations import read_annotation
 from abaw.protocol.layout import is_image
 from abaw.sequence.smooth import Smoothing
 from abaw.viewer.filmstrip import portrait
-from abaw.viewer.index import Entry, render_index
+from abaw.viewer.index import VideoCard, render_index
 from abaw.viewer.media import Keep, prepare_media
 from abaw.viewer.page import Video, render_viewer
-from abaw.viewer.person import Person, read_person
+from abaw.viewer.person_timeline import PersonTimeline, read_timeline
 from abaw.viewer.render import render_video
 from abaw.viewer.tables import frames_csv, person_summary
 from pipelines.console import progress, warn
@@ -142,8 +142,8 @@ class VideoResults:
             }
         )
 
-    def _person(self, faces: Any, predictions: Any) -> Person:
-        return read_person(faces, predictions, self.looks.smoothing, self._annotated(faces.name, len(faces)))
+    def _person(self, faces: Any, predictions: Any) -> PersonTimeline:
+        return read_timeline(faces, predictions, self.looks.smoothing, self._annotated(faces.name, len(faces)))
 
     def _annotated(self, name: str, num_frames: int) -> NDArray[np.int8] | None:
         file = self.looks.annotations.get(name)
@@ -174,12 +174,12 @@ def _require_free(paths: Sequence[Path]) -> None:
             raise DataError(f"{path}: stands where a result belongs and is none; choose another --out or move it")
 
 
-def _portrait(people: Sequence[Person]) -> str | None:
+def _portrait(people: Sequence[PersonTimeline]) -> str | None:
     face = portrait(people[0])
     return None if face is None else data_url(face, "image/jpeg")
 
 
-def _line(people: Sequence[Person], subjects: Subjects, seconds: float) -> str:
+def _line(people: Sequence[PersonTimeline], subjects: Subjects, seconds: float) -> str:
     frames = len(people[0])
     seen = int(np.any([person.valid for person in people], axis=0).sum())
     others = f"; {subjects.others} more seen, --subjects all shows each" if subjects.others else ""
@@ -195,7 +195,7 @@ def write_index(out: Path) -> Path | None:
     if len(found) < 2:
         return None
     entries = [
-        Entry(
+        VideoCard(
             name=summary["video"],
             page=f"{summary['video']}.html",
             frames=summary["frames"],

@@ -12,9 +12,9 @@ from pipelines.batch import finish_batch
 from pipelines.console import progress, result
 
 if TYPE_CHECKING:
-    from abaw.evaluation.labels import ScoredLabels
     from abaw.evaluation.multitask import TaskTally
     from abaw.evaluation.result import Comparison, Option, Result
+    from abaw.evaluation.scored_labels import ScoredLabels
     from abaw.evaluation.scoring import StoreScores
     from abaw.sequence.smooth import Smoothing
 
@@ -55,8 +55,8 @@ def run(config: ValidateConfig) -> int:
 
     Raises DataError when no video has both annotations and predictions.
     """
-    from abaw.evaluation.labels import read_labels
     from abaw.evaluation.report import write_report
+    from abaw.evaluation.scored_labels import read_scored_labels
     from abaw.evaluation.scoring import score_store
     from pipelines.validate.messages import tell, tell_comparison
 
@@ -66,7 +66,9 @@ def run(config: ValidateConfig) -> int:
         raise ConfigError(f"viewers {config.viewers}: no page (*.html) there; give the --out of `abaw predict-video`")
     smoothings, counted_on = _smoothings(config)
     failures: list[str] = []
-    labels = read_labels(config.annotations, _splits(config.split), _predicted_tasks(config.predictions), failures)
+    labels = read_scored_labels(
+        config.annotations, _splits(config.split), _predicted_tasks(config.predictions), failures
+    )
     names = _short_names(config.predictions)
     found = []
     for path, name in zip(config.predictions, names, strict=True):
@@ -94,7 +96,7 @@ def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
     """The filters to score, and the videos that transitions were counted on."""
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.protocol.classes import NUM_EXPRESSIONS
-    from abaw.protocol.targets import read_targets
+    from abaw.protocol.labels import read_labels
     from abaw.sequence.hmm import count_transitions
     from abaw.sequence.smooth import needs_transitions, parse_smoothing
 
@@ -102,7 +104,7 @@ def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
     if config.transitions is not None:
         if not any(map(needs_transitions, config.smoothing)):
             raise ConfigError("--transitions is for viterbi and forward_backward, and --smoothing names neither")
-        targets = read_targets(config.transitions, TRAIN_SET, ("expression",))
+        targets = read_labels(config.transitions, TRAIN_SET, ("expression",))
         transitions = count_transitions((video.expression for video in targets.values()), NUM_EXPRESSIONS)
         counted_on = set(targets)
     smoothings = [parse_smoothing(text, transitions) for text in config.smoothing]

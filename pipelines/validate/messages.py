@@ -22,7 +22,7 @@ def tell(scored: Result) -> None:
     if scored.origin.out_of_fold or scored.origin.clean:
         result(f"{scored.name}: {scored.origin.summary()}")
     result(
-        f"{scored.name}: macro F1 {evaluation.all_frames.macro_f1:.4f} {_range(scored.intervals.macro_f1)} over all "
+        f"{scored.name}: macro F1 {evaluation.all_frames.macro_f1:.4f} {scored.intervals.macro_f1:.4f} over all "
         f"{evaluation.all_frames.num_frames} annotated frames, "
         f"{_with_face(evaluation.with_face, scored.intervals.macro_f1_with_face)}; accuracy "
         f"{evaluation.all_frames.accuracy:.4f}; {len(evaluation.videos)} videos, smoothing {scored.smoothing}"
@@ -44,7 +44,7 @@ def _choice_text(choice: Choice, leaked: bool) -> str:
         return f"{text}; too few videos to nest the choice"
     return (
         f"{text}; {'nested' if leaked else 'honest'}, each video scored with what is best on the others: "
-        f"{choice.selection.honest_f1:.4f} {_range(choice.honest_interval)}"
+        f"{choice.selection.honest_f1:.4f} {choice.honest_interval:.4f}"
     )
 
 
@@ -59,18 +59,14 @@ def tell_comparison(comparison: Comparison, leaked: bool) -> None:
         if difference is not None:
             result(
                 f"{label} against {rows.labels[0]}: {difference.observed:+.4f} macro F1 "
-                f"[{difference.interval.low:+.4f}, {difference.interval.high:+.4f}] on {rows.num_videos} videos, "
+                f"{difference.interval:+.4f} on {rows.num_videos} videos, "
                 f"better in {100 * (1 - difference.share_not_better):.1f} % of the draws"
             )
     if comparison.overall is not None:
         result(f"taking the best of all: {_choice_text(comparison.overall, leaked)}")
 
 
-def _range(interval: Interval) -> str:
-    return f"[{interval.low:.4f}, {interval.high:.4f}]"
-
-
 def _with_face(scores: Scores | None, interval: Interval | None) -> str:
     if scores is None or interval is None:
         return "none of them with a face"
-    return f"{scores.macro_f1:.4f} {_range(interval)} over the {scores.num_frames} with a face"
+    return f"{scores.macro_f1:.4f} {interval:.4f} over the {scores.num_frames} with a face"

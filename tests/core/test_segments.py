@@ -1,4 +1,4 @@
-"""Runs of equal values."""
+"""Segments of equal values."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abaw.core.segments import runs
+from abaw.core.segments import segment_bounds
 
 
-def test_nothing_has_no_runs() -> None:
-    first, behind = runs(np.zeros(0, np.int8))
-    assert (len(first), len(behind)) == (0, 0)
+def test_no_values_have_no_segments() -> None:
+    assert segment_bounds(np.zeros(0, np.int8)) == []
 
 
 @given(st.lists(st.integers(-1, 2), min_size=1, max_size=60))
-def test_runs_lie_side_by_side_and_differ_from_their_neighbours(values: list[int]) -> None:
-    first, behind = (side.tolist() for side in runs(np.array(values)))
-    assert first[0] == 0 and behind[-1] == len(values)
-    assert first[1:] == behind[:-1]
-    found = [values[start] for start in first]
-    assert all(len(set(values[start:end])) == 1 for start, end in zip(first, behind, strict=True))
+def test_segments_cover_the_values_and_differ_from_their_neighbours(values: list[int]) -> None:
+    starts, stops = zip(*segment_bounds(np.array(values)), strict=True)
+    assert starts[0] == 0 and stops[-1] == len(values)
+    assert starts[1:] == stops[:-1]
+    found = [values[start] for start in starts]
+    assert all(len(set(values[start:stop])) == 1 for start, stop in zip(starts, stops, strict=True))
     assert all(a != b for a, b in zip(found, found[1:], strict=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from abaw.data.clips import Clip, ClipSet
-from abaw.protocol.targets import Targets
+from abaw.protocol.labels import FrameLabels
 from abaw.stores.features import feature_batch, write_features
 
 D = 4
@@ -27,14 +27,14 @@ def write_store_of(
     return path
 
 
-def targets(name: str, labels: list[int]) -> Targets:
+def labels_of(name: str, expressions: list[int]) -> FrameLabels:
     """Expressions as given; valence of frame k is k / 100, its first action unit is on."""
-    num_frames = len(labels)
+    num_frames = len(expressions)
     valence_arousal = np.full((num_frames, 2), np.nan, dtype=np.float32)
     valence_arousal[:, 0] = np.arange(1, num_frames + 1) / 100
     action_units = np.full((num_frames, 12), -1, dtype=np.int8)
     action_units[:, 0] = 1
-    return Targets(name, np.array(labels, dtype=np.int8), valence_arousal, action_units)
+    return FrameLabels(name, np.array(expressions, dtype=np.int8), valence_arousal, action_units)
 
 
 def clip(name: str, labels: list[int]) -> Clip:

@@ -11,12 +11,12 @@ from abaw.core.errors import DataError
 from abaw.data.read_clips import read_clips
 from abaw.stores.arrow import StoreError
 from abaw.stores.features import feature_batch, write_features
-from tests.data.clip_data import D, clip_set, targets, write_store_of
+from tests.data.clip_data import D, clip_set, labels_of, write_store_of
 
 
 def test_features_meet_labels_by_name(tmp_path: Path) -> None:
     paths = [write_store_of(tmp_path, "v1", 3, missing=(1,)), write_store_of(tmp_path, "v2_left", 2)]
-    labels = {"v2_left": targets("v2_left", [7, -1]), "v1": targets("v1", [0, 1, 2])}
+    labels = {"v2_left": labels_of("v2_left", [7, -1]), "v1": labels_of("v1", [0, 1, 2])}
     clips, warnings = read_clips([paths], labels)
     assert warnings == []
     assert [clip.name for clip in clips.clips] == ["v1", "v2_left"]
@@ -28,7 +28,7 @@ def test_features_meet_labels_by_name(tmp_path: Path) -> None:
 
 def test_neither_tail_is_dropped_and_both_are_told(tmp_path: Path) -> None:
     paths = [write_store_of(tmp_path, "long", 2), write_store_of(tmp_path, "short", 4)]
-    labels = {"long": targets("long", [1, 2, 3]), "short": targets("short", [5])}
+    labels = {"long": labels_of("long", [1, 2, 3]), "short": labels_of("short", [5])}
     clips, warnings = read_clips([paths], labels)
     long, short = clips.clips
     assert long.labels.tolist() == [1, 2, 3] and long.present.tolist() == [True, True, False]
@@ -38,7 +38,7 @@ def test_neither_tail_is_dropped_and_both_are_told(tmp_path: Path) -> None:
 
 def test_what_has_no_partner_is_listed(tmp_path: Path) -> None:
     paths = [write_store_of(tmp_path, name, 2) for name in ("both", "only store")]
-    labels = {name: targets(name, [0, 0]) for name in ("both", "only_labels")}
+    labels = {name: labels_of(name, [0, 0]) for name in ("both", "only_labels")}
     clips, warnings = read_clips([paths], labels)
     assert [clip.name for clip in clips.clips] == ["both"]
     assert any("no feature store: only_labels" in text for text in warnings)
@@ -47,13 +47,13 @@ def test_what_has_no_partner_is_listed(tmp_path: Path) -> None:
 
 def test_no_match_at_all_is_an_error_that_names_both_sides(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no annotation matches.*of b; the stores are of a;"):
-        read_clips([[write_store_of(tmp_path, "a", 2)]], {"b": targets("b", [0])})
+        read_clips([[write_store_of(tmp_path, "a", 2)]], {"b": labels_of("b", [0])})
 
 
 @pytest.mark.parametrize("other", [{"backbone": "c" * 16}, {"dim": D + 1}])
 def test_stores_of_two_backbones_are_refused(tmp_path: Path, other: dict[str, object]) -> None:
     paths = [write_store_of(tmp_path, "v1", 2), write_store_of(tmp_path, "v2", 2, **other)]  # type: ignore[arg-type]
-    labels = {name: targets(name, [0, 0]) for name in ("v1", "v2")}
+    labels = {name: labels_of(name, [0, 0]) for name in ("v1", "v2")}
     with pytest.raises(StoreError, match=r"v2\.arrow: made by backbone .* but v1\.arrow"):
         read_clips([paths], labels)
 
@@ -62,20 +62,20 @@ def test_a_damaged_store_is_named(tmp_path: Path) -> None:
     path = write_store_of(tmp_path, "v1", 50)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(StoreError, match=r"v1\.arrow: not a readable store"):
-        read_clips([[path]], {"v1": targets("v1", [0])})
+        read_clips([[path]], {"v1": labels_of("v1", [0])})
 
 
 def test_a_store_that_lacks_a_frame_is_refused(tmp_path: Path) -> None:
     batch = feature_batch(np.array([1, 3], dtype=np.int32), np.ones(2, dtype=bool), np.ones((2, D), dtype=np.float16))
     write_features(tmp_path / "v1.arrow", D, [batch], {"backbone": "a"})
     with pytest.raises(StoreError, match="a row for each frame, 1 to 2"):
-        read_clips([[tmp_path / "v1.arrow"]], {"v1": targets("v1", [0, 0])})
+        read_clips([[tmp_path / "v1.arrow"]], {"v1": labels_of("v1", [0, 0])})
 
 
 def test_several_sources_are_concatenated_where_both_show_a_face(tmp_path: Path) -> None:
     first = [write_store_of(tmp_path / "a", name, 3, missing=(1,)) for name in ("v1", "v2", "only_a")]
     second = [write_store_of(tmp_path / "b", name, 3, missing=(2,), backbone="b" * 16, dim=2) for name in ("v2", "v1")]
-    labels = {name: targets(name, [0, 1, 2]) for name in ("v1", "v2", "only_a")}
+    labels = {name: labels_of(name, [0, 1, 2]) for name in ("v1", "v2", "only_a")}
     clips, warnings = read_clips([first, second], labels)
     assert [each.name for each in clips.clips] == ["v1", "v2"]
     assert clips.backbone == "a" * 16 + "+" + "b" * 16 and clips.feature_dim == D + 2
@@ -89,15 +89,15 @@ def test_several_sources_are_concatenated_where_both_show_a_face(tmp_path: Path)
 def test_sources_of_another_length_are_refused(tmp_path: Path) -> None:
     sources = [[write_store_of(tmp_path / folder, "v", size)] for folder, size in (("a", 3), ("b", 4))]
     with pytest.raises(StoreError, match=r"v\.arrow: 4 frames, but .*v\.arrow has 3"):
-        read_clips(sources, {"v": targets("v", [0, 0, 0])})
+        read_clips(sources, {"v": labels_of("v", [0, 0, 0])})
 
 
 def test_labels_of_other_tasks_are_kept_when_they_are_wanted(tmp_path: Path) -> None:
     sources = [[write_store_of(tmp_path, "v", 3)]]
-    alone = read_clips(sources, {"v": targets("v", [0, -1])})[0].clips[0]
+    alone = read_clips(sources, {"v": labels_of("v", [0, -1])})[0].clips[0]
     assert alone.valence_arousal is None and alone.action_units is None
     assert alone.labelled().tolist() == [True, False, False]
-    clips, _ = read_clips(sources, {"v": targets("v", [0, -1])}, ("expression", "valence_arousal", "action_units"))
+    clips, _ = read_clips(sources, {"v": labels_of("v", [0, -1])}, ("expression", "valence_arousal", "action_units"))
     both = clips.clips[0]
     assert both.valence_arousal is not None and both.action_units is not None
     np.testing.assert_allclose(both.valence_arousal[:, 0], [0.01, 0.02, np.nan])

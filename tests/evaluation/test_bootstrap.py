@@ -15,7 +15,7 @@ from abaw.evaluation.bootstrap import (
     paired_difference,
     video_groups,
 )
-from abaw.evaluation.metrics import ScoredVideo, macro_f1, macro_f1_of, video_confusions
+from abaw.evaluation.metrics import ScoredVideo, macro_f1, macro_f1_of, tally
 from tests.evaluation.made import options, population, videos
 
 
@@ -59,7 +59,7 @@ def test_a_draw_is_the_score_of_the_videos_drawn() -> None:
         )
         for name in names(5)
     ]
-    found = bootstrap_macro_f1(video_confusions(scored, 4), names(5), draws=20, seed=7)
+    found = bootstrap_macro_f1(np.stack([tally(video, 4).confusion for video in scored]), names(5), draws=20, seed=7)
     for row, value in zip(draw_weights(5, 20, 7).astype(int), found, strict=True):
         drawn = [video for video, times in zip(scored, row, strict=True) for _ in range(times)]
         assert len(drawn) == 5

@@ -8,7 +8,7 @@ import numpy as np
 
 from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, write_annotation
 from abaw.protocol.editions import edition
-from abaw.protocol.targets import write_action_units, write_valence_arousal
+from abaw.protocol.labels import write_action_units, write_valence_arousal
 from tests.video.clips import noise, write_clip
 
 NUM_FRAMES = 20

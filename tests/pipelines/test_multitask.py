@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from abaw.models.temporal import load_temporal, spec_tasks
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import TASKS
-from abaw.protocol.targets import read_targets, write_action_units, write_valence_arousal
+from abaw.protocol.labels import read_labels, write_action_units, write_valence_arousal
 from abaw.stores.features import feature_batch, write_features
 from abaw.stores.predictions import read_predictions
 from pipelines.cli import main
@@ -97,7 +97,7 @@ def test_all_heads_learn_from_what_each_video_is_annotated_for(tmp_path: Path, l
     else:
         annotations = tmp_path / "annotations"
         _write_official(tmp_path, "Train_Set", made)
-    assert set(read_targets(annotations, "Train_Set", TASKS)) == set(made)
+    assert set(read_labels(annotations, "Train_Set", TASKS)) == set(made)
     _train_and_predict(tmp_path, annotations)
     assert spec_tasks(load_temporal(tmp_path / "run" / "last")[1]) == TASKS
     predictions = read_predictions(tmp_path / "predictions" / "unseen.arrow")

@@ -12,7 +12,7 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.smooth import parse_smoothing
 from abaw.stores.faces import open_faces
 from abaw.stores.predictions import Predictions
-from abaw.viewer.person import Person, read_person
+from abaw.viewer.person_timeline import PersonTimeline, read_timeline
 from tests.data.faces import video_store
 
 SURE = 0.72
@@ -36,7 +36,7 @@ def person(
     smoothing: str = "none",
     times_s: Sequence[float] | None = None,
     box: tuple[float, float, float, float] = (20, 10, 60, 50),
-) -> Person:
+) -> PersonTimeline:
     """A person with one frame per label, None for a frame without a face. All boxes are equal; no landmarks."""
     has_face = [label is not None for label in labels]
     columns = {
@@ -57,4 +57,4 @@ def person(
         meta={},
     )
     given = None if annotated is None else np.array(annotated, np.int8)
-    return read_person(open_faces(path), predictions, parse_smoothing(smoothing), given)
+    return read_timeline(open_faces(path), predictions, parse_smoothing(smoothing), given)

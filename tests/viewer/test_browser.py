@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.viewer.index import Entry, render_index
+from abaw.viewer.index import VideoCard, render_index
 from abaw.viewer.media import Media
 from abaw.viewer.page import Video, render_viewer
 from abaw.viewer.tables import person_summary
@@ -242,8 +242,8 @@ def test_the_index_leads_to_the_viewers(opened: Opened, page_file: Path) -> None
     summary = person_summary(person(page_file.parent, LABELS, name="other", annotated=ANNOTATED))
     nobody = person_summary(person(page_file.parent, [None] * 3, name="nobody"))
     entries = [
-        Entry("first", page_file.name, NUM_FRAMES, [summary], None),
-        Entry("nobody", "nobody.html", 3, [nobody], None),
+        VideoCard("first", page_file.name, NUM_FRAMES, [summary], None),
+        VideoCard("nobody", "nobody.html", 3, [nobody], None),
     ]
     index = page_file.with_name("index.html")
     index.write_text(render_index(entries), encoding="utf-8")

@@ -13,7 +13,7 @@ function segmentsOf(values) {
   return found;
 }
 
-class Person {
+class PersonTimeline {
   constructor(raw, numClasses) {
     this.name = raw.name;
     this.title = raw.title;
@@ -71,7 +71,7 @@ class Film {
     this.times = unpack(raw.times, Float64Array);
     this.end = raw.end;
     this.count = this.times.length;
-    this.people = raw.people.map((person) => new Person(person, raw.classes.length));
+    this.people = raw.people.map((person) => new PersonTimeline(person, raw.classes.length));
   }
 
   endOf(frame) { return frame + 1 < this.count ? this.times[frame + 1] : this.end; }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from abaw.evaluation.selection import biased_confusion, log_probs
 from abaw.inference.decode import decode
 from abaw.protocol.annotations import write_annotation
-from abaw.protocol.targets import write_action_units, write_valence_arousal
+from abaw.protocol.labels import write_action_units, write_valence_arousal
 from abaw.sequence.smooth import parse_smoothing
 from abaw.stores.predictions import read_predictions
 from tests.pipelines.validate_data import CLASSES, annotate, metrics, noisy, predict, runs, store, validate

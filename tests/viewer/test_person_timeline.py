@@ -10,7 +10,7 @@ import pytest
 from abaw.core.errors import DataError
 from abaw.sequence.smooth import parse_smoothing
 from abaw.stores.predictions import Predictions
-from abaw.viewer.person import ends_of, read_person, seconds_by_class, segments, stretches
+from abaw.viewer.person_timeline import ends_of, read_timeline, seconds_by_class, segments, segments_where
 from tests.viewer.people import SURE, person
 
 LABELS = [4, 4, 4, None, None, 4, 5, 5, 5, 5]
@@ -43,7 +43,7 @@ def test_durations_follow_the_time_stamps(tmp_path: Path) -> None:
 
 def test_only_annotated_frames_with_a_face_can_be_wrong(tmp_path: Path) -> None:
     one = person(tmp_path, [4, 4, None, 5, 5], annotated=[4, 5, 5, -1, 1])
-    assert stretches(one.wrong) == [(2, 2), (5, 5)]
+    assert segments_where(one.wrong) == [(2, 2), (5, 5)]
     assert one.scored == 3
     assert person(tmp_path, [4], name="other").scored == 0
 
@@ -69,4 +69,4 @@ def test_stores_of_different_lengths_are_refused(tmp_path: Path) -> None:
         {},
     )
     with pytest.raises(DataError, match=r"10 frames, but its predictions have 2; remove both stores"):
-        read_person(one.faces, short, parse_smoothing("none"), None)
+        read_timeline(one.faces, short, parse_smoothing("none"), None)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, write_annotation
 from abaw.protocol.classes import ACTION_UNITS, TASKS
-from abaw.protocol.targets import (
+from abaw.protocol.labels import (
     FOLDERS,
-    Targets,
+    FrameLabels,
     read_action_units,
-    read_targets,
+    read_labels,
     read_valence_arousal,
     write_action_units,
     write_valence_arousal,
@@ -141,15 +141,15 @@ def test_the_union_of_the_files_of_all_tasks(tmp_path: Path, above: str) -> None
     file(root / "VA_Estimation_Challenge" / TRAIN_SET, "a.txt", f"{VA}\n0.5,0.25\n-5,-5\n1,1\n")
     file(root / "VA_Estimation_Challenge" / TRAIN_SET, "b_left.txt", f"{VA}\n0,0\n")
     file(root / "AU_Detection_Challenge" / TRAIN_SET, "c.txt", f"{AU}\n{ON}\n")
-    found = read_targets(tmp_path, TRAIN_SET, TASKS)
+    found = read_labels(tmp_path, TRAIN_SET, TASKS)
     assert list(found) == ["a", "b_left", "c"]
     assert found["a"].expression.tolist() == [3, -1, -1]
     assert same(found["a"].valence_arousal, [[0.5, 0.25], [NAN, NAN], [1, 1]])
     assert found["a"].action_units.tolist() == [[-1] * 12] * 3
     assert (found["b_left"].expression.tolist(), len(found["b_left"])) == ([-1], 1)
     assert found["c"].action_units.tolist() == [[1] * 12]
-    assert list(read_targets(tmp_path, TRAIN_SET, ["expression"])) == ["a"]
-    assert list(read_targets(tmp_path, TRAIN_SET, ["valence_arousal", "expression"])) == ["a", "b_left"]
+    assert list(read_labels(tmp_path, TRAIN_SET, ["expression"])) == ["a"]
+    assert list(read_labels(tmp_path, TRAIN_SET, ["valence_arousal", "expression"])) == ["a", "b_left"]
 
 
 def rows(*texts: str) -> str:
@@ -164,21 +164,21 @@ def test_multi_task_files(tmp_path: Path, place: str) -> None:
     content = rows(f"b é/00003.jpg,0.5,-0.5,-1,{ON}", f"a/00001.jpg,-5.0,-5.0,7,{NONE}", f"b é/00001.jpg,-1,1,0,{OFF}")
     path = file((tmp_path / place).parent, Path(place).name, content)
     for root in (tmp_path, path):
-        found = read_targets(root, TRAIN_SET, TASKS)
+        found = read_labels(root, TRAIN_SET, TASKS)
         assert list(found) == ["a", "b é"]
         assert found["b é"].expression.tolist() == [0, -1, -1]
         assert same(found["b é"].valence_arousal, [[-1, 1], [NAN, NAN], [0.5, -0.5]])
         assert found["b é"].action_units.tolist() == [[0] * 12, [-1] * 12, [1] * 12]
         assert found["a"].expression.tolist() == [7]
-    alone = read_targets(tmp_path, TRAIN_SET, ["valence_arousal"])["b é"]
+    alone = read_labels(tmp_path, TRAIN_SET, ["valence_arousal"])["b é"]
     assert (alone.expression.tolist(), alone.action_units.max()) == ([-1] * 3, -1)
     with pytest.raises(DataError, match="no Validation_Set of expression"):
-        read_targets(tmp_path, VALIDATION_SET, TASKS)
+        read_labels(tmp_path, VALIDATION_SET, TASKS)
 
 
 def test_a_multi_task_file_with_spaces_is_read(tmp_path: Path) -> None:
     path = file(tmp_path, "x.txt", rows(f" a/00002.jpg , 0.5, 0 ,1,{ON} ").replace("\n", "\r\n"))
-    assert read_targets(path, TRAIN_SET, TASKS)["a"].expression.tolist() == [-1, 1]
+    assert read_labels(path, TRAIN_SET, TASKS)["a"].expression.tolist() == [-1, 1]
 
 
 @pytest.mark.parametrize(
@@ -198,39 +198,39 @@ def test_a_multi_task_file_with_spaces_is_read(tmp_path: Path) -> None:
 def test_faults_of_multi_task_files_name_the_line(tmp_path: Path, row: str, words: str) -> None:
     path = file(tmp_path, "x.txt", rows(f"a/00001.jpg,0,0,0,{ON}", row, f"b/00001.jpg,0,0,0,{ON}"))
     with pytest.raises(DataError, match=rf"x\.txt:3: .*{words}"):
-        read_targets(path, TRAIN_SET, TASKS)
+        read_labels(path, TRAIN_SET, TASKS)
 
 
 def test_the_file_of_the_other_split_is_not_taken(tmp_path: Path) -> None:
     path = file(tmp_path, "training_set_annotations.txt", rows(f"a/00001.jpg,0,0,0,{ON}"))
     with pytest.raises(DataError, match="is not the file of Validation_Set"):
-        read_targets(path, VALIDATION_SET, TASKS)
+        read_labels(path, VALIDATION_SET, TASKS)
 
 
 @pytest.mark.parametrize("place", ["", TRAIN_SET, f"EXPR_Classification_Challenge/{TRAIN_SET}"])
 def test_for_one_task_a_folder_of_its_files_will_do(tmp_path: Path, place: str) -> None:
     write_annotation(tmp_path / place / "v.txt", np.array([4, 4]))
-    assert read_targets(tmp_path, TRAIN_SET, ("expression",))["v"].expression.tolist() == [4, 4]
+    assert read_labels(tmp_path, TRAIN_SET, ("expression",))["v"].expression.tolist() == [4, 4]
     with pytest.raises(DataError, match=r"v\.txt:1: wrong header|no Train_Set of valence_arousal"):
-        read_targets(tmp_path, TRAIN_SET, ("valence_arousal",))
+        read_labels(tmp_path, TRAIN_SET, ("valence_arousal",))
     with pytest.raises(DataError, match="no Train_Set of .*action_units there"):
-        read_targets(tmp_path, TRAIN_SET, ("expression", "action_units"))
+        read_labels(tmp_path, TRAIN_SET, ("expression", "action_units"))
 
 
 def test_an_empty_folder_and_an_unknown_task(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no Train_Set of expression there"):
-        read_targets(tmp_path, TRAIN_SET, ("expression",))
+        read_labels(tmp_path, TRAIN_SET, ("expression",))
     (tmp_path / FOLDERS["expression"][0] / TRAIN_SET).mkdir(parents=True)
     with pytest.raises(DataError, match="no annotation file"):
-        read_targets(tmp_path, TRAIN_SET, ("expression",))
+        read_labels(tmp_path, TRAIN_SET, ("expression",))
     with pytest.raises(ConfigError, match="Did you mean 'expression'"):
-        read_targets(tmp_path, TRAIN_SET, ("expresion",))
+        read_labels(tmp_path, TRAIN_SET, ("expresion",))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 12), st.integers(0, 20))
 def test_labels_for_another_number_of_frames(length: int, num_frames: int) -> None:
-    whole = Targets(
+    whole = FrameLabels(
         "v",
         (np.arange(length) % 8).astype(np.int8),
         np.full((length, 2), 0.5, np.float32),
@@ -254,6 +254,6 @@ def test_clean_files_are_read_at_once(tmp_path: Path) -> None:
         write_valence_arousal(tmp_path / FOLDERS["valence_arousal"][0] / TRAIN_SET / name, rng.uniform(-1, 1, (num, 2)))
         write_action_units(tmp_path / FOLDERS["action_units"][0] / TRAIN_SET / name, rng.integers(-1, 2, (num, 12)))
     start = time.process_time()
-    found = read_targets(tmp_path, TRAIN_SET, TASKS)
+    found = read_labels(tmp_path, TRAIN_SET, TASKS)
     assert time.process_time() - start < 3
     assert sum(map(len, found.values())) == 4 * num

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.core.segments import runs
+from abaw.core.segments import segment_bounds
 from abaw.inference.decode import decode
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.sequence.smooth import Smoothing
@@ -36,7 +36,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Person:
+class PersonTimeline:
     """The results for one person.
 
     name: of the stores; faces: the person's store; times: (T,) seconds; box_xyxy: (T, 4) pixels; crop: (T, 4) the
@@ -75,9 +75,9 @@ class Person:
         return 0 if self.annotated is None else int((self.valid & (self.annotated != UNLABELLED)).sum())
 
 
-def read_person(
+def read_timeline(
     faces: FaceStore, predictions: Predictions, smoothing: Smoothing, annotated: NDArray[np.int8] | None
-) -> Person:
+) -> PersonTimeline:
     """Read one person's stores. Gaps are filled and smoothed as in a submission, then masked again.
 
     annotated: (T,) class, -1 without a label. Raises DataError when the stores differ in length.
@@ -90,7 +90,7 @@ def read_person(
     decoded = decode(predictions, smoothing)
     valid = faces.valid
     box = _rows(faces, "box_xyxy", 4)
-    return Person(
+    return PersonTimeline(
         name=faces.name,
         faces=faces,
         times=faces.store.table.column("time_s").to_numpy(),
@@ -112,7 +112,7 @@ def _rows(faces: FaceStore, column: str, width: int) -> NDArray[np.float32]:
 
 
 def _crops(box_xyxy: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(T, 4) as in Person, from the landmarks (T, 10), or from the box (T, 4) where these are missing."""
+    """(T, 4) as in PersonTimeline, from the landmarks (T, 10), or from the box (T, 4) where these are missing."""
     found = np.full((len(box_xyxy), 4), np.nan, np.float32)
     for row in np.flatnonzero(~np.isnan(box_xyxy[:, 0])):
         by_points = not np.isnan(landmarks[row, 0])
@@ -128,24 +128,24 @@ def ends_of(times: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([times[1:], [times[-1] + np.median(np.diff(times))]])
 
 
-def segments(person: Person) -> list[Segment]:
+def segments(person: PersonTimeline) -> list[Segment]:
     """Segments of equal class, in order; frames without a face belong to none."""
     ends = ends_of(person.times)
     return [
         Segment(
-            label=int(person.labels[first]),
-            first=first + 1,
-            last=behind,
-            start_s=float(person.times[first]),
-            end_s=float(ends[behind - 1]),
-            probability=float(person.probs[first:behind, person.labels[first]].mean()),
+            label=int(person.labels[start]),
+            first=start + 1,
+            last=stop,
+            start_s=float(person.times[start]),
+            end_s=float(ends[stop - 1]),
+            probability=float(person.probs[start:stop, person.labels[start]].mean()),
         )
-        for first, behind in zip(*(side.tolist() for side in runs(person.labels)), strict=True)
-        if person.labels[first] != NO_FACE
+        for start, stop in segment_bounds(person.labels)
+        if person.labels[start] != NO_FACE
     ]
 
 
-def seconds_by_class(person: Person) -> NDArray[np.float64]:
+def seconds_by_class(person: PersonTimeline) -> NDArray[np.float64]:
     """(C,) seconds during which each class is the most probable one."""
     durations = ends_of(person.times) - person.times
     valid = person.valid
@@ -153,10 +153,6 @@ def seconds_by_class(person: Person) -> NDArray[np.float64]:
     return np.asarray(sums, np.float64)
 
 
-def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last frame, counted from 1, of the runs in which `flags` (T,) is True."""
-    return [
-        (first + 1, behind)
-        for first, behind in zip(*(side.tolist() for side in runs(flags)), strict=True)
-        if flags[first]
-    ]
+def segments_where(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last frame, counted from 1, of the segments in which `flags` (T,) is True."""
+    return [(start + 1, stop) for start, stop in segment_bounds(flags) if flags[start]]

@@ -1,6 +1,6 @@
-"""What the annotation files say of a video, for every task: expression, valence and arousal, action units.
+"""The labels of a video for every task: expression, valence and arousal, action units.
 
-One file a task and video, or one file for all videos (the multi-task editions, ABAW 4 and 7).
+The annotation files: one per task and video, or one for all videos (the multi-task editions, ABAW 4 and 7).
 """
 
 from __future__ import annotations
@@ -8,36 +8,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import write_text
 from abaw.core.errors import ConfigError, DataError, nearest
-from abaw.protocol.annotations import EXPRESSION_FOLDERS, read_annotation
+from abaw.protocol.annotations import EXPRESSION_FOLDERS, annotation_files, fit_length, read_annotation
 from abaw.protocol.classes import ACTION_UNITS, NUM_ACTION_UNITS, TASKS, UNLABELLED, VALENCE_AROUSAL
 from abaw.protocol.multitask import find_multitask_file, read_multitask
-from abaw.protocol.tables import NO_VALUE, Cells, Values, is_action_unit, is_valence_arousal, read_values
+from abaw.protocol.tables import NO_VALUE, RowFormat, Values, is_action_unit, is_valence_arousal, read_values
 
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     "expression": EXPRESSION_FOLDERS,
     "valence_arousal": ("VA_Estimation_Challenge",),
     "action_units": ("AU_Detection_Challenge",),
 }
-"""Where the files of a task lie, below the annotation root."""
+"""The folders that may hold the files of a task, below the annotation root."""
 
-_VALENCE_AROUSAL_CELLS = Cells(
+_VALENCE_AROUSAL_FORMAT = RowFormat(
     len(VALENCE_AROUSAL), is_valence_arousal, NO_VALUE, "two numbers in [-1, 1], or -5 for none"
 )
-_ACTION_UNIT_CELLS = Cells(NUM_ACTION_UNITS, is_action_unit, UNLABELLED, "12 times -1, 0 or 1", integers=True)
-
-
-_Number = TypeVar("_Number", np.int8, np.float32)
+_ACTION_UNIT_FORMAT = RowFormat(NUM_ACTION_UNITS, is_action_unit, UNLABELLED, "12 times -1, 0 or 1", integers=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Targets:
+class FrameLabels:
     """The labels of one video, frame k at k - 1.
 
     expression: (T,) int8 classes 0-7, -1 for none; valence_arousal: (T, 2) float32 in [-1, 1], NaN for none (a frame
@@ -52,31 +48,24 @@ class Targets:
     def __len__(self) -> int:
         return len(self.expression)
 
-    def for_frames(self, num_frames: int) -> Targets:
-        """Labels of exactly `num_frames` frames: longer ones are cut, frames behind shorter ones have no label."""
-        return Targets(
+    def for_frames(self, num_frames: int) -> FrameLabels:
+        """Labels of exactly `num_frames` frames: longer ones are cut, frames beyond shorter ones have no label."""
+        return FrameLabels(
             self.name,
-            _fitted(self.expression, num_frames, UNLABELLED),
-            _fitted(self.valence_arousal, num_frames, np.nan),
-            _fitted(self.action_units, num_frames, UNLABELLED),
+            fit_length(self.expression, num_frames, UNLABELLED),
+            fit_length(self.valence_arousal, num_frames, np.nan),
+            fit_length(self.action_units, num_frames, UNLABELLED),
         )
-
-
-def _fitted(values: NDArray[_Number], num_frames: int, missing: float) -> NDArray[_Number]:
-    fitted = np.full((num_frames, *values.shape[1:]), missing, dtype=values.dtype)
-    shared = min(num_frames, len(values))
-    fitted[:shared] = values[:shared]
-    return fitted
 
 
 def read_valence_arousal(path: Path) -> NDArray[np.float32]:
     """(T, 2), NaN in frames that lack one of them. Raises DataError that names file and line."""
-    return _without_marks(read_values(path, VALENCE_AROUSAL, _VALENCE_AROUSAL_CELLS))
+    return _without_marks(read_values(path, VALENCE_AROUSAL, _VALENCE_AROUSAL_FORMAT))
 
 
 def read_action_units(path: Path) -> NDArray[np.int8]:
     """(T, 12), -1 where there is no label. Raises DataError that names file and line."""
-    return read_values(path, ACTION_UNITS, _ACTION_UNIT_CELLS).astype(np.int8)
+    return read_values(path, ACTION_UNITS, _ACTION_UNIT_FORMAT).astype(np.int8)
 
 
 def _without_marks(values: Values) -> Values:
@@ -95,19 +84,19 @@ def write_action_units(path: Path, values: NDArray[np.integer]) -> None:
     write_text(path, "\n".join([",".join(ACTION_UNITS), *rows]) + "\n")
 
 
-def read_targets(root: Path, split: str, tasks: Sequence[str]) -> dict[str, Targets]:
+def read_labels(root: Path, split: str, tasks: Sequence[str]) -> dict[str, FrameLabels]:
     """Labels of the chosen tasks by video name, for all videos that have a file or row for one of them.
 
-    root: the annotation root with the folders of the tasks; or the place of the multi-task files, or such a file; for
-    one task alone also its folder, its split's folder or any folder of its files. split: Train_Set or Validation_Set.
-    Labels of a task that was not asked for, or that a video has no file for, are missing. Each video is as long as the
-    longest of its files. Raises DataError, naming the places looked at or the file and line, and ConfigError for an
+    root: the annotation root with the folders of the tasks; or the folder of the multi-task files, or such a file; for
+    a single task also its folder, its split's folder or any folder of its files. split: Train_Set or Validation_Set.
+    Labels of a task that was not asked for, or for which a video has no file, are missing. Each video is as long as the
+    longest of its files. Raises DataError, naming the places searched or the file and line, and ConfigError for an
     unknown task.
     """
     for task in tasks:
         if task not in TASKS:
             raise ConfigError(f"unknown task '{task}'; there are {', '.join(TASKS)}.{nearest(task, TASKS)}")
-    folders = {task: _find_folder(root, split, task) for task in tasks}
+    folders = {task: next(iter(split_folders(root, split, task)), None) for task in tasks}
     if not all(folders.values()):
         multitask = find_multitask_file(root, split) if not any(folders.values()) else None
         if multitask is not None:
@@ -118,34 +107,28 @@ def read_targets(root: Path, split: str, tasks: Sequence[str]) -> dict[str, Targ
     if lacking or not tasks:
         places = ", ".join(str(root / FOLDERS[task][0] / split) for task in lacking)
         raise DataError(f"{root}: no {split} of {', '.join(lacking)} there; looked for {places} and a multi-task file")
-    return _union({task: _files(folder) for task, folder in folders.items() if folder is not None})
+    return _union({task: annotation_files(folder) for task, folder in folders.items() if folder is not None})
 
 
-def _find_folder(root: Path, split: str, task: str) -> Path | None:
+def split_folders(root: Path, split: str, task: str) -> tuple[Path, ...]:
+    """The existing folders of a task's split, below the annotation root or its `annotations`."""
     candidates = (root / above / name / split for above in ("", "annotations") for name in FOLDERS[task])
-    return next((candidate for candidate in candidates if candidate.is_dir()), None)
+    return tuple(candidate for candidate in candidates if candidate.is_dir())
 
 
 def _plain_folder(root: Path, split: str) -> Path | None:
-    """A task's own folder, or a folder of files, of which nothing tells the task but their header."""
+    """A task's own folder, or a folder of files whose task only their header says."""
     if (root / split).is_dir():
         return root / split
     return root if root.is_dir() and any(root.glob("*.txt")) else None
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    files = {file.stem: file for file in sorted(folder.glob("*.txt"))}
-    if not files:
-        raise DataError(f"{folder}: no annotation file (*.txt) there; give the folder that holds <video>.txt")
-    return files
-
-
-def _union(files: Mapping[str, Mapping[str, Path]]) -> dict[str, Targets]:
+def _union(files: Mapping[str, Mapping[str, Path]]) -> dict[str, FrameLabels]:
     """files: by task, by video."""
     found = {}
     for name in sorted({name for of_task in files.values() for name in of_task}):
         path = {task: of_task[name] for task, of_task in files.items() if name in of_task}
-        targets = Targets(
+        labels = FrameLabels(
             name,
             read_annotation(path["expression"]).labels if "expression" in path else np.empty(0, np.int8),
             read_valence_arousal(path["valence_arousal"])
@@ -153,14 +136,14 @@ def _union(files: Mapping[str, Mapping[str, Path]]) -> dict[str, Targets]:
             else np.empty((0, 2), np.float32),
             read_action_units(path["action_units"]) if "action_units" in path else np.empty((0, 12), np.int8),
         )
-        longest = max(len(targets.expression), len(targets.valence_arousal), len(targets.action_units))
-        found[name] = targets.for_frames(longest)
+        longest = max(len(labels.expression), len(labels.valence_arousal), len(labels.action_units))
+        found[name] = labels.for_frames(longest)
     return found
 
 
-def _from_multitask(name: str, rows: Values, tasks: Sequence[str]) -> Targets:
+def _from_multitask(name: str, rows: Values, tasks: Sequence[str]) -> FrameLabels:
     """rows: (T, 15)."""
-    chosen = Targets(
+    chosen = FrameLabels(
         name,
         rows[:, 2].astype(np.int8)[: len(rows) if "expression" in tasks else 0],
         _without_marks(rows[:, :2])[: len(rows) if "valence_arousal" in tasks else 0],

@@ -1,0 +1,95 @@
+"""The labels that predictions are scored against: of one or both splits, for every predicted task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.errors import AbawError, DataError
+from abaw.core.text import listed
+from abaw.protocol.annotations import annotation_files, read_annotation, split_folder
+from abaw.protocol.labels import FrameLabels, read_labels, split_folders
+from abaw.protocol.multitask import find_multitask_file
+
+Expression = Mapping[str, "NDArray[np.int8]"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredLabels:
+    """places: the folders and files they were read from; expression: (T,) by video, -1 for none.
+
+    other: labels of the other tasks by video; empty when there are none or none is predicted.
+    """
+
+    places: tuple[Path, ...]
+    expression: Expression
+    other: Mapping[str, FrameLabels]
+
+    @property
+    def names(self) -> set[str]:
+        return {*self.expression, *self.other}
+
+
+def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], failures: list[str]) -> ScoredLabels:
+    """Read the splits below `root`. tasks: what is predicted in addition to expression; read where labels exist.
+
+    A faulty file is added to `failures`, and the others are read. Raises DataError when a split is missing or holds no
+    file, or when a video is in both.
+    """
+    places: list[Path] = []
+    expression: dict[str, NDArray[np.int8]] = {}
+    other: dict[str, FrameLabels] = {}
+    for split in splits:
+        place = _place(root, split)
+        if place in places:
+            continue
+        places.append(place)
+        found, found_other = _read_split(root, split, place, tasks, failures)
+        _require_apart(place, expression, found)
+        expression |= found
+        other |= found_other
+    return ScoredLabels(tuple(places), expression, other)
+
+
+def _place(root: Path, split: str) -> Path:
+    """The multi-task file of the split, or the folder of its expression files."""
+    multitask = None if split_folders(root, split, "expression") else find_multitask_file(root, split)
+    return multitask or split_folder(root, split)
+
+
+def _read_split(
+    root: Path, split: str, place: Path, tasks: Sequence[str], failures: list[str]
+) -> tuple[dict[str, NDArray[np.int8]], dict[str, FrameLabels]]:
+    if place.is_file():
+        labels = read_labels(root, split, ("expression", *tasks))
+        return {name: video.expression for name, video in labels.items()}, labels if tasks else {}
+    expression = _read_expression(place, failures)
+    annotated = [task for task in tasks if split_folders(root, split, task)]
+    try:
+        return expression, read_labels(root, split, annotated) if annotated else {}
+    except DataError as error:
+        failures.append(f"{', '.join(annotated)} not scored: {error}")
+        return expression, {}
+
+
+def _read_expression(folder: Path, failures: list[str]) -> dict[str, NDArray[np.int8]]:
+    labels = {}
+    for name, file in annotation_files(folder).items():
+        try:
+            labels[name] = read_annotation(file).labels
+        except AbawError as error:
+            failures.append(str(error))
+    return labels
+
+
+def _require_apart(place: Path, before: Expression, found: Expression) -> None:
+    both = sorted(before.keys() & found.keys())
+    if both:
+        raise DataError(
+            f"{place}: {len(both)} of its videos are in the other split too ({listed(both)}); a video is scored "
+            "once: take it out of one of them, or score the splits separately"
+        )
