@@ -26,15 +26,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.detector.photos import MIRRORED
 from abaw.detector.score import landmark_error
 from abaw.protocol.layout import IMAGE_SUFFIXES
 from abaw.video.detecting.boxes import areas, same_boxes
-from abaw.video.detecting.detector import Detections, Detector, open_detector
-from abaw.video.detecting.networks import YuNetNetwork, whole_strides
-from abaw.video.detecting.scales import ScaledDetector
-from abaw.video.detecting.weights import detector_kind
-from abaw.video.reading.reader import STILL, open_video
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.detector import Detector, whole_strides
+from abaw.video.detecting.registry import network_of, open_detector
+from abaw.video.detecting.scaled import ScaledDetector
+from abaw.video.detecting.yunet import YuNetNetwork
+from abaw.video.reading.registry import STILL, open_video
 
 FOUND_IOU = 0.5
 TIMED_SIDE = 320
@@ -82,7 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     detector = open_detector(options.detector, threads=1)
     reference = open_detector(str(options.reference), threads=1)
-    if detector_kind(options.reference) == "yunet":
+    if network_of(options.reference) is YuNetNetwork:
         reference = ScaledDetector(AtFullSize(options.reference, None, 1))
     print(f"{detector.identity} against {reference.identity}, faces of at least {options.least:.0f} px")
     print(f"{'':<26}{'pictures':>9}{'faces':>8}{'found':>8}{'%':>8}{'finds':>8}{'false':>7}{'%':>8}{'landmarks %':>11}")
@@ -121,12 +121,7 @@ def compare(found: Detections, wanted: Detections, least: float) -> Tally:
 
 def of_mirrored(detector: Detector, picture: NDArray[np.uint8]) -> Detections:
     """What the detector says of the mirror image, brought back."""
-    found, width = detector.detect(np.ascontiguousarray(picture[:, ::-1])), picture.shape[1]
-    assert found.landmarks_xy is not None
-    box, landmarks = found.box_xyxy.copy(), found.landmarks_xy[:, list(MIRRORED)]
-    box[:, [0, 2]] = width - found.box_xyxy[:, [2, 0]]
-    landmarks[..., 0] = width - landmarks[..., 0]
-    return Detections(box, found.score, landmarks)
+    return detector.detect(np.ascontiguousarray(picture[:, ::-1])).mirrored(picture.shape[1])
 
 
 def times(canvas: NDArray[np.uint8], detector: Detector, reference: Detector) -> str:

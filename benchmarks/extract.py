@@ -30,7 +30,9 @@ from abaw.protocol.layout import parse_subject
 from abaw.stores.faces import open_faces
 from abaw.video import extract, reader
 from abaw.video.detecting.boxes import iou_matrix
-from abaw.video.detecting.detector import Detections, Detector, open_detector
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.detector import Detector
+from abaw.video.detecting.registry import open_detector
 
 STAGES = ("decode", "detect", "align", "encode")
 USUAL_SIZE = (640, 640)

@@ -64,7 +64,7 @@ def run(config: ImportImagesConfig) -> int:
 
 def _finder(detector: str) -> FaceFinder:
     from abaw.importing.face_finder import LargestFace, WholeImage
-    from abaw.video.detecting.detector import open_detector
+    from abaw.video.detecting.registry import open_detector
     from pipelines.extract.command import resolved_detector
 
     if detector == "none":

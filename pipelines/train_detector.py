@@ -122,7 +122,7 @@ def _read(config: TrainDetectorConfig) -> _Material:
     from abaw.core.artifacts import file_hash
     from abaw.detector.backdrops import read_backgrounds
     from abaw.detector.photos import read_photos
-    from abaw.video.detecting.detector import open_detector
+    from abaw.video.detecting.registry import open_detector
 
     teacher = open_detector(config.teacher)
     cache = config.out.with_name(f"{config.out.name}.{LABELS}")

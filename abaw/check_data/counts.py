@@ -19,7 +19,7 @@ from abaw.protocol.official import SPLITS, Crops, OfficialTree
 from abaw.protocol.tables import read_body
 from abaw.stores.faces import open_faces
 from abaw.video.reading.container import open_container, read_header
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 
 Severity = Literal["error", "note"]
 _AGAIN = "download the annotations again, or take the file out"

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import cv2
 import numpy as np
@@ -18,12 +17,10 @@ from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.importing.still import images_below
-from abaw.video.detecting.boxes import areas, iou_matrix
-from abaw.video.detecting.detector import Detections, Detector
-from abaw.video.detecting.regions import SAME_FACE
+from abaw.video.detecting.boxes import SAME_FACE, areas, iou_matrix
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.detector import Detector
 
-MIRRORED: Final = (1, 0, 2, 4, 3)
-"""Which landmark stands at the place of each in the mirror image."""
 _LONG_SIDE = 320
 """Photos are shown to the teacher at this size, as they are and mirrored: the mean of what it says is steadier."""
 _BORDER = 0.15
@@ -156,25 +153,26 @@ def _label(pictures: Sequence[NDArray[np.uint8]], teacher: Detector, progress: P
 
 
 def label_photo(picture: NDArray[np.uint8], teacher: Detector) -> NDArray[np.float32]:
-    """(14,) box and landmarks of the one face of a grey photo (H, W): means over two looks of the teacher.
+    """(14,) box and landmarks of the one face of a grey photo (H, W): means over two detector passes.
 
-    Not a number when a look finds no face or a second one elsewhere, is not sure, or when the looks disagree.
+    NaN if a pass finds no face, a second face elsewhere, or none with a high score, or if the passes disagree.
     """
     nothing = np.full(14, np.nan, np.float32)
     rows = []
     for mirrored in (False, True):
-        row = _look(picture, teacher, mirrored)
+        row = _detect_face(picture, teacher, mirrored)
         if row is None:
             return nothing
         rows.append(row)
-    looks = np.stack(rows)
-    mean = np.asarray(looks.mean(axis=0), np.float32)
-    apart = np.linalg.norm((looks - mean)[:, 4:].reshape(-1, 5, 2), axis=2).mean()
+    passes = np.stack(rows)
+    mean = np.asarray(passes.mean(axis=0), np.float32)
+    apart = np.linalg.norm((passes - mean)[:, 4:].reshape(-1, 5, 2), axis=2).mean()
     size = np.sqrt(areas(mean[None, :4])[0])
     return mean if apart <= _MAX_SPREAD * size else nothing
 
 
-def _look(picture: NDArray[np.uint8], teacher: Detector, mirrored: bool) -> NDArray[np.float32] | None:
+def _detect_face(picture: NDArray[np.uint8], teacher: Detector, mirrored: bool) -> NDArray[np.float32] | None:
+    """(14,) box and landmarks in the photo's pixels, None unless the teacher is confident of exactly one face."""
     scale = _LONG_SIDE / max(picture.shape)
     border = round(_BORDER * _LONG_SIDE)
     seen = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
@@ -182,19 +180,17 @@ def _look(picture: NDArray[np.uint8], teacher: Detector, mirrored: bool) -> NDAr
         seen = np.ascontiguousarray(seen[:, ::-1])
     padded = cv2.copyMakeBorder(seen, border, border, border, border, cv2.BORDER_CONSTANT)
     found = teacher.detect(np.asarray(cv2.cvtColor(padded, cv2.COLOR_GRAY2RGB), np.uint8))
-    if not _one_sure_face(found):
+    if not _is_one_face(found):
         return None
-    assert found.landmarks_xy is not None
-    box = found.box_xyxy[0].reshape(2, 2) - border
-    landmarks = found.landmarks_xy[0] - border
+    face = found.pick([0]).shifted((-border, -border))
     if mirrored:
-        width = seen.shape[1]
-        box = np.stack([width - box[::-1, 0], box[:, 1]], axis=1)
-        landmarks = np.stack([width - landmarks[:, 0], landmarks[:, 1]], axis=1)[list(MIRRORED)]
-    return np.concatenate([box.ravel(), landmarks.ravel()]).astype(np.float32) / np.float32(scale)
+        face = face.mirrored(seen.shape[1])
+    assert face.landmarks_xy is not None
+    values = np.concatenate([face.box_xyxy.ravel(), face.landmarks_xy.ravel()])
+    return np.asarray(values / np.float32(scale), np.float32)
 
 
-def _one_sure_face(found: Detections) -> bool:
+def _is_one_face(found: Detections) -> bool:
     if not len(found) or found.landmarks_xy is None or found.score[0] < _MIN_SCORE:
         return False
     return bool((iou_matrix(found.box_xyxy[:1], found.box_xyxy) >= SAME_FACE).all())

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from abaw.detector.backdrops import backdrop, lure
 from abaw.detector.damage import cover, damage, dim, relight
 from abaw.detector.head_turn import turn_head
-from abaw.detector.photos import MIRRORED, FacePhotos
+from abaw.detector.photos import FacePhotos
 from abaw.detector.scene_settings import SceneSettings
 from abaw.video.detecting.boxes import areas
+from abaw.video.detecting.detections import MIRRORED
 
 _TRIES = 6
 _MAX_FACES = 7

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.video.align import CROP_SIZE, align
-from abaw.video.detecting.detector import Detections, Detector
-from abaw.video.detecting.regions import no_faces
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.detector import Detector
 
 Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -87,9 +87,7 @@ class LargestFace:
         scale = max(1.0, _SEEN_AT / max(image.shape[:2]))
         if scale > 1:
             image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.uint8)
-        found = self.detector.detect(image)
-        landmarks = None if found.landmarks_xy is None else _shrunk(found.landmarks_xy, scale)
-        return Detections(_shrunk(found.box_xyxy, scale), found.score, landmarks)
+        return self.detector.detect(image).mapped(lambda points: _shrunk(points, scale))
 
     def _detect_around(self, image: Image, box_xyxy: Box) -> Detections:
         """Faces whose middle lies in the box, in the picture's pixels."""
@@ -99,13 +97,11 @@ class LargestFace:
         low = np.clip(np.floor(corners[0] - reach), 0, (width, height)).astype(int)
         high = np.clip(np.ceil(corners[1] + reach), 0, (width, height)).astype(int)
         if (high <= low).any():
-            return no_faces()
-        found = self._detect(np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]]))
-        boxes = found.box_xyxy + np.tile(low, 2).astype(np.float32)
-        middles = boxes.reshape(-1, 2, 2).mean(axis=1)
-        inside = ((middles >= corners[0]) & (middles <= corners[1])).all(axis=1)
-        landmarks = None if found.landmarks_xy is None else found.landmarks_xy[inside] + low.astype(np.float32)
-        return Detections(boxes[inside], found.score[inside], landmarks)
+            return Detections.none()
+        part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+        found = self._detect(part).shifted((int(low[0]), int(low[1])))
+        middles = found.box_xyxy.reshape(-1, 2, 2).mean(axis=1)
+        return found.pick(np.flatnonzero(((middles >= corners[0]) & (middles <= corners[1])).all(axis=1)))
 
 
 def _shrunk(points: NDArray[np.float32], scale: float) -> NDArray[np.float32]:

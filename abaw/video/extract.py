@@ -1,4 +1,4 @@
-"""One pass over a video: detect, track, align, encode, choose the person, write one row for every decoded frame."""
+"""One pass over a video: detect, track, align, encode, choose the person, write one row per decoded frame."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from abaw.protocol.layout import Subject
 from abaw.video.align import CROP_SIZE, align
 from abaw.video.detecting.detector import Detector
 from abaw.video.people.appearance import DEPTH, appearances
-from abaw.video.people.choose import TrackBook
 from abaw.video.people.corrections import Corrections
-from abaw.video.people.follow import Followed, Follower
-from abaw.video.people.spill import FaceSpill
-from abaw.video.people.subject_stores import ExtractedStore, VideoTargets, close_calls
-from abaw.video.people.track import Tracker
-from abaw.video.reading.reader import VideoReader, open_video
+from abaw.video.people.face_spill import FaceSpill
+from abaw.video.people.follow_faces import Followed, Follower
+from abaw.video.people.subject_stores import ExtractedStore, SubjectStores, close_calls
+from abaw.video.people.track_book import TrackBook
+from abaw.video.people.tracker import Tracker
+from abaw.video.reading.frames import VideoReader
+from abaw.video.reading.registry import open_video
 
 _CROPS_AHEAD = 8
 
@@ -80,7 +81,7 @@ class ExtractOptions:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedVideo:
-    """What became of one video. frames: decoded; faces: frames with any face; skipped: all stores were there before."""
+    """The result of one video. frames: decoded; faces: frames with any face; skipped: all stores existed already."""
 
     video: str
     stores: tuple[ExtractedStore, ...]
@@ -93,11 +94,11 @@ class ExtractedVideo:
 
 @dataclass(slots=True)
 class _Pass:
-    """What one pass over the video found out."""
+    """What one pass over the video found."""
 
     frames: int = 0
     faces: int = 0
-    whole_looks: int = 0
+    whole_passes: int = 0
     image_wh: tuple[int, int] = (0, 0)
     book: TrackBook = field(default_factory=TrackBook)
 
@@ -113,27 +114,27 @@ def extract_video(
 ) -> ExtractedVideo:
     """Write `<out>/<subject>.arrow` for each subject of the video at `path`, in memory that does not grow with it.
 
-    subjects: people of this video, or None for one store `<video>_track<k>` a track; corrections: whom a person chose
-    instead; a store that was chosen otherwise is then made anew. Stores that are there already from
-    the same video and settings are left alone; when all are, the video is not read. A video without a face gives
-    stores of nulls and a warning. Raises DataError for a file that cannot be read, StoreError when another store is in
-    the way and StorageError when the disk is full or may not be written.
+    subjects: people of this video, or None for one store `<video>_track<k>` per track; corrections: people chosen by
+    hand, a store that shows somebody else is then written again. Stores that exist already, of the same video and
+    settings, are kept; if all do, the video is not read. A video without a face results in stores of nulls and a
+    warning. Raises DataError for a file that cannot be read, StoreError if a different store has one of the names, and
+    StorageError if the disk is full or not writable.
     """
     settings = {"detector": detector.identity, "crop_size": CROP_SIZE, "options": to_plain(options)}
-    targets = VideoTargets(path, out, settings, corrections)
-    done = targets.done_tracks() if subjects is None else targets.done_subjects(subjects)
+    wanted = SubjectStores(path, out, settings, corrections)
+    done = wanted.done_tracks() if subjects is None else wanted.done_subjects(subjects)
     if done is not None:
         return ExtractedVideo(path.stem, tuple(done), skipped=True)
     with FaceSpill(out) as spill:
         with open_video(path, options.reader) as video:
             found = _read(video, detector, options, spill, progress)
         spill.finish()
-        chosen = (
-            targets.of_tracks(found.book, options.min_track_frames)
+        planned = (
+            wanted.plan_tracks(found.book, options.min_track_frames)
             if subjects is None
-            else targets.of_subjects(subjects, found.book)
+            else wanted.plan_subjects(subjects, found.book)
         )
-        stores = targets.write(chosen, spill, found.book, _facts(video, found))
+        stores = wanted.write(planned, spill, found.book, _facts(video, found))
     return ExtractedVideo(
         video=path.stem,
         stores=tuple(stores),
@@ -147,7 +148,7 @@ def extract_video(
 def _read(
     video: VideoReader, detector: Detector, options: ExtractOptions, spill: FaceSpill, progress: Progress
 ) -> _Pass:
-    """Decoding, detection with tracking, and the making of crops each run in a thread of their own."""
+    """Decoding, detection with tracking, and cropping each run in a separate thread."""
     found = _Pass()
     follower = Follower(detector, Tracker(options.max_gap, options.min_iou), options)
     with ThreadPoolExecutor(1, "abaw-crops") as pool:
@@ -171,11 +172,11 @@ def _add(found: _Pass, spill: FaceSpill, followed: Followed, crops: Future[_Crop
     image_wh = (frame.image.shape[1], frame.image.shape[0])
     if found.image_wh == (0, 0):
         found.image_wh = image_wh
-    jpegs, looks = crops.result()
-    found.book.add(frame.index, tracks, faces.box_xyxy, image_wh, looks)
+    jpegs, seen = crops.result()
+    found.book.add(frame.index, tracks, faces.box_xyxy, image_wh, seen)
     spill.add(frame.index, frame.time_s, faces, jpegs, tracks.tolist())
     found.faces += len(faces) > 0
-    found.whole_looks += followed.whole
+    found.whole_passes += followed.whole
 
 
 def _crops(followed: Followed, quality: int) -> _Crops:
@@ -198,7 +199,7 @@ def encode_crop(crop: NDArray[np.uint8], quality: int) -> bytes:
 
 
 def _facts(video: VideoReader, found: _Pass) -> Mapping[str, Any]:
-    """What the metadata tell of the video itself."""
+    """The metadata of the video itself."""
     return {
         "fps": video.fps,
         "frame_size_wh": list(found.image_wh),
@@ -208,7 +209,7 @@ def _facts(video: VideoReader, found: _Pass) -> Mapping[str, Any]:
         "lost_frames": video.lost_frames,
         "bad_packets": video.bad_packets,
         "missing_frames": video.missing_frames,
-        "whole_looks": found.whole_looks,
+        "whole_looks": found.whole_passes,
         "num_tracks": len(found.book.summaries),
     }
 

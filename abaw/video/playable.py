@@ -12,7 +12,7 @@ from abaw.core.artifacts import atomic_path
 from abaw.core.progress import Progress, silent
 from abaw.video.encode import H264Writer
 from abaw.video.reading.container import open_container
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 
 _MP4 = frozenset({"h264", "av1", "vp9"})
 _WEBM = frozenset({"vp8", "vp9", "av1"})

@@ -16,7 +16,7 @@ from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.protocol.layout import is_image
 from abaw.video.playable import playable_mime, write_playable
-from abaw.video.reading.reader import STILL, open_video
+from abaw.video.reading.registry import STILL, open_video
 
 Keep = Literal["auto", "embed", "link"]
 EMBED_MB: Final = 32

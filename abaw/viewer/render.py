@@ -20,7 +20,7 @@ from abaw.page.palette import CLASS_COLOURS, ink_on, rgb
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.layout import is_image
 from abaw.video.encode import H264Writer
-from abaw.video.reading.reader import STILL, open_video
+from abaw.video.reading.registry import STILL, open_video
 from abaw.viewer.person_timeline import PersonTimeline
 
 Picture = NDArray[np.uint8]

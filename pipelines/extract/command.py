@@ -114,7 +114,7 @@ def _setting(config: ExtractConfig) -> Setting:
 
 def resolved_detector(name: str) -> str:
     """The detector that `name` stands for; warns when it is the builtin one."""
-    from abaw.video.detecting.detector import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
+    from abaw.video.detecting.registry import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
 
     resolved = resolve_detector(name)
     if resolved == BUILTIN:
@@ -148,7 +148,7 @@ def _works(config: ExtractConfig) -> list[Work]:
 
 
 def _extract(works: list[Work], setting: Setting, workers: int) -> Iterator[Finished]:
-    from abaw.video.detecting.detector import open_detector
+    from abaw.video.detecting.registry import open_detector
     from pipelines.extract.workers import extract_one, extract_side_by_side
 
     # Opened here in any case: a fault of the weights ends the command, and a pack is downloaded once.

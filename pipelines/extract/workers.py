@@ -16,7 +16,8 @@ from pathlib import Path
 from abaw.core.errors import AbawError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.protocol.layout import Subject
-from abaw.video.detecting.detector import Detector, open_detector
+from abaw.video.detecting.detector import Detector
+from abaw.video.detecting.registry import open_detector
 from abaw.video.extract import ExtractedVideo, ExtractOptions, extract_video
 from abaw.video.people.corrections import Corrections
 

@@ -89,7 +89,7 @@ def _looks(config: PredictVideoConfig) -> Looks:
 
 def _stages(config: PredictVideoConfig) -> Stages:
     """The models, loaded once: a fault of theirs ends the command."""
-    from abaw.video.detecting.detector import open_detector
+    from abaw.video.detecting.registry import open_detector
     from pipelines.extract.command import resolved_detector
     from pipelines.predict_video.stages import Stages, load_models
 

@@ -19,7 +19,7 @@ from abaw.stores.features import open_features
 from abaw.stores.predictions import Predictions, read_predictions, write_predictions
 from abaw.video.detecting.detector import Detector
 from abaw.video.extract import ExtractOptions, extract_video
-from abaw.video.reading.reader import STILL
+from abaw.video.reading.registry import STILL
 from abaw.weights import resolve_checkpoint
 from pipelines.console import progress
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from abaw.video.detecting.detector import Detections, open_detector
-from abaw.video.detecting.scales import ScaledDetector
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.registry import open_detector
+from abaw.video.detecting.scaled import ScaledDetector
 from tests.video.clips import portraits, write_clip
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))  # scripts, not a package

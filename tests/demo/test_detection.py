@@ -12,7 +12,7 @@ import pytest
 from abaw.demo.dataset import plan_videos
 from abaw.demo.shots import Shot, film_video, performance
 from abaw.demo.size import DemoSize
-from abaw.video.detecting.detector import open_detector
+from abaw.video.detecting.registry import open_detector
 
 _SIZE = DemoSize(train_videos=14, frames_per_video=128, segments_per_video=4)
 _EVERY = 11

@@ -14,9 +14,10 @@ from abaw.detector import scenes as module
 from abaw.detector.backdrops import backdrop, drawn, lure
 from abaw.detector.damage import cover, damage, dim, relight
 from abaw.detector.head_turn import turn_head
-from abaw.detector.photos import MIRRORED, FacePhotos
+from abaw.detector.photos import FacePhotos
 from abaw.detector.scene_settings import SceneSettings
 from abaw.detector.scenes import Scene, make_scene
+from abaw.video.detecting.detections import MIRRORED
 
 GREYS = (90, 120, 150, 180, 210)
 """Of the dots at the five landmarks, so that each can be told."""

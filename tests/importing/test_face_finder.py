@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.importing.face_finder import LargestFace, WholeImage
-from abaw.video.detecting.detector import Detections
+from abaw.video.detecting.detections import Detections
 
 
 class SquareDetector:

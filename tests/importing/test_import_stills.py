@@ -16,7 +16,7 @@ from abaw.importing.find_stills import find_stills
 from abaw.importing.import_stills import fingerprint, import_stills, read_rgb
 from abaw.importing.still import Still
 from abaw.stores.faces import open_faces
-from abaw.video.detecting.detector import Detections
+from abaw.video.detecting.detections import Detections
 
 FLAT = Descriptor("flat", "unlabelled", "flat")
 LABELLED = Descriptor("two", "labelled", "folder_per_class", labels={"a": "Anger", "o": "Other"})

@@ -17,7 +17,7 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import load_file
 
-from abaw.video.detecting.detector import open_detector
+from abaw.video.detecting.registry import open_detector
 from pipelines.cli import main
 from tests.video.clips import portrait
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError
-from abaw.video.reading.reader import READERS, VideoFrame, VideoReader, open_video
+from abaw.video.reading.frames import VideoFrame, VideoReader
+from abaw.video.reading.registry import READERS, open_video
 from abaw.video.reading.torchcodec import load_decoder
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from abaw.video.encode import H264Writer
 from abaw.video.playable import playable_mime, write_playable
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 from tests.video.clips import noise, write_clip
 from tests.video.numbered import number_of, numbered_picture, write_numbered
 

@@ -183,7 +183,7 @@ def test_a_cut_off_video_tells_what_was_lost(tmp_path: Path) -> None:
 def test_no_video_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_text("no video")
-    with pytest.raises(DataError, match="is no video"):
+    with pytest.raises(DataError, match="is not a video"):
         extract(path, tmp_path / "faces")
     assert list((tmp_path / "faces").iterdir()) == []
 

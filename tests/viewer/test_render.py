@@ -10,7 +10,7 @@ from PIL import Image
 
 from abaw.core.errors import DataError
 from abaw.page.palette import CLASS_COLOURS, rgb
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 from abaw.viewer.render import draw_frame, render_video
 from tests.video.numbered import HEIGHT, WIDTH, number_of, numbered_picture, write_numbered
 from tests.viewer.people import person

@@ -1,4 +1,4 @@
-"""Many regions of many pictures on one canvas, so that a network of a fixed input size looks at all of them at once."""
+"""Many regions of many pictures on one canvas: a network of fixed input size searches them all in one pass."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.video.detecting.detector import Detections
-from abaw.video.detecting.regions import pick
+from abaw.video.detecting.detections import Detections
 
 GUTTER = 8
-"""Black pixels between two tiles, which keep their faces apart."""
+"""Black pixels between two tiles, to keep their faces apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Square tiles of `side` pixels, GUTTER apart, as many as a canvas holds."""
+    """Square tiles of `side` pixels, GUTTER apart; as many as fit on a canvas."""
 
     canvas_wh: tuple[int, int]
     side: int
@@ -38,15 +37,15 @@ class Grid:
         return column * (self.side + GUTTER), row * (self.side + GUTTER)
 
     def tiles_of(self, points_xy: NDArray[Any]) -> NDArray[np.int64]:
-        """(N,) the tile that each point (N, 2) lies in, or whose gutter it lies in."""
-        cell = np.floor(points_xy / (self.side + GUTTER)).astype(np.int64)
-        cell = np.clip(cell, 0, [self.columns - 1, self.num_tiles // self.columns - 1])
-        return np.asarray(cell[:, 1] * self.columns + cell[:, 0], np.int64)
+        """(N,) index of the tile that contains each point (N, 2), a tile's gutter included."""
+        place = np.floor(points_xy / (self.side + GUTTER)).astype(np.int64)
+        place = np.clip(place, 0, [self.columns - 1, self.num_tiles // self.columns - 1])
+        return np.asarray(place[:, 1] * self.columns + place[:, 0], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Where a part of a picture lies on a canvas: canvas = (picture - origin) × scale + corner, in x and in y."""
+    """Where a part of a picture is on a canvas: canvas = (picture - origin) × scale + corner, in x and in y."""
 
     origin_xy: tuple[int, int]
     corner_xy: tuple[int, int]
@@ -58,11 +57,6 @@ class Patch:
         moved: NDArray[np.float32] = (points_xy - corner) / scale + origin
         return moved
 
-    def faces_back(self, found: Detections) -> Detections:
-        """Faces of the canvas in the picture's pixels."""
-        landmarks = None if found.landmarks_xy is None else self.back(found.landmarks_xy)
-        return Detections(self.back(found.box_xyxy.reshape(-1, 2, 2)).reshape(-1, 4), found.score, landmarks)
-
 
 def paint(
     canvas_bgr: NDArray[np.uint8],
@@ -71,7 +65,7 @@ def paint(
     image: NDArray[np.uint8],
     region_xyxy: NDArray[np.int32],
 ) -> Patch:
-    """Bring a square region (4,) of an RGB picture to a tile of `side` pixels; what lies outside the picture stays."""
+    """Paint a square region (4,) of an RGB picture onto a tile of `side` pixels; outside the picture it stays black."""
     scale = side / int(region_xyxy[2] - region_xyxy[0])
     limits = np.array(image.shape[1::-1])
     low = np.clip(region_xyxy[:2], 0, limits - 1)
@@ -98,6 +92,6 @@ def compose(
 
 
 def take_apart(grid: Grid, patches: Sequence[Patch], found: Detections) -> list[Detections]:
-    """The faces of each tile in the pixels of its picture. A face belongs to the tile that holds its box's centre."""
+    """The faces of each tile in the pixels of its picture. A face belongs to the tile with the centre of its box."""
     tiles = grid.tiles_of((found.box_xyxy[:, :2] + found.box_xyxy[:, 2:]) / 2)
-    return [patch.faces_back(pick(found, np.flatnonzero(tiles == index))) for index, patch in enumerate(patches)]
+    return [found.pick(np.flatnonzero(tiles == index)).mapped(patch.back) for index, patch in enumerate(patches)]

@@ -1,4 +1,4 @@
-"""Contact sheets: sampled frames of a video with the boxes of all tracks, for a person to see who was chosen."""
+"""Contact sheets: sampled frames of a video with the boxes of all tracks, to check by eye who was chosen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from abaw.core.artifacts import write_bytes
 from abaw.stores.arrow import StoreError, read_meta
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 
 COLOURS: Final = (
     (230, 159, 0),
@@ -27,7 +27,7 @@ COLOURS: Final = (
     (213, 94, 0),
     (204, 121, 167),
 )
-"""Of Okabe and Ito: told apart whatever colours one sees. Whom a store shows keeps one colour through the sheet."""
+"""Okabe and Ito's palette, safe for colour-blind readers. A person keeps one colour throughout the sheet."""
 _FRAMES = 12
 _COLUMNS = 4
 _TILE_WIDTH = 480
@@ -38,9 +38,10 @@ _LINES_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a store tells about whom it shows.
+    """What a store says about whom it shows.
 
-    margin, runner_up: see Choice; people: tracks of each, heaviest first; samples: (track, x1, y1, x2, y2) by frame.
+    choice: `main`, `left`, `right`, `track` or `corrected`; margin, runner_up: see ChosenTracks; people: the tracks of
+    each, heaviest first; samples: (track, x1, y1, x2, y2) by frame.
     """
 
     video: str
@@ -65,12 +66,12 @@ class Review:
 
 
 def read_review(path: Path) -> Review:
-    """Raises StoreError for a store that is not there or was made without a note of its tracks."""
+    """Raises StoreError for a store that does not exist or does not list its tracks."""
     meta = read_meta(path)
     if meta is None:
-        raise StoreError(f"{path}: no store; extract the video first")
+        raise StoreError(f"{path}: no such store; extract the video first")
     if "samples" not in meta:
-        raise StoreError(f"{path}: was extracted without a note of its tracks; remove it and extract the video again")
+        raise StoreError(f"{path}: does not list its tracks; remove it and extract the video again")
     return Review(
         video=meta["video"],
         subject=meta["subject"],
@@ -87,12 +88,12 @@ def read_review(path: Path) -> Review:
 
 
 def by_doubt(reviews: Iterable[Review]) -> list[Review]:
-    """The closest choice first; those without a choice last, by name."""
+    """The closest choice first; those without a margin last, by name."""
     return sorted(reviews, key=lambda one: (one.margin is None, one.margin or 0.0, one.subject))
 
 
 def write_sheet(path: Path, video: Path, reviews: Sequence[Review]) -> None:
-    """Write the PNG of one video whose stores are `reviews`; decodes up to the last sampled frame, detects nothing."""
+    """Write the PNG of one video with the stores `reviews`. Decodes up to the last sampled frame, detects nothing."""
     samples = reviews[0].samples
     frames = sorted(samples)
     wanted = sorted({frames[round(place)] for place in np.linspace(0, len(frames) - 1, _FRAMES)})
@@ -119,7 +120,7 @@ def _tile(
     faces: Sequence[tuple[int, int, int, int, int]],
     reviews: Sequence[Review],
 ) -> NDArray[np.uint8]:
-    """One frame (H, 480, 3) with a box and a track number a face; chosen ones have a thick box and a star."""
+    """One frame (H, 480, 3) with a box and a track number per face; chosen ones have a thick box and a star."""
     height, width = image.shape[:2]
     tile_height = int(np.clip(round(_TILE_WIDTH * height / width), *_TILE_HEIGHTS))
     scale = min(_TILE_WIDTH / width, tile_height / height)
@@ -139,7 +140,7 @@ def _tile(
             draw.rectangle((corners[0] - 3, corners[1] - 3, corners[2] + 3, corners[3] + 3), outline="white", width=7)
         draw.rectangle(corners, outline=colour, width=4 if owners else 2)
         mark = "" if not owners else f"★ {owners[0].choice} " if len(reviews) > 1 else "★ "
-        # Chosen ones above, others below: neighbours do not hide each other's numbers.
+        # Labels of chosen faces go above the box, others below: neighbours do not hide each other's numbers.
         _label(draw, (corners[0], corners[1] - _LINE if owners else corners[3] + 4), f"{mark}{track}", colour)
     _label(draw, (0, 0), f"frame {number}", (255, 255, 255))
     return np.asarray(canvas, np.uint8)
@@ -151,7 +152,7 @@ def _colour(track: int, groups: Sequence[tuple[int, ...]]) -> tuple[int, int, in
 
 
 def _label(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: tuple[int, int, int]) -> None:
-    """Black or white text on a plate of that colour, whole inside the tile."""
+    """Black or white text on a plate of that colour, kept inside the tile."""
     right, bottom = draw.textbbox((0, 0), text, font=_font())[2:]
     width, height = draw.im.size
     x = min(max(place[0], 0), width - int(right) - 6)

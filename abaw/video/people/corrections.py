@@ -1,4 +1,4 @@
-"""The correction file: whom a person who looked at the contact sheets chose instead."""
+"""The correction file: tracks chosen by hand, after a look at the contact sheets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("video", "track", "subject")
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One row. subject: None where the video has only one; where: file and line, for messages."""
+    """One row. subject: None if the video has only one; where: file and line, for messages."""
 
     video: str
     track: int
@@ -30,12 +30,14 @@ Corrections = Mapping[str, tuple[Correction, ...]]
 def read_corrections(path: Path) -> list[Correction]:
     """Rows of a CSV with the header `video,track`, and `subject` where wanted.
 
-    Raises DataError for a missing file, another header, or a row that has no video or no track number.
+    Raises DataError for a missing file, a wrong header, or a row without a video or track number.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as a correction file ({error})") from error
+        raise DataError(
+            f"{path}: not readable as a correction file ({error}); give a CSV file with video, track and subject"
+        ) from error
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
     header = [name.strip() for name in reader.fieldnames or ()]
     if not {"video", "track"} <= set(header) <= set(_COLUMNS):
@@ -60,13 +62,13 @@ def assign(
 ) -> dict[str, dict[str, tuple[Correction, ...]]]:
     """Corrections by video and subject; several rows for one subject are several tracks of that person.
 
-    subjects: people by video name, see plan_subjects. Raises DataError for a video or a subject that is not there, and
-    for a row without a subject where the video has two.
+    subjects: people by video name, see plan_subjects. Raises DataError for an unknown video or subject, and for a
+    row without a subject if the video has two.
     """
     chosen: dict[str, dict[str, tuple[Correction, ...]]] = {}
     for row in corrections:
         if row.video not in subjects:
-            raise DataError(f"{row.where}: no video '{row.video}' among those given")
+            raise DataError(f"{row.where}: no video '{row.video}' among those given; correct or remove the row")
         names = [subject.name for subject in subjects[row.video]]
         if row.subject is None and len(names) > 1:
             raise DataError(
@@ -74,7 +76,7 @@ def assign(
             )
         name = names[0] if row.subject is None else row.subject
         if name not in names:
-            raise DataError(f"{row.where}: no subject '{name}' of {row.video}; there is {', '.join(names)}")
+            raise DataError(f"{row.where}: no subject '{name}' of {row.video}; expected {' or '.join(names)}")
         of_video = chosen.setdefault(row.video, {})
         of_video[name] = (*of_video.get(name, ()), row)
     return chosen

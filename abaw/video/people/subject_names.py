@@ -1,4 +1,4 @@
-"""Which subjects the videos of a command have, from the names of annotation files or of a template."""
+"""Which subjects the videos have, from the names of annotation files or of a template."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BY_NUMBER: Final[dict[str, Side]] = {"1": "left", "2": "right"}
 
 @dataclass(frozen=True, slots=True)
 class SubjectPlan:
-    """subjects: people by video name, the main person where nothing names the video; without_video: the rest."""
+    """subjects: people by video name, the main person if no name fits the video; without_video: names of no video."""
 
     subjects: dict[str, list[Subject]]
     without_video: list[str]
@@ -25,7 +25,7 @@ class SubjectPlan:
 def read_names(path: Path) -> list[str]:
     """Subject names of a template file, or of the `*.txt` in and below an annotation folder.
 
-    Raises DataError when there is none.
+    Raises DataError if there is none.
     """
     if path.is_file():
         return list(read_template(path).videos())
@@ -38,11 +38,11 @@ def read_names(path: Path) -> list[str]:
 
 
 def plan_subjects(videos: Sequence[str], names: Iterable[str]) -> SubjectPlan:
-    """Give each name, once, to its video.
+    """Assign each name, once, to its video.
 
-    A name that is a video's own is its main person, whatever it ends in; only then a suffix counts, and only when the
-    rest is a video: `_left`, `_right` (and `_left_1`), `_1` for the left and `_2` for the right of two. A bare name
-    beside one sided name is the person on the other side.
+    A name that equals a video's is its main person, whatever its suffix. Otherwise a suffix counts if the rest is a
+    video: `_left`, `_right` (and `_left_1`), `_1` for the left and `_2` for the right of two people. A name without a
+    suffix next to a single one with a side is the person on the other side.
     """
     subjects: dict[str, list[Subject]] = {video: [] for video in videos}
     without_video = []
@@ -53,7 +53,7 @@ def plan_subjects(videos: Sequence[str], names: Iterable[str]) -> SubjectPlan:
         else:
             without_video.append(name)
     for video, people in subjects.items():
-        subjects[video] = _apart(people) or [Subject(video, video, None)]
+        subjects[video] = _other_side(people) or [Subject(video, video, None)]
     return SubjectPlan(subjects, without_video)
 
 
@@ -64,8 +64,8 @@ def _sided(name: str) -> Subject:
     return parse_subject(name)
 
 
-def _apart(people: list[Subject]) -> list[Subject]:
-    """`video` beside `video_right` alone would be the main person, who may well be the one on the right."""
+def _other_side(people: list[Subject]) -> list[Subject]:
+    """Next to `video_right`, `video` is the left one: the main person might be the one on the right."""
     sides = {subject.side for subject in people if subject.side}
     if len(sides) != 1:
         return people

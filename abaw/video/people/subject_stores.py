@@ -1,4 +1,4 @@
-"""The stores that one video becomes: whose they are, where they lie, whether they are there already."""
+"""The stores of one video: whom they show, where they are, whether they exist already."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from abaw.core.errors import DataError
 from abaw.protocol.layout import Subject
 from abaw.stores.arrow import SUFFIX, is_done, read_meta
 from abaw.stores.faces import write_video_faces
-from abaw.video.people.choose import Choice, TrackBook, choose_all, choose_corrected, choose_main, choose_side
+from abaw.video.people.choose_person import ChosenTracks, choose_all, choose_corrected, choose_main, choose_side
 from abaw.video.people.corrections import Corrections
-from abaw.video.people.spill import FaceSpill
+from abaw.video.people.face_spill import FaceSpill
+from abaw.video.people.join_tracks import join_tracks
+from abaw.video.people.track_book import TrackBook
 
 _TRACK = "track"
 _CORRECTED = "corrected"
-_PEOPLE_KEPT = 20
+_MAX_PEOPLE = 20
 CLOSE_MARGIN = 0.3
-"""Margin below which the choice of a person is called close: the runner-up weighs more than 70 % of the chosen."""
+"""Below this margin the choice of a person is called close: the runner-up weighs more than 70 % of the chosen."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PlannedStore:
     """A store to write. kind: `main`, `left`, `right` or `track`."""
 
     name: str
     kind: str
-    choice: Choice
+    chosen: ChosenTracks
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractedStore:
-    """A store that is there. faces: frames of it that show the person; margin, runner_up: see Choice."""
+    """A store that exists. faces: number of its frames that show the person; margin, runner_up: see ChosenTracks."""
 
     path: Path
     subject: str
@@ -46,12 +48,12 @@ class ExtractedStore:
 
     @property
     def is_close(self) -> bool:
-        """True when somebody else might have been meant."""
+        """True if somebody else might have been meant."""
         return self.margin is not None and self.margin < CLOSE_MARGIN
 
 
 def close_calls(stores: Iterable[ExtractedStore]) -> list[str]:
-    """One line for each store whose person somebody else might have been."""
+    """One line for each store with a close choice."""
     return [
         f"{store.subject}: close choice (margin {store.margin:.2f} over track {store.runner_up[0]}); --review shows it"
         for store in stores
@@ -59,11 +61,11 @@ def close_calls(stores: Iterable[ExtractedStore]) -> list[str]:
     ]
 
 
-class VideoTargets:
+class SubjectStores:
     """Stores of the video at `path` in the folder `out`.
 
-    settings: what decides, beside the video itself, what the stores hold; it goes into metadata and fingerprints.
-    corrections: whom a person chose; a store that was chosen otherwise is then made anew.
+    settings: what, in addition to the video, determines the contents of the stores; part of metadata and fingerprints.
+    corrections: people chosen in a correction file; a store that shows somebody else is then written again.
     """
 
     def __init__(
@@ -79,12 +81,12 @@ class VideoTargets:
         self._corrections = corrections or {}
 
     def done_subjects(self, subjects: Sequence[Subject]) -> list[ExtractedStore] | None:
-        """The stores when all are there, otherwise None. Raises StoreError when another one is in the way."""
+        """The stores if all exist, otherwise None. Raises StoreError if a different store has one of the names."""
         states = [self._is_done(subject.name, subject.side or "main") for subject in subjects]
         return [self._present(subject.name) for subject in subjects] if all(states) else None
 
     def done_tracks(self) -> list[ExtractedStore] | None:
-        """The same for one store a track: each of them names them all."""
+        """The same for one store per track: each of them lists all."""
         pattern = re.compile(re.escape(self._video) + r"_track\d+")
         below = sorted(self._out.glob(f"{glob.escape(self._video)}_track*{SUFFIX}"))
         names = [path.stem for path in below if pattern.fullmatch(path.stem)]
@@ -99,57 +101,58 @@ class VideoTargets:
         meta = read_meta(self._path(self._video))
         return meta is not None and meta.get("fingerprint") == self._fingerprint(self._video, _TRACK)
 
-    def of_subjects(self, subjects: Sequence[Subject], book: TrackBook) -> list[Target]:
-        """One store a subject. Raises DataError for a correction that does not fit the tracks."""
-        people = book.people()
-        targets = []
+    def plan_subjects(self, subjects: Sequence[Subject], book: TrackBook) -> list[PlannedStore]:
+        """One store per subject. Raises DataError for a correction that does not fit the tracks."""
+        people = join_tracks(book.summaries.values())
+        planned = []
         for subject in subjects:
             if subject.name in self._corrections:
-                choice = choose_corrected(people, self._corrections[subject.name])
+                chosen = choose_corrected(people, self._corrections[subject.name])
             else:
-                choice = choose_side(people, subject.side) if subject.side else choose_main(people)
-            targets.append(Target(subject.name, subject.side or "main", choice))
-        return targets
+                chosen = choose_side(people, subject.side) if subject.side else choose_main(people)
+            planned.append(PlannedStore(subject.name, subject.side or "main", chosen))
+        return planned
 
-    def of_tracks(self, book: TrackBook, min_frames: int) -> list[Target]:
-        """One store a track that is long enough; one without a face, named like the video, when there is none."""
-        numbers = choose_all(book.summaries, min_frames)
-        choices = {number: Choice(frozenset({number}), None) for number in numbers}
-        targets = [Target(f"{self._video}_track{number}", _TRACK, choice) for number, choice in choices.items()]
-        return targets or [Target(self._video, _TRACK, Choice(frozenset(), None))]
+    def plan_tracks(self, book: TrackBook, min_frames: int) -> list[PlannedStore]:
+        """One store per track that is long enough; if there is none, one without faces, named after the video."""
+        planned = [
+            PlannedStore(f"{self._video}_track{number}", _TRACK, ChosenTracks(frozenset({number}), None))
+            for number in choose_all(book.summaries, min_frames)
+        ]
+        return planned or [PlannedStore(self._video, _TRACK, ChosenTracks(frozenset(), None))]
 
     def write(
-        self, targets: Sequence[Target], spill: FaceSpill, book: TrackBook, facts: Mapping[str, Any]
+        self, planned: Sequence[PlannedStore], spill: FaceSpill, book: TrackBook, facts: Mapping[str, Any]
     ) -> list[ExtractedStore]:
-        """Write those that are not there yet. Raises StoreError when another store is in the way."""
-        names = [target.name for target in targets]
+        """Write those that do not exist yet. Raises StoreError if a different store has one of the names."""
+        names = [store.name for store in planned]
         people = [
             {"tracks": person.numbers, "frames": person.num_frames, "weight": round(person.weight, 4)}
-            for person in book.people()[:_PEOPLE_KEPT]
+            for person in join_tracks(book.summaries.values())[:_MAX_PEOPLE]
         ]
         written = []
-        for target in targets:
-            if not self._is_done(target.name, target.kind):
-                choice = target.choice
-                correction = self._correction(target.name)
+        for store in planned:
+            if not self._is_done(store.name, store.kind):
+                chosen = store.chosen
+                correction = self._correction(store.name)
                 meta = provenance(
                     **self._settings,
                     **facts,
                     video=self._video,
-                    subject=target.name,
-                    choice=target.kind if correction is None else _CORRECTED,
+                    subject=store.name,
+                    choice=store.kind if correction is None else _CORRECTED,
                     correction=correction,
-                    tracks=sorted(choice.tracks),
-                    margin=choice.margin,
-                    runner_up=choice.runner_up,
+                    tracks=sorted(chosen.tracks),
+                    margin=chosen.margin,
+                    runner_up=chosen.runner_up,
                     people=people,
-                    faces=sum(book.summaries[number].num_frames for number in choice.tracks),
+                    faces=sum(book.summaries[number].num_frames for number in chosen.tracks),
                     stores=names,
-                    fingerprint=self._fingerprint(target.name, target.kind),
+                    fingerprint=self._fingerprint(store.name, store.kind),
                     samples=book.samples.to_plain(),
                 )
-                write_video_faces(self._path(target.name), spill.rows(choice.tracks), meta)
-            written.append(self._present(target.name))
+                write_video_faces(self._path(store.name), spill.rows(chosen.tracks), meta)
+            written.append(self._present(store.name))
         return written
 
     def _path(self, name: str) -> Path:
@@ -159,7 +162,7 @@ class VideoTargets:
         return value_hash({**self._settings, "subject": name, "choice": kind})
 
     def _is_done(self, name: str, kind: str) -> bool:
-        """Without a correction, a store that was corrected before stands."""
+        """Without a correction, a store that was corrected earlier counts as done."""
         path = self._path(name)
         wanted = self._correction(name)
         return is_done(path, self._fingerprint(name, kind)) and (
@@ -174,7 +177,7 @@ class VideoTargets:
         path = self._path(name)
         meta = read_meta(path)
         if meta is None:
-            raise DataError(f"{path}: vanished while it was read; does another command write to this folder?")
+            raise DataError(f"{path}: disappeared while it was read; is another command writing to this folder?")
         return ExtractedStore(path, name, meta["faces"], meta.get("margin"), tuple(meta.get("runner_up", ())))
 
 

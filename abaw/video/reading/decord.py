@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from abaw.core.errors import DataError
 from abaw.video.reading.ahead import Stalled, ahead
 from abaw.video.reading.container import open_container, read_header
-from abaw.video.reading.reader import VideoFrame, VideoReader
+from abaw.video.reading.frames import VideoFrame, VideoReader
 
 _BATCH = 8
 _STALL_S = 60.0
@@ -67,3 +67,6 @@ class DecordReader(VideoReader):
 
     def _fault(self, what: str, delivered: int) -> DataError:
         return DataError(f"{self.path}: decord {what} after frame {delivered} of {len(self._times)}; {_ADVICE}")
+
+
+READER = DecordReader

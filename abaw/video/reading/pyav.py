@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
 from abaw.video.reading.container import open_container, read_header
+from abaw.video.reading.frames import VideoFrame, VideoReader
 from abaw.video.reading.ledger import Ledger, Missing
-from abaw.video.reading.reader import VideoFrame, VideoReader
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 _WITHOUT_TIMES = "avi"
@@ -94,6 +94,9 @@ class PyAVReader(VideoReader):
         except FFmpegError:
             self.bad_packets += 1
             return [], True
+
+
+READER = PyAVReader
 
 
 def _upright(frame: AVFrame) -> NDArray[np.uint8]:

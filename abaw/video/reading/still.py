@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from abaw.core.errors import DataError
-from abaw.video.reading.container import Header
-from abaw.video.reading.reader import VideoFrame, VideoReader
+from abaw.video.reading.frames import Header, VideoFrame, VideoReader
 
 
 class StillReader(VideoReader):
@@ -29,3 +28,6 @@ class StillReader(VideoReader):
 
     def close(self) -> None:
         pass
+
+
+READER = StillReader

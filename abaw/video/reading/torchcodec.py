@@ -10,7 +10,7 @@ from typing import Any
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.video.reading.container import open_container, read_header
-from abaw.video.reading.reader import VideoFrame, VideoReader
+from abaw.video.reading.frames import VideoFrame, VideoReader
 
 _BATCH = 8
 _ADVICE = "read it with the pyav reader, which accounts for what is damaged"
@@ -51,6 +51,9 @@ class TorchCodecReader(VideoReader):
             for image, time_s in zip(batch.data.numpy(), batch.pts_seconds.tolist(), strict=True):
                 index += 1
                 yield VideoFrame(index, round(time_s, 6), image)
+
+
+READER = TorchCodecReader
 
 
 def load_decoder() -> Any:

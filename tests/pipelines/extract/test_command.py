@@ -82,7 +82,7 @@ def test_a_bad_video_does_not_stop_the_rest(tmp_path: Path, capsys: pytest.Captu
     said = capsys.readouterr().err.splitlines()
     assert said[-2] == "2 done, 1 failed:"
     assert said[-1].startswith("  a text.mp4: ")
-    assert "is no video" in said[-1]
+    assert "is not a video" in said[-1]
     assert any(line.startswith("warning: b cut.mp4: damaged or cut off: ") for line in said)
     assert "warning: b cut.mp4: no face on any frame" in said
 
@@ -97,7 +97,7 @@ def test_workers_make_the_same_stores_and_survive_a_bad_video(
     assert stores(out) == unbroken
     said = capfd.readouterr().err.splitlines()
     assert said[-2:][0] == "2 done, 1 failed:"
-    assert said[-1].startswith(f"  bad.mp4: {bad}: is no video")
+    assert said[-1].startswith(f"  bad.mp4: {bad}: is not a video")
 
 
 def test_killed_at_any_moment_and_run_again(videos: Path, tmp_path: Path, unbroken: dict[str, bytes]) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 from pipelines.cli import main
 from tests.video.clips import noise, portrait, portraits, write_clip
 

@@ -15,8 +15,7 @@ from abaw.detector.export import export_detector
 from abaw.detector.network import STRIDES as MODEL_STRIDES
 from abaw.detector.network import build_detector
 from abaw.video.detecting.builtin import OUTPUTS, STRIDES, GreyNetwork, decode
-from abaw.video.detecting.detector import open_detector
-from abaw.video.detecting.weights import detector_kind
+from abaw.video.detecting.registry import network_of, open_detector
 
 LOUD = 4.0
 
@@ -109,7 +108,7 @@ def test_the_graph_says_what_the_network_says(weights: Path, size: tuple[int, in
 
 def test_it_is_small_and_known_by_its_outputs(weights: Path) -> None:
     assert weights.stat().st_size <= 600_000
-    assert detector_kind(weights) == "grey"
+    assert network_of(weights) is GreyNetwork
 
 
 def test_it_is_a_detector_like_the_others(weights: Path) -> None:

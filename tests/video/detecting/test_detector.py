@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from abaw.core.errors import ConfigError, DataError
-from abaw.video.detecting import weights
 from abaw.video.detecting.boxes import iou_matrix
-from abaw.video.detecting.detector import Detections, open_detector, resolve_detector
-from abaw.video.detecting.scales import ScaledDetector, place
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.packs import fetch_pack
+from abaw.video.detecting.registry import network_of, open_detector, resolve_detector
+from abaw.video.detecting.scaled import ScaledDetector, place
 from abaw.weights import DETECTOR
 from tests.video.clips import FACE_BOX_XYXY, noise, portrait
 
@@ -149,9 +150,9 @@ def test_place_and_back(size_wh: tuple[int, int], zoom: float) -> None:
 
 def test_weights_are_told_apart_by_their_outputs(tmp_path: Path) -> None:
     yunet = {f"{part}_{stride}": [1, 4, 1] for part in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)}
-    assert weights.detector_kind(write_onnx(tmp_path / "scrfd.onnx", yunet)) == "yunet"
-    assert weights.detector_kind(write_onnx(tmp_path / "yunet.onnx", scrfd_outputs())) == "scrfd"
-    assert weights.detector_kind(write_onnx(tmp_path / "boxes.onnx", scrfd_outputs((1, 4)))) == "scrfd"
+    assert network_of(write_onnx(tmp_path / "scrfd.onnx", yunet)).title == "YuNet"
+    assert network_of(write_onnx(tmp_path / "yunet.onnx", scrfd_outputs())).title == "SCRFD"
+    assert network_of(write_onnx(tmp_path / "boxes.onnx", scrfd_outputs((1, 4)))).title == "SCRFD"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,10 @@ def test_weights_are_told_apart_by_their_outputs(tmp_path: Path) -> None:
 )
 def test_other_onnx_is_refused(tmp_path: Path, outputs: dict[str, list[int]]) -> None:
     path = write_onnx(tmp_path / "other.onnx", outputs)
-    with pytest.raises(DataError, match="neither a SCRFD nor a YuNet"):
+    with pytest.raises(
+        DataError,
+        match="none of the known face detectors .SCRFD, YuNet, ",
+    ):
         open_detector(str(path))
 
 
@@ -170,7 +174,7 @@ def test_bad_detector_names_and_files(tmp_path: Path) -> None:
         open_detector(str(tmp_path / "gone.onnx"))
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\xff\xfe no onnx")
-    with pytest.raises(DataError, match="no readable ONNX"):
+    with pytest.raises(DataError, match="not a readable ONNX"):
         open_detector(str(broken))
 
 
@@ -183,7 +187,7 @@ def test_auto_takes_a_pack_that_is_there_and_downloads_nothing(tmp_path: Path, m
     assert resolve_detector("auto") == "builtin"
     detector = write_onnx(pack / "det_10g.onnx", scrfd_outputs())
     assert resolve_detector("auto") == "insightface:buffalo_l"
-    assert weights.fetch_pack("buffalo_l") == detector
+    assert fetch_pack("buffalo_l") == detector
 
 
 def test_a_failed_download_tells_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

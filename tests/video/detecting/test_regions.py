@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abaw.video.detecting.closer import look_closer
-from abaw.video.detecting.detector import Detections
+from abaw.video.detecting.boxes import taken
+from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.mosaic import GUTTER, Grid, compose, take_apart
-from abaw.video.detecting.regions import is_stale, join, near_edge, own_face, pick, square_regions, taken, two_claim_one
-from abaw.video.people.cuts import is_cut, thumbnail
+from abaw.video.detecting.regions import is_stale, near_edge, own_face, square_regions, two_claim_one
+from abaw.video.detecting.windows import detect_in_windows
+from abaw.video.people.shot_cuts import is_cut, thumbnail
 from tests.video.clips import noise, portrait
 from tests.video.fakes import Blobs, faces_on
 
@@ -64,7 +65,7 @@ def test_the_own_face_is_the_one_at_the_expected_place() -> None:
     )
     assert own_face(found, boxes((42, 44, 62, 64))[0]) == 1
     assert own_face(found, boxes((200, 200, 220, 220))[0]) is None
-    assert own_face(pick(found, []), boxes((0, 0, 10, 10))[0]) is None
+    assert own_face(found.pick([]), boxes((0, 0, 10, 10))[0]) is None
 
 
 def test_two_regions_that_claim_one_face() -> None:
@@ -80,13 +81,13 @@ def test_join_keeps_the_best_first() -> None:
         Detections(p.box_xyxy, np.full(len(p), s, np.float32), p.landmarks_xy)
         for p, s in zip(parts, (0.5, 0.9, 0), strict=True)
     ]
-    joined = join(scored)
+    joined = Detections.join(scored)
     assert joined.score is not None
     assert joined.landmarks_xy is not None
     np.testing.assert_allclose(joined.score, [0.9, 0.5])
     np.testing.assert_array_equal(joined.box_xyxy[0], (50, 50, 80, 80))
     np.testing.assert_array_equal(joined.landmarks_xy[0], parts[1].landmarks_xy[0])
-    assert len(join([])) == 0
+    assert len(Detections.join([])) == 0
 
 
 @pytest.mark.parametrize(
@@ -161,11 +162,11 @@ def test_a_closer_look_finds_what_is_small_in_a_large_picture() -> None:
         def detect(self, image: np.ndarray) -> Detections:
             found = super().detect(image)
             width = found.box_xyxy[:, 2] - found.box_xyxy[:, 0]
-            return pick(found, np.flatnonzero(width >= image.shape[1] / 20))
+            return found.pick(np.flatnonzero(width >= image.shape[1] / 20))
 
     picture = np.zeros((700, 1000, 3), np.uint8)
     picture[330:370, 480:520] = 255
     assert len(Coarse().detect(picture)) == 0
-    found = look_closer(Coarse(), picture)
+    found = detect_in_windows(Coarse(), picture)
     np.testing.assert_array_equal(found.box_xyxy, [(480, 330, 520, 370)])
-    assert len(look_closer(Coarse(), picture[200:500, 300:700])) == 0
+    assert len(detect_in_windows(Coarse(), picture[200:500, 300:700])) == 0

@@ -81,10 +81,10 @@ def test_what_a_store_tells(tmp_path: Path) -> None:
     assert one.line == "clip (main): track 2, 20 of 20 frames, margin 0.25 over track 1"
     alone = read_review(store(tmp_path / "b.arrow", margin=1.0, runner_up=[], tracks=[2, 5]))
     assert alone.line == "clip (main): track 2, 5, 20 of 20 frames"
-    with pytest.raises(StoreError, match="gone.arrow: no store"):
+    with pytest.raises(StoreError, match="gone.arrow: no such store"):
         read_review(tmp_path / "gone.arrow")
     write_video_faces(tmp_path / "old.arrow", [], {key: META[key] for key in META if key != "samples"})
-    with pytest.raises(StoreError, match="without a note of its tracks; remove it and extract"):
+    with pytest.raises(StoreError, match="does not list its tracks; remove it and extract"):
         read_review(tmp_path / "old.arrow")
 
 

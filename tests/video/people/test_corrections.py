@@ -64,7 +64,7 @@ def test_by_video_and_subject() -> None:
     [
         (Correction("c", 1, None, "f.csv, line 2"), "f.csv, line 2: no video 'c' among those given"),
         (Correction("b", 1, None, "f.csv, line 2"), "b has b_left, b_right; name one of them in the column 'subject'"),
-        (Correction("b", 1, "b", "f.csv, line 2"), "no subject 'b' of b; there is b_left, b_right"),
+        (Correction("b", 1, "b", "f.csv, line 2"), "no subject 'b' of b; expected b_left or b_right"),
     ],
 )
 def test_what_is_not_there(row: Correction, message: str) -> None:

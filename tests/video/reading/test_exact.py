@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from abaw.core.errors import DataError
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 from tests.video.clips import rotate_metadata
 from tests.video.numbered import FPS, number_of, shift_before_start, write_numbered
 from tests.video.readers import OTHERS_HERE, READERS_HERE, picture, read

@@ -13,7 +13,7 @@ import pytest
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.video.reading.ahead import Stalled, ahead
-from abaw.video.reading.reader import open_video
+from abaw.video.reading.registry import open_video
 from tests.video.clips import corrupt, cut_off, noise, portrait, portraits, write_clip
 from tests.video.readers import READERS_HERE, read
 
@@ -52,8 +52,8 @@ def test_decord_says_in_one_message_that_it_cannot_go_on(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("text.mp4", b"no video at all\n" * 50, "is no video"),
-        ("text.txt", b"no video at all\n" * 50, "is no video"),
+        ("text.mp4", b"no video at all\n" * 50, "is not a video"),
+        ("text.txt", b"no video at all\n" * 50, "is not a video"),
         ("empty.mp4", b"", "the file is empty"),
         ("cut.mp4", b"\0\0\0\x18ftypisom" + b"\0" * 500, "'moov' atom"),
         ("still.jpg", cv2.imencode(".jpg", portrait())[1].tobytes(), "still image.*import-images"),
@@ -70,7 +70,7 @@ def test_what_is_no_video(tmp_path: Path, reader: str, name: str, content: bytes
 def test_a_video_of_which_nothing_decodes(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", noise(5))
     start = whole.read_bytes().find(b"mdat") / whole.stat().st_size
-    with pytest.raises(DataError, match="not one frame could be decoded"):
+    with pytest.raises(DataError, match="no frame could be decoded"):
         read(corrupt(whole, tmp_path / "noise.mp4", start + 0.001, 1.0))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from abaw.video.detecting.detector import Detections
-from abaw.video.people.spill import FaceSpill
+from abaw.video.detecting.detections import Detections
+from abaw.video.people.face_spill import FaceSpill
 
 
 def faces(num: int) -> Detections:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 THUMB_WH: Final = (32, 18)
 _SAMPLES = 160
 _MIN_CHANGE = 14.0
-_MAX_ALIKE = 0.5
-"""A cut changes the thumbnail by this many grey levels on average and leaves it less alike than this (correlation): a
-flash or a fade of one scene changes the level and not the pattern, a turn of the head the pattern and little else."""
+_MAX_CORRELATION = 0.5
+"""A cut changes the thumbnail by at least this many grey levels on average, and the correlation falls below this. A
+flash or a fade within a scene changes the level but not the pattern; a turn of the head, the pattern a little."""
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -24,10 +24,10 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def is_cut(previous: NDArray[np.uint8], thumb: NDArray[np.uint8]) -> bool:
-    """True when a new shot begins between two thumbnails."""
+    """True if a new shot begins between two thumbnails."""
     first, second = (picture.astype(np.float64) for picture in (previous, thumb))
     if np.abs(first - second).mean() < _MIN_CHANGE:
         return False
     first, second = first - first.mean(), second - second.mean()
     spread = np.linalg.norm(first) * np.linalg.norm(second)
-    return bool((first * second).sum() < _MAX_ALIKE * spread) if spread > 0 else True
+    return bool((first * second).sum() < _MAX_CORRELATION * spread) if spread > 0 else True

@@ -6,18 +6,10 @@ import numpy as np
 import pytest
 
 from abaw.core.errors import DataError
-from abaw.video.people.choose import (
-    TrackBook,
-    choose_all,
-    choose_corrected,
-    choose_main,
-    choose_side,
-    size_times_centrality,
-)
+from abaw.video.people.choose_person import choose_all, choose_corrected, choose_main, choose_side
 from abaw.video.people.corrections import Correction
 from abaw.video.people.join_tracks import join_tracks
-from abaw.video.people.samples import Samples
-from abaw.video.people.track_summary import TrackSummary
+from abaw.video.people.track_book import BoxSamples, TrackBook, TrackSummary, size_times_centrality
 
 
 def boxes(*rows: list[float]) -> np.ndarray:
@@ -91,10 +83,10 @@ def test_book_sums_up_over_the_video() -> None:
     assert tracks.summaries[2].sum_x == pytest.approx(0.1)
 
 
-def seen(number: int, first: int, last: int, weight: float, look: tuple[float, ...]) -> TrackSummary:
+def seen(number: int, first: int, last: int, weight: float, appearance: tuple[float, ...]) -> TrackSummary:
     """A track of an appearance; its vector is made a unit one."""
     one = summary(number, first, last, weight)
-    one.sum_look = np.array(look) / np.linalg.norm(look) * one.num_frames
+    one.sum_appearance = np.array(appearance) / np.linalg.norm(appearance) * one.num_frames
     return one
 
 
@@ -164,7 +156,7 @@ def test_a_correction_takes_the_person_of_its_track() -> None:
     assert choose_corrected(people, rows(1, 2)).tracks == {1, 2}
     with pytest.raises(DataError, match="c.csv, line 3: no track 7 in clip; its tracks are 1, 2, 3"):
         choose_corrected(people, rows(1, 7))
-    with pytest.raises(DataError, match="c.csv, line 3: track 3 was there at once with 1: two people"):
+    with pytest.raises(DataError, match="c.csv, line 3: track 3 is present at the same time as track 1"):
         choose_corrected(people, rows(1, 3))
     with pytest.raises(DataError, match="its tracks are none"):
         choose_corrected([], rows(1))
@@ -179,7 +171,7 @@ def test_nobodys_faces_are_in_no_summary() -> None:
 
 @pytest.mark.parametrize("num_frames", [1, 48, 49, 1000, 5000])
 def test_samples_stay_few_and_cover_the_video(num_frames: int) -> None:
-    samples = Samples()
+    samples = BoxSamples()
     for frame in range(1, num_frames + 1):
         samples.add(frame, np.array([1], np.int32), boxes([0, 1, 2, frame]))
     kept = samples.to_plain()

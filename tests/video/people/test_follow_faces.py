@@ -10,11 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.video.detecting.boxes import iou_matrix
-from abaw.video.detecting.detector import Detections, open_detector
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.registry import open_detector
 from abaw.video.extract import ExtractOptions
-from abaw.video.people.follow import Followed, Follower
-from abaw.video.people.track import Tracker
-from abaw.video.reading.reader import VideoFrame, open_video
+from abaw.video.people.follow_faces import Followed, Follower
+from abaw.video.people.tracker import Tracker
+from abaw.video.reading.frames import VideoFrame
+from abaw.video.reading.registry import open_video
 from tests.video.fakes import Blobs
 
 SIZE = 200

@@ -1,4 +1,4 @@
-"""From pictures of any size to the canvas of a network and back."""
+"""A network applied to pictures of any size: scaled to its canvas, and the faces scaled back."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.video.detecting.detector import Detections
+from abaw.video.detecting.detections import Detections
+from abaw.video.detecting.detector import Network
 from abaw.video.detecting.mosaic import Grid, compose, take_apart
-from abaw.video.detecting.networks import Network
 
 ZOOMS = (1.0, 0.5)
-"""Tried in turn until a face is found: the whole canvas, then half of it with a border around, which finds a face that
-fills the picture."""
+"""Tried in turn until a face is found: the picture fills the canvas, then half of it. The black border of the second
+pass helps to find a face that fills the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a picture lies on a canvas: canvas = picture × scale + offset."""
+    """Where a picture is on a canvas: canvas = picture × scale + offset."""
 
     scale: float
     offset_xy: tuple[int, int]
@@ -32,7 +32,7 @@ class Placement:
 
 
 def place(image: NDArray[np.uint8], canvas_wh: tuple[int, int], zoom: float) -> tuple[NDArray[np.uint8], Placement]:
-    """An RGB picture in the middle of a black BGR canvas, as large as fits there times `zoom`."""
+    """An RGB picture centred on a black BGR canvas, scaled to fit it and then by `zoom`."""
     height, width = image.shape[:2]
     scale = zoom * min(canvas_wh[0] / width, canvas_wh[1] / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -45,7 +45,7 @@ def place(image: NDArray[np.uint8], canvas_wh: tuple[int, int], zoom: float) -> 
 
 
 class ScaledDetector:
-    """A network that sees each picture on its canvas, and once more at half the size when it found nothing."""
+    """Runs a network on each picture scaled to its canvas, and again at half that size if nothing was found."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -62,14 +62,12 @@ class ScaledDetector:
             found = self._network.find(canvas)
             if len(found):
                 break
-        box = placement.back(found.box_xyxy.reshape(-1, 2, 2)).reshape(-1, 4)
-        landmarks = None if found.landmarks_xy is None else placement.back(found.landmarks_xy)
-        return Detections(box, found.score, landmarks)
+        return found.mapped(placement.back)
 
     def detect_regions(
         self, images: Sequence[NDArray[np.uint8]], regions_xyxy: NDArray[np.int32], side: int
     ) -> list[Detections]:
-        """Faces of region i (4,) of RGB picture i, seen at `side` pixels, in the picture's pixels."""
+        """Faces of region i (4,) of RGB picture i, scaled to `side` pixels, in the picture's pixels."""
         grid = self._grid(side)
         found = []
         for start in range(0, len(images), grid.num_tiles):

@@ -1,4 +1,4 @@
-"""Every face of a video on disk until it is known whose they are, so that memory stays flat however long the video."""
+"""Every face of a video on disk until it is known whose it is: memory use does not depend on the video's length."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pyarrow as pa
 
 from abaw.core.artifacts import storage_errors
 from abaw.stores.faces import VIDEO_SCHEMA
-from abaw.video.detecting.detector import Detections
+from abaw.video.detecting.detections import Detections
 
 _ROWS = 128
-_OF_THE_FRAME = ("frame", "time_s", "fault")
+_FRAME_COLUMNS = ("frame", "time_s", "fault")
 
 
 class FaceSpill:
-    """Rows of VIDEO_SCHEMA in a nameless temporary file in `folder`, gone when closed or when the process is killed.
+    """Rows of VIDEO_SCHEMA in an unnamed temporary file in `folder`, gone when closed or when the process is killed.
 
-    One row a face, and for a frame without a face one row of nulls. Raises StorageError when the disk is full.
+    One row per face, and one row of nulls for a frame without a face. Raises StorageError if the disk is full.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class FaceSpill:
         self._file.close()
 
     def add(self, frame: int, time_s: float, faces: Detections, jpegs: list[bytes], tracks: list[int]) -> None:
-        """The N faces of one frame with their crops and track numbers, 0 for a face that is nobody's."""
+        """Add the N faces of one frame with their crops and track numbers, 0 for a face without a track."""
         for row, (jpeg, track) in enumerate(zip(jpegs, tracks, strict=True)):
             face = {"jpeg": jpeg, "box_xyxy": faces.box_xyxy[row], "score": float(faces.score[row]), "track": track}
             if faces.landmarks_xy is not None:
@@ -50,7 +50,7 @@ class FaceSpill:
         self._flush_when_full()
 
     def add_missing(self, frame: int, time_s: float, reason: str) -> None:
-        """A frame that is part of the video but could not be decoded, and why."""
+        """Add a frame that is part of the video but could not be decoded, and why."""
         self._rows.append({"frame": frame, "time_s": time_s, "fault": reason})
         self._flush_when_full()
 
@@ -73,15 +73,15 @@ class FaceSpill:
             self._file.flush()
 
     def rows(self, tracks: Collection[int]) -> Iterator[pa.RecordBatch]:
-        """One row for every frame: the face of one of these tracks, which are never there at once, or nulls."""
+        """One row per frame: the face of one of these tracks, which never exist at the same time, or nulls."""
         self._file.seek(0)
         wanted = np.array(sorted(tracks), np.int32)
         with pa.ipc.open_stream(self._file) as reader:
             for batch in reader:
-                yield _one_row_a_frame(batch, wanted)
+                yield _one_row_per_frame(batch, wanted)
 
 
-def _one_row_a_frame(batch: pa.RecordBatch, wanted: np.ndarray[Any, np.dtype[np.int32]]) -> pa.RecordBatch:
+def _one_row_per_frame(batch: pa.RecordBatch, wanted: np.ndarray[Any, np.dtype[np.int32]]) -> pa.RecordBatch:
     frames, first, inverse = np.unique(batch.column("frame").to_numpy(), return_index=True, return_inverse=True)
     hits = np.flatnonzero(np.isin(batch.column("track").fill_null(0).to_numpy(), wanted))
     source = np.zeros(len(frames), np.int64)
@@ -90,7 +90,7 @@ def _one_row_a_frame(batch: pa.RecordBatch, wanted: np.ndarray[Any, np.dtype[np.
     found[inverse[hits]] = True
     faces = pa.array(source, mask=~found)
     columns = [
-        batch.column(field.name).take(pa.array(first) if field.name in _OF_THE_FRAME else faces)
+        batch.column(field.name).take(pa.array(first) if field.name in _FRAME_COLUMNS else faces)
         for field in VIDEO_SCHEMA
     ]
     return pa.record_batch(columns, schema=VIDEO_SCHEMA)

@@ -1,7 +1,7 @@
-"""Linking the faces of one frame to those of the next: one number a person, as long as the person is seen.
+"""Linking the faces of one frame to those of the next: one number per person, as long as the person is visible.
 
-ByteTrack's association (arXiv 2110.06864): a Kalman filter moves each track on; sure faces are given to tracks first,
-doubtful ones only to tracks that are left over and never start one.
+ByteTrack's association (arXiv 2110.06864): a Kalman filter predicts each track's place; confident faces are assigned to
+tracks first, doubtful ones only to the remaining tracks, and they never start a track.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from abaw.video.detecting.boxes import iou_matrix
 
 _NOISE_PLACE = 1 / 20
 _NOISE_VELOCITY = 1 / 160
-"""ByteTrack's: standard deviations of a measured place, and of how much place and velocity wander in one frame, in
-sizes of the face."""
+"""ByteTrack's standard deviations of a measured place, and of the change of place and velocity in one frame, in sizes
+of the face."""
 _MIN_IOU_DOUBTFUL = 0.5
 
 
@@ -36,7 +36,7 @@ class _Track:
         self._covariance = np.diag([2 * _NOISE_PLACE, 10 * _NOISE_VELOCITY]) ** 2
 
     def expected(self, frame: int) -> NDArray[np.float64]:
-        """The box (4,) moved on to a later frame."""
+        """The box (4,) predicted for a later frame."""
         centre = self._state[0] + (frame - self.frame) * self._state[1]
         return np.concatenate([centre - self._size_wh / 2, centre + self._size_wh / 2])
 
@@ -55,8 +55,8 @@ class _Track:
 class Tracker:
     """Association by overlap with the expected box, the best over all pairs at once (Hungarian method).
 
-    max_gap: frames without the face that a track survives; min_iou: overlap below which a face is somebody else;
-    sure_score: faces of a lower score join a track that was there the frame before, or are nobody's.
+    max_gap: number of frames without the face that a track survives; min_iou: below this overlap a face is somebody
+    else's; sure_score: faces with a lower score only continue a track of the frame before.
     Tracks are numbered from 1 in order of appearance. Raises ConfigError for settings out of range.
     """
 
@@ -78,17 +78,17 @@ class Tracker:
     ) -> NDArray[np.int32]:
         """Track numbers (N,) of the boxes (N, 4) of one frame, 0 for a doubtful face of no track.
 
-        score: (N,), None when all are sure; cut: a shot begins with this frame, so that place tells nothing and all
-        tracks end. Frames must come in rising order.
+        score: (N,), None if all are confident; cut: a shot begins with this frame, so places say nothing and all tracks
+        end. Frames must be given in ascending order.
         """
         self._tracks = [] if cut else self._live(frame)
         boxes = box_xyxy.astype(np.float64)
         numbers = np.zeros(len(boxes), np.int32)
         sure = np.ones(len(boxes), bool) if score is None else np.asarray(score >= self._sure_score)
         free = self._link(frame, boxes, np.flatnonzero(sure), self._tracks, self._min_iou, numbers)
-        there = [track for track in free if track.frame == frame - 1]
+        previous = [track for track in free if track.frame == frame - 1]
         min_iou = max(self._min_iou, _MIN_IOU_DOUBTFUL)
-        self._link(frame, boxes, np.flatnonzero(~sure), there, min_iou, numbers)
+        self._link(frame, boxes, np.flatnonzero(~sure), previous, min_iou, numbers)
         for row in np.flatnonzero(sure & (numbers == 0)).tolist():
             self._count += 1
             self._tracks.append(_Track(self._count, frame, boxes[row]))
@@ -96,7 +96,7 @@ class Tracker:
         return numbers
 
     def expected(self, frame: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Numbers (M,) and boxes (M, 4) of the live tracks, moved on to a frame after the last update's."""
+        """Numbers (M,) and boxes (M, 4) of the live tracks, predicted for a frame after the last update."""
         live = self._live(frame)
         boxes = [track.expected(frame) for track in live]
         return np.array([track.number for track in live], np.int32), np.array(boxes, np.float64).reshape(-1, 4)
@@ -113,7 +113,7 @@ class Tracker:
         min_iou: float,
         numbers: NDArray[np.int32],
     ) -> list[_Track]:
-        """Give the faces in `rows` to `tracks` and enter their numbers; returns the tracks that got none."""
+        """Assign the faces in `rows` to `tracks` and enter their numbers; returns the tracks without a face."""
         if not len(rows) or not tracks:
             return list(tracks)
         overlap = iou_matrix(boxes[rows], np.stack([track.expected(frame) for track in tracks]))

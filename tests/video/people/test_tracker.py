@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from abaw.core.errors import ConfigError
 from abaw.video.detecting.boxes import iou_matrix
-from abaw.video.people.track import Tracker
+from abaw.video.people.tracker import Tracker
 
 
 def box(x: float, y: float = 100, side: float = 60) -> list[float]:

@@ -1,0 +1,34 @@
+"""The readers by name. A reader is a module of this package with a `READER`; only READERS lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.video.reading.frames import VideoReader
+
+READERS: Final = ("pyav", "decord", "torchcodec")
+STILL: Final = "still"
+"""The reader of one still image as a video of one frame."""
+
+
+@contextmanager
+def open_video(path: Path, reader: str = "pyav") -> Iterator[VideoReader]:
+    """Open a video with one of READERS, or an image with STILL, and close it afterwards.
+
+    Raises ConfigError for any other reader, and DataError for a file that is not a video or not an image.
+    """
+    if reader not in (*READERS, STILL):
+        raise ConfigError(f"no reader '{reader}'; choose one of {', '.join(READERS)}.{nearest(reader, READERS)}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    # Loaded by name: every reader needs a library of its own, and some are not installed everywhere.
+    video: VideoReader = import_module(f"{__package__}.{reader}").READER(path)
+    try:
+        yield video
+    finally:
+        video.close()
