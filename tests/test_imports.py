@@ -32,6 +32,11 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
+VIDEO_LAYERS: tuple[frozenset[str], ...] = tuple(
+    frozenset(names.split()) for names in ("reading align encode", "detecting", "people", "extract playable")
+)
+"""The parts of abaw.video, in the same way."""
+
 
 def modules(package: str) -> dict[str, Path]:
     """Dotted name -> file, of all modules of a package."""
@@ -116,6 +121,32 @@ def test_every_module_belongs_to_a_layer() -> None:
 
 def test_imports_go_one_way() -> None:
     assert breaches(read_graph(everywhere)) == []
+
+
+def test_every_part_of_video_has_a_place() -> None:
+    parts = {name.split(".")[2] for name in modules("abaw") if name.startswith("abaw.video.")}
+    assert parts == frozenset().union(*VIDEO_LAYERS)
+
+
+def test_imports_within_video_go_one_way_without_a_cycle() -> None:
+    """Imports in functions included: registries load readers and detectors by name, which have no import back."""
+    graph = {
+        name: {target for target in targets if target.startswith("abaw.video.")}
+        for name, targets in read_graph(everywhere).items()
+        if name.startswith("abaw.video.")
+    }
+    level = {part: level for level, parts in enumerate(VIDEO_LAYERS) for part in parts}
+    parts = [(name.split(".")[2], target.split(".")[2]) for name, targets in graph.items() for target in targets]
+    assert [(part, other) for part, other in parts if part != other and level[other] >= level[part]] == []
+    assert find_cycle(graph) is None
+
+
+@pytest.mark.parametrize("package", ["reading", "detecting"])
+def test_what_a_registry_loads_by_name_does_not_import_it(package: str) -> None:
+    graph = read_graph(everywhere)
+    registry = f"abaw.video.{package}.registry"
+    loaded = [name for name in graph if name.startswith(f"abaw.video.{package}.") and name != registry]
+    assert [name for name in loaded if registry in graph[name]] == []
 
 
 def test_no_modules_wait_for_each_other_on_loading() -> None:

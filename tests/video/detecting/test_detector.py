@@ -198,15 +198,3 @@ def test_a_failed_download_tells_what_to_do(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "insightface.utils", SimpleNamespace(ensure_available=ensure_available))
     with pytest.raises(DataError, match=r"insightface:buffalo_l: not in .*download failed.*copy the folder.*builtin"):
         open_detector("insightface:buffalo_l")
-
-
-@pytest.mark.parametrize(
-    ("box", "score", "landmarks"),
-    [((2, 5), (2,), None), ((2, 4), (3,), None), ((2, 4), (2,), (2, 10))],
-)
-def test_detections_check_their_shapes(
-    box: tuple[int, ...], score: tuple[int, ...], landmarks: tuple[int, ...] | None
-) -> None:
-    points = None if landmarks is None else np.zeros(landmarks, np.float32)
-    with pytest.raises(ValueError, match="expected shape"):
-        Detections(np.zeros(box, np.float32), np.zeros(score, np.float32), points)

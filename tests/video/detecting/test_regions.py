@@ -14,7 +14,7 @@ from abaw.video.detecting.regions import is_stale, near_edge, own_face, square_r
 from abaw.video.detecting.windows import detect_in_windows
 from abaw.video.people.shot_cuts import is_cut, thumbnail
 from tests.video.clips import noise, portrait
-from tests.video.fakes import Blobs, faces_on
+from tests.video.fakes import Blobs
 
 
 def boxes(*rows: tuple[float, ...]) -> np.ndarray:
@@ -73,21 +73,6 @@ def test_two_regions_that_claim_one_face() -> None:
     assert not two_claim_one(apart)
     assert two_claim_one(np.concatenate([apart, apart[1:] + 1]))
     np.testing.assert_array_equal(taken(apart, apart[1:]), [False, True])
-
-
-def test_join_keeps_the_best_first() -> None:
-    parts = [faces_on((0, 0, 20)), faces_on((50, 50, 30)), faces_on()]
-    scored = [
-        Detections(p.box_xyxy, np.full(len(p), s, np.float32), p.landmarks_xy)
-        for p, s in zip(parts, (0.5, 0.9, 0), strict=True)
-    ]
-    joined = Detections.join(scored)
-    assert joined.score is not None
-    assert joined.landmarks_xy is not None
-    np.testing.assert_allclose(joined.score, [0.9, 0.5])
-    np.testing.assert_array_equal(joined.box_xyxy[0], (50, 50, 80, 80))
-    np.testing.assert_array_equal(joined.landmarks_xy[0], parts[1].landmarks_xy[0])
-    assert len(Detections.join([])) == 0
 
 
 @pytest.mark.parametrize(
