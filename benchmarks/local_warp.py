@@ -15,8 +15,9 @@ import torch
 from abaw.data.images import FaceImages
 from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput
-from abaw.pretrain.contrawarping import ContraWarpingSettings, build_contrawarping
-from abaw.pretrain.local_warp import LocalWarp
+from abaw.pretrain.contrawarping import build_contrawarping
+from abaw.pretrain.local_warp import warp_at_random
+from abaw.pretrain.settings import ContraWarpingSettings, WarpSettings
 
 
 def seconds(work: Callable[[], object], rounds: int, device: torch.device) -> list[float]:
@@ -43,8 +44,9 @@ def main() -> None:
     device = torch.device(words.device)
     generator = torch.Generator(device).manual_seed(0)
     images = 255 * torch.rand(words.batch, 3, words.size, words.size, generator=generator, device=device)
-    warp = LocalWarp()
-    rates = [words.batch / each for each in seconds(lambda: warp(images, generator), words.rounds, device)]
+    warp = WarpSettings()
+    times = seconds(lambda: warp_at_random(images, warp, generator), words.rounds, device)
+    rates = [words.batch / each for each in times]
     print(
         f"{words.size}x{words.size} on {device.type} ({torch.get_num_threads()} threads), batches of {words.batch}: "
         f"best {max(rates):.0f}, median {median(rates):.0f} warps a second"
@@ -60,7 +62,8 @@ def main() -> None:
         method(method.views(faces, generator)).loss.backward()
 
     whole = median(seconds(step, max(2, words.rounds // 5), device))
-    share = median(seconds(lambda: warp(images.repeat(count, 1, 1, 1), generator), words.rounds, device)) / whole
+    repeated = images.repeat(count, 1, 1, 1)
+    share = median(seconds(lambda: warp_at_random(repeated, warp, generator), words.rounds, device)) / whole
     print(f"step of {words.backbone}, {words.batch} faces: {whole:.3f} s; {count} warps a face take {share:.1%} of it")
 
 

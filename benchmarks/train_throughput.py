@@ -45,7 +45,8 @@ from abaw.learning.ema import Ema
 from abaw.models.static import ImageInput
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.semisup.image_method import ImageViews, Setup
-from abaw.semisup.methods.fixmatch import FixMatch, FixMatchSettings
+from abaw.semisup.methods.fixmatch.method import FixMatch
+from abaw.semisup.methods.fixmatch.settings import FixMatchSettings
 from abaw.training.loop import launch, train
 from abaw.training.optim import build_optimizer
 

@@ -14,7 +14,8 @@ from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.semisup.image_method import Setup
-from abaw.semisup.methods.fixmatch import FixMatch, FixMatchSettings
+from abaw.semisup.methods.fixmatch.method import FixMatch
+from abaw.semisup.methods.fixmatch.settings import FixMatchSettings
 from abaw.training.settings import TrainSettings
 
 Kind = TypeVar("Kind", bound=FixMatch)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
-from abaw.pretrain.contrawarping import ContraWarpingSettings
+from abaw.pretrain.settings import ContraWarpingSettings
 from abaw.training.settings import TrainSettings
 from abaw.viewer.face_grid import Tile, write_grid
 from pipelines.console import progress, result, say
@@ -118,12 +118,13 @@ def write_warps(path: Path, config: PretrainConfig, reader: ImageReader) -> None
     import torch
 
     from abaw.core.seed import derive_seed, numpy_generator
+    from abaw.pretrain.local_warp import warp_at_random
 
     count = min(_FACES_SHOWN, len(reader))
     chosen = numpy_generator(config.train.seed, "warps shown").choice(len(reader), count, replace=False)
     images = reader.read(chosen).images.float()
     generator = torch.Generator().manual_seed(derive_seed(config.train.seed, "warps shown"))
-    versions = [images, *(config.contrawarping.warp(images, generator) for _ in range(_WARPS_SHOWN))]
+    versions = [images, *(warp_at_random(images, config.contrawarping.warp, generator) for _ in range(_WARPS_SHOWN))]
     pictures = [each.round().to(torch.uint8).permute(0, 2, 3, 1).numpy() for each in versions]
     rows = [[Tile(np.ascontiguousarray(version[face])) for version in pictures] for face in range(count)]
     write_grid(path, rows, heads=("as it is", *(f"warp {k + 1}" for k in range(_WARPS_SHOWN))))

@@ -7,9 +7,9 @@ A backbone maps images (B, 3, S, S) to features (B, D).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 
 from abaw.core.errors import ConfigError, nearest
@@ -27,8 +27,8 @@ _WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
 
 def backbone_names() -> list[str]:
     """Our own backbones, and every network of torchvision.models that has a single output."""
-    torchvision_names = torchvision.models.list_models(module=torchvision.models)
-    return [*_OWN, *sorted(set(torchvision_names) - _WITH_SIDE_OUTPUTS)]
+    models = _torchvision_models()
+    return [*_OWN, *sorted(set(models.list_models(module=models)) - _WITH_SIDE_OUTPUTS)]
 
 
 def build_backbone(name: str, pretrained: bool = False) -> nn.Module:
@@ -37,21 +37,29 @@ def build_backbone(name: str, pretrained: bool = False) -> nn.Module:
     Raises ConfigError for an unknown name, for pretrained weights that do not exist or cannot be downloaded (this is
     done once), and for a network without a linear head.
     """
+    if name in _OWN:
+        if pretrained:
+            raise ConfigError(f"there are no pretrained weights for '{name}'; leave pretrained out or choose resnet18")
+        return _OWN[name]()
     if name not in (names := backbone_names()):
         raise ConfigError(
             f"unknown backbone '{name}'; expected {', '.join(_OWN)} or a classification network of torchvision such as "
             f"resnet18, efficientnet_b0, mobilenet_v3_small.{nearest(name, names)}"
         )
-    if name in _OWN:
-        if pretrained:
-            raise ConfigError(f"there are no pretrained weights for '{name}'; leave pretrained out or choose resnet18")
-        return _OWN[name]()
-    return _without_head(name, _pretrained(name) if pretrained else torchvision.models.get_model(name, weights=None))
+    models = _torchvision_models()
+    return _without_head(name, _pretrained(name) if pretrained else models.get_model(name, weights=None))
+
+
+def _torchvision_models() -> Any:
+    # Loaded on use: any import of torchvision loads all of it, and the own backbones do not need it.
+    import torchvision.models
+
+    return torchvision.models
 
 
 def _pretrained(name: str) -> nn.Module:
     try:
-        network: nn.Module = torchvision.models.get_model(name, weights="DEFAULT")
+        network: nn.Module = _torchvision_models().get_model(name, weights="DEFAULT")
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"cannot get the pretrained weights of {name} ({error}); they are downloaded once, which needs a network: "

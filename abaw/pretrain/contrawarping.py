@@ -6,65 +6,23 @@ from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from abaw.core.errors import ConfigError
 from abaw.core.seed import derive_seed
 from abaw.data.images import FaceImages
 from abaw.data.views import View
 from abaw.learning.method import Method, StepResult
 from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static
-from abaw.pretrain.local_warp import LocalWarp
+from abaw.pretrain.local_warp import warp_at_random
+from abaw.pretrain.settings import ContraWarpingSettings
 
 GLOBAL = View(degrees=15.0, scale=0.15, shift=0.08, brightness=0.4, contrast=0.4, saturation=0.4, grey=0.2)
 """What may change and leaves the expression: the whole picture's place, size, turn and light."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContraWarpingSettings:
-    """Settings of pre-training. Raises ConfigError for values that do not fit together.
-
-    Args:
-        byol_weight: weight of BYOL's loss between two views of a face; 0 leaves it out
-        warp_weight: λ, weight of the contrast with warped faces; 0 leaves it out: plain BYOL
-        negatives: what a view is told apart from: warps of the same face (as in the paper), the views of the other
-            faces of the batch, or both (ours)
-        warps: K, warped versions of each face
-        temperature: of the contrast
-        projection: width of the space in which views are compared; hidden layers have twice of it
-        warp: how faces are warped
-    """
-
-    byol_weight: float = 1.0
-    warp_weight: float = 1.0
-    negatives: Literal["warps", "faces", "warps_and_faces"] = "warps_and_faces"
-    warps: int = 2
-    temperature: float = 0.2
-    projection: int = 128
-    warp: LocalWarp = field(default_factory=LocalWarp)
-
-    def __post_init__(self) -> None:
-        for name in ("byol_weight", "warp_weight"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
-        if not self.byol_weight and not self.warp_weight:
-            raise ConfigError("byol_weight and warp_weight are both 0: nothing would be learnt; set one of them")
-        for name in ("warps", "projection"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if not self.temperature > 0:
-            raise ConfigError(f"temperature is {self.temperature}; expected more than 0")
-
-    @property
-    def warped(self) -> int:
-        """How many warped versions of each face a step needs."""
-        return self.warps if self.warp_weight and self.negatives != "faces" else 0
 
 
 class FaceViews(NamedTuple):
@@ -122,7 +80,7 @@ class ContraWarping(Method[FaceImages, FaceViews]):
         if not count:
             return FaceViews(first, second, images.new_empty((0, *images.shape), dtype=torch.float32), batch.ids)
         # Warped as the crop lies, where the points are known; then moved like any view, lest that tell them apart.
-        warped = self.settings.warp(images.float().repeat(count, 1, 1, 1), generator)
+        warped = warp_at_random(images.float().repeat(count, 1, 1, 1), self.settings.warp, generator)
         warped = view(warped.round().to(torch.uint8))
         return FaceViews(first, second, warped.view(count, *images.shape), batch.ids)
 

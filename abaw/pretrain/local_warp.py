@@ -5,82 +5,37 @@ Images are aligned crops, (B, 3, S, S) float. Places and lengths are in parts of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from abaw.core.errors import ConfigError
+from abaw.pretrain.settings import ANCHORS, WarpSettings
 
-# What moves with an expression, in crops of `abaw.video.align`: brows, eyes, nose, corners and lips of the mouth.
-_ANCHORS = (
-    ((0.30, 0.36), (0.69, 0.36)),
-    ((0.342, 0.462), (0.656, 0.460)),
-    ((0.500, 0.641),),
-    ((0.371, 0.825), (0.632, 0.823)),
-    ((0.500, 0.78), (0.500, 0.89)),
-)
 _NODES = 29
 _JITTER = 0.02
 _REACH = 0.22
 _RIM = 0.12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalWarp:
-    """How faces are warped (arXiv 2303.09034 has random local warping; the form is our reading).
+def warp_at_random(images: Tensor, settings: WarpSettings, generator: torch.Generator) -> Tensor:
+    """(B, 3, S, S) -> each warped in its own way, (B, 3, S, S). `generator` is of the images' device."""
+    return warp(images, random_flow(len(images), settings, generator))
 
-    Of nine points at brows, eyes, nose and mouth some are drawn for each image, jittered by 0.02 and displaced by
-    normal steps of deviation s, s itself drawn from `lowest`..`highest` for each image. Every point pulls what lies
-    within 0.22 of it, by `(1 − r)^4 (4 r + 1)` (Wendland's function, smooth, 0 from r = 1 on); towards the border the
-    flow falls smoothly to 0. Where a displacement would fold the face, the whole flow of that image is scaled down
-    until no two neighbours differ by more than `steepest` of their distance: below 1 the warp is one-to-one.
-    Raises ConfigError for values out of range.
 
-    Args:
-        lowest: smallest deviation of a displacement, in parts of the side
-        highest: the largest; 0 for both leaves images as they are
-        least_points: fewest points that are displaced
-        most_points: most of them, at most nine
-        steepest: largest change of the flow along a path, for the length of the path
-    """
-
-    lowest: float = 0.03
-    highest: float = 0.08
-    least_points: int = 4
-    most_points: int = 8
-    steepest: float = 0.6
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.lowest <= self.highest <= 0.5:
-            raise ConfigError(f"warps from {self.lowest} to {self.highest}; expected 0 <= lowest <= highest <= 0.5")
-        total = sum(map(len, _ANCHORS))
-        if not 1 <= self.least_points <= self.most_points <= total:
-            raise ConfigError(
-                f"{self.least_points} to {self.most_points} points; "
-                f"expected 1 <= least_points <= most_points <= {total}"
-            )
-        if not 0 < self.steepest < 1:
-            raise ConfigError(f"steepest is {self.steepest}; expected more than 0 and less than 1: at 1 faces may fold")
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, 3, S, S) -> each warped in its own way, (B, 3, S, S). `generator` is of the images' device."""
-        return warp(images, self.flow(len(images), generator))
-
-    def flow(self, count: int, generator: torch.Generator) -> Tensor:
-        """(B, 2, N, N): where each of N × N nodes looks, x and y, relative to itself; 0 along the border."""
-        device = generator.device
-        anchors = torch.tensor([point for part in _ANCHORS for point in part], device=device)
-        points = anchors + _JITTER * torch.randn(count, len(anchors), 2, generator=generator, device=device)
-        deviation = self.lowest + (self.highest - self.lowest) * torch.rand(count, generator=generator, device=device)
-        steps = torch.randn(count, len(anchors), 2, generator=generator, device=device) * deviation[:, None, None]
-        span = self.most_points - self.least_points + 1
-        number = self.least_points + torch.randint(span, (count, 1), generator=generator, device=device)
-        rank = torch.rand(count, len(anchors), generator=generator, device=device).argsort(1).argsort(1)
-        steps = steps * (rank < number)[..., None]
-        flow = torch.einsum("bphw,bpc->bchw", _pull(points), steps) * _window(device)
-        return flow * (self.steepest / steepness(flow).clamp_min(self.steepest))[:, None, None, None]
+def random_flow(count: int, settings: WarpSettings, generator: torch.Generator) -> Tensor:
+    """(B, 2, N, N): where each of N × N nodes looks, x and y, relative to itself; 0 along the border."""
+    device = generator.device
+    anchors = torch.tensor([point for part in ANCHORS for point in part], device=device)
+    points = anchors + _JITTER * torch.randn(count, len(anchors), 2, generator=generator, device=device)
+    share = torch.rand(count, generator=generator, device=device)
+    deviation = settings.lowest + (settings.highest - settings.lowest) * share
+    steps = torch.randn(count, len(anchors), 2, generator=generator, device=device) * deviation[:, None, None]
+    span = settings.most_points - settings.least_points + 1
+    number = settings.least_points + torch.randint(span, (count, 1), generator=generator, device=device)
+    rank = torch.rand(count, len(anchors), generator=generator, device=device).argsort(1).argsort(1)
+    steps = steps * (rank < number)[..., None]
+    flow = torch.einsum("bphw,bpc->bchw", _pull(points), steps) * _window(device)
+    return flow * (settings.steepest / steepness(flow).clamp_min(settings.steepest))[:, None, None, None]
 
 
 def warp(images: Tensor, flow: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -62,11 +62,10 @@ Settings = TypeVar("Settings", bound=LabelledLearning)
 class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
     """A method for the static model.
 
-    settings_class: its settings; balance, aggregation: how it draws labelled faces, and what stands between backbone
-    and head, where the recipe says nothing else.
+    balance, aggregation: how it draws labelled faces, and what comes between backbone and head, unless the recipe says
+    otherwise.
     """
 
-    settings_class: ClassVar[type[Any]]
     takes_unlabelled: ClassVar[bool] = True
     balance: ClassVar[Balance] = "natural"
     aggregation: ClassVar[Aggregation] = "none"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -14,26 +13,8 @@ from abaw.data.views import WEAK
 from abaw.learning.method import StepResult
 from abaw.semisup.image_method import ImageViews, Setup, TeacherMethod, accuracy
 from abaw.semisup.losses import info_nce
-from abaw.semisup.settings import MarginSettings, PseudoLabelling
+from abaw.semisup.settings import MarginLearning
 from abaw.semisup.thresholds import AdaptiveMargin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarginLearning(PseudoLabelling):
-    """Settings of methods with a margin.
-
-    Args:
-        margin: the thresholds
-        labelled_weight: weight of the loss on labelled faces
-        contrast_weight: weight of the contrastive loss on faces below the margin; 0 leaves it out
-        temperature: of the contrastive loss
-    """
-
-    margin: MarginSettings = MarginSettings()
-    labelled_weight: float = 0.5
-    contrast_weight: float = 0.1
-    temperature: float = 0.07
-
 
 Margin = TypeVar("Margin", bound=MarginLearning)
 

@@ -85,3 +85,20 @@ class MarginSettings:
             raise ConfigError(f"margins from {self.lowest} to {self.highest}; expected 0 <= lowest <= highest <= 1")
         if self.stage_steps < 1:
             raise ConfigError(f"stage_steps is {self.stage_steps}; expected at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginLearning(PseudoLabelling):
+    """Settings of methods with a margin.
+
+    Args:
+        margin: the thresholds
+        labelled_weight: weight of the loss on labelled faces
+        contrast_weight: weight of the contrastive loss on faces below the margin; 0 leaves it out
+        temperature: of the contrastive loss
+    """
+
+    margin: MarginSettings = MarginSettings()
+    labelled_weight: float = 0.5
+    contrast_weight: float = 0.1
+    temperature: float = 0.07

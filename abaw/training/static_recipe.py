@@ -6,16 +6,18 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from abaw.core.config import to_plain
-from abaw.core.errors import ConfigError, nearest
+from abaw.core.errors import ConfigError
 from abaw.data.settings import Aggregation, Balance
 from abaw.models.architecture import Architecture, Experts
-from abaw.semisup.registry import find_methods
+from abaw.semisup.registry import method_class, method_names, require_method, settings_class
 from abaw.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from abaw.semisup.image_method import ImageMethod
 
 OWN: Final = "own"
+ONE_OF: Final = "one_of"
+"""Metadata of a group of settings that counts where the setting of this name has the group's name as its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +58,20 @@ class StaticSettings:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
-        if self.method not in (names := list(find_methods())):
-            raise ConfigError(f"no method '{self.method}'; there are {', '.join(names)}.{nearest(self.method, names)}")
+        require_method(self.method)
         if self.load_balance < 0:
             raise ConfigError(f"load_balance is {self.load_balance}; expected at least 0")
 
     @property
     def method_class(self) -> type[ImageMethod[Any]]:
-        return find_methods()[self.method]
+        return method_class(self.method)
 
 
 def with_methods(base: type[StaticSettings], name: str, module: str) -> Any:
     """The dataclass `base` with a group of settings for every method; `name` is what it is called in `module`."""
     groups = [
-        (method, each.settings_class, field(default_factory=each.settings_class))
-        for method, each in find_methods().items()
+        (method, kind, field(default_factory=kind, metadata={ONE_OF: "method"}))
+        for method, kind in ((method, settings_class(method)) for method in method_names())
     ]
     made = make_dataclass(name, groups, bases=(base,), frozen=True, kw_only=True)
     made.__doc__ = base.__doc__
@@ -84,7 +85,7 @@ StaticRecipe = with_methods(StaticSettings, "StaticRecipe", __name__)
 
 def recipe_plain(recipe: StaticSettings) -> dict[str, Any]:
     """The settings as they are saved: of the methods' groups, that of the method alone."""
-    others = set(find_methods()) - {recipe.method}
+    others = set(method_names()) - {recipe.method}
     return {name: value for name, value in to_plain(recipe).items() if name not in others}
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, nearest
-from abaw.data.label_portions import BenchFaces, Portion, Sources, portions, read_faces
 from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
 from pipelines.batch import finish_batch
-from pipelines.bench.cells import BenchCell, BenchResult, cells_of, run_bench_cells
 from pipelines.bench.entries import Entry, entries, resolved
 from pipelines.compare.jobs import require_side_by_side
 from pipelines.console import result, say, warn
 
 if TYPE_CHECKING:
+    from abaw.data.label_portions import BenchFaces, Portion, Sources
+    from pipelines.bench.cells import BenchCell, BenchResult
     from pipelines.bench.scores import Table
 
 _SHARES = (0.01, 0.05, 0.1, 0.25, 1.0)
@@ -72,6 +72,9 @@ BenchConfig = with_methods(BenchSettings, "BenchConfig", __name__)
 
 def run(config: BenchSettings) -> int:
     """Exit status: 1 when a cell failed, else 0."""
+    from abaw.data.label_portions import portions, read_faces
+    from pipelines.bench.cells import cells_of, run_bench_cells
+
     found, base = _entries(config)
     parts = portions(config.shares or (() if config.per_class else _SHARES), config.per_class)
     _require_usable(config)
@@ -114,6 +117,8 @@ def _require_usable(config: BenchSettings) -> None:
 
 
 def _sources(config: BenchSettings) -> Sources:
+    from abaw.data.label_portions import Sources
+
     return Sources(config.labelled, config.scored, config.unlabelled, config.every)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from abaw.core.errors import ConfigError
+from abaw.semisup.registry import method_names
 from abaw.training.static_recipe import StaticRecipe, StaticSettings
 from pipelines.compare.overrides import hint, replaced, setting_kinds, typed_value
 
@@ -41,9 +42,7 @@ def entries(
     A variant without `method` is the method of its name; without any, there is one of every method. Raises ConfigError
     for an unknown setting, a value that is none of its type, and settings that do not fit together.
     """
-    from abaw.semisup.registry import find_methods
-
-    variants = changes or dict.fromkeys(find_methods(), ())
+    variants = changes or dict.fromkeys(method_names(), ())
     return [_entry(Entry(name, recipe, init, warm_start_steps), texts) for name, texts in variants.items()]
 
 

@@ -19,7 +19,7 @@ from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static, load_static, save_static
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.semisup.registry import find_methods
+from abaw.semisup.registry import method_names
 from abaw.stores.checkpoints import load_state
 from abaw.training.settings import TrainSettings
 from abaw.training.static import score_static, train_static_on
@@ -285,7 +285,7 @@ class Stop(Exception):
     """Ends a run in the middle."""
 
 
-@pytest.mark.parametrize("method", sorted(find_methods()))
+@pytest.mark.parametrize("method", method_names())
 def test_a_run_of_every_method_that_stops_goes_on_as_an_unbroken_one(tmp_path: Path, stills: Path, method: str) -> None:
     train_settings = TrainSettings(
         steps=8, lr=3e-3, warmup_steps=2, evaluate_every=4, checkpoint_every=3, accelerator="cpu"

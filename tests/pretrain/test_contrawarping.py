@@ -14,7 +14,8 @@ from abaw.data.images import FaceImages
 from abaw.learning.ema import Ema
 from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput
-from abaw.pretrain.contrawarping import ContraWarping, ContraWarpingSettings, FaceViews, Projected, build_contrawarping
+from abaw.pretrain.contrawarping import ContraWarping, FaceViews, Projected, build_contrawarping
+from abaw.pretrain.settings import ContraWarpingSettings
 
 SIZE = 24
 

@@ -12,7 +12,7 @@ from abaw.data.images import FaceImages, TrainImages
 from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, StaticModel, build_static
 from abaw.semisup.image_method import ImageMethod, ImageViews, Setup
-from abaw.semisup.registry import find_methods
+from abaw.semisup.registry import method_class, settings_class
 
 SIZE = 16
 CLASSES = 8
@@ -44,8 +44,7 @@ def setup(model: nn.Module | None = None, steps: int = 10, shares: Tensor = EVEN
 
 def make(name: str, model: nn.Module | None = None, steps: int = 10, **settings: Any) -> ImageMethod[Any]:
     """A method of that name on a small network, or on `model`."""
-    method = find_methods()[name]
-    return method(setup(model, steps), method.settings_class(**settings))
+    return method_class(name)(setup(model, steps), settings_class(name)(**settings))
 
 
 def views(method: ImageMethod[Any], batch: TrainImages | None = None, seed: int = 0) -> ImageViews:

@@ -11,7 +11,8 @@ from abaw.models.architecture import Architecture
 from abaw.models.local_attention import attention_of
 from abaw.models.static import build_static
 from abaw.semisup.losses import selective_negative_loss
-from abaw.semisup.methods.dta_snl import DtaSnl, DtaSnlSettings
+from abaw.semisup.methods.dta_snl.method import DtaSnl
+from abaw.semisup.methods.dta_snl.settings import DtaSnlSettings
 from abaw.semisup.thresholds import FixedThreshold, SelfAdaptive
 from abaw.training.static_recipe import StaticRecipe, architecture_of, balance_of
 from tests.semisup.batches import CLASSES, SIZE, Fixed, make, setup, views

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from abaw.models.architecture import Architecture, Experts
 from abaw.models.experts import take_balance_loss
 from abaw.models.static import build_static
-from abaw.semisup.methods.leaf import Leaf, LeafSettings, ambiguity, ambiguous_loss
-from abaw.semisup.registry import find_methods
+from abaw.semisup.methods.leaf.method import Leaf, ambiguity, ambiguous_loss
+from abaw.semisup.methods.leaf.settings import LeafSettings
+from abaw.semisup.registry import method_class, settings_class
 from abaw.training.static_recipe import StaticRecipe, architecture_of
 from tests.semisup.batches import CLASSES, SIZE, Fixed, make, setup, views
 
@@ -147,6 +148,5 @@ def _with(name: str, architecture: Architecture, load_balance: float = 0.01, **s
     from dataclasses import replace
 
     model = build_static(architecture, CLASSES, SIZE, seed=0)
-    method = find_methods()[name]
-    made: Leaf = method(replace(setup(model), load_balance=load_balance), method.settings_class(**settings))  # type: ignore[assignment]
+    made: Leaf = method_class(name)(replace(setup(model), load_balance=load_balance), settings_class(name)(**settings))  # type: ignore[assignment]
     return made.train()

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from abaw.core.errors import ConfigError
 from abaw.learning.ema import Ema
-from abaw.semisup.registry import find_methods
+from abaw.semisup.registry import method_class, method_names, settings_class
 from abaw.semisup.settings import LabelledLearning
 from tests.semisup.batches import CLASSES, Fixed, faces, make, setup, train_images, views
 
-NAMES = sorted(find_methods())
+NAMES = method_names()
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in NAMES),
     ("spatial", {"feedback": True}),
@@ -93,7 +93,7 @@ def test_predictions_keep_the_class_shares_to_the_power_asked_for(power: float, 
     rates[:2] = torch.tensor(drawn)
     model = Fixed(torch.zeros(CLASSES))
     settings = LabelledLearning(label_smoothing=0.0, prior_power=power)
-    method = find_methods()["supervised"](setup(model, shares=shares, drawn=rates), settings)
+    method = method_class("supervised")(setup(model, shares=shares, drawn=rates), settings)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     for _ in range(3000):
         optimizer.zero_grad()
@@ -192,10 +192,10 @@ def test_ada_cm_contrasts_the_faces_below_the_margin_alone() -> None:
     [
         (lambda: LabelledLearning(label_smoothing=1.0), "label_smoothing is 1.0"),
         (lambda: LabelledLearning(prior_power=-0.5), "prior_power is -0.5"),
-        (lambda: find_methods()["fixmatch"].settings_class(threshold=1.2), "threshold is 1.2"),
-        (lambda: find_methods()["fixmatch"].settings_class(unlabelled_weight=-1), "unlabelled_weight is -1"),
-        (lambda: find_methods()["debiaspl"].settings_class(momentum=1.0), "momentum is 1.0"),
-        (lambda: find_methods()["spatial"].settings_class(finetune=1.5), "finetune is 1.5"),
+        (lambda: settings_class("fixmatch")(threshold=1.2), "threshold is 1.2"),
+        (lambda: settings_class("fixmatch")(unlabelled_weight=-1), "unlabelled_weight is -1"),
+        (lambda: settings_class("debiaspl")(momentum=1.0), "momentum is 1.0"),
+        (lambda: settings_class("spatial")(finetune=1.5), "finetune is 1.5"),
     ],
 )
 def test_wrong_settings_are_refused(make_settings: Any, message: str) -> None:

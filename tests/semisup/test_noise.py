@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from abaw.data.face_set import FaceSet, labelled_stills, unlabelled_faces
-from abaw.semisup.registry import find_methods
+from abaw.semisup.registry import method_names
 from abaw.training.loop import LAST
 from abaw.training.settings import TrainSettings
 from abaw.training.static import score_static, train_static_on, warm_start
@@ -57,6 +57,6 @@ def test_noise_as_unlabelled_data_does_not_pull_a_method_below_supervised(tmp_pa
     supervised = scores(tmp_path, "supervised", training, test, unlabelled)
     spread = max(supervised) - min(supervised)
     assert 0.3 < np.mean(supervised) < 0.999  # neither hopeless nor too easy to tell anything
-    for method in sorted(set(find_methods()) - {"supervised"}):
+    for method in sorted(set(method_names()) - {"supervised"}):
         found = scores(tmp_path, method, training, test, unlabelled)
         assert np.mean(found) >= np.mean(supervised) - max(spread, 0.02), (method, found, supervised)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from abaw.semisup.methods.spatial import Feedback, Spatial
+from abaw.semisup.methods.spatial.method import Feedback, Spatial
 from tests.semisup.batches import CLASSES, Fixed, faces, make, train_images, views
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from abaw.data.face_set import labelled_stills
 from abaw.semisup.image_method import ImageMethod
-from abaw.semisup.registry import find_methods
-from abaw.semisup.methods.spatial import SpatialSettings
+from abaw.semisup.registry import method_names
+from abaw.semisup.methods.spatial.settings import SpatialSettings
 from abaw.training.settings import TrainSettings
 from abaw.training.static import train_static_on
 from abaw.training.static_recipe import StaticRecipe
@@ -35,7 +35,7 @@ faces = labelled_stills(folder / "faces.arrow")
 shape = {"accelerator": "cpu", "devices": 2, "evaluate_every": 4, "checkpoint_every": 4}
 plan = TrainSettings(steps=4, lr=0.003, warmup_steps=1, **shape)
 found = {}
-for name in [*find_methods(), "spatial with feedback"]:
+for name in [*method_names(), "spatial with feedback"]:
     method = name.split()[0]
     settings = {"spatial": SpatialSettings(feedback=True, finetune=0.25)} if name != method else {}
     recipe = StaticRecipe(method=method, size=16, batch_size=8, train=plan, **settings)

@@ -1,1 +1,4 @@
-"""The methods, one a file, named as their file is. Each file has a `METHOD`: the class, its settings beside it."""
+"""The methods. Each is a folder with two files, and its name is the folder's.
+
+`settings.py` has `SETTINGS`, the dataclass of its settings, and loads no torch; `method.py` has `METHOD`, the class.
+"""

@@ -10,7 +10,7 @@ weigh 1 as in the other methods (.5 in the paper).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -19,34 +19,11 @@ from torch.nn import functional as F
 
 from abaw.models.architecture import Architecture
 from abaw.semisup.image_method import Setup
-from abaw.semisup.margin_method import MarginLearning, MarginMethod
-from abaw.semisup.settings import MarginSettings, require_share
+from abaw.semisup.margin_method import MarginMethod
+from abaw.semisup.methods.leaf.settings import LeafSettings
 
 _MOST_CLASSES = 3
 _SHARPNESS = 50.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeafSettings(MarginLearning):
-    """Settings of `leaf`; its mixtures are set by `experts` and left out by `aggregation none`.
-
-    Args:
-        enough: the likeliest classes that together have this probability are the pseudo-label, three of them at most
-        ambiguous: pseudo-labels may have several classes; without it, they are the likeliest class alone
-        release_compat: as in the published code: one expert in the place of all, of which the gate takes one, no
-            balance loss, and the margin applied to the mean loss of the batch in place of each face's
-    """
-
-    prior_power: float | None = 0.5
-    margin: MarginSettings = MarginSettings(lowest=0.6)
-    labelled_weight: float = 1.0
-    enough: float = 0.9
-    ambiguous: bool = True
-    release_compat: bool = False
-
-    def __post_init__(self) -> None:
-        super(LeafSettings, self).__post_init__()
-        require_share("enough", self.enough)
 
 
 class Ambiguity(NamedTuple):
@@ -87,7 +64,6 @@ def ambiguous_loss(logits: Tensor, positive: Tensor) -> Tensor:
 class Leaf(MarginMethod[LeafSettings]):
     """`L = L_x + mean over u of 1[above] · w · ambiguous loss + 0.1 L_s + 0.01 load balance`."""
 
-    settings_class = LeafSettings
     aggregation = "experts"
     balance = "sqrt"
 

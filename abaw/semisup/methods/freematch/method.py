@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from abaw.semisup.image_method import PseudoLabelMethod, Setup
 from abaw.semisup.losses import masked_cross_entropy
+from abaw.semisup.methods.freematch.settings import FreeMatchSettings
 from abaw.semisup.running import RunningMean
-from abaw.semisup.settings import PseudoLabelling, require_momentum
 from abaw.semisup.thresholds import SelfAdaptive
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeMatchSettings(PseudoLabelling):
-    """Settings of `freematch`.
-
-    Args:
-        momentum: of the running means of confidence, class shares and their histogram
-        fairness_weight: weight of the loss that keeps the classes' shares; 0 leaves it out
-    """
-
-    momentum: float = 0.999
-    fairness_weight: float = 0.01
-
-    def __post_init__(self) -> None:
-        super(FreeMatchSettings, self).__post_init__()
-        require_momentum("momentum", self.momentum)
 
 
 class FreeMatch(PseudoLabelMethod[FreeMatchSettings]):
@@ -38,8 +19,6 @@ class FreeMatch(PseudoLabelMethod[FreeMatchSettings]):
     `L_f = Σ_c SumNorm(p̃ / h̃)_c · log SumNorm(p̄ / h̄)_c`: p̄ is the mean of the strong views' predictions above the
     threshold and h̄ their histogram, p̃ and h̃ are running means of the same on all weak views.
     """
-
-    settings_class = FreeMatchSettings
 
     def __init__(self, setup: Setup, settings: FreeMatchSettings) -> None:
         super().__init__(setup, settings)

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from abaw.semisup.losses import masked_cross_entropy
-from abaw.semisup.margin_method import MarginLearning, MarginMethod
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdaCMSettings(MarginLearning):
-    """Settings of `ada_cm`."""
+from abaw.semisup.margin_method import MarginMethod
+from abaw.semisup.methods.ada_cm.settings import AdaCMSettings
 
 
 class AdaCM(MarginMethod[AdaCMSettings]):
     """The mean prediction over two weak views gives a pseudo-label for the strong one; the loss is a mean over all."""
-
-    settings_class = AdaCMSettings
 
     def prediction(self, first: Tensor, second: Tensor) -> Tensor:
         return (first.softmax(1) + second.softmax(1)) / 2

@@ -10,7 +10,6 @@ from abaw.semisup.settings import LabelledLearning
 class Supervised(ImageMethod[LabelledLearning]):
     """Cross-entropy with smoothed labels; which classes a batch holds is the sampler's affair."""
 
-    settings_class = LabelledLearning
     takes_unlabelled = False
 
     def step(self, batch: ImageViews) -> StepResult:

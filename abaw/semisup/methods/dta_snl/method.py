@@ -5,8 +5,7 @@ The paper has no public code. What it names and what it aims at is its; the form
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -14,39 +13,8 @@ from abaw.models.architecture import Architecture
 from abaw.models.local_attention import attention_of
 from abaw.semisup.image_method import PseudoLabelMethod, Setup
 from abaw.semisup.losses import masked_cross_entropy, selective_negative_loss
-from abaw.semisup.settings import PseudoLabelling, require_momentum, require_share
+from abaw.semisup.methods.dta_snl.settings import DtaSnlSettings
 from abaw.semisup.thresholds import FixedThreshold, SelfAdaptive, Threshold
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DtaSnlSettings(PseudoLabelling):
-    """Settings of `dta_snl`; classes are drawn alike (`balance`), the teacher is the average.
-
-    Args:
-        threshold: self_adaptive, rises with what each class has learnt (FreeMatch's); fixed, one for all
-        momentum: of the self-adaptive threshold
-        fixed_threshold: the threshold of `fixed`
-        negative_weight: weight of selective negative learning; 0 leaves it out
-        unlikely: classes to which the teacher gives less are what a face is not
-        attention_maps: local attention maps; 0 leaves them out
-        map_dropout: leaves one map of each image out while training
-    """
-
-    view: Literal["weak", "strong"] = "weak"
-    prior_power: float | None = 0.5
-    threshold: Literal["self_adaptive", "fixed"] = "self_adaptive"
-    momentum: float = 0.999
-    fixed_threshold: float = 0.95
-    negative_weight: float = 1.0
-    unlikely: float = 0.05
-    attention_maps: int = 4
-    map_dropout: bool = True
-
-    def __post_init__(self) -> None:
-        super(DtaSnlSettings, self).__post_init__()
-        require_momentum("momentum", self.momentum)
-        require_share("fixed_threshold", self.fixed_threshold)
-        require_share("unlikely", self.unlikely)
 
 
 class DtaSnl(PseudoLabelMethod[DtaSnlSettings]):
@@ -55,7 +23,6 @@ class DtaSnl(PseudoLabelMethod[DtaSnlSettings]):
     p: the teacher's probabilities of the weak view; L_neg: `selective_negative_loss`.
     """
 
-    settings_class = DtaSnlSettings
     balance = "uniform"
 
     def __init__(self, setup: Setup, settings: DtaSnlSettings) -> None:

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from abaw.semisup.image_method import PseudoLabelMethod, Setup
 from abaw.semisup.losses import masked_cross_entropy
-from abaw.semisup.settings import PseudoLabelling, require_share
+from abaw.semisup.methods.fixmatch.settings import FixMatchSettings
 from abaw.semisup.thresholds import FixedThreshold
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixMatchSettings(PseudoLabelling):
-    """Settings of `fixmatch`.
-
-    Args:
-        threshold: confidence that a pseudo-label must reach
-    """
-
-    threshold: float = 0.95
-
-    def __post_init__(self) -> None:
-        super(FixMatchSettings, self).__post_init__()
-        require_share("threshold", self.threshold)
 
 
 class FixMatch(PseudoLabelMethod[FixMatchSettings]):
     """`L = CE(labelled) + λ_u · mean over u of 1[max p(α(u)) >= τ] · CE(f(A(u)), argmax p(α(u)))`."""
-
-    settings_class = FixMatchSettings
 
     def __init__(self, setup: Setup, settings: FixMatchSettings) -> None:
         super().__init__(setup, settings)

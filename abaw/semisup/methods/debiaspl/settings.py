@@ -1,0 +1,30 @@
+"""Settings of `debiaspl`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abaw.semisup.settings import PseudoLabelling, require_momentum, require_share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebiasPLSettings(PseudoLabelling):
+    """Settings of `debiaspl`.
+
+    Args:
+        threshold: confidence that a debiased pseudo-label must reach
+        strength: λ, how much of log q̂ is taken off the teacher's logits and added to the model's
+        momentum: of q̂, the running mean of the predictions
+    """
+
+    threshold: float = 0.95
+    strength: float = 0.5
+    momentum: float = 0.999
+
+    def __post_init__(self) -> None:
+        super(DebiasPLSettings, self).__post_init__()
+        require_share("threshold", self.threshold)
+        require_momentum("momentum", self.momentum)
+
+
+SETTINGS = DebiasPLSettings

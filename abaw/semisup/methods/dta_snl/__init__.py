@@ -1,0 +1,1 @@
+"""The method `dta_snl`."""

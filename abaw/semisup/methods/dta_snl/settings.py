@@ -1,0 +1,42 @@
+"""Settings of `dta_snl`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from abaw.semisup.settings import PseudoLabelling, require_momentum, require_share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtaSnlSettings(PseudoLabelling):
+    """Settings of `dta_snl`; classes are drawn alike (`balance`), the teacher is the average.
+
+    Args:
+        threshold: self_adaptive, rises with what each class has learnt (FreeMatch's); fixed, one for all
+        momentum: of the self-adaptive threshold
+        fixed_threshold: the threshold of `fixed`
+        negative_weight: weight of selective negative learning; 0 leaves it out
+        unlikely: classes to which the teacher gives less are what a face is not
+        attention_maps: local attention maps; 0 leaves them out
+        map_dropout: leaves one map of each image out while training
+    """
+
+    view: Literal["weak", "strong"] = "weak"
+    prior_power: float | None = 0.5
+    threshold: Literal["self_adaptive", "fixed"] = "self_adaptive"
+    momentum: float = 0.999
+    fixed_threshold: float = 0.95
+    negative_weight: float = 1.0
+    unlikely: float = 0.05
+    attention_maps: int = 4
+    map_dropout: bool = True
+
+    def __post_init__(self) -> None:
+        super(DtaSnlSettings, self).__post_init__()
+        require_momentum("momentum", self.momentum)
+        require_share("fixed_threshold", self.fixed_threshold)
+        require_share("unlikely", self.unlikely)
+
+
+SETTINGS = DtaSnlSettings

@@ -1,0 +1,25 @@
+"""Settings of `fixmatch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abaw.semisup.settings import PseudoLabelling, require_share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixMatchSettings(PseudoLabelling):
+    """Settings of `fixmatch`.
+
+    Args:
+        threshold: confidence that a pseudo-label must reach
+    """
+
+    threshold: float = 0.95
+
+    def __post_init__(self) -> None:
+        super(FixMatchSettings, self).__post_init__()
+        require_share("threshold", self.threshold)
+
+
+SETTINGS = FixMatchSettings

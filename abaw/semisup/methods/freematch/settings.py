@@ -1,0 +1,27 @@
+"""Settings of `freematch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abaw.semisup.settings import PseudoLabelling, require_momentum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeMatchSettings(PseudoLabelling):
+    """Settings of `freematch`.
+
+    Args:
+        momentum: of the running means of confidence, class shares and their histogram
+        fairness_weight: weight of the loss that keeps the classes' shares; 0 leaves it out
+    """
+
+    momentum: float = 0.999
+    fairness_weight: float = 0.01
+
+    def __post_init__(self) -> None:
+        super(FreeMatchSettings, self).__post_init__()
+        require_momentum("momentum", self.momentum)
+
+
+SETTINGS = FreeMatchSettings
