@@ -79,7 +79,7 @@
     keys[index + 1] = () => around(person().segments.filter((segment) => segment.value === index));
   });
   document.addEventListener('keydown', (event) => {
-    const within = event.target.closest?.('input, select, dialog');
+    const within = event.target.closest?.('input, select, dialog[open]');
     const pressing = event.key === ' ' && event.target.closest?.('button, summary');
     if (event.ctrlKey || event.metaKey || event.altKey || within || pressing || !(event.key in keys)) return;
     keys[event.key](event);

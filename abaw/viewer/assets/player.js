@@ -14,6 +14,7 @@ class Player {
     this.speed = 1;
     this.start = null;
     this.wanted = null;
+    this.sought = 0; // when the last seek began
     this.clockFrom = null;
     this.usable = false;
     if (video) this.listen();
@@ -37,9 +38,9 @@ class Player {
 
   /** Follow every shown frame by its time stamp. */
   watch() {
-    this.video.requestVideoFrameCallback((now, { mediaTime }) => {
+    this.video.requestVideoFrameCallback((now, { mediaTime, presentationTime }) => {
       if (this.start === null) this.begin(mediaTime);
-      else this.shown(this.film.nearest(mediaTime - this.start));
+      else if (presentationTime >= this.sought) this.shown(this.film.nearest(mediaTime - this.start));
       this.watch();
     });
   }
@@ -56,8 +57,8 @@ class Player {
   }
 
   shown(frame) {
-    // An intermediate frame on the way to the requested one.
-    if (this.wanted !== null && frame !== this.wanted && (this.video.seeking || this.late)) return;
+    // A frame of an earlier seek. While the last seek has not begun (`late`), even a frame with its number is one.
+    if (this.wanted !== null && (this.late || (this.video.seeking && frame !== this.wanted))) return;
     this.wanted = null;
     this.frame = frame;
     this.onFrame(frame);
@@ -78,6 +79,7 @@ class Player {
     this.late = this.video.seeking;
     if (this.late) return;
     const middle = (this.film.times[this.wanted] + this.film.endOf(this.wanted)) / 2;
+    this.sought = performance.now();
     this.video.currentTime = this.start + middle;
   }
 
