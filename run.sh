@@ -150,8 +150,7 @@ setup)
 test)
     ensure_ready
     cd -- "$root"
-    # Threads of torch that wait would spin, and on a busy machine take the core from those that work.
-    OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" exec "$venv/bin/python" -m pytest "${@:2}"
+    exec "$venv/bin/python" -m pytest "${@:2}"
     ;;
 abaw)
     ensure_ready

@@ -1,13 +1,15 @@
-"""Shared fixtures."""
+"""How the tests run, and fixtures that they share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+# Before torch is loaded. Tiny models are faster with one thread, and the workers of pytest-xdist use the other cores.
+# Processes that tests start inherit it, so they compute the same.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
-import torch
 from hypothesis import settings
 
 # The first call into a large library takes long; that says nothing about the property.
@@ -28,10 +30,6 @@ def shared_data() -> Path:
     pytest.skip(reason)
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """One thread of torch: tiny models are faster so. Other tests compare with processes of their own threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """No workers for tests named by file: starting workers takes longer than most files. Otherwise, one per core."""
+    return 0 if all(".py" in argument for argument in config.args) else None

@@ -19,8 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))  # s
 import train_throughput
 from train_throughput_common import common_views, transform
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_a_tiny_run_gives_all_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

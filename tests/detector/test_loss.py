@@ -91,7 +91,7 @@ def test_no_face_at_all() -> None:
     assert losses.box == 0 and losses.landmarks == 0 and torch.isfinite(losses.score)
 
 
-def test_boxes_and_landmarks_are_learned(one_thread: None) -> None:
+def test_boxes_and_landmarks_are_learned() -> None:
     """One scene by heart: every part of the loss falls."""
     torch.manual_seed(0)
     model = build_detector(0)

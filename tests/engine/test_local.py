@@ -44,7 +44,8 @@ def test_what_fails_does_not_stop_the_others(workers: int, capfd: pytest.Capture
     assert "pool_work.py" in capfd.readouterr().err, "a bug is told with its traceback"
 
 
-def test_a_worker_has_one_thread_and_sees_its_gpu_alone() -> None:
+def test_a_worker_has_one_thread_and_sees_its_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     jobs = ["environment OMP_NUM_THREADS", "environment CUDA_VISIBLE_DEVICES", "threads"]
     assert list(_outcomes(jobs, ["5"]).values()) == ["1", "5", 1]
 

@@ -14,8 +14,6 @@ from abaw.stores.predictions import read_predictions
 from pipelines.cli import main
 from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 FLAGS = [*TINY, "--holdout", "0.34", "--train.steps", "10", "--window", "40", "--hop", "20", "--folds", "3"]
 PAIRS = ["pair0", "pair0_left", "pair1_left", "pair1_right"]
 NAMES = sorted([*PAIRS, *(f"train{index}" for index in range(6)), *(f"valid{index}" for index in range(3))])

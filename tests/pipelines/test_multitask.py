@@ -17,8 +17,6 @@ from abaw.stores.predictions import read_predictions
 from pipelines.cli import main
 from tests.pipelines.temporal_data import BACKBONE, TINY, D, make_data
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Labels = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 FOLDERS = ("EXPR_Recognition_Challenge", "VA_Estimation_Challenge", "AU_Detection_Challenge")
 

@@ -17,8 +17,6 @@ from abaw.stores.predictions import read_predictions
 from pipelines.cli import main
 from tests.pipelines.temporal_data import BACKBONE, D, make_split
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def _checkpoint(folder: Path, seed: int = 0, **changes: object) -> Path:
     size = TransformerSize(layers=1, heads=2, width=16)

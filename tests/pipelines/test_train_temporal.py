@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,8 +21,6 @@ from pipelines.cli import main
 from pipelines.settings import recipe
 from pipelines.train_temporal import read_split
 from tests.pipelines.temporal_data import BACKBONE, TINY, D, data_flags, make_data, make_split
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _words(root: Path, out: Path, *more: str) -> list[str]:
@@ -132,8 +129,7 @@ def test_other_settings_or_labels_are_not_taken_for_the_same_run(
 
 def kill_when(words: list[str], ready: Path) -> None:
     """Run the command in a process of its own and kill it as soon as `ready` is there."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *words], env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *words], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not ready.exists():
         assert process.poll() is None and time.monotonic() < deadline, "ended before it could be killed"

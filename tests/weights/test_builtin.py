@@ -22,8 +22,6 @@ from abaw.weights import builtin, resolve_checkpoint
 from pipelines.cli import main
 from tests.data.faces import video_store
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

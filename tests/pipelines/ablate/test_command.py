@@ -24,8 +24,6 @@ from pipelines.cli import main, parse_config
 from pipelines.settings import recipe
 from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 FLAGS = [*TINY, "--holdout", "0.34", "--train.steps", "30", "--train.checkpoint_every", "10", "--hop_fraction", "0.5"]
 GRID = ["--vary", "window=20,40", "--seeds", "0", "1"]
 TIMES = ("step_seconds", "evaluation_seconds", "total_seconds")
