@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision.models
 
 from abaw.core.errors import ConfigError
-from abaw.models import backbones
 from abaw.models.backbones import backbone_names, build_backbone, probe_feature_dim
 
 
@@ -61,7 +61,7 @@ def test_a_failed_download_of_pretrained_weights_is_reported(tmp_path: Path, mon
     def refuse(name: str, weights: str) -> torch.nn.Module:
         raise OSError("network unreachable")
 
-    monkeypatch.setattr(backbones.torchvision.models, "get_model", refuse)
+    monkeypatch.setattr(torchvision.models, "get_model", refuse)
     with pytest.raises(ConfigError, match=r"cannot get the pretrained weights of resnet18 \(network unreachable\)"):
         build_backbone("resnet18", pretrained=True)
 
