@@ -14,6 +14,12 @@ from pathlib import Path
 from abaw.core.artifacts import process_lives, storage_errors
 
 PARTIAL = ".partial"
+_SYSTEM_NAMES = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", ".Trashes"})
+
+
+def is_system_file(name: str) -> bool:
+    """True for a file or folder that an operating system leaves among others: `._x`, `.DS_Store`, `Thumbs.db`, …"""
+    return name.startswith("._") or name in _SYSTEM_NAMES
 
 
 @contextmanager

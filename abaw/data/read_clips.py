@@ -20,14 +20,6 @@ from abaw.stores.arrow import StoreError
 from abaw.stores.features import FeatureStore, open_features
 
 
-def check_frames(store: FeatureStore) -> None:
-    """Raise StoreError unless the rows are the frames 1, 2, …, T: labels are matched to rows by place."""
-    if not np.array_equal(store.frames, np.arange(1, len(store) + 1)):
-        raise StoreError(
-            f"{store.store.path}: expected a row for each frame, 1 to {len(store)}; write it again with `abaw features`"
-        )
-
-
 def read_clips(
     sources: Sequence[Sequence[Path]],
     labels: Mapping[str, FrameLabels],
@@ -75,7 +67,6 @@ def joined_features(stores: Sequence[FeatureStore]) -> tuple[NDArray[np.float16]
     Raises StoreError when rows are missing or the sources differ in the number of frames.
     """
     for store in stores:
-        check_frames(store)
         if len(store) != len(stores[0]):
             raise StoreError(
                 f"{store.store.path}: {len(store)} frames, but {stores[0].store.path} has {len(stores[0])}; "

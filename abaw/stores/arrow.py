@@ -1,20 +1,28 @@
-"""What all stores share: Arrow IPC files with the kind and the provenance in the schema's metadata."""
+"""What all stores share: Arrow IPC files with kind and provenance in the schema's metadata, sealed by a checksum."""
 
 from __future__ import annotations
 
+import errno
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
+from abaw.core.folders import is_system_file
+from abaw.stores.integrity import DamagedError, read_verified, sealed_writer
 
 SUFFIX = ".arrow"
 _META_KEY = b"abaw"
+_AGAIN = "remove it and run the command that made it again"
+_UNREADABLE = (pa.ArrowException, DamagedError, ValueError, KeyError, struct.error, RecursionError, UnicodeError)
 
 
 class StoreError(DataError):
@@ -34,11 +42,7 @@ def write_store(
     """
     described = schema.with_metadata({_META_KEY: json.dumps({"kind": kind, **meta}, ensure_ascii=False).encode()})
     rows = 0
-    with (
-        atomic_path(path) as temporary,
-        pa.OSFile(str(temporary), "wb") as sink,
-        pa.ipc.new_file(sink, described) as writer,
-    ):
+    with atomic_path(path) as temporary, sealed_writer(temporary, described) as writer:
         for batch in batches:
             writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
             rows += batch.num_rows
@@ -53,20 +57,30 @@ class OpenStore:
     table: pa.Table
     meta: Mapping[str, Any]
 
+    def require_finite(self, values: NDArray[np.floating], rows: NDArray[np.integer], what: str) -> None:
+        """Raise StoreError, naming the first row at fault, unless `values` (N, ...) of the `rows` (N,) are finite."""
+        finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        if not finite.all():
+            place = int(rows[finite.argmin()])
+            raise StoreError(
+                f"{self.path}: {what} of row {place + 1} is not a finite number ({int((~finite).sum())} such rows); "
+                f"the store is damaged or was made by a damaged model; {_AGAIN}"
+            )
+
 
 def read_meta(path: Path) -> Mapping[str, Any] | None:
-    """The metadata of a store, or None when there is no whole store at that path."""
+    """The metadata of a store, or None when there is no readable store at that path."""
     try:
         with pa.memory_map(str(path)) as source:
             return _meta_of(pa.ipc.open_file(source).schema)
-    except (OSError, pa.ArrowInvalid, ValueError):
+    except (OSError, *_UNREADABLE):
         return None
 
 
 def is_done(path: Path, fingerprint: str) -> bool:
-    """True when `path` is a whole store made from the same input with the same settings (`fingerprint` in its meta).
+    """True when `path` is a store made from the same input with the same settings (`fingerprint` in its metadata).
 
-    False when there is none. Raises StoreError when another one stands there: nothing is overwritten.
+    False when there is none. Raises StoreError when another store is there: nothing is overwritten.
     """
     if not path.exists():
         return False
@@ -76,29 +90,72 @@ def is_done(path: Path, fingerprint: str) -> bool:
     raise StoreError(f"{path}: was made from another input or with other settings; choose another --out or remove it")
 
 
-def open_store(path: Path, kind: str, required: Iterable[str]) -> OpenStore:
-    """Map a store. Raises StoreError when it is missing, no Arrow file, of another kind, or lacks a column."""
+def open_store(path: Path, kind: str, columns: Mapping[str, pa.DataType]) -> OpenStore:
+    """Map a store after checking it. columns: the type of each column that it must have.
+
+    Raises StoreError when it is missing, unreadable, damaged, of another kind, or lacks a column of that type.
+    """
     if not path.exists():
         raise StoreError(f"{path}: no such store")
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(f"{path}: not a readable store ({error}); remove it and run its command again") from error
-    meta = _meta_of(table.schema)
+        table = read_verified(path)
+        meta = _meta_of(table.schema)
+    except (OSError, MemoryError) as error:
+        raise StoreError(f"{path}: {_why_unreadable(error)}") from error
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(f"{path}: not a readable store ({reason}); {_AGAIN}") from error
     found = meta.get("kind") if meta else None
     if meta is None or found != kind:
-        raise StoreError(f"{path}: expected a store of {kind}, found {found or 'an Arrow file of other origin'}")
-    missing = [name for name in required if name not in table.column_names]
+        raise StoreError(f"{path}: expected a store of {kind}, found {found or 'an Arrow file of another program'}")
+    require_columns(path, table.schema, columns)
+    return OpenStore(path, table, meta)
+
+
+def require_columns(path: Path, schema: pa.Schema, columns: Mapping[str, pa.DataType]) -> None:
+    """Raise StoreError unless the schema has these columns, once each, of these types."""
+    missing = [name for name in columns if name not in schema.names]
     if missing:
         raise StoreError(f"{path}: lacks the columns {', '.join(missing)}; it was written by another version")
-    return OpenStore(path, table, meta)
+    for name, expected in columns.items():
+        places = schema.get_all_field_indices(name)
+        if len(places) > 1 or schema.field(places[0]).type != expected:
+            found = "the column more than once" if len(places) > 1 else schema.field(places[0]).type
+            raise StoreError(f"{path}: column {name}: expected {expected}, found {found}; {_AGAIN}")
+
+
+def types_of(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """Column name -> type."""
+    return {field.name: field.type for field in schema}
+
+
+def require_frames(store: OpenStore) -> None:
+    """Raise StoreError unless its rows are the frames 1, 2, 3, … and its column `valid` has a value in each."""
+    frames, valid = store.table.column("frame"), store.table.column("valid")
+    if frames.null_count or not np.array_equal(frames.to_numpy(), np.arange(1, len(frames) + 1)):
+        raise StoreError(f"{store.path}: expected one row for each of the frames 1, 2, 3, …; {_AGAIN}")
+    if valid.null_count:
+        raise StoreError(f"{store.path}: its column `valid` has {valid.null_count} rows without a value; {_AGAIN}")
+
+
+def _why_unreadable(error: OSError | MemoryError) -> str:
+    number = getattr(error, "errno", None)
+    if isinstance(error, PermissionError) or number in (errno.EACCES, errno.EPERM):
+        return "no permission to read it; change its permissions"
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return "not enough memory to read it; close other programs, or use a machine with more memory"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a store"
+    return f"not a readable store ({' '.join(str(error).split())[:200]}); {_AGAIN}"
 
 
 def _meta_of(schema: pa.Schema) -> Mapping[str, Any] | None:
     raw = (schema.metadata or {}).get(_META_KEY)
     if raw is None:
         return None
-    meta: dict[str, Any] = json.loads(raw)
+    meta = json.loads(raw)
+    if not isinstance(meta, dict):
+        raise DamagedError(f"its metadata are {type(meta).__name__}, not an object of keys and values")
     return meta
 
 
@@ -106,8 +163,11 @@ def find_stores(paths: Iterable[Path]) -> list[Path]:
     """Store files among the paths and directly in the folders, by name. Raises StoreError when there is none."""
     found: list[Path] = []
     for path in paths:
-        below = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+        if path.is_dir():
+            below = sorted(file for file in path.glob(f"*{SUFFIX}") if not is_system_file(file.name))
+        else:
+            below = [path]
         if not below or not path.exists():
-            raise StoreError(f"{path}: no store (*{SUFFIX}) there")
+            raise StoreError(f"{path}: contains no store (*{SUFFIX})")
         found += below
     return found

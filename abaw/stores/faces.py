@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from abaw.protocol.classes import NUM_EXPRESSIONS
-from abaw.stores.arrow import OpenStore, StoreError, open_store, write_store
+from abaw.stores.arrow import OpenStore, StoreError, open_store, require_columns, types_of, write_store
 
 KIND = "faces"
 _FAULT = "fault"
@@ -126,8 +126,34 @@ class FaceStore:
 
 def open_faces(path: Path) -> FaceStore:
     """Raises StoreError when the file is missing, damaged or of another kind."""
-    store = open_store(path, KIND, ["jpeg", "box_xyxy", "landmarks_xy", "score"])
+    store = open_store(path, KIND, dict(_FACE_FIELDS))
+    key = "frame" if "frame" in store.table.column_names else "image"
+    known = types_of(VIDEO_SCHEMA if key == "frame" else IMAGE_SCHEMA)
+    required = {key: known[key], **({} if key == "frame" else {"label": known["label"]})}
+    present = {name: known[name] for name in store.table.column_names if name in known}
+    require_columns(path, store.table.schema, {**required, **present})
+    _require_values(store, key)
     return FaceStore(path.stem, store)
+
+
+def _require_values(store: OpenStore, key: str) -> None:
+    """Raise StoreError for rows without a key, frames out of order, labels that are no class, values not finite."""
+    keys = store.table.column(key)
+    if keys.null_count:
+        raise StoreError(f"{store.path}: {keys.null_count} rows have no {key}; the store is damaged, write it again")
+    if key == "frame" and not np.array_equal(keys.to_numpy(), np.arange(1, len(keys) + 1)):
+        raise StoreError(f"{store.path}: expected one row for each of the frames 1, 2, 3, …; write it again")
+    if key == "image" and len(keys):
+        labels = store.table.column("label").fill_null(-1).to_numpy()
+        if labels.min() < -1 or labels.max() >= NUM_EXPRESSIONS:
+            raise StoreError(f"{store.path}: a label is not from -1 to {NUM_EXPRESSIONS - 1}; write it again")
+    for name in ("box_xyxy", "landmarks_xy", "score", _VOTES, "time_s"):
+        if name in store.table.column_names:
+            column = store.table.column(name).drop_null()
+            for chunk in column.chunks:
+                values = (chunk.flatten() if pa.types.is_fixed_size_list(chunk.type) else chunk).to_numpy()
+                if not np.isfinite(values).all():
+                    raise StoreError(f"{store.path}: column {name} has values that are not finite; write it again")
 
 
 def write_video_faces(path: Path, batches: Iterable[pa.RecordBatch], meta: Mapping[str, Any]) -> int:

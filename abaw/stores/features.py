@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from abaw.stores.arrow import OpenStore, StoreError, open_store, write_store
+from abaw.core.errors import DataError
+from abaw.stores.arrow import OpenStore, StoreError, open_store, require_columns, require_frames, types_of, write_store
 
 KIND = "features"
 
@@ -65,28 +66,51 @@ class FeatureStore:
         return mask
 
     def features(self) -> NDArray[np.float16]:
-        """(T, D), zeros where not valid; a copy of its own."""
+        """(T, D), zeros where not valid; a separate copy. Raises StoreError for a value that is not finite."""
         valid = self.valid
         dense = np.zeros((len(self), self.feature_dim), dtype=np.float16)
         chunks = self.store.table.column("feature").drop_null().chunks
         if chunks:
             rows = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in chunks]
-            dense[valid] = np.concatenate(rows).reshape(-1, self.feature_dim)
+            values = np.concatenate(rows).reshape(-1, self.feature_dim)
+            self.store.require_finite(values, np.flatnonzero(valid), "the feature")
+            dense[valid] = values
         return dense
 
 
 def open_features(path: Path) -> FeatureStore:
-    """Raises StoreError when the file is missing, damaged or of another kind."""
-    store = open_store(path, KIND, ["frame", "valid", "feature"])
-    for key in ("backbone", "feature_dim"):
-        if key not in store.meta:
-            raise StoreError(f"{path}: its metadata lack '{key}'; write it again with `abaw features`")
+    """Raises StoreError when the file is missing, damaged, of another kind, or contradicts itself."""
+    store = open_store(path, KIND, {"frame": pa.int32(), "valid": pa.bool_()})
+    for key, kind in (("backbone", str), ("feature_dim", int)):
+        if not isinstance(store.meta.get(key), kind):
+            found = "nothing" if key not in store.meta else repr(store.meta[key])
+            raise StoreError(
+                f"{path}: its metadata lack '{key}' ({kind.__name__} expected, found {found}); "
+                "write it again with `abaw features`"
+            )
+    dim = int(store.meta["feature_dim"])
+    require_columns(path, store.table.schema, types_of(features_schema(max(1, dim))))
+    require_frames(store)
+    if not np.array_equal(
+        store.table.column("valid").to_numpy(zero_copy_only=False),
+        store.table.column("feature").is_valid().to_numpy(zero_copy_only=False),
+    ):
+        raise StoreError(f"{path}: its column `valid` contradicts its column `feature`; write it again")
     return FeatureStore(path.stem, store)
 
 
 def feature_batch(frames: NDArray[np.int32], valid: NDArray[np.bool_], features: NDArray[np.float16]) -> pa.RecordBatch:
-    """One batch of rows. frames (T,), valid (T,), features (T, D); rows that are not valid become null."""
+    """One batch of rows. frames (T,), valid (T,), features (T, D); rows that are not valid become null.
+
+    Raises DataError, naming the frame, for a feature that is not finite in 16 bits.
+    """
     dim = features.shape[1]
+    bad = valid & ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise DataError(
+            f"frame {int(frames[bad.argmax()])}: its feature is not a finite number within ±65504; "
+            "check the model that made it"
+        )
     values = pa.array(np.ascontiguousarray(features, dtype=np.float16).reshape(-1), type=pa.float16())
     column = pa.FixedSizeListArray.from_arrays(values, dim, mask=pa.array(~valid))
     return pa.record_batch([pa.array(frames), pa.array(valid), column], schema=features_schema(dim))

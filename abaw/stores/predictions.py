@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from abaw.core.errors import DataError
 from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
-from abaw.stores.arrow import OpenStore, StoreError, open_store, write_store
+from abaw.stores.arrow import OpenStore, StoreError, open_store, require_columns, require_frames, write_store
 
 KIND = "predictions"
+_ROUNDING = 1e-3
 
 
 def predictions_schema(columns: Sequence[str]) -> pa.Schema:
@@ -56,42 +58,66 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Raises StoreError when the file is missing, damaged, of another kind or lacks a class."""
-    store = open_store(path, KIND, ["frame", "valid"])
-    classes = tuple(store.meta.get("classes", ()))
-    if not classes or not set(classes) <= set(store.table.column_names):
-        raise StoreError(f"{path}: its columns do not match its classes {list(classes)}; write it again")
+    """Raises StoreError when the file is missing, damaged, of another kind, lacks a class, or has impossible values."""
+    store = open_store(path, KIND, {"frame": pa.int32(), "valid": pa.bool_()})
+    classes = store.meta.get("classes", ())
+    named = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
+    if not named or not set(classes) <= set(store.table.column_names):
+        raise StoreError(f"{path}: its columns do not match its classes {classes}; write it again")
+    require_frames(store)
+    predicted = store.table.column(classes[0]).is_valid().to_numpy(zero_copy_only=False)
     return Predictions(
         name=path.stem,
-        classes=classes,
+        classes=tuple(classes),
         frames=store.table.column("frame").to_numpy(),
         valid=store.table.column("valid").to_numpy(zero_copy_only=False),
-        predicted=store.table.column(classes[0]).is_valid().to_numpy(zero_copy_only=False),
-        probs=_dense(store, classes),
+        predicted=predicted,
+        probs=_dense(store, classes, predicted, 0.0),
         meta=store.meta,
-        valence_arousal=_dense_if_there(store, VALENCE_AROUSAL),
-        action_units=_dense_if_there(store, ACTION_UNITS),
+        valence_arousal=_dense_if_predicted(store, VALENCE_AROUSAL, predicted, -1.0),
+        action_units=_dense_if_predicted(store, ACTION_UNITS, predicted, 0.0),
     )
 
 
-def _dense_if_there(store: OpenStore, names: Sequence[str]) -> NDArray[np.float32] | None:
-    return _dense(store, names) if set(names) <= set(store.table.column_names) else None
+def _dense_if_predicted(
+    store: OpenStore, names: Sequence[str], predicted: NDArray[np.bool_], lowest: float
+) -> NDArray[np.float32] | None:
+    return _dense(store, names, predicted, lowest) if set(names) <= set(store.table.column_names) else None
 
 
-def _dense(store: OpenStore, names: Sequence[str]) -> NDArray[np.float32]:
-    """(T, columns), zeros where null."""
-    columns = [store.table.column(name).fill_null(0).to_numpy() for name in names]
-    return np.stack(columns, axis=1).astype(np.float32)
+def _dense(store: OpenStore, names: Sequence[str], predicted: NDArray[np.bool_], lowest: float) -> NDArray[np.float32]:
+    """(T, columns), zeros where null. Raises StoreError for values that are not finite or not in [lowest, 1]."""
+    require_columns(store.path, store.table.schema, dict.fromkeys(names, pa.float32()))
+    columns = [store.table.column(name) for name in names]
+    if any(not np.array_equal(column.is_valid().to_numpy(zero_copy_only=False), predicted) for column in columns):
+        raise StoreError(f"{store.path}: some rows have only part of the columns {', '.join(names)}; write it again")
+    values = np.stack([column.fill_null(0).to_numpy() for column in columns], axis=1)
+    store.require_finite(values, np.arange(len(values)), "the prediction")
+    if len(values) and (values.min() < lowest - _ROUNDING or values.max() > 1 + _ROUNDING):
+        row = int(((values < lowest - _ROUNDING) | (values > 1 + _ROUNDING)).any(axis=1).argmax())
+        raise StoreError(
+            f"{store.path}: row {row + 1}: expected values from {lowest:g} to 1, found {values[row].tolist()}"
+        )
+    return values
 
 
 def write_predictions(path: Path, predictions: Predictions) -> int:
-    """Write one video's predictions; rows that are not predicted become null. Returns the number of rows."""
+    """Write one video's predictions; rows that are not predicted become null. Returns the number of rows.
+
+    Raises DataError, naming video and frame, for a prediction that is not finite.
+    """
     tasks = [(predictions.classes, predictions.probs)]
     if predictions.valence_arousal is not None:
         tasks.append((VALENCE_AROUSAL, predictions.valence_arousal))
     if predictions.action_units is not None:
         tasks.append((ACTION_UNITS, predictions.action_units))
     missing = ~predictions.predicted
+    finite = np.concatenate([np.isfinite(values) for _, values in tasks], axis=1).all(axis=1) | missing
+    if not finite.all():
+        raise DataError(
+            f"{predictions.name}: the prediction of frame {int(predictions.frames[finite.argmin()])} is not a finite "
+            f"number ({int((~finite).sum())} such frames); check the features and the checkpoint"
+        )
     columns = {
         name: pa.array(values[:, index].astype(np.float32), mask=missing)
         for names, values in tasks

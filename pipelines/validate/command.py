@@ -124,7 +124,7 @@ def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
     columns: set[str] = set()
     for path in predictions:
         try:
-            columns |= set(open_store(find_stores([path])[0], KIND, ()).table.column_names)
+            columns |= set(open_store(find_stores([path])[0], KIND, {}).table.column_names)
         except StoreError:
             continue  # told when the folder is scored
     tasks = {"valence_arousal": VALENCE_AROUSAL, "action_units": ACTION_UNITS}

@@ -162,7 +162,7 @@ def test_a_checkpoint_of_another_class_order_is_refused(tmp_path: Path) -> None:
 def test_a_store_that_lacks_a_frame_is_refused(tmp_path: Path) -> None:
     batch = feature_batch(np.array([1, 3], dtype=np.int32), np.ones(2, dtype=bool), np.ones((2, D), dtype=np.float16))
     write_features(tmp_path / "v.arrow", D, [batch], {"backbone": BACKBONE})
-    with pytest.raises(StoreError, match="a row for each frame"):
+    with pytest.raises(StoreError, match="one row for each of the frames"):
         predict_store([load_member(_temporal(tmp_path / "t"), CPU)], open_features(tmp_path / "v.arrow"))
 
 

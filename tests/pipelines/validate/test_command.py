@@ -138,7 +138,7 @@ def test_empty_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     annotate(tmp_path / "labels", "v", CLASSES)
     (tmp_path / "predictions").mkdir()
     assert validate(tmp_path) == 1
-    assert "no store (*.arrow) there" in capsys.readouterr().err
+    assert "contains no store (*.arrow)" in capsys.readouterr().err
     (tmp_path / "labels" / "Validation_Set" / "v.txt").unlink()
     predict(tmp_path / "predictions", "v", CLASSES)
     assert validate(tmp_path) == 1
