@@ -30,7 +30,7 @@ _Number = TypeVar("_Number", np.int8, np.float32)
 class Annotation:
     """The labels of one annotation file.
 
-    name: file name without `.txt`; labels: (T,) int8, classes 0-7, -1 where there is no valid label.
+    name: file name without `.txt`; labels: (T,) int8, class 0-7, or -1 without a valid label.
     """
 
     name: str
@@ -72,14 +72,14 @@ def annotation_files(folder: Path) -> dict[str, Path]:
     """All `*.txt` of a folder by name. Raises DataError when there is none."""
     files = sorted(folder.glob("*.txt"))
     if not files:
-        raise DataError(f"{folder}: no annotation file (*.txt) there; give the folder that holds <video>.txt")
+        raise DataError(f"{folder}: no annotation file (*.txt) found; give the folder with the <video>.txt files")
     return {file.stem: file for file in files}
 
 
 def write_annotation(path: Path, labels: NDArray[np.integer]) -> None:
-    """Write labels ((T,), -1..7) in the official format."""
+    """Write labels (T,) in -1..7 in the official format. Raises DataError for other values."""
     if labels.size and not (labels.min() >= UNLABELLED and labels.max() < NUM_EXPRESSIONS):
-        raise DataError(f"{path}: labels must lie in {UNLABELLED}..{NUM_EXPRESSIONS - 1}")
+        raise DataError(f"{path}: labels must be in {UNLABELLED}..{NUM_EXPRESSIONS - 1}")
     write_text(
         path,
         "\n".join([",".join(EXPRESSION_CLASSES), *map(str, labels.tolist())]) + "\n",
@@ -87,7 +87,7 @@ def write_annotation(path: Path, labels: NDArray[np.integer]) -> None:
 
 
 def split_folder(root: Path, split: str) -> Path:
-    """The folder of one split below `root`, which may be the annotation root, the task's folder or the split itself.
+    """The folder of one split. root: the annotation root, the task's folder or the split's folder itself.
 
     Raises DataError, naming the places searched, when there is none.
     """
@@ -99,11 +99,11 @@ def split_folder(root: Path, split: str) -> Path:
     if root.is_dir() and any(root.glob("*.txt")):
         return root
     places = ", ".join(str(candidate) for candidate in candidates[:3])
-    raise DataError(f"{root}: no {split} there; looked at {places} and for *.txt in the folder itself")
+    raise DataError(f"{root}: no {split} found; searched {places}, and the folder itself for *.txt")
 
 
 def class_counts(annotations: Mapping[str, Annotation]) -> NDArray[np.int64]:
-    """Frames per class over all files, (C,)."""
+    """Number of frames per class over all files, (C,)."""
     counts = np.zeros(NUM_EXPRESSIONS, dtype=np.int64)
     for annotation in annotations.values():
         labelled = annotation.labels[annotation.labels != UNLABELLED]

@@ -21,11 +21,12 @@ _CLASSES: dict[EditionTask, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What one edition wants to have handed in.
+    """The submission format of one edition.
 
-    task: a class of eight; valence, arousal, class and action units (mtl); or a class of seven compound ones.
-    layout: one file with a row a frame, or a folder of one file a video. header: the first line of each file, exactly.
-    template: the file that the organisers hand out. note: what is not seen of the format but taken; empty if nothing.
+    task: one of eight classes (expression); valence, arousal, class and action units (mtl); or one of seven compound
+    classes. layout: one file with one row per frame, or a folder with one file per video. header: the exact first line
+    of each file. template: the file that the organisers provide. note: what is assumed about the format rather than
+    seen; empty if nothing.
     """
 
     name: str
@@ -46,17 +47,17 @@ class Edition:
 
 
 def edition(name: str) -> Edition:
-    """The edition of that name. Raises ConfigError that lists those there are."""
+    """The edition of that name. Raises ConfigError, which lists the known ones."""
     known = load_manifest("editions")
     if name not in known:
-        raise ConfigError(f"unknown edition '{name}'; there are {', '.join(known)}.{nearest(name, known)}")
+        raise ConfigError(f"unknown edition '{name}'; choose from {', '.join(known)}.{nearest(name, known)}")
     return Edition(name, **known[name])
 
 
 def owner_of_header(line: str) -> tuple[str, tuple[str, ...]] | None:
-    """Whose first line this is, spaces aside: in words, and the editions that want it (none for other kinds of files).
+    """What kind of file starts with this line, ignoring spaces: a description, and the editions that require the line.
 
-    None when it is nobody's.
+    The editions are empty for other kinds of files. None for an unknown line.
     """
     header = squeezed(line)
     owners = tuple(name for name, facts in load_manifest("editions").items() if facts["header"] == header)

@@ -24,7 +24,7 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     "valence_arousal": ("VA_Estimation_Challenge",),
     "action_units": ("AU_Detection_Challenge",),
 }
-"""The folders that may hold the files of a task, below the annotation root."""
+"""Folder names of each task below the annotation root."""
 
 _VALENCE_AROUSAL_FORMAT = RowFormat(
     len(VALENCE_AROUSAL), is_valence_arousal, NO_VALUE, "two numbers in [-1, 1], or -5 for none"
@@ -34,10 +34,10 @@ _ACTION_UNIT_FORMAT = RowFormat(NUM_ACTION_UNITS, is_action_unit, UNLABELLED, "1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameLabels:
-    """The labels of one video, frame k at k - 1.
+    """The labels of one video; frame k is at index k - 1.
 
-    expression: (T,) int8 classes 0-7, -1 for none; valence_arousal: (T, 2) float32 in [-1, 1], NaN for none (a frame
-    has both or none); action_units: (T, 12) int8, 1 on, 0 off, -1 for none.
+    expression: (T,) int8 class 0-7, -1 for none; valence_arousal: (T, 2) float32 in [-1, 1], NaN for none (a frame has
+    both or none); action_units: (T, 12) int8, 1 on, 0 off, -1 for none.
     """
 
     name: str
@@ -79,7 +79,7 @@ def write_valence_arousal(path: Path, values: NDArray[np.floating]) -> None:
 
 
 def write_action_units(path: Path, values: NDArray[np.integer]) -> None:
-    """Write (T, 12) of -1, 0 and 1 in the official format."""
+    """Write (T, 12) values -1, 0 or 1 in the official format."""
     rows = [",".join(map(str, row)) for row in values.tolist()]
     write_text(path, "\n".join([",".join(ACTION_UNITS), *rows]) + "\n")
 
@@ -95,7 +95,7 @@ def read_labels(root: Path, split: str, tasks: Sequence[str]) -> dict[str, Frame
     """
     for task in tasks:
         if task not in TASKS:
-            raise ConfigError(f"unknown task '{task}'; there are {', '.join(TASKS)}.{nearest(task, TASKS)}")
+            raise ConfigError(f"unknown task '{task}'; choose from {', '.join(TASKS)}.{nearest(task, TASKS)}")
     folders = {task: next(iter(split_folders(root, split, task)), None) for task in tasks}
     if not all(folders.values()):
         multitask = find_multitask_file(root, split) if not any(folders.values()) else None
@@ -106,7 +106,7 @@ def read_labels(root: Path, split: str, tasks: Sequence[str]) -> dict[str, Frame
     lacking = [task for task, folder in folders.items() if folder is None]
     if lacking or not tasks:
         places = ", ".join(str(root / FOLDERS[task][0] / split) for task in lacking)
-        raise DataError(f"{root}: no {split} of {', '.join(lacking)} there; looked for {places} and a multi-task file")
+        raise DataError(f"{root}: no {split} of {', '.join(lacking)} found; searched {places} and multi-task files")
     return _union({task: annotation_files(folder) for task, folder in folders.items() if folder is not None})
 
 
@@ -117,7 +117,7 @@ def split_folders(root: Path, split: str, task: str) -> tuple[Path, ...]:
 
 
 def _plain_folder(root: Path, split: str) -> Path | None:
-    """A task's own folder, or a folder of files whose task only their header says."""
+    """A task's folder, or a folder of files whose task is known only from their headers."""
     if (root / split).is_dir():
         return root / split
     return root if root.is_dir() and any(root.glob("*.txt")) else None

@@ -1,4 +1,4 @@
-"""Names: videos on disk, subjects of two-person videos, frames."""
+"""Names of videos on disk, of subjects in two-person videos, and of frames."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SUBJECT = re.compile(r"^(?P<video>.+?)_(?P<side>left|right)(?P<number>_\d+)?$")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One person of one video, as named by the annotation files: `<video>`, `<video>_left`, `<video>_right_1`.
+    """One person in one video, as named in the annotation files: `<video>`, `<video>_left`, `<video>_right_1`.
 
-    side: where the person is in the picture (the viewer's left or right); None for the main person.
+    side: the person's side of the picture, as the viewer sees it; None for the main person.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Subject:
 
 
 def parse_subject(name: str) -> Subject:
-    """Read an annotation or template name: a `_left` or `_right` suffix (and `_left_1`) tells one of two people."""
+    """Parse an annotation or template name; a suffix such as `_left` or `_right_1` marks one of two people."""
     match = _SUBJECT.match(name)
     if match is None:
         return Subject(name, name, None)
@@ -43,16 +43,16 @@ def frame_name(video: str, frame: int) -> str:
 
 
 def find_videos(paths: Iterable[Path]) -> list[Path]:
-    """Video files among the paths and below the folders, sorted by name.
+    """Video files among the paths and anywhere below the folders, sorted by name.
 
-    A path given as a file is taken whatever its suffix. Raises DataError for a missing path, a folder without a
-    video, or two videos of one name (their stores would overwrite each other).
+    A path to a file is accepted with any suffix. Raises DataError for a missing path, a folder without a video, or two
+    videos with the same name, because their stores would overwrite each other.
     """
     return _find(paths, VIDEO_SUFFIXES, "video")
 
 
 def find_media(paths: Iterable[Path]) -> list[Path]:
-    """The same for videos and still images alike."""
+    """Same as `find_videos`, for videos and still images."""
     return _find(paths, VIDEO_SUFFIXES | IMAGE_SUFFIXES, "video or image")
 
 
@@ -67,7 +67,7 @@ def _find(paths: Iterable[Path], suffixes: frozenset[str], what: str) -> list[Pa
         if path.is_dir():
             below = [file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()]
             if not below:
-                raise DataError(f"{path}: no {what} there; looked for {' '.join(sorted(suffixes))}")
+                raise DataError(f"{path}: no {what} found; searched for {' '.join(sorted(suffixes))}")
             found += below
         elif path.exists():
             found.append(path)
@@ -78,7 +78,7 @@ def _find(paths: Iterable[Path], suffixes: frozenset[str], what: str) -> list[Pa
         other = by_name.setdefault(file.stem, file)
         if other.resolve() != file.resolve():
             raise DataError(
-                f"two {what.replace(' or ', 's or ')}s are named '{file.stem}': {other} and {file}; rename one or work "
-                "on them apart"
+                f"two {what.replace(' or ', 's or ')}s are named '{file.stem}': {other} and {file}; "
+                "rename one or process them separately"
             )
     return [by_name[name] for name in sorted(by_name)]

@@ -35,28 +35,28 @@ FILES = {
     TRAIN_SET: ("training_set_annotations.txt", "training_set_annotations_22.txt", "train_set.txt"),
     VALIDATION_SET: ("validation_set_annotations.txt", "validation_set_annotations_22.txt", "validation_set.txt"),
 }
-"""Names of the file by split, as the editions had them."""
+"""File names by split, as used by the editions."""
 
 _FOLDERS = ("", "MTL_Challenge", "annotations", "annotations/MTL_Challenge")
 _LOCATION = r"^(?P<video>.+)/(?P<frame>[0-9]+)\.jpg$"
 
 
 def find_multitask_file(root: Path, split: str) -> Path | None:
-    """The file of a split: `root` itself, or one below it under any of its names; None when there is none.
+    """The file of a split: `root` itself, or a file below it with one of the known names; None when there is none.
 
-    Raises DataError when `root` is the file of the other split, which must not be taken for this one.
+    Raises DataError when `root` is the file of the other split.
     """
     if root.is_file():
         others = [name for other, names in FILES.items() if other != split for name in names]
         if root.name in others:
-            raise DataError(f"{root}: is not the file of {split}; give the folder that holds {FILES[split][0]}")
+            raise DataError(f"{root}: not the file of {split}; give the folder with {FILES[split][0]}")
         return root
     places = (root / folder / name for folder in _FOLDERS for name in FILES.get(split, ()))
     return next((place for place in places if place.is_file()), None)
 
 
 def read_multitask(path: Path) -> dict[str, Values]:
-    """By video (T, 15) valence, arousal, expression and action units of each frame, T up to the last frame with a row.
+    """Video -> (T, 15) valence, arousal, expression and action units per frame, up to the last frame with a row.
 
     Raises DataError that names file and line for an invalid row, or a frame that occurs twice.
     """
@@ -76,11 +76,11 @@ def _require_single(path: Path, video: str, frames: NDArray[np.int64], rows: NDA
     unique, first = np.unique(frames[rows], return_index=True)
     if len(unique) < len(rows):
         row = int(np.delete(rows, first)[0])
-        raise DataError(f"{path}:{row + 2}: frame {frames[row]} of {video} has a row already; take one of them out")
+        raise DataError(f"{path}:{row + 2}: frame {frames[row]} of {video} already has a row; remove one of them")
 
 
 def _read_rows(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], Values]:
-    """Video and frame of each row, and its values (N, 15)."""
+    """Video (N,), frame (N,) and values (N, 15) of each row."""
     body = read_body(path, HEADER)
     if not body:
         raise DataError(f"{path}: no row after the header; expected '<video>/00001.jpg,valence,arousal,…'")
@@ -99,7 +99,7 @@ def _walk_rows(path: Path, body: bytes) -> tuple[NDArray[np.str_], NDArray[np.in
     videos, frames, values = [], [], []
     for number, line in enumerate(decode_lines(path, body), 2):
         if not line.strip():
-            raise DataError(f"{path}:{number}: blank line; take it out")
+            raise DataError(f"{path}:{number}: blank line; remove it")
         location, _, rest = line.partition(",")
         parsed = parse_location(location.strip())
         if parsed is None or parsed[1] < 1:

@@ -31,8 +31,11 @@ _KEPT = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crops:
-    """The images of one folder. frames: (N,) int32 from 1, rising; wrong: the first names of images that are no
-    `00001.jpg`, num_wrong: their number."""
+    """The images of one folder.
+
+    frames: (N,) int32 from 1, ascending; wrong: the first names of images that are not of the form `00001.jpg`;
+    num_wrong: their number.
+    """
 
     path: Path
     frames: NDArray[np.int32]
@@ -48,9 +51,9 @@ class Crops:
 class OfficialTree:
     """What exists, by name. More than one place for a name is a fault that the caller reports.
 
-    videos: files by stem; aligned, plain: folders of crops by video; annotations: files by task and split.
-    aligned_roots, plain_roots: the folders that the crops were found in; annotation_folders: all of a task and split,
-    the first of which is read.
+    videos: files by stem; aligned, plain: folders of crops by video; annotations: files by (task, split), then name.
+    aligned_roots, plain_roots: the folders in which the crops were found; annotation_folders: all folders of a task
+    and split, of which the first is read.
     """
 
     root: Path
@@ -64,9 +67,9 @@ class OfficialTree:
 
 
 def scan_tree(root: Path) -> OfficialTree:
-    """List the data set below `root`. Raises DataError when it is no folder or nothing of the data set is in it."""
+    """List the data set below `root`. Raises DataError when it is not a folder or contains nothing of the data set."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the folder that holds batch1, annotations, cropped_aligned, …")
+        raise DataError(f"{root}: no such folder; give the folder with batch1, annotations, cropped_aligned, …")
     videos: dict[str, list[Path]] = {}
     crop_roots: list[Path] = []
     _walk(root, videos, crop_roots)
@@ -75,7 +78,7 @@ def scan_tree(root: Path) -> OfficialTree:
     folders = _annotation_folders(root)
     if not (videos or crop_roots or folders):
         raise DataError(
-            f"{root}: nothing of Aff-Wild2 there; looked for videos, folders named cropped* and "
+            f"{root}: nothing of Aff-Wild2 found; searched for videos, folders named cropped* and "
             f"{', '.join(sorted(_TASK_FOLDERS))}, also below annotations/"
         )
     return OfficialTree(
@@ -112,7 +115,7 @@ def _by_name(roots: tuple[Path, ...]) -> Mapping[str, tuple[Crops, ...]]:
 
 
 def _scan(folder: Path, is_root: bool = False) -> Iterator[Crops]:
-    """Folders of crops, each listed once: the kind of an entry is asked for only where its name is no crop's."""
+    """Folders of crops. For speed, the type of an entry is queried only when its name is not that of a crop."""
     frames: list[int] = []
     wrong: list[str] = []
     below: list[Path] = []

@@ -21,7 +21,7 @@ from abaw.core.errors import DataError
 Values = NDArray[np.float32]
 
 NO_VALUE = -5.0
-"""The official files' mark for a frame without valence or without arousal."""
+"""In the official files: no valence or no arousal for this frame."""
 
 _SHOWN = 60
 
@@ -69,11 +69,12 @@ def read_body(path: Path, header: Sequence[str]) -> bytes:
 
 
 def num_lines(body: bytes) -> int:
+    """Number of lines in what `read_body` returns."""
     return body.count(b"\n") + 1 if body else 0
 
 
 def parse_columns(body: bytes, types: Sequence[Any]) -> list[Any] | None:
-    """Columns of the given Arrow types; None when a line is blank, has other fields or does not fit the types."""
+    """Columns of the given Arrow types; None when a line is blank or its fields do not match the types."""
     names = [str(index) for index in range(len(types))]
     try:
         table = pa_csv.read_csv(
@@ -92,8 +93,8 @@ def parse_columns(body: bytes, types: Sequence[Any]) -> list[Any] | None:
 def read_values(path: Path, header: Sequence[str], row_format: RowFormat) -> Values:
     """The numbers of a file, (T, K), row k for frame k + 1.
 
-    A blank line inside the file is a frame without values: leaving it out would shift all that follow. Raises
-    DataError that names file and line for a wrong header, another number of fields, or a value that is not valid.
+    A blank line inside the file is a frame without values; skipping it would shift all later frames. Raises DataError,
+    with file and line, for a wrong header, a wrong number of fields, or an invalid value.
     """
     body = read_body(path, header)
     if not body:
@@ -132,7 +133,7 @@ def parse_fields(fields: Sequence[str], row_format: RowFormat, path: Path, numbe
 
 
 def _number(text: str, integer: bool) -> float:
-    """NaN, which is never valid, for what is no number."""
+    """The number, or NaN, which is never valid, when the text is not a number."""
     try:
         return int(text) if integer else float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the organisers hand out: the template, every row of which must come back in its order, or a list of videos."""
+"""The organisers' template, whose rows a submission must contain in the same order, or their list of videos."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LOCATION = re.compile(r"^(?P<video>.+)/(?P<frame>\d+)\.jpg$")
 class Template:
     """Rows of a template, in its order.
 
-    path: where it was read from; header: its first line, empty when that is a row already; locations:
-    `<video>/<frame>.jpg` of each row.
+    path: its file; header: its first line, empty when the first line is a row; locations: `<video>/<frame>.jpg` per
+    row.
     """
 
     path: Path
@@ -43,9 +43,9 @@ def parse_location(location: str) -> tuple[str, int] | None:
 
 
 def read_template(path: Path) -> Template:
-    """Read a template, whose rows may or may not carry a value behind the first comma.
+    """Read a template; values after the first comma of a row are ignored.
 
-    Raises DataError for a file that cannot be read, is empty, or has a row that is no `<video>/<frame>.jpg`.
+    Raises DataError for a file that cannot be read, is empty, or has a row that is not `<video>/<frame>.jpg`.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -56,7 +56,7 @@ def read_template(path: Path) -> Template:
         raise DataError(f"{path}: not readable as a template ({error})") from error
     if not locations:
         found = "one line" if header.strip() else "nothing"
-        raise DataError(f"{path}: expected a header and a row a frame, found {found}")
+        raise DataError(f"{path}: expected a header and one row per frame, found {found}")
     return Template(path, header.strip() if has_header else "", locations)
 
 
@@ -71,19 +71,19 @@ def _locations(lines: Iterable[str], path: Path, first_line: int) -> Iterator[st
 
 
 def require_edition(template: Template, edition: Edition) -> None:
-    """Raises ConfigError when the template's header is known to be another edition's."""
+    """Raise ConfigError when the template has the header of another edition."""
     owner = owner_of_header(template.header)
     if owner is None or edition.name in owner[1]:
         return
     remedy = f"use --edition {owner[1][-1]} or another --template" if owner[1] else "use another --template"
-    raise ConfigError(f"{template.path}: is the template of {owner[0]}, not of {edition.name}; {remedy}")
+    raise ConfigError(f"{template.path}: this is the template of {owner[0]}, not of {edition.name}; {remedy}")
 
 
 @dataclass(frozen=True, slots=True)
 class VideoList:
-    """Videos that must come back, one file each, in the order of the list.
+    """The videos that a submission must contain, one file each, in order.
 
-    path: where it was read from; num_frames: lines due by video, None where the list does not tell.
+    path: the file of the list; num_frames: expected lines per video, None where the list does not say.
     """
 
     path: Path
@@ -94,17 +94,17 @@ class VideoList:
         return all(number is not None for number in self.num_frames.values())
 
     def with_frames(self, num_frames: Mapping[str, int]) -> VideoList:
-        """The same videos, with numbers of frames where the list does not tell them."""
+        """The same videos, with `num_frames` filled in where the list does not say it."""
         known = self.num_frames.items()
         return VideoList(self.path, {name: num_frames.get(name) if due is None else due for name, due in known})
 
 
 def read_video_list(path: Path) -> VideoList:
-    """Read a list of videos: names alone, one a line, or a template with a row a frame.
+    """Read a list of videos: one name per line, or a template with one row per frame.
 
-    Names may end in `.txt` or a video's suffix. Of a template the highest frame of each video is the number of its
-    lines. Raises DataError for a file that cannot be read, is empty, names a video twice, or has a line that is
-    neither.
+    Names may end in `.txt` or the suffix of a video. From a template, the expected number of lines of a video is its
+    highest frame. Raises DataError for a file that cannot be read, is empty, names a video twice, or has a line that is
+    neither a name nor a row.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -125,10 +125,10 @@ def read_video_list(path: Path) -> VideoList:
                 f"{path}:{number}: expected the name of a video or '<video>/00001.jpg,…', found '{name[:60]}'"
             )
         if name in names:
-            raise DataError(f"{path}:{number}: names the video '{name}' twice; take one of the lines out")
+            raise DataError(f"{path}:{number}: names the video '{name}' twice; remove one of the lines")
         names[name] = None
     if not names:
-        raise DataError(f"{path}: expected the name of a video a line, or a template; found nothing")
+        raise DataError(f"{path}: expected one video name per line, or a template; found nothing")
     return VideoList(path, names)
 
 

@@ -1,1 +1,1 @@
-"""The on-disk formats, one a module: read and write together."""
+"""The on-disk formats, one per module; each module both reads and writes its format."""

@@ -36,9 +36,9 @@ def write_store(
     batches: Iterable[pa.RecordBatch],
     meta: Mapping[str, Any],
 ) -> int:
-    """Stream the batches into `path`, whole or not at all, and return the number of rows.
+    """Stream the batches into `path` and return the number of rows. The file is complete or absent.
 
-    Raises StorageError when writing fails; an error of `batches` passes through and leaves nothing behind.
+    Raises StorageError when writing fails. An error raised by `batches` is passed on, and no file is left.
     """
     described = schema.with_metadata({_META_KEY: json.dumps({"kind": kind, **meta}, ensure_ascii=False).encode()})
     rows = 0
@@ -51,7 +51,7 @@ def write_store(
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """A store read through a memory map. table: all rows, on disk until touched; meta: kind and provenance."""
+    """A memory-mapped store. table: all rows, read from disk on access; meta: kind and provenance."""
 
     path: Path
     table: pa.Table
@@ -160,7 +160,10 @@ def _meta_of(schema: pa.Schema) -> Mapping[str, Any] | None:
 
 
 def find_stores(paths: Iterable[Path]) -> list[Path]:
-    """Store files among the paths and directly in the folders, by name. Raises StoreError when there is none."""
+    """Store files among the paths and directly in the folders, in order of name per folder.
+
+    Raises StoreError when a path is missing or a folder has no store.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():

@@ -1,7 +1,7 @@
 """Checkpoints: a folder with `weights.safetensors`, `spec.json` and, for resuming, `state.pt`.
 
-A model is rebuilt from its spec; nothing is unpickled to predict. `spec.json` is written last and holds the hash of the
-weights, so that a folder in which a kill left new weights beside an old spec is found out.
+A model is rebuilt from its spec; prediction unpickles nothing. `spec.json` is written last and holds the hash of the
+weights, which reveals a folder where a killed process left new weights with an old spec.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ Kind = Literal["static", "backbone", "temporal"]
 
 
 class CheckpointError(DataError):
-    """A checkpoint that is missing, damaged, or does not fit what it is used for."""
+    """A checkpoint that is missing, damaged, or unsuitable for its use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What travels with the weights, enough to rebuild and to use the model.
+    """Everything besides the weights that is needed to rebuild and use a model.
 
     kind: `static` (image -> feature and logits), `backbone` (image -> feature) or `temporal` (features -> logits).
-    architecture: what the model's factory needs, e.g. {"name": "resnet18"}.
+    architecture: arguments of the model's factory, e.g. {"name": "resnet18"}.
     classes: class names in the order of the outputs.
     feature_dim: D of the static model's output, or of the temporal model's input.
     input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3]}; for `temporal` {"window", "hop",
@@ -57,7 +57,7 @@ class Spec:
 
     @property
     def weights_id(self) -> str:
-        """16 digits that name these weights in stores made with them."""
+        """16 hexadecimal digits that identify these weights in stores made with them."""
         return self.weights_sha256[:16]
 
 
@@ -71,7 +71,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, spec: Spec, weights: Mapping[str, Tensor]) -> Spec:
-    """Write weights, then spec; returns the spec with the hash of the weights. An older checkpoint is replaced."""
+    """Write the weights, then the spec, and return the spec with the hash. An existing checkpoint is replaced."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
@@ -99,7 +99,7 @@ def load_spec(folder: Path, kind: Kind | None = None) -> Spec:
 
 
 def load_checkpoint(folder: Path, kind: Kind | None = None) -> Checkpoint:
-    """Read spec and weights. Raises CheckpointError when either is missing, damaged or they do not belong together."""
+    """Read spec and weights. Raises CheckpointError when one is missing or damaged, or they do not belong together."""
     spec = load_spec(folder, kind)
     path = folder / WEIGHTS
     try:
@@ -130,10 +130,10 @@ def load_state(path: Path) -> dict[str, Any] | None:
     """Read a resume state, None when there is none. Only plain values and tensors are unpickled."""
     if not path.exists():
         return None
-    remedy = "remove it to start the run afresh"
-    # Old pickles and rubbish make the unpickler fail in any way; torch writes zip archives.
+    remedy = "remove it to restart the run from the beginning"
+    # Old pickles and arbitrary bytes can make the unpickler fail in any way; torch writes zip archives.
     if not is_zipfile(path):
-        raise CheckpointError(f"{path}: not readable (no archive of torch); {remedy}")
+        raise CheckpointError(f"{path}: not readable (not an archive written by torch); {remedy}")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, UnpicklingError) as error:

@@ -1,9 +1,9 @@
-"""Faces: one row for every decoded frame of a video, or one for every still image of a set.
+"""Faces: one row per decoded frame of a video, or per still image of a set.
 
-Videos are keyed by `frame` (int32, from 1), stills by `image` (string) with `label` and `votes` (null where there is
-none). `jpeg` is the aligned crop, null where no face was found. `votes` says how the annotators' votes are spread over
-the classes; `fault` says why a frame of a video could not be decoded, null for one that was. Stores of earlier versions
-lack these two.
+Videos have the key `frame` (int32, from 1); stills have the key `image` (string), and `label` and `votes`, null where
+unknown. `jpeg` is the aligned crop, null without a face. `votes` is the distribution of the annotators' votes over the
+classes. `fault` is the reason why a frame could not be decoded, null for decoded frames. Stores of earlier versions
+lack `votes` and `fault`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ IMAGE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class FaceStore:
-    """One faces store, memory-mapped: crops are read when asked for.
+    """One faces store, memory-mapped; crops are read on access.
 
     name: video or image set; meta: provenance (fps, frame size, counts, detector, …).
     """
@@ -80,27 +80,27 @@ class FaceStore:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(T,) True where there is a face."""
+        """(T,) True on rows with a face."""
         mask: NDArray[np.bool_] = self.store.table.column("jpeg").is_valid().to_numpy(zero_copy_only=False)
         return mask
 
     @property
     def labels(self) -> NDArray[np.int8]:
-        """(N,) labels of an image set, -1 where there is none. Raises StoreError for a video's store."""
+        """(N,) labels of an image set, -1 without a label. Raises StoreError for the store of a video."""
         if self.is_video:
-            raise StoreError(f"{self.store.path}: frames of a video carry no labels; give the annotations beside it")
+            raise StoreError(f"{self.store.path}: stores of videos have no labels; give the annotation files as well")
         column = self.store.table.column("label").fill_null(-1)
         labels: NDArray[np.int8] = column.to_numpy().astype(np.int8)
         return labels
 
     @property
     def votes(self) -> NDArray[np.float32]:
-        """(N, C) shares of the annotators' votes in an image set, summing to 1; NaN in rows where there are none.
+        """(N, C) shares of the annotators' votes in an image set, each row summing to 1, or NaN without votes.
 
-        Raises StoreError for a video's store.
+        Raises StoreError for the store of a video.
         """
         if self.is_video:
-            raise StoreError(f"{self.store.path}: frames of a video carry no votes; give the annotations beside it")
+            raise StoreError(f"{self.store.path}: stores of videos have no votes; give the annotation files as well")
         votes = np.full((len(self), NUM_EXPRESSIONS), np.nan, dtype=np.float32)
         if _VOTES in self.store.table.column_names:
             column = self.store.table.column(_VOTES).combine_chunks()
@@ -111,7 +111,7 @@ class FaceStore:
 
     @property
     def faults(self) -> dict[int, str]:
-        """Row -> why its frame could not be decoded, for the rows where that is so."""
+        """Row -> reason why its frame could not be decoded, for those rows only."""
         if _FAULT not in self.store.table.column_names:
             return {}
         column = self.store.table.column(_FAULT)
@@ -119,7 +119,7 @@ class FaceStore:
         return {row: str(column[row].as_py()) for row in rows}
 
     def jpeg(self, row: int) -> bytes | None:
-        """The encoded crop of a row, None where no face was found."""
+        """The encoded crop of a row, None without a face."""
         value: bytes | None = self.store.table.column("jpeg")[row].as_py()
         return value
 
@@ -157,10 +157,10 @@ def _require_values(store: OpenStore, key: str) -> None:
 
 
 def write_video_faces(path: Path, batches: Iterable[pa.RecordBatch], meta: Mapping[str, Any]) -> int:
-    """Write rows of VIDEO_SCHEMA; returns their number."""
+    """Write rows of VIDEO_SCHEMA and return their number."""
     return write_store(path, KIND, VIDEO_SCHEMA, batches, meta)
 
 
 def write_image_faces(path: Path, batches: Iterable[pa.RecordBatch], meta: Mapping[str, Any]) -> int:
-    """Write rows of IMAGE_SCHEMA; returns their number."""
+    """Write rows of IMAGE_SCHEMA and return their number."""
     return write_store(path, KIND, IMAGE_SCHEMA, batches, meta)

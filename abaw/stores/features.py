@@ -1,4 +1,4 @@
-"""Features: one row for every row of a faces store, with a mask where there was no face."""
+"""Features: one row per row of a faces store, with a mask for rows without a face."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KIND = "features"
 
 
 def features_schema(feature_dim: int) -> pa.Schema:
-    """frame, valid, feature (null where not valid)."""
+    """Columns frame, valid, feature (null where not valid)."""
     return pa.schema(
         [
             ("frame", pa.int32()),
@@ -47,7 +47,7 @@ class FeatureStore:
 
     @property
     def backbone(self) -> str:
-        """Hash of the static checkpoint's weights that made the features."""
+        """Hash of the weights of the static checkpoint that computed the features."""
         return str(self.meta["backbone"])
 
     @property
@@ -61,7 +61,7 @@ class FeatureStore:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(T,) True where there was a face."""
+        """(T,) True on frames with a face."""
         mask: NDArray[np.bool_] = self.store.table.column("valid").to_numpy(zero_copy_only=False)
         return mask
 
@@ -122,6 +122,6 @@ def write_features(
     batches: Iterable[pa.RecordBatch],
     meta: Mapping[str, Any],
 ) -> int:
-    """Write batches from `feature_batch`; `meta` must hold `backbone`. Returns the number of rows."""
+    """Write batches of `feature_batch` and return the number of rows. meta: must contain `backbone`."""
     described = {**meta, "feature_dim": feature_dim, "backbone": meta["backbone"]}
     return write_store(path, KIND, features_schema(feature_dim), batches, described)

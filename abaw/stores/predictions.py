@@ -1,6 +1,6 @@
-"""Predictions: raw probabilities, one row a frame, one column a class, never smoothed.
+"""Predictions: raw probabilities, never smoothed, with one row per frame and one column per class.
 
-A model of several tasks adds columns: valence and arousal in [-1, 1], and the probability of each action unit.
+A model for several tasks adds columns: valence and arousal in [-1, 1], and the probability of each action unit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROUNDING = 1e-3
 
 
 def predictions_schema(columns: Sequence[str]) -> pa.Schema:
-    """frame, valid and a float a column: the classes, then what other tasks add."""
+    """frame, valid, and one float32 per name in `columns`: the classes, then the outputs of other tasks."""
     return pa.schema(
         [
             ("frame", pa.int32()),
@@ -35,12 +35,12 @@ def predictions_schema(columns: Sequence[str]) -> pa.Schema:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """The predictions of one video, in memory (36 bytes a frame, 92 with all tasks).
+    """The predictions for one video, in memory (36 bytes per frame, 92 with all tasks).
 
-    frames: (T,) int32 from 1; valid: (T,) the frame shows a face; predicted: (T,) the model gave probabilities
-    (a per-frame model gives none without a face); probs: (T, C) float32, zeros where not predicted, as are
-    valence_arousal: (T, 2) float32 in [-1, 1], and action_units: (T, 12) float32, the probability that each is on; both
-    None when the model does not predict them.
+    frames: (T,) int32 from 1; valid: (T,) True on frames with a face; predicted: (T,) True where the model returned
+    probabilities (a per-frame model returns none without a face); probs: (T, C) float32; valence_arousal: (T, 2)
+    float32 in [-1, 1]; action_units: (T, 12) float32, the probability that each is on. The last three are zero where
+    not predicted; the last two are None when the model does not predict them.
     """
 
     name: str

@@ -85,7 +85,7 @@ def test_a_damaged_store_is_told(tmp_path: Path) -> None:
 
 
 def test_a_video_among_the_stills_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="carry no labels; give the annotations"):
+    with pytest.raises(StoreError, match="have no labels; give the annotation files"):
         labelled_stills(video_store(tmp_path / "v.arrow", [0, 1]))
 
 

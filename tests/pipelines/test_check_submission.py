@@ -73,7 +73,9 @@ def test_wrong_usage_and_missing_files(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("name", ["abaw7_mtl", "abaw6_ce"])
 def test_the_template_of_another_edition(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tmp_path, good(), "--edition", name) == 2
-    assert f"is the template of edition abaw5 or abaw6 or abaw8 or abaw10, not of {name}" in capsys.readouterr().err
+    assert (
+        f"this is the template of edition abaw5 or abaw6 or abaw8 or abaw10, not of {name}" in capsys.readouterr().err
+    )
 
 
 def check_folder(tmp_path: Path, template: str, *words: str, **files: str) -> int:

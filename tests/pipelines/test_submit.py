@@ -227,7 +227,7 @@ def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothin
         (["--smoothing", "viterbi"], "--transitions DIR"),
         (["--transitions", "ann"], "smoothing 'none' does not use them"),
         (["--class_bias", "1", "2"], "class bias: expected 8 finite numbers"),
-        (["--edition", "abaw6_ce"], "is the template of edition abaw5"),
+        (["--edition", "abaw6_ce"], "this is the template of edition abaw5"),
     ],
 )
 def test_settings_that_do_not_go_together(

@@ -1,4 +1,4 @@
-"""The official text files, of all ages."""
+"""The official text files in all their variants."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HEADER = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"
         pytest.param(f"{HEADER}\n", [], id="header alone"),
     ],
 )
-def test_reads(tmp_path: Path, content: str, expected: list[int]) -> None:
+def test_read_annotation(tmp_path: Path, content: str, expected: list[int]) -> None:
     path = tmp_path / "video 1 é.txt"
     path.write_bytes(content.encode())
     annotation = read_annotation(path)
@@ -69,7 +69,7 @@ def test_faults_name_the_line(tmp_path: Path, content: str, words: str) -> None:
         read_annotation(tmp_path / "x.txt")
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.txt: not readable"):
         read_annotation(tmp_path / "none.txt")
     (tmp_path / "x.txt").write_bytes(b"\xff\xfe\x00")
@@ -79,7 +79,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(-1, 7), max_size=60))
-def test_written_and_read_again(labels: list[int]) -> None:
+def test_round_trip(labels: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "v.txt"
         write_annotation(path, np.array(labels, dtype=np.int64))
@@ -88,15 +88,15 @@ def test_written_and_read_again(labels: list[int]) -> None:
 
 
 @pytest.mark.parametrize("label", [-2, 8])
-def test_wrong_labels_are_not_written(tmp_path: Path, label: int) -> None:
-    with pytest.raises(DataError, match="labels must lie"):
+def test_invalid_labels_are_not_written(tmp_path: Path, label: int) -> None:
+    with pytest.raises(DataError, match="labels must be"):
         write_annotation(tmp_path / "v.txt", np.array([0, label]))
     assert not (tmp_path / "v.txt").exists()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(-1, 7), max_size=20), st.integers(0, 30))
-def test_labels_for_another_number_of_frames(labels: list[int], num_frames: int) -> None:
+def test_labels_are_cut_or_padded_to_the_number_of_frames(labels: list[int], num_frames: int) -> None:
     found = Annotation("v", np.array(labels, dtype=np.int8)).for_frames(num_frames).tolist()
     assert found == (labels + [-1] * num_frames)[:num_frames]
 
@@ -128,7 +128,7 @@ def test_the_split_is_found_in_every_official_layout(tmp_path: Path, place: str)
 
 
 def test_the_split_folder_itself_may_be_given(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no Train_Set there"):
+    with pytest.raises(DataError, match="no Train_Set found"):
         split_folder(tmp_path, TRAIN_SET)
     write_annotation(tmp_path / "v.txt", np.array([0]))
     assert split_folder(tmp_path, TRAIN_SET) == tmp_path

@@ -1,4 +1,4 @@
-"""The official files of every task, of all ages."""
+"""The official files of every task in all their variants."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def same(found: np.ndarray, expected: object) -> bool:
         pytest.param(f"{VA} \n 0.5 , -0.25 \n", [[0.5, -0.25]], id="spaces"),
         pytest.param(f"{VA}\n-5.0,-5.000\n0,0\n\n\n", [[NAN, NAN], [0, 0]], id="blank lines at the end"),
         pytest.param(f"{VA}\n\n0,0\n", [[NAN, NAN], [0, 0]], id="a blank line inside is a frame without values"),
-        pytest.param(f"{VA}\n0.1,-5\n", [[NAN, NAN]], id="one of the two alone"),
+        pytest.param(f"{VA}\n0.1,-5\n", [[NAN, NAN]], id="only one of the two"),
         pytest.param(f"{VA}\n", [], id="header alone"),
     ],
 )
@@ -75,12 +75,12 @@ def test_reads_valence_and_arousal(tmp_path: Path, content: str, expected: list[
         pytest.param(f"{VA}\n0,-4.999\n", r"v\.txt:2: .* found '-4\.999'", id="almost -5"),
         pytest.param(f"{VA}\n0,0\n\nnan,0\n", r"v\.txt:4: .* found 'nan'", id="nan"),
         pytest.param(f"{VA}\n0,inf\n", r"v\.txt:2: .* found 'inf'", id="inf"),
-        pytest.param(f"{VA}\n0,a\n", r"v\.txt:2: .* found 'a'", id="no number"),
+        pytest.param(f"{VA}\n0,a\n", r"v\.txt:2: .* found 'a'", id="not a number"),
         pytest.param(f"{VA}\n0,\n", r"v\.txt:2: .* found ''", id="nothing"),
         pytest.param(f"{VA}\n0.1\n", r"v\.txt:2: .* found 1 fields: '0\.1'", id="one field"),
         pytest.param(f"{VA}\n0,0,0\n", r"v\.txt:2: .* found 3 fields", id="three fields"),
         pytest.param(f"{VA}\n0,0,0\n0\n", r"v\.txt:2: .* found 3 fields", id="three fields and one"),
-        pytest.param(f"{VA}\n0,0 \xff\n".encode("latin-1"), r"v\.txt: not readable", id="no UTF-8"),
+        pytest.param(f"{VA}\n0,0 \xff\n".encode("latin-1"), r"v\.txt: not readable", id="not UTF-8"),
     ],
 )
 def test_faults_of_valence_and_arousal_name_the_line(tmp_path: Path, content: str | bytes, words: str) -> None:
@@ -119,7 +119,7 @@ def test_faults_of_action_units(tmp_path: Path, content: str, words: str) -> Non
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000)) | st.none(), max_size=30))
-def test_valence_and_arousal_written_and_read_again(values: list[tuple[int, int] | None]) -> None:
+def test_valence_and_arousal_round_trip(values: list[tuple[int, int] | None]) -> None:
     table = np.array([(NAN, NAN) if pair is None else pair for pair in values], np.float32).reshape(-1, 2) / 1000
     with tempfile.TemporaryDirectory() as folder:
         write_valence_arousal(Path(folder) / "v.txt", table)
@@ -128,7 +128,7 @@ def test_valence_and_arousal_written_and_read_again(values: list[tuple[int, int]
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.sampled_from([-1, 0, 1]), min_size=12, max_size=12), max_size=20))
-def test_action_units_written_and_read_again(values: list[list[int]]) -> None:
+def test_action_units_round_trip(values: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_action_units(Path(folder) / "v.txt", np.array(values, np.int64).reshape(-1, 12))
         assert read_action_units(Path(folder) / "v.txt").tolist() == values
@@ -191,7 +191,7 @@ def test_a_multi_task_file_with_spaces_is_read(tmp_path: Path) -> None:
         (f"a/00002.jpg,0,0,0,{ON},1", r"found 16 fields"),
         (f"a/00000.jpg,0,0,0,{ON}", r"expected '<video>/00001\.jpg' before the first comma"),
         (f"00002.png,0,0,0,{ON}", r"found '00002\.png'"),
-        (f"a/00001.jpg,0,0,0,{ON}", r"frame 1 of a has a row already"),
+        (f"a/00001.jpg,0,0,0,{ON}", r"frame 1 of a already has a row"),
         ("", r"blank line"),
     ],
 )
@@ -201,24 +201,24 @@ def test_faults_of_multi_task_files_name_the_line(tmp_path: Path, row: str, word
         read_labels(path, TRAIN_SET, TASKS)
 
 
-def test_the_file_of_the_other_split_is_not_taken(tmp_path: Path) -> None:
+def test_the_file_of_the_other_split_is_refused(tmp_path: Path) -> None:
     path = file(tmp_path, "training_set_annotations.txt", rows(f"a/00001.jpg,0,0,0,{ON}"))
-    with pytest.raises(DataError, match="is not the file of Validation_Set"):
+    with pytest.raises(DataError, match="not the file of Validation_Set"):
         read_labels(path, VALIDATION_SET, TASKS)
 
 
 @pytest.mark.parametrize("place", ["", TRAIN_SET, f"EXPR_Classification_Challenge/{TRAIN_SET}"])
-def test_for_one_task_a_folder_of_its_files_will_do(tmp_path: Path, place: str) -> None:
+def test_one_task_may_be_given_by_a_folder_of_its_files(tmp_path: Path, place: str) -> None:
     write_annotation(tmp_path / place / "v.txt", np.array([4, 4]))
     assert read_labels(tmp_path, TRAIN_SET, ("expression",))["v"].expression.tolist() == [4, 4]
     with pytest.raises(DataError, match=r"v\.txt:1: wrong header|no Train_Set of valence_arousal"):
         read_labels(tmp_path, TRAIN_SET, ("valence_arousal",))
-    with pytest.raises(DataError, match="no Train_Set of .*action_units there"):
+    with pytest.raises(DataError, match="no Train_Set of .*action_units found"):
         read_labels(tmp_path, TRAIN_SET, ("expression", "action_units"))
 
 
 def test_an_empty_folder_and_an_unknown_task(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no Train_Set of expression there"):
+    with pytest.raises(DataError, match="no Train_Set of expression found"):
         read_labels(tmp_path, TRAIN_SET, ("expression",))
     (tmp_path / FOLDERS["expression"][0] / TRAIN_SET).mkdir(parents=True)
     with pytest.raises(DataError, match="no annotation file"):
@@ -244,8 +244,8 @@ def test_labels_for_another_number_of_frames(length: int, num_frames: int) -> No
     assert (cut.action_units[kept:] == -1).all() and (cut.action_units[:kept] == 1).all()
 
 
-def test_clean_files_are_read_at_once(tmp_path: Path) -> None:
-    """A tenth of Aff-Wild2 with all tasks; walked line by line it would take more than 5 s."""
+def test_clean_files_are_parsed_in_one_call(tmp_path: Path) -> None:
+    """A tenth of Aff-Wild2 with all tasks; reading it line by line would take more than 5 s."""
     rng = np.random.default_rng(0)
     num = 65_000
     for video in range(4):

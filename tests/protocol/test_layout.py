@@ -33,7 +33,7 @@ def test_subjects(name: str, video: str, side: str | None) -> None:
 @given(
     st.text(st.characters(blacklist_characters="/\n", blacklist_categories=["Cs"]), min_size=1), st.integers(1, 200_000)
 )
-def test_frame_names_are_read_back(video: str, frame: int) -> None:
+def test_frame_names_round_trip(video: str, frame: int) -> None:
     assert parse_location(frame_name(video, frame)) == (video, frame)
 
 
@@ -42,7 +42,7 @@ def test_frame_names_have_five_digits_or_more() -> None:
     assert frame_name("a", 123456) == "a/123456.jpg"
 
 
-def test_videos_are_found_below_folders_whatever_their_case_and_letters(tmp_path: Path) -> None:
+def test_videos_are_found_below_folders_with_any_case_and_letters(tmp_path: Path) -> None:
     names = ["batch1/b b.mp4", "batch2/é.AVI", "new_vids/a.mkv"]
     for name in [*names, "batch1/notes.txt", "batch1/b b.mp4.part"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -56,13 +56,13 @@ def test_videos_are_found_below_folders_whatever_their_case_and_letters(tmp_path
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty"])
-def test_a_missing_path_and_an_empty_folder(tmp_path: Path, name: str) -> None:
+def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=name):
         find_videos([tmp_path / name])
 
 
-def test_two_videos_of_one_name(tmp_path: Path) -> None:
+def test_two_videos_with_the_same_name_are_refused(tmp_path: Path) -> None:
     for name in ("a/x.mp4", "b/x.avi"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()

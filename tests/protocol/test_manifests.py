@@ -1,4 +1,4 @@
-"""The facts that ship, against protocol and code."""
+"""The manifests that ship agree with the protocol and the code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_edition(name: str) -> None:
     assert owner is not None and name in owner[1]
 
 
-def test_what_was_not_seen_is_said() -> None:
+def test_assumptions_are_stated() -> None:
     assert {name for name in load_manifest("editions") if edition(name).note} == {"abaw8"}
 
 
@@ -45,11 +45,11 @@ def test_owners_of_other_headers() -> None:
 
 
 def test_an_unknown_edition_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="there are abaw3, abaw5, abaw6.*Did you mean 'abaw6'"):
+    with pytest.raises(ConfigError, match="choose from abaw3, abaw5, abaw6.*Did you mean 'abaw6'"):
         edition("abaw66")
 
 
-def test_classes_of_the_manifest_are_those_of_the_code() -> None:
+def test_classes_of_the_manifest_match_the_code() -> None:
     facts = load_manifest("expression")
     assert tuple(facts["classes"]) == EXPRESSION_CLASSES
     assert facts["unlabelled"] == UNLABELLED
@@ -63,7 +63,7 @@ def test_published_class_counts_add_up(split: str, total: int) -> None:
     assert total < facts["annotated_frames"][split]
 
 
-def test_an_unknown_manifest_lists_those_there_are() -> None:
+def test_an_unknown_manifest_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"no manifest 'expresion'.*Did you mean 'expression'"):
         load_manifest("expresion")
 

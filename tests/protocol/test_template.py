@@ -16,7 +16,7 @@ HEADER = "image_location,Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,O
     [
         pytest.param(f"{HEADER}\nb é/00002.jpg,0\na/00001.jpg,0\nb é/00001.jpg,0\n", id="a dummy 0 (6th edition)"),
         pytest.param(f"{HEADER}\nb é/00002.jpg,\na/00001.jpg,\nb é/00001.jpg,\n", id="nothing after the comma (5th)"),
-        pytest.param(f"{HEADER}\nb é/00002.jpg\na/00001.jpg\nb é/00001.jpg", id="locations alone"),
+        pytest.param(f"{HEADER}\nb é/00002.jpg\na/00001.jpg\nb é/00001.jpg", id="only locations"),
         pytest.param(
             f"\ufeff{HEADER}\r\nb é/00002.jpg,0\r\n\r\na/00001.jpg,0\r\nb é/00001.jpg,0\r\n", id="BOM, CRLF, blank"
         ),
@@ -41,13 +41,13 @@ def test_a_template_without_a_header_loses_no_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        pytest.param(b"", "expected a header and a row a frame", id="empty"),
-        pytest.param(HEADER.encode(), "expected a header and a row a frame", id="header alone"),
+        pytest.param(b"", "expected a header and one row per frame", id="empty"),
+        pytest.param(HEADER.encode(), "expected a header and one row per frame", id="header alone"),
         pytest.param(
             f"{HEADER}\na/00001.jpg,0\nrubbish\n".encode(), r"t\.txt:3: expected .* found 'rubbish'", id="row"
         ),
         pytest.param(f"{HEADER}\na/x.jpg,0\n".encode(), r"t\.txt:2:", id="no frame number"),
-        pytest.param(b"\xff\xfe\x00a\n", "not readable as a template", id="no text"),
+        pytest.param(b"\xff\xfe\x00a\n", "not readable as a template", id="not text"),
     ],
 )
 def test_faults(tmp_path: Path, content: bytes, words: str) -> None:
@@ -82,7 +82,7 @@ def test_parse_location(location: str, expected: tuple[str, int] | None) -> None
         (
             HEADER,
             "abaw6_ce",
-            r"t\.txt: is the template of edition abaw5 or .*, not of abaw6_ce; use --edition abaw10 or",
+            r"t\.txt: this is the template of edition abaw5 or .*, not of abaw6_ce; use --edition abaw10 or",
         ),
         ("image,valence,arousal,expression,aus", "abaw6", "of edition abaw4_mtl or abaw7_mtl, not of abaw6"),
         ("image_location,valence,arousal", "abaw6", "of ABAW 5 to 8, valence-arousal estimation, not of abaw6"),
@@ -96,14 +96,14 @@ def test_the_template_of_another_edition_is_refused(header: str, name: str, word
 @pytest.mark.parametrize(
     ("header", "name"), [(HEADER, "abaw6"), (HEADER, "abaw10"), ("image", "abaw4_mtl"), ("", "abaw7_ce")]
 )
-def test_the_template_of_an_edition_and_one_of_no_known_header_are_taken(header: str, name: str) -> None:
+def test_the_template_of_the_edition_and_an_unknown_header_are_accepted(header: str, name: str) -> None:
     require_edition(Template(Path("t.txt"), header, ["a/00001.jpg"]), edition(name))
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        pytest.param("b é\na\n", {"b é": None, "a": None}, id="names alone"),
+        pytest.param("b é\na\n", {"b é": None, "a": None}, id="only names"),
         pytest.param("\ufeffb é.txt\r\n\r\n a.mp4 \r\nc.5", {"b é": None, "a": None, "c.5": None}, id="with suffixes"),
         pytest.param("Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other\na\n", {"a": None}, id="a header"),
         pytest.param(f"{HEADER}\nb é/00002.jpg,0\na/00001.jpg,0\nb é/00001.jpg,0\n", {"b é": 2, "a": 1}, id="template"),

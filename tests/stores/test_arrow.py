@@ -1,4 +1,4 @@
-"""What all stores share: whole or not there, and found out when they are something else."""
+"""The common part of all stores: complete or absent, and refused when they are something else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_empty_store_is_a_store(tmp_path: Path) -> None:
     assert open_store(tmp_path / "a.arrow", "test", {"frame": pa.int32()}).table.num_rows == 0
 
 
-def test_an_error_of_the_source_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_of_the_source_leaves_no_file(tmp_path: Path) -> None:
     def broken() -> Iterator[pa.RecordBatch]:
         yield from batches(3)
         raise RuntimeError("decoder died")
@@ -67,7 +67,7 @@ def test_rows_of_another_schema_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_store_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_store_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     with pytest.raises(StoreError, match=r"a\.arrow: no such store"):
         open_store(path, "test", {})
@@ -77,7 +77,7 @@ def test_what_is_no_store_is_named(tmp_path: Path) -> None:
     assert read_meta(path) is None
 
 
-def test_a_truncated_store_is_found_out(tmp_path: Path) -> None:
+def test_a_truncated_store_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     write_store(path, "test", SCHEMA, batches(5000), {})
     path.write_bytes(path.read_bytes()[:-200])
@@ -85,7 +85,7 @@ def test_a_truncated_store_is_found_out(tmp_path: Path) -> None:
         open_store(path, "test", {})
 
 
-def test_another_kind_and_missing_columns(tmp_path: Path) -> None:
+def test_another_kind_and_missing_columns_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     write_store(path, "faces", SCHEMA, batches(1), {})
     with pytest.raises(StoreError, match="expected a store of features, found faces"):
@@ -98,7 +98,7 @@ def test_another_kind_and_missing_columns(tmp_path: Path) -> None:
         open_store(tmp_path / "foreign.arrow", "faces", {})
 
 
-def test_done_means_made_from_the_same(tmp_path: Path) -> None:
+def test_done_means_made_with_the_same_fingerprint(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     assert not is_done(path, "f1")
     write_store(path, "test", SCHEMA, batches(1), {"fingerprint": "f1"})

@@ -50,12 +50,12 @@ def test_weights_that_share_storage_or_are_slices_can_be_saved(tmp_path: Path) -
     assert load_checkpoint(tmp_path).weights["slice"].tolist() == [1.0, 5.0, 9.0]
 
 
-def test_equal_weights_have_one_id_and_others_another(tmp_path: Path) -> None:
+def test_equal_weights_have_equal_ids_and_different_weights_do_not(tmp_path: Path) -> None:
     ids = [save_checkpoint(tmp_path / str(k), spec(), weights(v)).weights_id for k, v in enumerate((1.0, 1.0, 2.0))]
     assert ids[0] == ids[1] != ids[2]
 
 
-def test_a_kill_between_weights_and_spec_is_found_out(tmp_path: Path) -> None:
+def test_a_kill_between_weights_and_spec_is_detected(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, spec(), weights(1.0))
     save_checkpoint(tmp_path / "new", spec(), weights(2.0))
     (tmp_path / "new" / WEIGHTS).rename(tmp_path / WEIGHTS)
@@ -108,13 +108,13 @@ def test_resume_states(tmp_path: Path) -> None:
 
 
 class Payload:
-    """Would run code when it is unpickled."""
+    """An object that would run code when unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("raise SystemExit('ran')",))
 
 
-def test_nothing_but_plain_values_is_unpickled(tmp_path: Path) -> None:
+def test_only_plain_values_are_unpickled(tmp_path: Path) -> None:
     torch.save({"x": Payload()}, tmp_path / STATE)
     with pytest.raises(CheckpointError, match="not readable"):
         load_state(tmp_path / STATE)

@@ -25,13 +25,13 @@ def test_a_video(tmp_path: Path) -> None:
     assert faces.jpeg(1) is None
     assert faces.meta["fps"] == 25.0
     assert faces.store.table.column("landmarks_xy").to_pylist() == [FACE["landmarks_xy"], None]
-    with pytest.raises(StoreError, match="carry no labels"):
+    with pytest.raises(StoreError, match="have no labels"):
         _ = faces.labels
-    with pytest.raises(StoreError, match="carry no votes"):
+    with pytest.raises(StoreError, match="have no votes"):
         _ = faces.votes
 
 
-def test_frames_that_could_not_be_decoded(tmp_path: Path) -> None:
+def test_frames_that_cannot_be_decoded_have_a_fault(tmp_path: Path) -> None:
     rows = [{"frame": 1, **FACE}, {"frame": 2, "fault": "packet damaged"}, {"frame": 3}]
     write_video_faces(tmp_path / "v.arrow", [pa.RecordBatch.from_pylist(rows, schema=VIDEO_SCHEMA)], {})
     assert open_faces(tmp_path / "v.arrow").faults == {1: "packet damaged"}
@@ -87,7 +87,7 @@ def test_no_rows(tmp_path: Path) -> None:
     assert open_faces(tmp_path / "s.arrow").votes.shape == (0, 8)
 
 
-def test_another_store_is_refused(tmp_path: Path) -> None:
+def test_a_store_of_another_kind_is_refused(tmp_path: Path) -> None:
     write_store(tmp_path / "f.arrow", "features", pa.schema([("frame", pa.int32())]), [], {})
     with pytest.raises(StoreError, match="expected a store of faces, found features"):
         open_faces(tmp_path / "f.arrow")

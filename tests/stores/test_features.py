@@ -43,15 +43,15 @@ def test_a_row_without_a_face_is_null_not_zero(tmp_path: Path) -> None:
     assert open_features(tmp_path / "v.arrow").store.table.column("feature").to_pylist() == [[1.0, 1.0, 1.0], None]
 
 
-def test_the_backbone_must_be_told(tmp_path: Path) -> None:
+def test_the_backbone_must_be_in_the_metadata(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         write_features(tmp_path / "v.arrow", 3, [], {})
     write_store(tmp_path / "v.arrow", KIND, features_schema(3), [], {"feature_dim": 3})
-    with pytest.raises(StoreError, match="lack 'backbone'"):
+    with pytest.raises(StoreError, match="lacks 'backbone'"):
         open_features(tmp_path / "v.arrow")
 
 
-def test_another_width_is_refused(tmp_path: Path) -> None:
+def test_another_feature_size_is_refused(tmp_path: Path) -> None:
     batch = feature_batch(np.array([1], np.int32), np.array([True]), np.ones((1, 4), np.float16))
     with pytest.raises((pa.ArrowException, ValueError)):
         write_features(tmp_path / "v.arrow", 3, [batch], {"backbone": "abc"})

@@ -59,7 +59,7 @@ def test_other_tasks_add_their_columns(tmp_path: Path) -> None:
         assert reader.schema.names[2:] == [*EXPRESSION_CLASSES, *VALENCE_AROUSAL, *ACTION_UNITS]
 
 
-def test_columns_carry_the_names_of_the_classes(tmp_path: Path) -> None:
+def test_columns_are_named_after_the_classes(tmp_path: Path) -> None:
     one = np.ones(1, bool)
     predictions = Predictions(
         "v", ("Yes", "No"), np.array([1], np.int32), one, one, np.array([[0.25, 0.75]], np.float32), {}
@@ -70,7 +70,7 @@ def test_columns_carry_the_names_of_the_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("classes", [[], ["Yes", "Perhaps"]])
-def test_classes_that_are_not_the_columns(tmp_path: Path, classes: list[str]) -> None:
+def test_classes_that_do_not_match_the_columns_are_refused(tmp_path: Path, classes: list[str]) -> None:
     write_store(tmp_path / "v.arrow", KIND, predictions_schema(["Yes", "No"]), [], {"classes": classes})
     with pytest.raises(StoreError, match="do not match its classes"):
         read_predictions(tmp_path / "v.arrow")

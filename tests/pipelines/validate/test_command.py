@@ -142,7 +142,7 @@ def test_empty_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     (tmp_path / "labels" / "Validation_Set" / "v.txt").unlink()
     predict(tmp_path / "predictions", "v", CLASSES)
     assert validate(tmp_path) == 1
-    assert "no annotation file (*.txt) there" in capsys.readouterr().err
+    assert "no annotation file (*.txt) found" in capsys.readouterr().err
 
 
 def test_a_file_where_the_report_should_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
