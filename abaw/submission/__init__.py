@@ -1,1 +1,1 @@
-"""Submission files: write and check."""
+"""Writing and checking submission files."""

@@ -1,7 +1,7 @@
-"""Every fault of a submission against its template, with line numbers.
+"""Finds every fault of a submission by comparing it with its template, with line numbers.
 
-A row that stands where it is due is compared as text, which takes a fraction of a second for a million of them; only
-the others are taken apart.
+A row in its expected place is compared as text, which takes a fraction of a second for a million rows; only other rows
+are parsed.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from abaw.submission.structure import check_structure
 from abaw.submission.text import check_header, check_line, open_text, without_mark
 
 _SHOWN = 60
-_MOST_KNOWN = 40_000
+_MAX_KNOWN = 40_000
 
 
 def check_submission(path: Path, template: Template, edition: Edition) -> list[Fault]:
-    """All faults of the file of an edition with a row a frame, by line; an empty list means that it can be handed in.
+    """All faults of a file with one row per frame, by line; an empty list means that it can be submitted.
 
     Kinds: empty, encoding, bom, line-end, header, edition, blank, spaces, fields, location, digits, label, float,
     value, extra, duplicate, order, missing, and the warnings one-class, constant and last-line.
     Raises DataError when the file cannot be read or the template lists a row twice.
     """
     if path.is_dir():
-        return [Fault(0, "edition", "error", f"is a folder; {edition.name} wants one file with a row a frame")]
+        return [Fault(0, "edition", "error", f"is a folder; {edition.name} expects one file with one row per frame")]
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -48,7 +48,7 @@ def check_submission(path: Path, template: Template, edition: Edition) -> list[F
 
 
 class _Pass:
-    """One pass over the lines: which template row each one is, and what is wrong with it by itself."""
+    """One pass over the lines: finds the template row of each line, and the line's own faults."""
 
     def __init__(self, template: Template, edition: Edition, faults: FaultList) -> None:
         self.locations = template.locations
@@ -56,8 +56,8 @@ class _Pass:
         self.edition = edition
         self.format = row_format(edition)
         self.faults = faults
-        # By the format's key of a row its kinds of fault and whether it could be read: a million equal ones are taken
-        # apart once.
+        # Key of a row (from the format) -> its kinds of fault, and whether it could be read. Rows with equal faults are
+        # parsed only once, even if there are a million.
         self.known: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.num_unread = 0
         self.positions = array("q")
@@ -78,30 +78,33 @@ class _Pass:
     def _rows(self, lines: Iterable[str], first_line: int) -> None:
         locations, total = self.locations, len(self.locations)
         accept = self.format.accept
-        due = 0
+        expected = 0
         for number, line in enumerate(lines, first_line):
-            location = locations[due] if due < total else ""
+            location = locations[expected] if expected < total else ""
             if location and line.startswith(location) and accept(line[len(location) :]):
-                position: int | None = due
+                position: int | None = expected
             else:
-                position = self._odd_row(line, number, due)
+                position = self._parse_row(line, number, expected)
             if position is not None:
                 self.positions.append(position)
                 self.numbers.append(number)
-                due = position + 1
+                expected = position + 1
 
-    def _odd_row(self, line: str, number: int, due: int) -> int | None:
-        """Take a row apart; returns its row in the template, None when it has none there."""
+    def _parse_row(self, line: str, number: int, expected: int) -> int | None:
+        """Parse a row and note its faults. Returns its row in the template, or None.
+
+        expected: the template row after that of the previous line.
+        """
         location, comma, rest = line.partition(",")
         key = ""
-        place = self._find(location, due)
+        place = self._find(location, expected)
         if place is not None:
             rest = comma + rest
-            if place != due and self.format.accept(rest):
+            if place != expected and self.format.accept(rest):
                 return place
             key = self.format.key(rest)
             kinds, readable = self.known.get(key, ((), True))
-            if kinds and self.faults.add_all_to_runs(number, kinds):
+            if kinds and self.faults.extend_ranges(number, kinds):
                 self.num_unread += not readable
                 return place
         text = check_line(line, number, self.faults)
@@ -110,8 +113,8 @@ class _Pass:
         location, *values = text.split(",")
         readable = self._read_values(values, text, number)
         if place is None:
-            place = self._place(location.strip(), number, due)
-        elif key and len(self.known) < _MOST_KNOWN:
+            place = self._place(location.strip(), number, expected)
+        elif key and len(self.known) < _MAX_KNOWN:
             self.known[key] = self.faults.kinds_on(number), readable
         self.num_unread += place is not None and not readable
         return place
@@ -119,28 +122,28 @@ class _Pass:
     def _read_values(self, values: Sequence[str], text: str, number: int) -> bool:
         if len(values) == self.format.num_values:
             return self.format.read([value.strip() for value in values], number, self.faults)
-        if not self.faults.add_to_run(number, "fields"):
-            due = f"{self.format.num_values + 1} fields '{self.format.shape}'"
-            self.faults.add(number, "fields", f"expected {due}, found {len(values) + 1}: '{text[:_SHOWN]}'")
+        if not self.faults.extend_range(number, "fields"):
+            expected = f"{self.format.num_values + 1} fields '{self.format.shape}'"
+            self.faults.add(number, "fields", f"expected {expected}, found {len(values) + 1}: '{text[:_SHOWN]}'")
         return False
 
-    def _find(self, location: str, due: int) -> int | None:
-        if due < len(self.locations) and location == self.locations[due]:
-            return due
+    def _find(self, location: str, expected: int) -> int | None:
+        if expected < len(self.locations) and location == self.locations[expected]:
+            return expected
         return self.places.find(location)
 
-    def _place(self, location: str, number: int, due: int) -> int | None:
-        """The row of a location in the template; what is wrong with it is noted, wrong digits are still found."""
+    def _place(self, location: str, number: int, expected: int) -> int | None:
+        """The template row of a location, or None. Notes its faults; a frame with wrong digits is still found."""
         parsed = parse_location(location)
         if parsed is None:
             message = f"expected '<video>/00001.jpg' before the comma, found '{location[:_SHOWN]}'"
             self.faults.add(number, "location", message)
             return None
-        place = self._find(location, due)
+        place = self._find(location, expected)
         if place is not None:
             return place
         named = frame_name(*parsed)
-        place = self._find(named, due)
+        place = self._find(named, expected)
         if place is None:
             self.faults.add(number, "extra", f"extra row: {location} is not in the template")
         else:
@@ -149,7 +152,7 @@ class _Pass:
 
 
 class _Places:
-    """Row in the template of any location, indexed video by video when one is asked for."""
+    """Finds the template row of a location. A video is indexed on its first lookup."""
 
     def __init__(self, template: Template) -> None:
         self._template = template
@@ -183,7 +186,9 @@ class _Places:
         rows: dict[str, int] = {}
         for position in chain.from_iterable(self._ranges_of_videos()[video]):
             if rows.setdefault(locations[position], position) != position:
-                raise DataError(f"{self._template.path}: lists {locations[position]} twice; get the template again")
+                raise DataError(
+                    f"{self._template.path}: lists {locations[position]} twice; download the template again"
+                )
         return rows
 
 

@@ -1,7 +1,7 @@
-"""Compound expressions without training on them, from the probabilities of the eight basic classes.
+"""Compound expressions from the probabilities of the eight basic classes, without training on compound labels.
 
-Our reading, as the editions hand out no training labels: `A_B` is likely as far as both A and B are, so its score is
-the geometric mean of their probabilities, which ranks as their product does. Neutral and Other take no part.
+The editions provide no training labels, so this is our interpretation: `A_B` is likely if both A and B are. Its score
+is the geometric mean of their probabilities, which ranks like their product. Neutral and Other are not used.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PARTS: Final = {
     "Sadly_Fearful": ("Sadness", "Fear"),
     "Sadly_Angry": ("Sadness", "Anger"),
 }
-"""The two basic classes of each compound one."""
+"""The two basic classes of each compound class."""
 
 
 def compound_scores(probs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Geometric means of the two classes' probabilities, (T, 7) in the order of the compound classes.
+    """Geometric means of the probabilities of both basic classes, (T, 7), in the order of the compound classes.
 
-    probs: (T, 8), filled and smoothed.
+    probs: (T, 8), with gaps filled, smoothed.
     """
     pairs = [[EXPRESSION_CLASSES.index(part) for part in PARTS[name]] for name in COMPOUND_CLASSES]
     first, second = np.array(pairs).T
@@ -38,6 +38,6 @@ def compound_scores(probs: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def compound_labels(probs: NDArray[np.float32]) -> NDArray[np.int8]:
-    """The compound class of the highest score, (T,); on a tie the first."""
+    """The compound class with the highest score, (T,); the first on a tie."""
     labels: NDArray[np.int8] = compound_scores(probs).argmax(axis=1).astype(np.int8)
     return labels

@@ -1,4 +1,4 @@
-"""Faults of a submission, and a list of them that stays short when every line has the same one."""
+"""Faults of a submission, and a list of faults that stays short when every line has the same fault."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Literal
 Severity = Literal["error", "warning"]
 
 _SINGLY = 100
-# Length, last line, and place in the list of the last fault of its own.
-_NO_RUN = (0, 0, 0)
+# Number of lines, last line, and index in the list of the last separate fault.
+_NO_RANGE = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """line: in the file, from 1 (for a missing row the line where it is due; 0 for the file or folder as a whole);
-    kind: one word that groups equal faults.
+    """One fault, or the same fault on a range of lines.
 
-    last_line: behind `line` when the lines from `line` to it all have a fault of this kind; otherwise 0.
-    file: its name, for an edition that wants a folder of files; empty for the submission itself.
-    An `error` costs the submission or part of its score; a `warning` is worth a look.
+    line: in the file, from 1; for a missing row the line where it is expected; 0 for the whole file or folder.
+    kind: one word that groups equal faults. severity: an `error` costs the submission or part of its score; a `warning`
+    is worth checking. last_line: greater than `line` when all lines of this range have a fault of this kind; otherwise
+    0. file: a file's name when the submission is a folder; otherwise empty.
     """
 
     line: int
@@ -36,57 +36,65 @@ class Fault:
 
 
 class FaultList:
-    """Collects faults of one file by ascending line. Of adjacent lines with one kind the first 100 are kept one by one,
-    the rest as one fault over a range of lines, so that a million equal faults take no memory."""
+    """Collects the faults of one file, in order of lines.
+
+    For adjacent lines with the same kind of fault, the first 100 are kept separately and the rest as one fault over a
+    range of lines, so a million equal faults need no memory.
+    """
 
     def __init__(self, file: str = "") -> None:
         self._file = file
         self._faults: list[Fault] = []
-        self._runs: dict[str, tuple[int, int, int]] = {}
+        self._ranges: dict[str, tuple[int, int, int]] = {}
 
     def add(self, line: int, kind: str, message: str, severity: Severity = "error") -> None:
-        if self.add_to_run(line, kind):
+        if self.extend_range(line, kind):
             return
-        length, last_line, _ = self._runs.get(kind, _NO_RUN)
+        length, last_line, _ = self._ranges.get(kind, _NO_RANGE)
         if line != last_line + 1:
             self._close(kind)
             length = 0
-        self._runs[kind] = (length + 1, line, len(self._faults))
+        self._ranges[kind] = (length + 1, line, len(self._faults))
         self._faults.append(Fault(line, kind, severity, message, file=self._file))
 
-    def add_to_run(self, line: int, kind: str) -> bool:
-        """Note one more line of a long run of this kind, whose lines get no message; False when it is no such line."""
-        length, last_line, place = self._runs.get(kind, _NO_RUN)
+    def extend_range(self, line: int, kind: str) -> bool:
+        """Add a line to the long range of this kind that ends just before it. Returns False without such a range.
+
+        Lines in a long range get no message of their own.
+        """
+        length, last_line, place = self._ranges.get(kind, _NO_RANGE)
         if length <= _SINGLY or line != last_line + 1:
             return False
-        self._runs[kind] = (length + 1, line, place)
+        self._ranges[kind] = (length + 1, line, place)
         return True
 
-    def add_all_to_runs(self, line: int, kinds: Sequence[str]) -> bool:
-        """The same for several kinds at once: all of them, or none and False."""
+    def extend_ranges(self, line: int, kinds: Sequence[str]) -> bool:
+        """Same as `extend_range` for several kinds: adds the line to all their ranges, or returns False."""
         if len(kinds) == 1:
-            return self.add_to_run(line, kinds[0])
-        runs = [self._runs.get(kind, _NO_RUN) for kind in kinds]
-        if not all(length > _SINGLY and line == last_line + 1 for length, last_line, _ in runs):
+            return self.extend_range(line, kinds[0])
+        ranges = [self._ranges.get(kind, _NO_RANGE) for kind in kinds]
+        if not all(length > _SINGLY and line == last_line + 1 for length, last_line, _ in ranges):
             return False
-        for kind, (length, _, place) in zip(kinds, runs, strict=True):
-            self._runs[kind] = (length + 1, line, place)
+        for kind, (length, _, place) in zip(kinds, ranges, strict=True):
+            self._ranges[kind] = (length + 1, line, place)
         return True
 
     def kinds_on(self, line: int) -> tuple[str, ...]:
-        """Kinds of fault noted for the line that was added last."""
-        return tuple(kind for kind, (_, last_line, _) in self._runs.items() if last_line == line)
+        """Kinds of fault noted for `line`, which must be the latest line."""
+        return tuple(kind for kind, (_, last_line, _) in self._ranges.items() if last_line == line)
 
     def sorted(self) -> list[Fault]:
-        for kind in self._runs:
+        """All faults, by line and kind."""
+        for kind in self._ranges:
             self._close(kind)
         return sorted(self._faults)
 
     def _close(self, kind: str) -> None:
-        length, last_line, place = self._runs.get(kind, _NO_RUN)
+        length, last_line, place = self._ranges.get(kind, _NO_RANGE)
         if length > _SINGLY + 1:
             self._faults[place] = replace(self._faults[place], last_line=last_line)
 
 
 def sort_by_file(faults: Iterable[Fault]) -> list[Fault]:
+    """Faults by file, then by line and kind."""
     return sorted(faults, key=lambda fault: (fault.file, fault))

@@ -1,4 +1,4 @@
-"""Every fault of a submission that is a folder with one `<video>.txt` a video, a line a frame."""
+"""Finds every fault of a submission that is a folder with one `<video>.txt` per video and one line per frame."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ _SHOWN = 60
 
 
 def check_folder(folder: Path, videos: VideoList, edition: Edition) -> list[Fault]:
-    """All faults of the folder by file and line; an empty list means that it can be handed in.
+    """All faults of the folder, by file and line; an empty list means that it can be submitted.
 
-    Kinds: edition, missing, extra for the folder; in a file empty, encoding, bom, line-end, header, edition, blank,
-    spaces, fields, label, float, missing, extra; and the warnings one-class and last-line. The number of lines is
-    checked where the list tells it. Raises DataError when the folder or a file of it cannot be read.
+    Kinds: edition, missing, extra for the folder; empty, encoding, bom, line-end, header, edition, blank, spaces,
+    fields, label, float, missing, extra in a file; and the warnings one-class and last-line. The number of lines is
+    checked where the list says it. Raises DataError when the folder or one of its files cannot be read.
     """
     if folder.is_file():
-        return [Fault(0, "edition", "error", f"is a file; {edition.name} wants a folder with one <video>.txt a video")]
+        return [
+            Fault(0, "edition", "error", f"is a file; {edition.name} expects a folder with one <video>.txt per video")
+        ]
     try:
         present = {entry.name: entry for entry in folder.iterdir()}
     except OSError as error:
@@ -33,7 +35,7 @@ def check_folder(folder: Path, videos: VideoList, edition: Edition) -> list[Faul
     due = {name + _SUFFIX: num_frames for name, num_frames in videos.num_frames.items()}
     faults = [Fault(0, "missing", "error", f"video missing: {name}", file=name) for name in due if name not in present]
     extra = [name for name in present if name not in due or not present[name].is_file()]
-    faults += [Fault(0, "extra", "error", f"{name} is none of the videos' files", file=name) for name in extra]
+    faults += [Fault(0, "extra", "error", f"{name} belongs to none of the videos", file=name) for name in extra]
     seen: set[str] = set()
     for name in due.keys() & present.keys() - set(extra):
         faults += _check_file(present[name], due[name], edition, seen)
@@ -43,7 +45,7 @@ def check_folder(folder: Path, videos: VideoList, edition: Edition) -> list[Faul
 
 
 def _check_file(path: Path, due: int | None, edition: Edition, seen: set[str]) -> list[Fault]:
-    """due: lines behind the header, None when unknown; seen: gets the classes of the file."""
+    """Faults of one file. due: expected lines after the header, or None; seen: the file's classes are added."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -70,13 +72,13 @@ def _check_lines(lines: Iterator[str], due: int | None, edition: Edition, seen: 
         if rows - 1 == due:
             extra_line = number
     if due is not None and rows < due:
-        faults.add(number + 1, "missing", f"video cut short: {rows} lines with a class; expected {due}, one a frame")
+        faults.add(number + 1, "missing", f"video cut short: {rows} lines with a class; expected {due}, one per frame")
     elif due is not None and rows > due:
-        faults.add(extra_line, "extra", f"{rows - due} lines more than the video has frames; expected {due}")
+        faults.add(extra_line, "extra", f"{rows - due} more lines than the video has frames; expected {due}")
 
 
 def _is_row(line: str, number: int, edition: Edition, seen: set[str], faults: FaultList) -> bool:
-    """Note what is wrong with a line; False when it is blank, so that it stands for no frame."""
+    """Note the faults of a line. Returns False for a blank line, which belongs to no frame."""
     text = check_line(line, number, faults)
     if text is None:
         return False

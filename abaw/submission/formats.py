@@ -1,6 +1,6 @@
-"""What may stand behind the location of a row, by the task of the edition.
+"""The values that may follow the location of a row, by the task of the edition.
 
-A row in its plainest spelling is accepted at once; only others are taken apart. What all rows have in common is noted
+A row in the usual spelling is accepted quickly; only others are parsed. Values that are the same in all rows are noted
 at the end.
 """
 
@@ -19,35 +19,38 @@ _SHOWN = 60
 
 
 class RowFormat(Protocol):
-    """shape: how a row looks, in words; num_values: fields behind the location."""
+    """How rows are checked. shape: a description of a row, for messages; num_values: fields after the location."""
 
     shape: str
     num_values: int
 
     def accept(self, rest: str) -> bool:
-        """Whether `,<values>\\n` is right as it stands."""
+        """Whether `,<values>\\n` is correct in the usual spelling."""
         ...
 
     def key(self, rest: str) -> str:
-        """Equal for rows with the same faults behind their location; empty when that is not told at a glance."""
+        """A key that is equal for rows with the same faults after the location; empty when that is not known."""
         ...
 
     def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
-        """Note what is wrong with the values of a line, stripped and as many as there should be; True when the class
-        could be read."""
+        """Note the faults of a line's values. Returns whether the class could be read.
+
+        values: stripped, the expected number of them; number: of the line.
+        """
         ...
 
     def finish(self, first_line: int, num_read: int, faults: FaultList) -> None:
-        """Note what all rows have in common, of which `num_read` could be read."""
+        """Note values that are the same in all rows. num_read: number of rows that could be read."""
         ...
 
 
 def row_format(edition: Edition) -> RowFormat:
+    """The row format of an edition."""
     return MultitaskFormat(edition.num_classes) if edition.task == "mtl" else ClassFormat(edition.num_classes)
 
 
 class ClassFormat:
-    """`,k` with a class k."""
+    """Rows `,k` with a class k."""
 
     shape = "<video>/00001.jpg,k"
     num_values = 1
@@ -91,7 +94,7 @@ _TAIL_LENGTH = len(",k") * (1 + NUM_ACTION_UNITS) + len("\n")
 
 
 class MultitaskFormat:
-    """`,valence,arousal,k,au1,…,au12`: two numbers in [-1, 1], a class, 0 or 1 for each action unit."""
+    """Rows `,valence,arousal,k,au1,…,au12`: two numbers in [-1, 1], a class, 0 or 1 per action unit."""
 
     shape = "<video>/00001.jpg,valence,arousal,k,au1,…,au12"
     num_values = 3 + NUM_ACTION_UNITS
@@ -117,7 +120,7 @@ class MultitaskFormat:
         return True
 
     def key(self, rest: str) -> str:
-        """What stands behind a faultless valence and arousal, once these are known not to be the same in all rows."""
+        """The text after a correct valence and arousal, once these are known to vary between rows."""
         pair = _FIRST_PAIR.match(rest)
         if pair is None:
             return ""
@@ -133,7 +136,7 @@ class MultitaskFormat:
         self._varied = all(len(seen) > 1 for seen in self._pairs)
 
     def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
-        """One fault a line of each kind, so that the faults of equal lines can be told as one."""
+        """Notes at most one fault of each kind per line, so the faults of equal lines can be joined to a range."""
         found: dict[str, list[str]] = {}
         for name, text in zip(VALENCE_AROUSAL, values[:2], strict=True):
             problem = _range_fault(text)
@@ -148,7 +151,7 @@ class MultitaskFormat:
         else:
             self._read_integers(values[2:], found)
         for kind, problems in found.items():
-            if not faults.add_to_run(number, kind):
+            if not faults.extend_range(number, kind):
                 faults.add(number, kind, "; ".join(problems))
         return readable
 
@@ -180,7 +183,7 @@ class MultitaskFormat:
 
 
 def _range_fault(text: str) -> str:
-    """What is wrong with a valence or arousal; empty when nothing."""
+    """The fault of a valence or arousal value; empty when it is correct."""
     if _PLAIN_NUMBER.fullmatch(text):
         return ""
     expected = "expected a number from -1 to 1"
@@ -188,6 +191,6 @@ def _range_fault(text: str) -> str:
     if value is None:
         return f"{expected}, found {repr(text[:_SHOWN]) if text else 'nothing'}"
     if not -1 <= value <= 1:
-        hint = " (in annotations the mark of a frame without a value)" if value == -5 else ""
+        hint = " (which annotations use for a frame without a value)" if value == -5 else ""
         return f"{expected}, found {text[:_SHOWN]}{hint}"
     return ""

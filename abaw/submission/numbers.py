@@ -1,4 +1,4 @@
-"""Numbers as a row may spell them."""
+"""Numbers in the spellings that a row may contain."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 def as_number(text: str) -> float | None:
-    """None for what is no finite decimal number."""
+    """The value of a finite decimal number, or None for any other text."""
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
 @lru_cache(maxsize=4096)
 def integer_fault(text: str, allowed: range) -> tuple[str, str]:
-    """Kind and message of what is wrong with an integer; two empty strings when nothing is."""
+    """Kind and message of the fault of an integer; two empty strings when it is correct."""
     expected = f"expected an integer from {allowed[0]} to {allowed[-1]}"
     shown = text[:_SHOWN]
     value = as_number(text)

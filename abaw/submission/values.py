@@ -1,4 +1,4 @@
-"""What a row says of its frame, by the task of the edition: written from decoded predictions."""
+"""The values of a row, by the task of the edition, from decoded predictions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from abaw.protocol.editions import Edition
 from abaw.submission.compound import compound_labels
 
 DECIMALS = 4
-"""Of valence and arousal."""
+"""Decimals of valence and arousal."""
 ACTION_UNIT_THRESHOLD = 0.5
-"""An action unit whose probability reaches this is on."""
+"""An action unit is on from this probability."""
 
 
 def frame_values(name: str, decoded: Decoded, edition: Edition) -> list[str]:
-    """What stands behind `<video>/00001.jpg,` for each frame of one video.
+    """The text after `<video>/00001.jpg,` for each frame of one video.
 
-    A class; a compound class from the probabilities of the eight; or `valence,arousal,class,au1,…,au12`. Raises
-    DataError when a label is no class of the edition, or the predictions lack what a multi-task edition wants.
+    This is a class; a compound class from the probabilities of the eight basic ones; or
+    `valence,arousal,class,au1,…,au12`. Raises DataError when a label is not a class of the edition, or the predictions
+    lack a task that a multi-task edition needs.
     """
     if edition.task == "mtl":
         return _multitask(name, decoded, edition)
@@ -31,9 +32,7 @@ def frame_values(name: str, decoded: Decoded, edition: Edition) -> list[str]:
 
 def _digits(name: str, labels: NDArray[np.int8], edition: Edition) -> list[str]:
     if len(labels) and not 0 <= labels.min() <= labels.max() < edition.num_classes:
-        raise DataError(
-            f"{name}: labels must lie in 0..{edition.num_classes - 1}, found {labels.min()}..{labels.max()}"
-        )
+        raise DataError(f"{name}: labels must be in 0..{edition.num_classes - 1}, found {labels.min()}..{labels.max()}")
     digits = [str(label) for label in range(edition.num_classes)]
     return [digits[label] for label in labels.tolist()]
 
@@ -42,12 +41,12 @@ def _multitask(name: str, decoded: Decoded, edition: Edition) -> list[str]:
     if decoded.valence_arousal is None or decoded.action_units is None:
         lacking = "valence and arousal" if decoded.valence_arousal is None else "action units"
         raise DataError(
-            f"{name}: the predictions hold no {lacking}, which {edition.name} wants; train with "
+            f"{name}: the predictions have no {lacking}, which {edition.name} needs; train with "
             "`--tasks expression valence_arousal action_units` and predict again"
         )
     if not (np.isfinite(decoded.valence_arousal).all() and np.isfinite(decoded.action_units).all()):
         raise DataError(f"{name}: valence, arousal or action units are not finite; predict the video again")
-    # Adding 0 makes 0 of -0.
+    # Adding 0 turns -0 into 0.
     rounded = np.round(np.clip(decoded.valence_arousal, -1, 1).astype(np.float64), DECIMALS) + 0.0
     on = decoded.action_units >= ACTION_UNIT_THRESHOLD
     codes = on @ (1 << np.arange(NUM_ACTION_UNITS))

@@ -1,4 +1,4 @@
-"""Submissions as the editions want them, written from the template and what each frame's row says."""
+"""Writes submissions in the format of an edition, from the template and the values of each frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written. extended: by video, the rows behind its last decoded frame, which repeat its last values."""
+    """What was written. extended: video -> number of rows after its last decoded frame (they repeat its values)."""
 
     num_rows: int
     num_videos: int
@@ -27,10 +27,10 @@ class Written:
 
 
 def write_submission(path: Path, template: Template, edition: Edition, values: Mapping[str, Sequence[str]]) -> Written:
-    """Write the edition's header and then every row of the template, in its order, with the values of its frame.
+    """Write the edition's header and then every row of the template, in order, with the values of its frame.
 
-    values: by video, one text a decoded frame, frame k at k - 1. A row behind the last decoded frame repeats the last
-    one. The file is written whole or not at all. Raises DataError, listing all of them, when videos of the template
+    values: video -> one text per decoded frame, frame k at index k - 1. A row after the last decoded frame repeats the
+    last values. The file is complete or absent. Raises DataError, which lists the videos, when videos of the template
     have no values.
     """
     _require_videos(template.path, template.videos(), values)
@@ -58,17 +58,17 @@ def _rows(video: str, locations: Iterator[str], values: Sequence[str], extended:
 
 
 def write_folder(folder: Path, videos: VideoList, edition: Edition, values: Mapping[str, Sequence[str]]) -> Written:
-    """Write `<video>.txt` for every video of the list: the edition's header, then a line a frame.
+    """Write `<video>.txt` for every video of the list: the edition's header, then one line per frame.
 
-    Of a video whose number of frames the list does not tell, every decoded frame gets a line; otherwise lines behind
-    the last decoded frame repeat its values, and frames behind the last line are left out. The folder is written whole
-    or not at all. Raises DataError, listing all of them, when videos have no values, and when a folder that holds
-    something, or a file, stands there: annotations look the same, so nothing is replaced.
+    If the list does not say the number of frames of a video, every decoded frame gets a line. Otherwise lines after
+    the last decoded frame repeat its values, and frames after the last line are left out. The folder is complete or
+    absent. Raises DataError, which lists the videos, when videos have no values; and when the folder exists and is not
+    empty, or is a file: annotations look the same, so nothing is replaced.
     """
     _require_videos(videos.path, list(videos.num_frames), values)
     if folder.is_dir() and any(folder.iterdir()):
         raise DataError(
-            f"{folder}: holds files already; choose another --out or remove the folder (nothing was written)"
+            f"{folder}: already contains files; choose another --out or remove the folder (nothing was written)"
         )
     extended: dict[str, int] = {}
     num_rows = 0

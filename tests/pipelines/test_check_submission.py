@@ -31,7 +31,7 @@ def test_ok(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"{tmp_path / 's.txt'}: ok, 40 rows as in the template\n"
 
 
-def test_warnings_alone_are_ok(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_warnings_are_ok(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tmp_path, [f"{location},3" for location in LOCATIONS]) == 0
     out = capsys.readouterr().out
     assert "s.txt:2: warning: one-class: all rows have the same class, 3" in out
@@ -50,7 +50,9 @@ def test_faults_are_listed_with_lines(tmp_path: Path, capsys: pytest.CaptureFixt
     assert out.splitlines()[-1].endswith("s.txt: 3 faults")
 
 
-def test_the_list_is_capped_by_kind_unless_all_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_at_most_ten_faults_per_kind_are_shown_unless_all_are_requested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = [row + ".0" for row in good()]
     assert check(tmp_path, rows) == 1
     out = capsys.readouterr().out
@@ -94,8 +96,8 @@ def test_a_folder_against_a_template(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert check_folder(tmp_path, template, a="193", z="0") == 1
     out = capsys.readouterr().out
     assert f"{tmp_path / 's' / 'a.txt'}:3: error: label: expected an integer from 0 to 7, found 9" in out
-    assert f"{tmp_path / 's' / 'a.txt'}:4: error: extra: 1 lines more than the video has frames; expected 2" in out
-    assert f"{tmp_path / 's' / 'z.txt'}: error: extra: z.txt is none of the videos' files" in out
+    assert f"{tmp_path / 's' / 'a.txt'}:4: error: extra: 1 more lines than the video has frames; expected 2" in out
+    assert f"{tmp_path / 's' / 'z.txt'}: error: extra: z.txt belongs to none of the videos" in out
     assert out.splitlines()[-1].endswith("s: 3 faults")
     assert check_folder(tmp_path, template, "--predictions", str(tmp_path)) == 2
     assert "t.txt tells the frames of each video; leave it out" in capsys.readouterr().err
@@ -113,7 +115,7 @@ def test_a_folder_against_a_list_of_names(tmp_path: Path, capsys: pytest.Capture
     assert "a.txt:4: error: missing: video cut short: 2 lines with a class; expected 3" in out
 
 
-def test_predictions_are_for_lists_of_names_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predictions_are_only_for_lists_of_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tmp_path, good(), "--predictions", str(tmp_path)) == 2
     assert "--predictions: the template of abaw6 tells the rows of each video" in capsys.readouterr().err
 
@@ -122,7 +124,7 @@ def test_predictions_are_for_lists_of_names_alone(tmp_path: Path, capsys: pytest
     ("name", "rest"), [("abaw6", "{}"), ("abaw7_mtl", "0.{}123,-0.{}456,{},0,1,0,1,0,1,0,1,0,1,0,1")]
 )
 def test_a_file_of_the_real_size(tmp_path: Path, name: str, rest: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """228 videos with 1,022,655 rows: the bar of 3 s is for an idle machine, the test leaves room for a busy one."""
+    """228 videos with 1,022,655 rows. The limit is 3 s on an idle machine; the test leaves room for a busy one."""
     header = edition(name).header
     values = [rest.replace("{}", str(label)) for label in range(8)]
     locations = [f"{video}-30-1920x1080/{frame:05d}.jpg" for video in range(228) for frame in range(1, 4487)]

@@ -69,7 +69,7 @@ def test_smoothing(tmp_path: Path) -> None:
     assert labels(tmp_path)[:5] == [1] * 5
 
 
-def test_again_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_a_second_run_writes_the_same_bytes(tmp_path: Path) -> None:
     predict(tmp_path / "p", "a", [1, 2])
     write_template(tmp_path / "t.txt", a=2)
     assert submit(tmp_path) == 0
@@ -94,7 +94,7 @@ def test_predictions_of_other_videos(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "has no predictions of any video" in capsys.readouterr().err
 
 
-def test_a_video_that_was_never_predicted_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_without_any_predicted_frame_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predict(tmp_path / "p", "a", [5, 5], predicted=[False, False])
     predict(tmp_path / "p", "b", [5])
     write_template(tmp_path / "t.txt", a=2, b=1)
@@ -112,7 +112,7 @@ def test_a_video_that_was_never_predicted_is_told(tmp_path: Path, capsys: pytest
         (["--template", "none.txt"], 1, "not readable as a template"),
     ],
 )
-def test_wrong_words(
+def test_invalid_settings(
     tmp_path: Path, words: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict(tmp_path / "p", "a", [1])
@@ -152,7 +152,7 @@ def test_multi_task_rows(tmp_path: Path) -> None:
     ]
 
 
-def test_multi_task_rows_want_all_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_multi_task_rows_need_all_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predict(tmp_path / "p", "a", [1])
     write_template(tmp_path / "t.txt", "image", a=1)
     assert submit(tmp_path, "--edition", "abaw4_mtl") == 1
@@ -181,11 +181,11 @@ def test_a_folder_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     assert "(5 rows, 2 videos), checked" in out
     assert main(["submit", *places, "--edition", "abaw3"]) == 1
-    assert "holds files already" in capsys.readouterr().err
+    assert "already contains files" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", load_manifest("editions"))
-def test_what_is_written_for_an_edition_has_no_fault(
+def test_what_is_written_for_an_edition_has_no_faults(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for video, num_frames in {"b é": 9, "a": 7}.items():
@@ -198,7 +198,7 @@ def test_what_is_written_for_an_edition_has_no_fault(
     assert ": error: " not in capsys.readouterr().out
 
 
-def test_what_was_not_seen_of_a_format_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_assumptions_about_a_format_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predict(tmp_path / "p", "a", [1, 2])
     write_template(tmp_path / "t.txt", a=2)
     assert submit(tmp_path, "--edition", "abaw8") == 0
@@ -230,7 +230,7 @@ def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothin
         (["--edition", "abaw6_ce"], "this is the template of edition abaw5"),
     ],
 )
-def test_settings_that_do_not_go_together(
+def test_settings_that_do_not_fit_together(
     tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict(tmp_path / "p", "a", [1])

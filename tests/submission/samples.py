@@ -1,4 +1,4 @@
-"""A template and a faultless submission of any edition with a row a frame, to be spoilt."""
+"""A template and a submission without faults, for every edition with one row per frame; tests add faults to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOCATIONS = [f"{video}/{frame:05d}.jpg" for video, length in LENGTHS.items() for
 
 @dataclass(frozen=True)
 class Sample:
-    """A submission of an edition as text. rows: without line ends."""
+    """A submission for an edition as text. rows: without line ends."""
 
     edition: Edition
     template: Template
@@ -32,7 +32,7 @@ class Sample:
         return len(self.rows) + 1
 
     def row(self, index: int, **fields: str) -> str:
-        """A row with other fields: location, k (the class), valence, arousal, au1, …."""
+        """A row with some fields replaced: location, k (the class), valence, arousal, au1, …."""
         parts = self.rows[index].split(",")
         places = {"location": 0, "k": self.class_field, "valence": 1, "arousal": 2}
         places |= {f"au{unit}": 3 + unit for unit in range(1, 13)}
@@ -68,7 +68,7 @@ def sample(name: str) -> Sample:
 
 
 def values(edition: Edition, index: int) -> str:
-    """What stands behind the location: no column is the same in all rows."""
+    """The values after the location; every column varies between rows."""
     label = index % edition.num_classes
     if edition.task != "mtl":
         return str(label)

@@ -1,4 +1,4 @@
-"""Every fault is found with its line and nothing else, for every edition with a row a frame."""
+"""Every fault is found on its line, and nothing else, for every edition with one row per frame."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ MUTATIONS: dict[str, Mutation] = {
 
 @pytest.mark.parametrize("name", ROW_EDITIONS)
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_each_fault_is_found_with_its_line_and_nothing_else(name: str, mutation: str) -> None:
+def test_each_fault_is_found_on_its_line_and_nothing_else(name: str, mutation: str) -> None:
     spoilt, expected = MUTATIONS[mutation]
     chosen = sample(name)
     assert chosen.found(spoilt(chosen)) == expected
@@ -140,7 +140,7 @@ def test_each_fault_is_found_with_its_line_and_nothing_else(name: str, mutation:
 
 @pytest.mark.parametrize("made_for", ROW_EDITIONS)
 @pytest.mark.parametrize("checked_as", ROW_EDITIONS)
-def test_the_file_of_every_other_edition_is_told_by_its_header(made_for: str, checked_as: str) -> None:
+def test_the_file_of_another_edition_is_recognised_by_its_header(made_for: str, checked_as: str) -> None:
     file, chosen = sample(made_for), sample(checked_as)
     first = chosen.check(file.text())[:1]
     if file.edition.header == chosen.edition.header:
@@ -157,10 +157,10 @@ def test_the_file_of_every_other_edition_is_told_by_its_header(made_for: str, ch
         (SIXTH.text(ROWS[:-2]), "video cut short: c-30 lacks its last 2 of 5 rows, c-30/00004.jpg to c-30/00005.jpg"),
         (SIXTH.text([*ROWS[:5], *ROWS[6:]]), "row missing: a/00002.jpg"),
         (SIXTH.text([*ROWS[:8], *ROWS[10:]]), "2 rows missing: c-30/00002.jpg to c-30/00003.jpg"),
-        (SIXTH.text([*ROWS, ROWS[0]]), "b é/00001.jpg stands on line 2 already"),
+        (SIXTH.text([*ROWS, ROWS[0]]), "b é/00001.jpg is already on line 2"),
         (
             SIXTH.text([*ROWS[4:7], *ROWS[:4], *ROWS[7:]]),
-            "a/00001.jpg to a/00003.jpg (3 rows); due behind b é/00004.jpg",
+            "a/00001.jpg to a/00003.jpg (3 rows); expected after b é/00004.jpg",
         ),
         (SIXTH.changed(4, location="a/1.jpg"), "expected a/00001.jpg, found a/1.jpg"),
         (SIXTH.text(header="image,expression"), "ABAW 4, learning from synthetic data"),
@@ -169,12 +169,12 @@ def test_the_file_of_every_other_edition_is_told_by_its_header(made_for: str, ch
         (SIXTH.changed(4, k="9"), "expected an integer from 0 to 7, found 9"),
     ],
 )
-def test_messages_say_what_is_wrong(content: str, words: str) -> None:
+def test_messages_describe_the_fault(content: str, words: str) -> None:
     (fault,) = SIXTH.check(content)
     assert words in fault.message
 
 
-def test_warnings_are_told_from_errors() -> None:
+def test_warnings_are_distinguished_from_errors() -> None:
     one_class = SIXTH.text([f"{location},3" for location in LOCATIONS])[:-1]
     assert {fault.kind: fault.severity for fault in SIXTH.check(one_class)} == {
         "one-class": "warning",
@@ -183,7 +183,7 @@ def test_warnings_are_told_from_errors() -> None:
     assert all(fault.severity == "error" for fault in SIXTH.check(SIXTH.text(ROWS[:-2])))
 
 
-def test_all_faults_of_a_bad_file_at_once() -> None:
+def test_all_faults_of_a_file_are_found_in_one_pass() -> None:
     rows = swap(ROWS, 0, 2)
     rows[4] += ".0"
     rows[6] = rows[6][:-1] + "9"
@@ -194,7 +194,7 @@ def test_all_faults_of_a_bad_file_at_once() -> None:
     assert sorted(set(kinds)) == ["bom", "duplicate", "extra", "float", "header", "label", "order", "spaces"]
 
 
-def test_a_million_equal_faults_stay_few() -> None:
+def test_many_equal_faults_are_joined_to_a_range() -> None:
     long = long_template(3000)
     rows = [f"{location},{index % 8}.0" for index, location in enumerate(long.locations)]
     faults = check(SIXTH.text(rows), long, SIXTH.edition)
@@ -203,7 +203,7 @@ def test_a_million_equal_faults_stay_few() -> None:
     assert sum(fault.num_lines for fault in faults) == 3000
 
 
-def test_two_long_runs_of_equal_faults_are_told_apart() -> None:
+def test_two_long_ranges_of_equal_faults_are_kept_apart() -> None:
     long = long_template(1000)
     rows = [f"{location},{index % 8}{'' if index == 400 else '.0'}" for index, location in enumerate(long.locations)]
     faults = check(SIXTH.text(rows), long, SIXTH.edition)
@@ -211,15 +211,15 @@ def test_two_long_runs_of_equal_faults_are_told_apart() -> None:
     assert sum(fault.num_lines for fault in faults) == 999
 
 
-def test_another_order_altogether_is_one_fault() -> None:
+def test_a_completely_different_order_is_one_fault() -> None:
     long = long_template(9000)
     rows = [f"{location},{index % 8}" for index, location in enumerate(long.locations)]
     order = np.random.default_rng(0).permutation(len(rows))
     (fault,) = check(SIXTH.text([rows[index] for index in order]), long, SIXTH.edition)
-    assert fault.kind == "order" and "altogether" in fault.message
+    assert fault.kind == "order" and "completely different order" in fault.message
 
 
-def test_videos_that_lie_in_pieces_in_the_template() -> None:
+def test_videos_in_several_blocks_of_the_template() -> None:
     pieces = Template(Path("t.txt"), HEADER, [LOCATIONS[index] for index in (0, 4, 1, 5, 2, 6)])
     rows = [f"{location},{index}" for index, location in enumerate(pieces.locations)]
     assert check(SIXTH.text(rows), pieces, SIXTH.edition) == []
@@ -232,12 +232,12 @@ def test_a_template_that_lists_a_row_twice_is_refused() -> None:
         check(SIXTH.text([ROWS[1], *ROWS]), double, SIXTH.edition)
 
 
-def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"s\.txt: not readable"):
         check_submission(tmp_path / "s.txt", SIXTH.template, SIXTH.edition)
     (fault,) = check_submission(tmp_path, SIXTH.template, SIXTH.edition)
     assert (fault.line, fault.kind) == (0, "edition")
-    assert "is a folder; abaw6 wants one file" in fault.message
+    assert "is a folder; abaw6 expects one file" in fault.message
 
 
 Injection = Callable[[list[str], int], tuple[list[str], int]]
@@ -274,7 +274,7 @@ def test_an_injected_fault_is_found_on_its_line(name: str, kind: str, index: int
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(["abaw6", "abaw7_mtl"]), st.permutations(range(len(ROWS))))
-def test_any_other_order_is_found_and_the_rest_stays(name: str, order: list[int]) -> None:
+def test_any_other_order_is_found_and_causes_no_other_fault(name: str, order: list[int]) -> None:
     chosen = sample(name)
     kinds = {kind for _, kind in chosen.found(chosen.text([chosen.rows[index] for index in order]))}
     assert kinds == (set() if order == sorted(order) else {"order"})

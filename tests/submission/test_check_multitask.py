@@ -1,4 +1,4 @@
-"""Every fault of a multi-task row is found with its line and nothing else."""
+"""Every fault of a multi-task row is found on its line, and nothing else."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_each_fault_of_multi_task_rows_is_found(name: str, mutation: str) -> Non
             lambda s: s.changed(4, au7="1.0", au8="0.5"),
             "AU12: expected an integer from 0 to 1, found a number that is not written as an integer: '1.0'; AU15: ",
         ),
-        (lambda s: s.changed(4, arousal="-5"), "arousal: expected a number from -1 to 1, found -5 (in annotations the"),
+        (lambda s: s.changed(4, arousal="-5"), "arousal: expected a number from -1 to 1, found -5 (which annotations use"),
         (
             lambda s: s.text([s.row(index, valence="0.5", au2="1") for index in range(len(s.rows))]),
             "the same in all rows: valence (0.5), AU2 (1)",
@@ -91,8 +91,8 @@ def test_messages_of_multi_task_rows_name_the_column(content: Callable[[Sample],
     assert words in fault.message
 
 
-def test_long_runs_of_faulty_multi_task_rows_hide_no_other_fault() -> None:
-    """Rows with the same faults behind valence and arousal are taken apart once, but these are always looked at."""
+def test_long_ranges_of_faulty_multi_task_rows_hide_no_other_fault() -> None:
+    """Rows with the same faults after valence and arousal are parsed once, but these two are always checked."""
     chosen = sample("abaw7_mtl")
     long = Template(Path("t.txt"), chosen.edition.header, long_template(600).locations)
     rows = [

@@ -1,4 +1,4 @@
-"""Compound classes from the eight basic ones, worked out by hand."""
+"""Compound classes from the eight basic ones, compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from abaw.submission.compound import PARTS, compound_labels, compound_scores
 
 
 def probs(**classes: float) -> np.ndarray:
-    """One frame, (1, 8)."""
+    """Probabilities of one frame, (1, 8)."""
     return np.array([[classes.get(name, 0.0) for name in EXPRESSION_CLASSES]], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Every fault of a submission that is a folder of files is found with its file and line, and nothing else."""
+"""Every fault of a submission that is a folder is found with its file and line, and nothing else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check(root: Path, files: dict[str, str | bytes], videos: VideoList = VIDEOS)
 
 
 def with_a(content: str | bytes) -> Callable[[], dict[str, str | bytes]]:
-    """The good files with another `a.txt`."""
+    """The correct files, with another `a.txt`."""
     return lambda: good() | {"a.txt": content}
 
 
@@ -96,32 +96,32 @@ def test_each_fault_is_found_with_its_file_and_line_and_nothing_else(tmp_path: P
     assert [(fault.file, fault.line, fault.kind) for fault in check(tmp_path, files())] == expected
 
 
-def test_the_number_of_lines_is_not_checked_where_it_is_not_known(tmp_path: Path) -> None:
+def test_an_unknown_number_of_lines_is_not_checked(tmp_path: Path) -> None:
     names_alone = VideoList(VIDEOS.path, dict.fromkeys(VIDEOS.num_frames))
     assert check(tmp_path, with_a(text(["4"]))(), names_alone) == []
     counted = names_alone.with_frames({"a": 3})
     assert [fault.message for fault in check_folder(tmp_path / "s", counted, THIRD)] == [
-        "video cut short: 1 lines with a class; expected 3, one a frame"
+        "video cut short: 1 lines with a class; expected 3, one per frame"
     ]
 
 
-def test_a_folder_within(tmp_path: Path) -> None:
+def test_a_folder_inside_the_folder(tmp_path: Path) -> None:
     check(tmp_path, good())
     (tmp_path / "s" / "more").mkdir()
     (fault,) = check_folder(tmp_path / "s", VIDEOS, THIRD)
     assert (fault.file, fault.kind) == ("more", "extra")
 
 
-def test_a_file_instead_of_a_folder_and_nothing_at_all(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_and_a_missing_folder(tmp_path: Path) -> None:
     (tmp_path / "s.txt").write_text("")
     (fault,) = check_folder(tmp_path / "s.txt", VIDEOS, THIRD)
     assert (fault.line, fault.kind) == (0, "edition")
-    assert "is a file; abaw3 wants a folder" in fault.message
+    assert "is a file; abaw3 expects a folder" in fault.message
     with pytest.raises(DataError, match="none: not readable"):
         check_folder(tmp_path / "none", VIDEOS, THIRD)
 
 
-def test_long_runs_of_equal_faults_stay_few_in_each_file(tmp_path: Path) -> None:
+def test_equal_faults_are_joined_to_a_range_in_each_file(tmp_path: Path) -> None:
     long = VideoList(VIDEOS.path, {"a": 3000, "b": 3000})
     files: dict[str, str | bytes] = {"a.txt": text(["1.0"] * 3000), "b.txt": text(["2.0"] * 3000)}
     faults = check(tmp_path, files, long)

@@ -1,4 +1,4 @@
-"""What rows say, and that the checker has nothing against what is written, for every edition with a row a frame."""
+"""The values of rows; and what is written passes the check, for every edition with one row per frame."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def random_decoded(num_frames: int, rng: np.random.Generator) -> Decoded:
     return Decoded(probs.argmax(axis=1).astype(np.int8), probs, pairs, rng.random((num_frames, 12)).astype(np.float32))
 
 
-def test_a_class_a_frame() -> None:
+def test_one_class_per_frame() -> None:
     assert frame_values("v", decoded([7, 0, 3]), edition("abaw10")) == ["7", "0", "3"]
 
 
 @pytest.mark.parametrize("label", [-1, 8])
 @pytest.mark.parametrize("name", ["abaw3", "abaw6"])
-def test_what_is_no_class_is_not_written(name: str, label: int) -> None:
-    with pytest.raises(DataError, match=r"v: labels must lie in 0\.\.7"):
+def test_an_invalid_class_is_not_written(name: str, label: int) -> None:
+    with pytest.raises(DataError, match=r"v: labels must be in 0\.\.7"):
         frame_values("v", decoded([0, label]), edition(name))
 
 
@@ -66,9 +66,9 @@ def test_multi_task_rows() -> None:
     ]
 
 
-def test_multi_task_rows_want_all_tasks() -> None:
+def test_multi_task_rows_need_all_tasks() -> None:
     units = np.zeros((1, 12), np.float32)
-    with pytest.raises(DataError, match="v: the predictions hold no valence and arousal, which abaw7_mtl wants; train"):
+    with pytest.raises(DataError, match="v: the predictions have no valence and arousal, which abaw7_mtl needs; train"):
         frame_values("v", decoded([0], None, units), MTL)
     with pytest.raises(DataError, match="no action units.*--tasks expression valence_arousal action_units"):
         frame_values("v", decoded([0], [[0, 0]], None), MTL)
@@ -91,7 +91,7 @@ LENGTHS = st.dictionaries(
     st.randoms(use_true_random=False),
     st.integers(0, 3),
 )
-def test_what_is_written_has_no_fault(name: str, lengths: dict[str, int], random: Random, cut: int) -> None:
+def test_what_is_written_has_no_faults(name: str, lengths: dict[str, int], random: Random, cut: int) -> None:
     chosen = edition(name)
     locations = [f"{video}/{frame:05d}.jpg" for video, count in lengths.items() for frame in range(1, count + 1)]
     random.shuffle(locations)
@@ -112,7 +112,7 @@ def test_what_is_written_has_no_fault(name: str, lengths: dict[str, int], random
 
 @settings(max_examples=40, deadline=None)
 @given(LENGTHS, st.integers(0, 3), st.booleans())
-def test_what_is_written_as_a_folder_has_no_fault(lengths: dict[str, int], cut: int, told: bool) -> None:
+def test_what_is_written_as_a_folder_has_no_faults(lengths: dict[str, int], cut: int, told: bool) -> None:
     lengths = {name: count for name, count in lengths.items() if name not in (".", "..")} or {"a": 1}
     chosen = edition("abaw3")
     rng = np.random.default_rng(sum(lengths.values()))

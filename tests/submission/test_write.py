@@ -23,7 +23,7 @@ def digits(**videos: list[int]) -> dict[str, list[str]]:
     return {name: list(map(str, values)) for name, values in videos.items()}
 
 
-def test_every_row_comes_back_in_the_template_order(tmp_path: Path) -> None:
+def test_every_row_is_written_in_the_order_of_the_template(tmp_path: Path) -> None:
     path = tmp_path / "predictions.txt"
     rows = template("b é/00002.jpg", "a/00001.jpg", "b é/00001.jpg")
     written = write_submission(path, rows, SIXTH, digits(a=[7], **{"b é": [3, 4]}, unused=[1]))
@@ -32,7 +32,7 @@ def test_every_row_comes_back_in_the_template_order(tmp_path: Path) -> None:
     assert (written.num_rows, written.num_videos, written.extended) == (3, 2, {})
 
 
-def test_rows_behind_the_last_frame_repeat_the_last_class_and_are_told(tmp_path: Path) -> None:
+def test_rows_after_the_last_frame_repeat_the_last_class_and_are_reported(tmp_path: Path) -> None:
     rows = template(*(f"a/{frame:05d}.jpg" for frame in range(1, 6)), "b/00001.jpg")
     written = write_submission(tmp_path / "s.txt", rows, SIXTH, digits(a=[1, 2, 3], b=[5, 6, 7]))
     values = [line.rpartition(",")[2] for line in (tmp_path / "s.txt").read_text().splitlines()[1:]]
@@ -50,7 +50,7 @@ def test_videos_without_predictions_are_all_named_and_nothing_is_written(tmp_pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_frame_zero_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_frame_zero_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a/00000\.jpg"):
         write_submission(tmp_path / "s.txt", template("a/00001.jpg", "a/00000.jpg"), SIXTH, digits(a=[0]))
     assert list(tmp_path.iterdir()) == []
@@ -79,7 +79,7 @@ def videos(**num_frames: int | None) -> VideoList:
     return VideoList(Path("list.txt"), num_frames)
 
 
-def test_a_folder_of_one_file_a_video(tmp_path: Path) -> None:
+def test_a_folder_with_one_file_per_video(tmp_path: Path) -> None:
     out = tmp_path / "out" / "s"
     written = write_folder(
         out, videos(**{"b é": 2, "a": 4, "c": None}), THIRD, digits(a=[1, 2], c=[5, 6, 7], **{"b é": [3, 4, 5]})
@@ -93,10 +93,10 @@ def test_a_folder_of_one_file_a_video(tmp_path: Path) -> None:
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     write_folder(tmp_path / "s", videos(a=1), THIRD, digits(a=[1]))
-    with pytest.raises(DataError, match="holds files already"):
+    with pytest.raises(DataError, match="already contains files"):
         write_folder(tmp_path / "s", videos(a=1), THIRD, digits(a=[2]))
     assert (tmp_path / "s" / "a.txt").read_text().endswith("1\n")
     (tmp_path / "file").write_text("")
@@ -105,7 +105,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "s"]
 
 
-def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_complete_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match=r"no predictions for 1 of its 2 videos: b;"):
         write_folder(tmp_path / "s", videos(a=1, b=1), THIRD, digits(a=[1]))
 
