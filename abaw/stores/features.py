@@ -85,7 +85,7 @@ def open_features(path: Path) -> FeatureStore:
         if not isinstance(store.meta.get(key), kind):
             found = "nothing" if key not in store.meta else repr(store.meta[key])
             raise StoreError(
-                f"{path}: its metadata lack '{key}' ({kind.__name__} expected, found {found}); "
+                f"{path}: its metadata lacks '{key}' ({kind.__name__} expected, found {found}); "
                 "write it again with `abaw features`"
             )
     dim = int(store.meta["feature_dim"])

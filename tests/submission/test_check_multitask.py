@@ -77,7 +77,10 @@ def test_each_fault_of_multi_task_rows_is_found(name: str, mutation: str) -> Non
             lambda s: s.changed(4, au7="1.0", au8="0.5"),
             "AU12: expected an integer from 0 to 1, found a number that is not written as an integer: '1.0'; AU15: ",
         ),
-        (lambda s: s.changed(4, arousal="-5"), "arousal: expected a number from -1 to 1, found -5 (which annotations use"),
+        (
+            lambda s: s.changed(4, arousal="-5"),
+            "arousal: expected a number from -1 to 1, found -5 (which annotations use",
+        ),
         (
             lambda s: s.text([s.row(index, valence="0.5", au2="1") for index in range(len(s.rows))]),
             "the same in all rows: valence (0.5), AU2 (1)",
