@@ -131,7 +131,9 @@ def test_transitions_counted_on_scored_videos_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "expected"), [("validation", {"v"}), ("train", {"t"}), ("both", {"t", "v"})], ids=lambda value: str(value)
+    ("split", "expected"),
+    [("validation", {"v"}), ("train", {"t"}), ("both", {"t", "v"})],
+    ids=["validation", "train", "both"],
 )
 def test_splits(tmp_path: Path, split: str, expected: set[str]) -> None:
     annotate(tmp_path / "labels", "v", CLASSES)
