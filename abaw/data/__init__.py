@@ -1,1 +1,1 @@
-"""Data for training: images, views, sampling, clips of features."""
+"""Training data: images, views, sampling, clips of features."""

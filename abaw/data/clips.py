@@ -21,11 +21,11 @@ from abaw.protocol.layout import parse_subject
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """One video. T covers its frames and its annotation lines, whichever are more: neither tail is dropped.
+    """One video. T is the larger of its numbers of frames and annotation lines: neither tail is dropped.
 
-    features: (T, D) float16, zeros where not present; present: (T,) a face was found; labels: (T,) int8, -1 for none.
-    Of other tasks, None when they are not wanted: valence_arousal: (T, 2) float32, NaN for none; action_units: (T, 12)
-    int8, 1 on, 0 off, -1 for none.
+    features: (T, D) float16, 0 where not present; present: (T,) a face was found; labels: (T,) int8, -1 for none. For
+    other tasks, None when not requested: valence_arousal: (T, 2) float32, NaN for none; action_units: (T, 12) int8, 1
+    on, 0 off, -1 for none.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Clip:
 
     @property
     def has_labels(self) -> bool:
-        """Whether a frame is annotated with an expression."""
+        """Whether any frame has an expression label."""
         return bool((self.labels > UNLABELLED).any())
 
     def labelled(self) -> NDArray[np.bool_]:
@@ -53,7 +53,7 @@ class Clip:
         return known
 
     def class_counts(self) -> NDArray[np.int64]:
-        """(C,) annotated frames of each class."""
+        """Labelled frames per class, (C,)."""
         return np.bincount(self.labels[self.labels > UNLABELLED], minlength=NUM_EXPRESSIONS)
 
 
@@ -61,8 +61,8 @@ class Clip:
 class ClipSet:
     """Videos with features of the same kind.
 
-    backbone: `weights_id` of the static checkpoint that made them, of several sources joined by `+`; feature_dim: D;
-    backbone_videos: names of the faces stores that these checkpoints learned from.
+    backbone: `weights_id` of the static checkpoint that made them, joined by `+` for several sources; feature_dim: D;
+    backbone_videos: names of the faces stores on which these checkpoints were trained.
     """
 
     clips: tuple[Clip, ...]
@@ -71,12 +71,12 @@ class ClipSet:
     backbone_videos: tuple[str, ...] = ()
 
     def class_counts(self) -> NDArray[np.int64]:
-        """(C,) annotated frames of each class."""
+        """Labelled frames per class, (C,)."""
         counts: NDArray[np.int64] = np.sum([clip.class_counts() for clip in self.clips], axis=0)
         return counts
 
     def action_unit_counts(self) -> NDArray[np.int64]:
-        """(12, 2) frames in which each action unit is annotated as off and as on."""
+        """Frames in which each action unit is annotated as off and as on, (12, 2)."""
         counts = np.zeros((NUM_ACTION_UNITS, 2), dtype=np.int64)
         for clip in self.clips:
             if clip.action_units is not None:
@@ -84,7 +84,7 @@ class ClipSet:
         return counts
 
     def fingerprint(self) -> str:
-        """16 digits that stand for the videos, their lengths, faces and labels."""
+        """16 hexadecimal digits that identify the videos, their lengths, faces and labels."""
         digest = hashlib.sha256()
         for clip in self.clips:
             digest.update(f"{clip.name} {len(clip)}\n".encode())
@@ -97,7 +97,7 @@ class ClipSet:
         return replace(self, clips=tuple(clips))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (D,) of the features of all frames with a face. Raises DataError without one."""
+        """Mean and standard deviation, (D,) each, over all frames with a face. Raises DataError when there is none."""
         count = sum(int(clip.present.sum()) for clip in self.clips)
         if count == 0:
             raise DataError("no frame of the training videos shows a face: there is nothing to learn from")
@@ -113,11 +113,11 @@ def _squares(clip: Clip, mean: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generator) -> tuple[ClipSet, ClipSet]:
-    """Split into (training, held-out) so that no video is in both; the two people of one video stay together.
+    """Split into (training, held-out) with no video in both; people of one video stay together.
 
-    Of 200 random choices the one is taken whose held-out part looks most like the whole: every class on both sides
-    before anything else, then the class shares and the wanted fraction of labelled frames. A video without a label is
-    never held out. Raises ConfigError when there are fewer than two videos or the fraction is not between 0 and 1.
+    The best of 200 random choices is taken. What counts first is that every class is on both sides; then the class
+    shares and the requested fraction of labelled frames. A video without labels is never held out. Raises ConfigError
+    when fewer than two videos have labels, or the fraction is not between 0 and 1.
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"holdout {fraction}: expected a fraction between 0 and 1 of the training videos")
@@ -131,7 +131,7 @@ def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generat
             counts[videos.index(video)] += clip.class_counts()
     num_held = min(max(1, round(fraction * len(videos))), len(videos) - 1)
     choices = [generator.permutation(len(videos))[:num_held] for _ in range(200)]
-    best = min(choices, key=lambda chosen: _unlikeness(counts, chosen, fraction))
+    best = min(choices, key=lambda chosen: _mismatch(counts, chosen, fraction))
     held = {videos[index] for index in best}
     parts: tuple[list[Clip], list[Clip]] = ([], [])
     for video, clip in zip(video_of, clips.clips, strict=True):
@@ -139,8 +139,8 @@ def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generat
     return clips.subset(parts[0]), clips.subset(parts[1])
 
 
-def _unlikeness(counts: NDArray[np.float64], chosen: NDArray[np.int64], fraction: float) -> float:
-    """counts: (videos, C). How badly the chosen videos stand for all of them; 0 is best."""
+def _mismatch(counts: NDArray[np.float64], chosen: NDArray[np.int64], fraction: float) -> float:
+    """How badly the chosen videos represent all of them; 0 is best. counts: (videos, C)."""
     whole = counts.sum(axis=0)
     held = counts[chosen].sum(axis=0)
     missing = ((held == 0) | (held == whole)) & (whole > 0)

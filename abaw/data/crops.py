@@ -1,8 +1,8 @@
-"""Decoding of face crops: encoded bytes -> uint8 images at the size of a model's input.
+"""Decoding of face crops: encoded bytes -> uint8 images at a model's input size.
 
-On a CPU OpenCV decodes: it gives the pixels of torchvision's decoder in about the same time, leaves the interpreter to
-other threads meanwhile, and stays, while torchvision is about to drop its decoders. On a GPU torchvision (nvJPEG)
-decodes a batch at once. `benchmarks/train_throughput.py` measures them.
+On a CPU, OpenCV decodes: its pixels equal those of torchvision's decoder, it takes about as long, and it releases the
+interpreter lock; torchvision plans to remove its decoders. On a GPU, torchvision (nvJPEG) decodes whole batches.
+`benchmarks/train_throughput.py` measures both.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _JPEG_START = b"\xff\xd8"
 
 
 def decode_crop(jpeg: bytes, size: int, name: str) -> NDArray[np.uint8]:
-    """One crop, (S, S, 3) RGB. Raises DataError naming the sample when the bytes are no image."""
+    """One crop, (S, S, 3) RGB. Raises DataError that names the sample when the bytes are not an image."""
     image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if image is None:
-        raise DataError(f"{name}: its crop is no readable image; write the store again")
+        raise DataError(f"{name}: its crop is not a readable image; write the store again")
     if image.shape[:2] != (size, size):
         shrinks = max(image.shape[:2]) > size
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -35,7 +35,7 @@ def decode_crop(jpeg: bytes, size: int, name: str) -> NDArray[np.uint8]:
 def decode_crops(jpegs: Sequence[bytes], size: int, names: Sequence[str], device: torch.device | str = "cpu") -> Tensor:
     """B crops as one batch on the device, (B, 3, S, S) uint8 RGB. Raises DataError as `decode_crop` does.
 
-    A GPU decodes JPEGs itself, to pixels a few grey levels off those of a CPU; other formats are decoded on the CPU.
+    JPEGs are decoded on a GPU, with pixels a few grey levels off those of the CPU; other formats on the CPU.
     """
     target = torch.device(device)
     if target.type == "cpu":
@@ -58,20 +58,20 @@ def _decode_one_by_one(jpegs: Sequence[bytes], size: int, names: Sequence[str]) 
 
 
 def _decode_together(jpegs: Sequence[bytes], size: int, names: Sequence[str], device: torch.device) -> Tensor:
-    """JPEGs by torchvision, on the device."""
-    from torchvision.io import ImageReadMode, decode_jpeg  # imported late: the CPU's way must outlive it
+    """Decode JPEGs on the device, with torchvision."""
+    from torchvision.io import ImageReadMode, decode_jpeg  # imported late: the CPU path must work when it is removed
 
     encoded = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in jpegs]
     try:
         images = decode_jpeg(encoded, mode=ImageReadMode.RGB, device=device)
     except RuntimeError:
-        _decode_one_by_one(jpegs, size, names)  # names the crop that is damaged, if that is the reason
+        _decode_one_by_one(jpegs, size, names)  # raises with the name of a damaged crop, if that is the reason
         raise
     return _at_size(images, size)
 
 
 def _at_size(images: Sequence[Tensor], size: int) -> Tensor:
-    """Images of any shapes, each (3, H, W) uint8 -> (B, 3, S, S) uint8; those of one shape are resized together."""
+    """Images of any shapes, (3, H, W) uint8 each -> (B, 3, S, S) uint8; images of equal shape are resized together."""
     batch = torch.empty((len(images), 3, size, size), dtype=torch.uint8, device=images[0].device)
     for shape in {image.shape for image in images}:
         part = [index for index, image in enumerate(images) if image.shape == shape]

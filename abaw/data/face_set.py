@@ -1,4 +1,4 @@
-"""Faces to train on: stills, and frames of videos, with labels (in the store, in annotation files) or without."""
+"""Faces to train on: stills and video frames, with labels (from the store or annotation files) or without."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from abaw.stores.faces import FaceStore, open_faces
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceSet:
-    """N crops, on disk until read.
+    """N crops, which stay on disk until they are read.
 
-    store_index: (N,) into `stores`; rows: (N,) row of that store; labels: (N,) 0..7, -1 where there is none; votes:
-    (N, C) shares of the annotators' votes, all on the label where no votes are stored, 0 where there is no label
-    either; groups: (N,) frames of one video share a number, -1 for a still.
+    store_index: (N,) into `stores`; rows: (N,) into that store; labels: (N,) 0..7, -1 for none; votes: (N, C) shares of
+    the annotators' votes: 1 at the label where no votes are stored, all 0 without a label; groups: (N,) one number per
+    video, -1 for a still.
     """
 
     stores: tuple[FaceStore, ...]
@@ -39,10 +39,10 @@ class FaceSet:
         return len(self.rows)
 
     def jpeg(self, index: int) -> bytes:
-        """The encoded crop of a sample."""
+        """The encoded crop of a sample. Raises DataError when the row has none."""
         value = self.stores[int(self.store_index[index])].jpeg(int(self.rows[index]))
         if value is None:
-            raise DataError(f"{self.name(index)}: no face there; write the store again")
+            raise DataError(f"{self.name(index)}: has no face; write the store again")
         return value
 
     def name(self, index: int) -> str:
@@ -51,7 +51,7 @@ class FaceSet:
         return f"{store.store.path}:{store.keys[int(self.rows[index])].as_py()}"
 
     def photos(self) -> NDArray[np.int64]:
-        """(N,) a number for each photo: two crops of one still, in stores of different detectors, share it."""
+        """The number of each sample's photo, (N,); crops of one still from different detectors share it."""
         keys = [self._photo(index) for index in range(len(self))]
         return np.unique(np.array(keys), return_inverse=True)[1]
 
@@ -72,11 +72,11 @@ class FaceSet:
         )
 
     def without_labels(self) -> FaceSet:
-        """The same faces, their labels and votes hidden."""
+        """The same faces without their labels and votes."""
         return replace(self, labels=np.full_like(self.labels, UNLABELLED), votes=np.zeros_like(self.votes))
 
     def fingerprint(self) -> str:
-        """Stands for the stores, the samples chosen and their labels."""
+        """Identifies the stores, the chosen samples and their labels."""
         sources = [store.meta.get("fingerprint") or quick_hash(store.store.path) for store in self.stores]
         chosen = np.stack([self.store_index.astype(np.int64), self.rows, self.labels])
         digest = hashlib.sha256(chosen.tobytes())
@@ -84,12 +84,12 @@ class FaceSet:
         return value_hash([*sources, digest.hexdigest()])
 
     def class_counts(self) -> NDArray[np.int64]:
-        """Samples a class, (C,)."""
+        """Samples per class, (C,)."""
         return np.bincount(self.labels[self.labels != UNLABELLED], minlength=NUM_EXPRESSIONS)
 
 
 def labelled_stills(path: Path) -> FaceSet:
-    """The stills of one image set that have a face and a label. Raises StoreError if there is none, and as `stills`."""
+    """The stills of an image set that have a face and a label. Raises StoreError without any, and as `stills` does."""
     faces = stills(path)
     found = faces.take(faces.labels != UNLABELLED)
     if not len(found):
@@ -98,9 +98,9 @@ def labelled_stills(path: Path) -> FaceSet:
 
 
 def unlabelled_faces(path: Path, every: int) -> FaceSet:
-    """All stills of an image set, or every `every`-th frame of a video, that have a face; labels there are hidden.
+    """The stills with a face of an image set, or every n-th frame with a face of a video; labels are ignored.
 
-    Raises StoreError when there is none, and as `stills`.
+    every: n. Raises ConfigError when it is below 1, and StoreError when there is no face and as `stills` does.
     """
     if every < 1:
         raise ConfigError(f"every is {every}; expected at least 1 (each frame)")
@@ -114,9 +114,9 @@ def unlabelled_faces(path: Path, every: int) -> FaceSet:
 
 
 def stills(path: Path) -> FaceSet:
-    """The stills of one image set that have a face, with the labels that are there.
+    """The stills with a face of an image set, with their labels if they have any.
 
-    Raises StoreError when the store is damaged, holds a video or no face, has other classes, or a label outside 0..7.
+    Raises StoreError when the store is damaged, holds a video or no face, or has other classes or a label outside 0..7.
     """
     store = open_faces(path)
     labels = store.labels
@@ -142,10 +142,11 @@ def stills(path: Path) -> FaceSet:
 
 
 def labelled_frames(faces: Path, annotations: Path, every: int) -> tuple[FaceSet, list[str]]:
-    """Every `every`-th of the frames of each annotated video that have a face and a label, and the names left out.
+    """Every n-th frame with a face and a label of each annotated video, and the names of videos without a store.
 
-    faces: folder of stores, one a video or person, named as the annotation files are. A person of a two-person video
-    shares the group of that video. Raises DataError when no annotated video has a store or no frame is left.
+    faces: folder of stores, one per video or person, with the names of the annotation files; every: n. The people of
+    one video share its group. Raises ConfigError when n is below 1, and DataError when no annotated video has a store
+    or no frame is left.
     """
     if every < 1:
         raise ConfigError(f"every is {every}; expected at least 1 (each labelled frame)")
@@ -153,7 +154,7 @@ def labelled_frames(faces: Path, annotations: Path, every: int) -> tuple[FaceSet
     present = {name: faces / f"{name}{SUFFIX}" for name in found if (faces / f"{name}{SUFFIX}").exists()}
     missing = sorted(set(found) - set(present))
     if not present:
-        raise DataError(f"{faces}: none of the {len(found)} annotated videos ({missing[0]}, …) has a store there")
+        raise DataError(f"{faces}: has no store of any of the {len(found)} annotated videos ({missing[0]}, …)")
     videos = sorted({parse_subject(name).video for name in present})
     stores, rows, labels, groups = [], [], [], []
     for name, path in sorted(present.items()):
@@ -185,7 +186,7 @@ def _samples(
     labels: Sequence[NDArray[np.int8]],
     groups: Sequence[int],
 ) -> FaceSet:
-    """Arrays, one a store, as one set; `groups` holds one number a store."""
+    """One set from several stores; each argument has one entry per store."""
     counts = [len(part) for part in rows]
     all_labels = np.concatenate(labels).astype(np.int64)
     return FaceSet(
@@ -199,7 +200,7 @@ def _samples(
 
 
 def join(parts: Sequence[FaceSet]) -> FaceSet:
-    """Several sets as one. Raises DataError when there is none; groups of different parts stay apart."""
+    """Join several sets; groups of different parts stay different. Raises DataError when there are no parts."""
     if not parts:
         raise DataError("no faces: give image sets or videos")
     stores: list[FaceStore] = []

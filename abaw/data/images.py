@@ -1,4 +1,4 @@
-"""Batches of face images, decoded at a model's input size: from memory when they fit, else from the stores."""
+"""Batches of face images at a model's input size, read from memory if they fit, otherwise from the stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECODE_AT_ONCE = 256
 
 
 class FaceImages(NamedTuple):
-    """images: (B, 3, S, S) uint8; labels: (B,) int64, -1 where there is none; votes: (B, C) float32, shares of the
+    """A batch. images: (B, 3, S, S) uint8; labels: (B,) int64, -1 for none; votes: (B, C) float32, shares of the
     annotators' votes; ids: names of the samples."""
 
     images: Tensor
@@ -31,7 +31,7 @@ class FaceImages(NamedTuple):
 
 
 class TrainImages(NamedTuple):
-    """What a step of a static method learns from. unlabelled: None for methods that take labelled faces alone."""
+    """What a step of a static method learns from. unlabelled: None for methods that use only labelled faces."""
 
     labelled: FaceImages
     unlabelled: FaceImages | None
@@ -44,8 +44,8 @@ class TrainImages(NamedTuple):
 class ImageReader:
     """Reads samples as uint8 RGB images of one size.
 
-    All images are decoded once and kept when they take at most `cache_mb` MiB; else each is decoded when it is asked
-    for. device: where they are decoded, kept and handed out. Raises DataError naming the sample when a crop is damaged.
+    If all images take at most `cache_mb` MiB, they are decoded once and kept; otherwise each is decoded on every read.
+    device: where images are decoded, kept and returned. Raises DataError that names the sample when a crop is damaged.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ImageReader:
         return tuple(self.samples.name(i) for i in indices)
 
     def read(self, indices: NDArray[np.integer]) -> FaceImages:
-        """The samples of these indices, (B,)."""
+        """The samples at `indices`, (B,)."""
         images = (
             self._decode(indices) if self._cache is None else self._cache[torch.from_numpy(indices).to(self._device)]
         )
@@ -90,10 +90,10 @@ class ImageReader:
 
 
 class TrainBatches:
-    """The batch of any step: which samples it holds depends on the seed, the step and the process alone.
+    """(step, rank) -> a batch that depends only on the seed, the step and the process.
 
-    Labelled faces are drawn by class as `balance` says; of the unlabelled ones, where there are any, `unlabelled_ratio`
-    for each labelled one, all alike.
+    Labelled faces are drawn by class according to `balance`. Unlabelled ones, if given, are drawn uniformly,
+    `unlabelled_ratio` for each labelled face. Raises ConfigError for fewer than 2 faces or a ratio below 1.
     """
 
     def __init__(
@@ -105,8 +105,7 @@ class TrainBatches:
         unlabelled: ImageReader | None = None,
         unlabelled_ratio: int = 1,
     ) -> None:
-        if batch_size < 2:
-            raise ConfigError(f"batch_size is {batch_size}; expected at least 2 (batch norm needs two samples)")
+        _require_batch_size(batch_size)
         if unlabelled_ratio < 1:
             raise ConfigError(f"unlabelled_ratio is {unlabelled_ratio}; expected at least 1")
         self._labelled = labelled
@@ -128,11 +127,13 @@ class TrainBatches:
 
 
 class FaceBatches:
-    """The batch of any step of faces alone: which it holds depends on the seed, the step and the process alone."""
+    """(step, rank) -> a batch of faces, drawn uniformly, that depends only on the seed, the step and the process.
+
+    Raises ConfigError for fewer than 2 faces per batch.
+    """
 
     def __init__(self, faces: ImageReader, batch_size: int, seed: int) -> None:
-        if batch_size < 2:
-            raise ConfigError(f"batch_size is {batch_size}; expected at least 2 (batch norm needs two samples)")
+        _require_batch_size(batch_size)
         self._faces = faces
         self._batch_size = batch_size
         self._seed = seed
@@ -140,3 +141,8 @@ class FaceBatches:
     def __call__(self, step: int, rank: int) -> FaceImages:
         generator = numpy_generator(self._seed, "face batch", step, rank)
         return self._faces.read(generator.integers(0, len(self._faces), self._batch_size))
+
+
+def _require_batch_size(batch_size: int) -> None:
+    if batch_size < 2:
+        raise ConfigError(f"batch_size is {batch_size}; expected at least 2 (batch norm needs two samples)")

@@ -1,4 +1,4 @@
-"""Which faces a cell of the benchmark learns from with their labels, which without, and on which nothing may learn."""
+"""Which faces a benchmark cell trains on with labels, which without labels, and which are only scored."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ from abaw.stores.arrow import find_stores
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Part of the labels: a share of each class, or a count of each class (one of the two)."""
+    """Part of the labels: either a share of each class or a number per class."""
 
     share: float | None = None
     per_class: int | None = None
 
     @property
     def name(self) -> str:
-        """In the names of cells: `share=0.05`."""
+        """As in the names of cells: `share=0.05`."""
         return f"per_class={self.per_class}" if self.share is None else f"share={self.share:g}"
 
     @property
     def heading(self) -> str:
-        """In tables: `5 %`."""
-        return f"{self.per_class} a class" if self.share is None else f"{100 * self.share:g} %"
+        """As in tables: `5 %`."""
+        return f"{self.per_class} per class" if self.share is None else f"{100 * self.share:g} %"
 
     @property
     def value(self) -> float:
-        """Where it lies on an axis: per cent, or labels a class."""
+        """Its position on an axis: per cent, or labels per class."""
         return float(self.per_class or 0) if self.share is None else 100 * self.share
 
 
 def portions(shares: Sequence[float], per_class: Sequence[int]) -> list[Portion]:
-    """Raises ConfigError unless there are shares or counts, not both, all different and in range."""
+    """A benchmark's portions. Raises ConfigError unless either shares or counts are given, all valid and different.
+
+    shares: above 0, at most 1; per_class: labels per class, at least 1.
+    """
     if bool(shares) == bool(per_class):
         raise ConfigError("give either shares (parts of each class) or per_class (labels of each class)")
     for share in shares:
@@ -53,13 +56,13 @@ def portions(shares: Sequence[float], per_class: Sequence[int]) -> list[Portion]
             raise ConfigError(f"per_class: {count}; expected at least 1")
     found = [Portion(share=share) for share in shares] + [Portion(per_class=count) for count in per_class]
     if len({portion.name for portion in found}) < len(found):
-        raise ConfigError(f"{', '.join(portion.name for portion in found)}: one is given twice")
+        raise ConfigError(f"{', '.join(portion.name for portion in found)}: expected different values, found one twice")
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Stores, or folders of them. every: of unlabelled videos every n-th frame."""
+    """Stores, or folders of stores. every: use every n-th frame of unlabelled videos."""
 
     labelled: tuple[Path, ...]
     scored: tuple[Path, ...]
@@ -69,8 +72,12 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BenchFaces:
-    """labelled: all faces of the labelled stores, also those without a label; scored: labelled, of no other part;
-    unlabelled: of further stores, None without any; left_out: faces that were taken out, for they are scored too."""
+    """All faces of a benchmark.
+
+    labelled: the faces of the labelled stores, including those without a label; scored: labelled faces that are in no
+    other part; unlabelled: from further stores, None without any; left_out: number of faces excluded because they are
+    also scored.
+    """
 
     labelled: FaceSet
     scored: FaceSet
@@ -80,7 +87,7 @@ class BenchFaces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """The faces of one cell. selection: None when nothing is held out; unlabelled: None when there is no such face."""
+    """The faces of one cell. selection: None when nothing is held out; unlabelled: None when there are none."""
 
     training: FaceSet
     selection: FaceSet | None
@@ -88,7 +95,7 @@ class Split:
 
 
 def read_faces(sources: Sources) -> BenchFaces:
-    """Raises DataError when a part has no face, or none that is not scored too."""
+    """Read all faces of a benchmark. Raises DataError when a part has no face, or only faces that are also scored."""
     aside = join([stills(path) for path in find_stores(sources.scored)])
     scored = aside.take(aside.labels != UNLABELLED)
     if not len(scored):
@@ -106,14 +113,14 @@ def read_faces(sources: Sources) -> BenchFaces:
 
 
 def _without(faces: FaceSet, aside: FaceSet, what: str) -> FaceSet:
-    """The faces that are not in `aside`: neither as a photo of that data set and name, nor as a crop of those bytes."""
+    """The faces not in `aside`, compared by data set and name of the photo and by the bytes of the crop."""
     photos = join([aside, faces]).photos()
     same_photo = np.isin(photos[len(aside) :], photos[: len(aside)])
     crops = set(_crop_hashes(aside))
     same_crop = np.array([crop in crops for crop in _crop_hashes(faces)], dtype=bool)
     left = faces.take(~(same_photo | same_crop))
     if not len(left):
-        raise DataError(f"--{what}: all of its {len(faces)} faces are in --scored too; give stores of other faces")
+        raise DataError(f"--{what}: all of its {len(faces)} faces are also in --scored; give stores of other faces")
     return left
 
 
@@ -124,13 +131,13 @@ def _crop_hashes(faces: FaceSet) -> list[bytes]:
 def split(faces: BenchFaces, portion: Portion, holdout: float, seed: int) -> Split:
     """The faces of the cells of one portion and seed.
 
-    The portions of a seed are nested: its 5 % lie in its 10 %. Of the portion, `holdout` is set apart as the selection
-    split. All crops of a photo go the same way.
+    The portions of a seed are nested: its 5 % are part of its 10 %. The share `holdout` of the portion becomes the
+    selection split. All crops of a photo stay together. Raises DataError when a class has too few labelled photos.
     """
     photos = faces.labelled.photos()
     _, first = np.unique(photos, return_index=True)
     mine = _portion(faces.labelled.labels[first], portion, seed)[photos]
-    # A second crop of a photo may have no label of its own.
+    # Some crops of a chosen photo may have no label.
     training = faces.labelled.take(mine & (faces.labelled.labels >= 0))
     rest = faces.labelled.take(~mine).without_labels()
     parts = [part for part in (rest, faces.unlabelled) if part is not None and len(part)]
@@ -142,7 +149,7 @@ def split(faces: BenchFaces, portion: Portion, holdout: float, seed: int) -> Spl
 
 
 def _portion(labels: NDArray[np.integer], portion: Portion, seed: int) -> NDArray[np.bool_]:
-    """(N,) True for the photos whose labels are known. Raises DataError when a class has too few of them."""
+    """The photos whose labels are used, (N,). Raises DataError when a class has too few of them."""
     chosen = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels[labels != UNLABELLED]):
         members = numpy_generator(seed, "bench", "labels", int(label)).permutation(np.flatnonzero(labels == label))

@@ -1,4 +1,4 @@
-"""Reading of feature stores together with the labels of their videos.
+"""Reading feature stores together with the labels of their videos.
 
 Shapes: T time, D feature.
 """
@@ -26,21 +26,21 @@ def read_clips(
     tasks: Sequence[str] = ("expression",),
     progress: Progress = silent,
 ) -> tuple[ClipSet, list[str]]:
-    """Read the features of every annotated video once, with its labels; names must be equal (`<name>.arrow`, `.txt`).
+    """Read the features and labels of every annotated video; stores and annotations are matched by name.
 
-    sources: the stores of each source; the features of several are concatenated in the order given, and a frame shows a
-    face where each of them has one. tasks: whose labels are kept.
-    Returns the clips and warnings: annotations without a store, stores without an annotation, lengths that differ.
-    Raises DataError when no name matches, and StoreError when a store is damaged, two backbones made the stores of one
-    source, or two sources differ in a video's number of frames.
+    sources: the stores of each source; features of several sources are concatenated in this order, and a frame has a
+    face where all of them have one. tasks: those whose labels are kept.
+    Returns the clips and warnings: annotations without a store, stores without annotations, different lengths.
+    Raises DataError when no name matches, and StoreError when a store is damaged, when the stores of one source come
+    from different backbones, or when sources differ in a video's number of frames.
     """
     paths = [{path.stem: path for path in stores} for stores in sources]
     shared = [name for name in paths[0] if all(name in others for others in paths[1:])]
     names = [name for name in shared if name in labels]
     if not names:
         raise DataError(
-            f"no annotation matches a feature store: the annotations are of {listed(list(labels))}; "
-            f"the stores are of {listed(shared)}; give the --features and --annotations of the same videos"
+            f"no annotation matches a feature store: there are annotations of {listed(list(labels))} and stores of "
+            f"{listed(shared)}; give --features and --annotations of the same videos"
         )
     opened = [[open_features(by_name[name]) for by_name in paths] for name in names]
     for source in zip(*opened, strict=True):
@@ -57,12 +57,12 @@ def read_clips(
 
 
 def joined_backbone(stores: Sequence[FeatureStore]) -> str:
-    """What names the features of several sources, in their order: the backbones joined by `+`."""
+    """The name of the features of several sources: their backbones in this order, joined by `+`."""
     return "+".join(store.backbone for store in stores)
 
 
 def joined_features(stores: Sequence[FeatureStore]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
-    """Features (T, D) of one video from all its sources, zeros where not present, and the mask (T,).
+    """The features of one video from all its sources, (T, D), 0 where not present, and the mask `present`, (T,).
 
     Raises StoreError when rows are missing or the sources differ in the number of frames.
     """
@@ -110,9 +110,7 @@ def _read_clip(stores: Sequence[FeatureStore], labels: FrameLabels, tasks: Seque
 
 def _in_some_sources(paths: Sequence[Mapping[str, Path]], shared: Sequence[str]) -> list[str]:
     partly = sorted({name for by_name in paths for name in by_name} - set(shared))
-    return [f"{len(partly)} videos have features of some sources only and are not used: {listed(partly)}"] * bool(
-        partly
-    )
+    return [f"{len(partly)} videos lack features of some sources and are not used: {listed(partly)}"] * bool(partly)
 
 
 def _unmatched(stored: Sequence[str], labels: Mapping[str, FrameLabels]) -> list[str]:
@@ -123,7 +121,7 @@ def _unmatched(stored: Sequence[str], labels: Mapping[str, FrameLabels]) -> list
         warnings.append(f"{len(without_store)} annotation files have no feature store: {listed(without_store)}")
     if without_labels:
         warnings.append(
-            f"{len(without_labels)} feature stores have no annotation here and are not used: {listed(without_labels)}"
+            f"{len(without_labels)} feature stores have no annotations and are not used: {listed(without_labels)}"
         )
     return warnings
 
@@ -135,5 +133,5 @@ def _odd_lengths(stores: Sequence[FeatureStore], labels: Mapping[str, FrameLabel
         return []
     return [
         f"{len(odd)} label files are longer (+) or shorter (-) than their video: {listed(odd)}; frames without a line "
-        "count as not labelled, lines without a frame as frames without a face"
+        "count as unlabelled, lines without a frame as frames without a face"
     ]

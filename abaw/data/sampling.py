@@ -1,4 +1,4 @@
-"""Which labelled samples make a batch: how often each class is drawn, and which part is set apart."""
+"""Which labelled samples are in a batch: how often each class is drawn, and which part is held out."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _EXPONENTS = {"uniform": 0.0, "sqrt": 0.5, "natural": 1.0}
 
 
 class ClassSampler:
-    """Draws samples with replacement: a class, with probability ∝ (its count) ** exponent, then one of its samples.
+    """Draws samples with replacement: first a class, with probability ∝ count ** exponent, then one of its samples.
 
-    uniform (exponent 0, as arXiv 2403.11942 has it), sqrt (0.5) or natural (1). A class without a sample is never
-    drawn. labels: (N,), all 0 or above.
+    The exponent is 0 for uniform (as in arXiv 2403.11942), 0.5 for sqrt and 1 for natural. A class without samples is
+    never drawn. labels: (N,), all at least 0. Raises DataError when there are no labels.
     """
 
     def __init__(self, labels: NDArray[np.integer], balance: Balance) -> None:
         if len(labels) == 0:
-            raise DataError("there is no labelled sample to draw from")
+            raise DataError("there are no labelled samples to draw from; give faces with labels")
         self._by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         weights = np.array([len(members) for members in self._by_class], dtype=np.float64) ** _EXPONENTS[balance]
         self._probabilities = weights / weights.sum()
         self._labels = [int(labels[members[0]]) for members in self._by_class]
 
     def prior(self, num_classes: int) -> NDArray[np.float64]:
-        """How often each class is drawn, (C,); sums to 1."""
+        """The probability of drawing each class, (C,)."""
         prior = np.zeros(num_classes)
         prior[self._labels] = self._probabilities
         return prior
@@ -47,10 +47,10 @@ class ClassSampler:
 def hold_out(
     labels: NDArray[np.integer], groups: NDArray[np.integer], fraction: float, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """(N,) True for the part set apart: about `fraction` of each class, no group on both sides.
+    """Choose the held-out samples, (N,) True: about `fraction` of each class, with no group on both sides.
 
-    groups: (N,), the video or person of each sample, -1 for a sample that stands alone.
-    Raises DataError when nothing can be set apart: a single group, or no class with two samples.
+    groups: (N,) the video or person of each sample, -1 for a sample on its own. Raises ConfigError for a fraction
+    outside 0..0.5, and DataError when nothing can be held out: a single group, or no class with two samples.
     """
     if not 0 < fraction <= 0.5:
         raise ConfigError(f"holdout is {fraction}; expected 0 < holdout <= 0.5")
@@ -62,14 +62,14 @@ def hold_out(
         held[grouped] = _hold_out_groups(labels[grouped], groups[grouped], fraction, generator)
     if not held.any() or held.all():
         raise DataError(
-            f"{len(labels)} labelled samples are too few to set {fraction:.0%} apart for choosing the best checkpoint; "
+            f"{len(labels)} labelled samples are too few to hold out {fraction:.0%} for choosing the best checkpoint; "
             "give at least two samples of a class"
         )
     return held
 
 
 def hold_out_photos(faces: FaceSet, fraction: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """`hold_out` such that all crops of one photo are on the same side."""
+    """As `hold_out`, with all crops of a photo on the same side."""
     photos = faces.photos()
     _, first = np.unique(photos, return_index=True)
     held = hold_out(faces.labels[first], faces.groups[first], fraction, generator)
@@ -79,7 +79,7 @@ def hold_out_photos(faces: FaceSet, fraction: float, generator: np.random.Genera
 def _hold_out_samples(
     labels: NDArray[np.integer], fraction: float, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """`fraction` of each class, at least one of each class that has two."""
+    """`fraction` of each class, at least one of each class that has two samples."""
     held = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
@@ -91,10 +91,10 @@ def _hold_out_samples(
 def _hold_out_groups(
     labels: NDArray[np.integer], groups: NDArray[np.integer], fraction: float, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """The fold of a stratified split by group whose size comes nearest to `fraction`."""
+    """The fold of a stratified split by group whose size is nearest to `fraction`."""
     num_groups = len(np.unique(groups))
     if num_groups < 2:
-        raise DataError("all frames are of one video: give a second one, so that one can be set apart")
+        raise DataError("all frames are from one video; give at least two, one of which can be held out")
     folds = min(max(2, round(1 / fraction)), num_groups, int(np.bincount(labels).max()))
     held = np.zeros(len(labels), dtype=bool)
     if folds < 2:

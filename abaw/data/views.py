@@ -1,6 +1,6 @@
-"""Views of face images: random changes that leave the expression, a whole batch at a time on the batch's device.
+"""Views of face images: random changes that keep the expression, computed per batch on its device.
 
-Images come as (B, 3, S, S) uint8 RGB and leave as float32 in 0..1, not yet standardised.
+Images are (B, 3, S, S) uint8 RGB; views are float32 in 0..1, not yet standardised.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from abaw.models.static import luma
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How far a view may go; 0 leaves that change out.
+    """The strength of each change of a view; 0 disables it.
 
-    flip: chance of a mirror image; degrees: rotation to either side; scale: zoom, 1 ± scale; shift: part of the side;
-    brightness, contrast, saturation: factor 1 ± value; grey: chance of a grey image (many face sets are grey, video is
-    not); erase: chance that a rectangle of 2 to 20 % of the area is replaced by noise.
+    flip: probability of mirroring; degrees: rotation to either side; scale: zoom by 1 ± scale; shift: in parts of the
+    side; brightness, contrast, saturation: factor 1 ± value; grey: probability of a grey image (many face sets are
+    grey, videos are not); erase: probability that a rectangle of 2 to 20 % of the area is replaced by noise.
     """
 
     flip: float = 0.5
@@ -35,7 +35,7 @@ class View:
     erase: float = 0.0
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """images (B, 3, S, S) uint8 -> (B, 3, S, S) float32 in 0..1. `generator` is of the images' device."""
+        """images (B, 3, S, S) uint8 -> (B, 3, S, S) float32 in 0..1. generator: on the images' device."""
         views = _moved(unit(images), self, generator)
         return _erased(_coloured(views, self, generator), self.erase, generator)
 
@@ -50,17 +50,17 @@ def unit(images: Tensor) -> Tensor:
 
 
 def _uniform(count: int, spread: float, generator: torch.Generator) -> Tensor:
-    """(count,) from -spread to spread."""
+    """Uniform values from -spread to spread, (count,)."""
     return (2 * torch.rand(count, generator=generator, device=generator.device) - 1) * spread
 
 
 def _chosen(count: int, chance: float, generator: torch.Generator) -> Tensor:
-    """(count,) True with that chance."""
+    """True with probability `chance`, (count,)."""
     return torch.rand(count, generator=generator, device=generator.device) < chance
 
 
 def _moved(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
-    """Mirror, rotate, zoom and shift in one resampling; what comes in from outside repeats the border."""
+    """Mirror, rotate, zoom and shift in one resampling; the border is repeated outside."""
     count = len(images)
     angle = _uniform(count, math.radians(view.degrees), generator)
     zoom = 1 + _uniform(count, view.scale, generator)
@@ -74,7 +74,7 @@ def _moved(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
 
 
 def _coloured(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
-    """Saturation (grey is none of it), contrast about the mean grey of the image, brightness."""
+    """Change saturation (0 for grey), contrast around the image's mean grey, and brightness."""
     count = len(images)
     saturation = 1 + _uniform(count, view.saturation, generator)
     saturation = saturation.masked_fill(_chosen(count, view.grey, generator), 0.0).view(-1, 1, 1, 1)
@@ -87,7 +87,7 @@ def _coloured(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
 
 
 def _erased(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
-    """Replace a random rectangle by noise (arXiv 1708.04896), in each image with that chance."""
+    """Replace a random rectangle by noise (arXiv 1708.04896), in each image with probability `chance`."""
     if chance == 0:
         return images
     count, _, height, width = images.shape

@@ -19,9 +19,9 @@ from abaw.protocol.classes import NUM_EXPRESSIONS, UNLABELLED
 
 
 class WindowBatch(NamedTuple):
-    """Windows of B videos. features: (B, T, D) float16; present: (B, T) a face was found; inside: (B, T) no padding;
-    labels: (B, T) int64, -1 for none and for padding; ids: `video:first frame` of each. Of other tasks, None when they
-    are not wanted: valence_arousal: (B, T, 2), NaN for none; action_units: (B, T, 12) int8, -1 for none."""
+    """B windows. features: (B, T, D) float16; present: (B, T) a face was found; inside: (B, T) False for padding;
+    labels: (B, T) int64, -1 for none and for padding; ids: `video:first frame` of each window. For other tasks, None
+    when not requested: valence_arousal: (B, T, 2), NaN for none; action_units: (B, T, 12) int8, -1 for none."""
 
     features: Tensor
     present: Tensor
@@ -33,12 +33,11 @@ class WindowBatch(NamedTuple):
 
 
 class WindowSampler:
-    """Draws training windows, each around a labelled frame, so that no window is without a label.
+    """Draws training windows, each around a labelled frame: every window has a label.
 
-    length: frames a window; batch_size: B; by: `frame` draws every labelled frame equally often, `class` draws a class
-    first and then one of its frames; frames that are annotated for other tasks alone are drawn as often as their share
-    of the labelled frames. A video shorter than a window is padded.
-    Raises DataError when no frame is labelled.
+    length: frames per window; batch_size: B; by: `frame` draws all labelled frames equally often, `class` first draws a
+    class and then one of its frames. Frames with labels only for other tasks are drawn in proportion to their share of
+    the labelled frames. A video shorter than a window is padded. Raises DataError when no frame is labelled.
     """
 
     def __init__(self, clips: ClipSet, length: int, batch_size: int, by: Literal["frame", "class"]) -> None:
@@ -56,17 +55,17 @@ class WindowSampler:
         self._other_share = len(self._others) / int(known.sum())
 
     def __call__(self, generator: np.random.Generator) -> WindowBatch:
-        """A batch that depends on the generator's state alone."""
+        """A batch that depends only on the generator's state."""
         return _stack([self._draw(generator) for _ in range(self._batch_size)], self._length)
 
     def _draw(self, generator: np.random.Generator) -> tuple[Clip, int]:
-        """A video and the first frame of the window in it."""
+        """A video and the first frame, from 0, of a window in it."""
         other = self._other_share > 0 and generator.random() < self._other_share
         frames = self._others if other else self._classes[generator.integers(len(self._classes))]
-        place = int(frames[generator.integers(len(frames))])
-        index = int(np.searchsorted(self._ends, place, side="right"))
+        position = int(frames[generator.integers(len(frames))])  # among the frames of all videos
+        index = int(np.searchsorted(self._ends, position, side="right"))
         clip = self._clips[index]
-        frame = place - (int(self._ends[index]) - len(clip))
+        frame = position - (int(self._ends[index]) - len(clip))
         start = frame - int(generator.integers(self._length))
         return clip, min(max(start, 0), max(0, len(clip) - self._length))
 
@@ -79,14 +78,14 @@ def _stack(windows: Sequence[tuple[Clip, int]], length: int) -> WindowBatch:
         _padded([np.ones_like(clip.present[part]) for clip, part in parts], length, False),
         _padded([clip.labels[part] for clip, part in parts], length, UNLABELLED).long(),
         tuple(f"{clip.name}:{start + 1}" for clip, start in windows),
-        _padded_if_there([(clip.valence_arousal, part) for clip, part in parts], length, np.nan),
-        _padded_if_there([(clip.action_units, part) for clip, part in parts], length, UNLABELLED),
+        _padded_optional([(clip.valence_arousal, part) for clip, part in parts], length, np.nan),
+        _padded_optional([(clip.action_units, part) for clip, part in parts], length, UNLABELLED),
     )
 
 
-def _padded_if_there(parts: Sequence[tuple[NDArray[Any] | None, slice]], length: int, filler: float) -> Tensor | None:
-    there = [values[part] for values, part in parts if values is not None]
-    return _padded(there, length, filler) if there else None
+def _padded_optional(parts: Sequence[tuple[NDArray[Any] | None, slice]], length: int, filler: float) -> Tensor | None:
+    present = [values[part] for values, part in parts if values is not None]
+    return _padded(present, length, filler) if present else None
 
 
 def _padded(parts: Sequence[NDArray[Any]], length: int, filler: float) -> Tensor:

@@ -1,1 +1,1 @@
-"""What every training method is made of: its views, its step, the average of its weights."""
+"""What every training method has: views, a step, and averaged weights."""

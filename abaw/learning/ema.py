@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """A slowly moving copy of a model; `model` is that copy, in eval mode and without gradients.
+    """The averaged copy of a model. model: that copy, in eval mode and without gradients.
 
-    After each update every floating-point entry of the state (weights and batch-norm statistics) is
-    `d · copy + (1 − d) · model`; integer entries are taken over. `d` rises from 0.18 to `decay` as
-    `min(decay, (1 + t) / (10 + t))` after t updates, so that the random start is soon forgotten.
+    Each update sets every floating-point entry of the state (weights and batch-norm statistics) to
+    `d · copy + (1 − d) · model`; integer entries are copied. After t updates, `d = min(decay, (1 + t) / (10 + t))`: it
+    starts at 0.18, which soon forgets the random start.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

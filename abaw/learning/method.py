@@ -1,6 +1,6 @@
-"""What a training method is: its views of a batch, its step, and state that learns beside the weights.
+"""The interface of a training method: its views of a batch, its step, and state that is learned besides the weights.
 
-One method = one file. The training loop knows the methods through this class alone.
+The training loop knows methods only through this class.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 
 class Batch(Protocol):
-    """What the loop needs of a batch: the names of its samples, for messages.
+    """What the loop needs from a batch: the names of its samples, for messages.
 
-    Write batches as NamedTuples of tensors: the loop moves those to the device.
+    A batch is a NamedTuple of tensors, which the loop moves to the device.
     """
 
     @property
@@ -24,32 +24,32 @@ class Batch(Protocol):
 
 
 Raw = TypeVar("Raw", bound=Batch)
-"""The batch as it is read (uint8 images, stored features), on the device."""
+"""The batch as read (uint8 images, stored features), on the device."""
 Viewed = TypeVar("Viewed", bound=Batch)
-"""The batch as the step takes it: augmented and normalised."""
+"""The batch that the step receives: augmented and normalised."""
 
 
 class StepResult(NamedTuple):
-    """loss: scalar to minimise; logs: scalars to write down, by name (`loss/labelled`)."""
+    """loss: the scalar to minimise; logs: scalars to log, by name (`loss/labelled`)."""
 
     loss: Tensor
     logs: dict[str, Tensor]
 
 
 class Method(nn.Module, ABC, Generic[Raw, Viewed]):
-    """A training method. `model` is what is evaluated, averaged and saved.
+    """A training method. model: what is evaluated, averaged and saved.
 
-    What learns beside the weights (thresholds, running means) is kept in buffers, or in `get_extra_state`, and so is
+    State that is learned besides the weights (thresholds, running means) is kept in buffers or `get_extra_state`: it is
     part of `state_dict()` and survives a resume.
     """
 
     model: nn.Module
-    # In a tuple, since a module that is an attribute would be trained and saved with this one.
+    # In a tuple: as a plain attribute the module would be trained and saved with this one.
     _average: tuple[nn.Module, ...] = ()
 
     @property
     def average(self) -> nn.Module:
-        """The running average of `model` that the loop keeps, in eval mode; `model` itself where it keeps none."""
+        """The average of `model` that the loop keeps, in eval mode; `model` itself when it keeps none."""
         return self._average[0] if self._average else self.model
 
     def use_average(self, model: nn.Module) -> None:
@@ -62,11 +62,11 @@ class Method(nn.Module, ABC, Generic[Raw, Viewed]):
 
     @abstractmethod
     def step(self, batch: Viewed) -> StepResult:
-        """The loss of one batch. Steps no optimiser and logs nothing itself."""
+        """The loss of one batch, and what to log. Does not step the optimiser."""
 
     def update(self, batch: Viewed) -> None:
-        """Update what learns beside the weights; called after the optimiser's step, without gradients."""
+        """Update the state besides the weights; called after the optimiser's step, without gradients."""
 
     def forward(self, batch: Viewed) -> StepResult:
-        """`step`, by the name through which data-parallel wrappers call a module."""
+        """Call `step`: data-parallel wrappers call a module's `forward`."""
         return self.step(batch)

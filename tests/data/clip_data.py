@@ -16,7 +16,7 @@ D = 4
 def write_store_of(
     folder: Path, name: str, num_frames: int, *, missing: tuple[int, ...] = (), backbone: str = "a" * 16, dim: int = D
 ) -> Path:
-    """Features of frame k are all k."""
+    """A feature store; all features of frame k are k."""
     valid = np.ones(num_frames, dtype=bool)
     valid[list(missing)] = False
     features = np.repeat(np.arange(1, num_frames + 1, dtype=np.float16)[:, None], dim, axis=1)
@@ -28,7 +28,7 @@ def write_store_of(
 
 
 def labels_of(name: str, expressions: list[int]) -> FrameLabels:
-    """Expressions as given; valence of frame k is k / 100, its first action unit is on."""
+    """Labels with the given expressions; the valence of frame k is k / 100 and its first action unit is on."""
     num_frames = len(expressions)
     valence_arousal = np.full((num_frames, 2), np.nan, dtype=np.float32)
     valence_arousal[:, 0] = np.arange(1, num_frames + 1) / 100

@@ -1,4 +1,4 @@
-"""Small faces stores for tests: the class shows as the place of a bright spot, so that a small network can learn it."""
+"""Small faces stores for tests: the class is the position of a bright spot, which a small network can learn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from abaw.stores.faces import IMAGE_SCHEMA, VIDEO_SCHEMA, write_image_faces, wri
 
 
 def picture(label: int, rng: np.random.Generator, side: int = 32) -> bytes:
-    """A noisy JPEG with a bright spot in one of eight places."""
+    """A noisy JPEG with a bright spot at one of eight positions."""
     image = rng.integers(0, 90, (side, side, 3), dtype=np.uint8)
     row, column = divmod(label, 3)
     cell = side // 3
@@ -25,7 +25,7 @@ def picture(label: int, rng: np.random.Generator, side: int = 32) -> bytes:
 def still_store(
     path: Path, labels: Sequence[int | None], seed: int = 0, meta: Mapping[str, Any] | None = None, **changes: Any
 ) -> Path:
-    """An image set; `changes` are columns that replace the usual ones."""
+    """An image set; `changes` are columns that replace the default ones."""
     rng = np.random.default_rng(seed)
     count = len(labels)
     columns = {
@@ -42,7 +42,7 @@ def still_store(
 
 
 def video_store(path: Path, labels: Sequence[int | None], seed: int = 0, **changes: Any) -> Path:
-    """A video's faces: None is a frame without a face. `changes` are columns that replace the usual ones."""
+    """A video's faces; None is a frame without a face. `changes` are columns that replace the default ones."""
     rng = np.random.default_rng(seed)
     count = len(labels)
     columns = {

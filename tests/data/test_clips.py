@@ -10,7 +10,7 @@ from abaw.data.clips import Clip, split_by_video
 from tests.data.clip_data import D, clip, clip_set
 
 
-def test_statistics_leave_out_frames_without_a_face() -> None:
+def test_statistics_ignore_frames_without_a_face() -> None:
     generator = np.random.default_rng(0)
     features = generator.normal(3, 2, (500, D)).astype(np.float16)
     present = generator.random(500) < 0.7
@@ -43,7 +43,7 @@ def test_a_video_without_a_label_is_never_held_out() -> None:
         assert {clip.name for clip in held.clips} <= {"a", "b"}
 
 
-def test_the_fingerprint_tells_other_labels_and_names() -> None:
+def test_the_fingerprint_depends_on_labels_and_names() -> None:
     sets = [
         clip_set(clip("a", [0, 1])),
         clip_set(clip("a", [0, 1])),
@@ -54,7 +54,7 @@ def test_the_fingerprint_tells_other_labels_and_names() -> None:
     assert first == same and first not in others
 
 
-def test_the_split_follows_the_generator() -> None:
+def test_the_split_depends_on_the_generator() -> None:
     clips = clip_set(*(clip(f"v{index}", [0, 1]) for index in range(12)))
     splits = [
         {clip.name for clip in split_by_video(clips, 0.25, np.random.default_rng(seed))[1].clips} for seed in (3, 3, 4)
@@ -63,7 +63,7 @@ def test_the_split_follows_the_generator() -> None:
 
 
 @pytest.mark.parametrize(("num_videos", "fraction"), [(1, 0.2), (5, 1.0), (5, -0.1)])
-def test_a_split_that_cannot_be_is_refused(num_videos: int, fraction: float) -> None:
+def test_impossible_splits_are_refused(num_videos: int, fraction: float) -> None:
     clips = clip_set(*(clip(f"v{index}", [0]) for index in range(num_videos)))
     with pytest.raises(ConfigError, match="holdout"):
         split_by_video(clips, fraction, np.random.default_rng(0))

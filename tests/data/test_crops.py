@@ -1,4 +1,4 @@
-"""Crops: what is decoded where, and that all ways give the same picture."""
+"""Crops: where each format is decoded, and that every path returns the same image."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def names(jpegs: Sequence[bytes]) -> list[str]:
 
 @pytest.mark.parametrize("grey", [False, True])
 def test_opencv_and_torchvision_give_the_same_pixels(grey: bool) -> None:
-    """So nothing but time decides between them on a CPU."""
+    """Hence only speed decides between them on a CPU."""
     images = [smooth(48, 48, seed) for seed in range(5)]
     jpegs = [encode(image[..., 0] if grey else image) for image in images]
     by_torchvision = [
@@ -54,8 +54,8 @@ def test_png_keeps_its_pixels_and_order() -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (64, 64), (40, 30), (20, 50), (32, 32)])
-def test_any_shape_comes_at_the_size_asked_for(shape: tuple[int, int]) -> None:
-    """Resized to a square, so that the corners stay the corners."""
+def test_any_shape_is_resized_to_the_requested_size(shape: tuple[int, int]) -> None:
+    """The whole crop is resized to a square: corners stay corners."""
     image = smooth(*shape)
     decoded = decode_crops([encode(image, ".png")], 32, ["a"])[0].permute(1, 2, 0).numpy().astype(int)
     assert decoded.shape == (32, 32, 3)
@@ -68,18 +68,18 @@ def test_an_empty_batch() -> None:
 
 
 @pytest.mark.parametrize("damaged", [b"", b"no picture", b"\xff\xd8\xff\xe0 no more than a start"])
-def test_the_damaged_one_is_named(damaged: bytes) -> None:
+def test_a_damaged_crop_is_named(damaged: bytes) -> None:
     jpegs = [encode(smooth(16, 16)), damaged, encode(smooth(16, 16))]
-    with pytest.raises(DataError, match="store:1: its crop is no readable image"):
+    with pytest.raises(DataError, match="store:1: its crop is not a readable image"):
         decode_crops(jpegs, 16, names(jpegs))
 
 
-def test_names_and_crops_must_be_as_many() -> None:
+def test_there_must_be_one_name_per_crop() -> None:
     with pytest.raises(ValueError, match="shorter"):
         decode_crops([encode(smooth(16, 16))] * 2, 16, ["one"])
 
 
-def test_threads_decode_what_one_alone_does() -> None:
+def test_threads_decode_the_same_as_one_thread() -> None:
     parts = [[encode(smooth(40, 40, 10 * part + seed)) for seed in range(10)] for part in range(8)]
     with ThreadPoolExecutor(4) as executor:
         found = list(executor.map(lambda part: decode_crops(part, 24, names(part)), parts))
@@ -87,7 +87,7 @@ def test_threads_decode_what_one_alone_does() -> None:
         assert torch.equal(batch, decode_crops(part, 24, names(part)))
 
 
-# The way of a GPU: whole batches by torchvision. It runs on a CPU as well, down to the decoder itself.
+# The GPU path: torchvision decodes whole batches. It also runs on a CPU, except for the decoder itself.
 
 
 def test_a_batch_of_several_shapes_keeps_its_order() -> None:
@@ -96,18 +96,18 @@ def test_a_batch_of_several_shapes_keeps_its_order() -> None:
     together = crops._decode_together(jpegs, 32, names(jpegs), CPU).int()
     alone = decode_crops(jpegs, 32, names(jpegs)).int()
     assert torch.equal(together[[0, 2]], alone[[0, 2]])
-    # Shrinking weighs neighbours otherwise than OpenCV does; another picture would differ by far more.
+    # It weights neighbours differently from OpenCV when shrinking; a different image would differ far more.
     assert (together - alone).abs().float().mean(dim=(1, 2, 3)).max() < 2
     assert (together - alone.roll(1, 0)).abs().float().mean(dim=(1, 2, 3)).min() > 20
 
 
-def test_a_damaged_one_in_a_batch_is_named() -> None:
+def test_a_damaged_crop_in_a_batch_is_named() -> None:
     jpegs = [encode(smooth(16, 16)), b"\xff\xd8\xff\xe0 no more than a start"]
-    with pytest.raises(DataError, match="store:1: its crop is no readable image"):
+    with pytest.raises(DataError, match="store:1: its crop is not a readable image"):
         crops._decode_together(jpegs, 16, names(jpegs), CPU)
 
 
-def test_another_failure_of_the_decoder_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_failures_of_the_decoder_are_raised_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
@@ -117,7 +117,7 @@ def test_another_failure_of_the_decoder_stays_what_it_is(monkeypatch: pytest.Mon
 
 
 @GPU
-def test_a_gpu_gives_the_same_pictures() -> None:
+def test_a_gpu_decodes_the_same_images() -> None:
     jpegs = [encode(smooth(112, 112, seed), ".png" if seed == 2 else ".jpg") for seed in range(6)]
     found = decode_crops(jpegs, 112, names(jpegs), "cuda")
     assert found.device.type == "cuda" and found.dtype == torch.uint8
@@ -127,13 +127,13 @@ def test_a_gpu_gives_the_same_pictures() -> None:
 
 
 @GPU
-def test_a_gpu_names_the_damaged_one() -> None:
+def test_a_gpu_names_a_damaged_crop() -> None:
     for damaged in (b"", b"\xff\xd8\xff\xe0 no more than a start"):
         jpegs = [encode(smooth(112, 112)), damaged]
-        with pytest.raises(DataError, match="store:1: its crop is no readable image"):
+        with pytest.raises(DataError, match="store:1: its crop is not a readable image"):
             decode_crops(jpegs, 112, names(jpegs), "cuda")
 
 
-def test_one_crop_is_an_array_of_its_pixels() -> None:
+def test_a_single_crop_is_an_array_of_pixels() -> None:
     image = smooth(16, 16)
     assert (decode_crop(encode(image, ".png"), 16, "a") == image[..., ::-1]).all()

@@ -16,7 +16,7 @@ from abaw.stores.arrow import StoreError
 from tests.data.faces import picture, still_store, video_store
 
 
-def test_stills_with_a_face_and_a_label_are_taken(tmp_path: Path) -> None:
+def test_labelled_stills_have_a_face_and_a_label(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     jpegs = [picture(0, rng), None, picture(2, rng), picture(3, rng)]
     samples = labelled_stills(still_store(tmp_path / "a.arrow", [0, 1, None, 3], jpeg=jpegs))
@@ -27,17 +27,17 @@ def test_stills_with_a_face_and_a_label_are_taken(tmp_path: Path) -> None:
     assert samples.class_counts().tolist() == [1, 0, 0, 1, 0, 0, 0, 0]
 
 
-def test_a_store_without_labels_is_told(tmp_path: Path) -> None:
+def test_a_store_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"a\.arrow: none of its 3 faces has a label"):
         labelled_stills(still_store(tmp_path / "a.arrow", [None, None, None]))
 
 
-def test_an_empty_set_is_told(tmp_path: Path) -> None:
+def test_an_empty_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="none of its 0 images"):
         labelled_stills(still_store(tmp_path / "a.arrow", []))
 
 
-def test_a_label_that_is_no_class_is_told_with_its_image(tmp_path: Path) -> None:
+def test_an_unknown_label_is_refused_with_its_image(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"a\.arrow:0001\.jpg: expected a label from 0 to 7, found 8"):
         labelled_stills(still_store(tmp_path / "a.arrow", [0, 8]))
 
@@ -72,19 +72,19 @@ def test_two_crops_of_one_photo_share_its_number(tmp_path: Path) -> None:
     assert join([one, two, video]).photos().tolist() in ([0, 1, 0, 1, 2, 3], [2, 3, 2, 3, 0, 1])
 
 
-def test_another_class_order_is_told(tmp_path: Path) -> None:
+def test_another_class_order_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="class order differs: expected Neutral, Anger"):
         labelled_stills(still_store(tmp_path / "a.arrow", [0, 1], meta={"classes": ["Anger", "Neutral"]}))
 
 
-def test_a_damaged_store_is_told(tmp_path: Path) -> None:
+def test_a_damaged_store_is_reported(tmp_path: Path) -> None:
     path = still_store(tmp_path / "a.arrow", [0, 1])
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(StoreError, match=r"a\.arrow: not a readable store"):
         labelled_stills(path)
 
 
-def test_a_video_among_the_stills_is_told(tmp_path: Path) -> None:
+def test_a_video_among_stills_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="have no labels; give the annotation files"):
         labelled_stills(video_store(tmp_path / "v.arrow", [0, 1]))
 
@@ -95,7 +95,7 @@ def annotate(folder: Path, **labels: list[int]) -> Path:
     return folder
 
 
-def test_frame_k_has_label_line_k_and_every_nth_is_taken(tmp_path: Path) -> None:
+def test_frame_k_has_label_line_k_and_every_nth_frame_is_used(tmp_path: Path) -> None:
     video_store(tmp_path / "faces/v.arrow", [0, None, 2, 3, 4, 5, 6])
     annotations = annotate(tmp_path / "txt", v=[7, 1, 2, -1, 4, 5])
     samples, missing = labelled_frames(tmp_path / "faces", annotations, every=1)
@@ -116,9 +116,12 @@ def test_people_of_one_video_share_a_group_and_a_missing_video_is_named(tmp_path
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [({"other": [0, 1]}, "none of the 1 annotated videos"), ({"v": [-1, -1]}, "no frame of 1 annotated videos")],
+    [
+        ({"other": [0, 1]}, "has no store of any of the 1 annotated videos"),
+        ({"v": [-1, -1]}, "no frame of 1 annotated videos"),
+    ],
 )
-def test_annotations_without_a_frame_are_told(tmp_path: Path, labels: dict[str, list[int]], message: str) -> None:
+def test_annotations_without_frames_are_refused(tmp_path: Path, labels: dict[str, list[int]], message: str) -> None:
     video_store(tmp_path / "faces/v.arrow", [0, 1])
     with pytest.raises(DataError, match=message):
         labelled_frames(tmp_path / "faces", annotate(tmp_path / "txt", **labels), every=1)
@@ -129,7 +132,7 @@ def test_every_must_be_positive(tmp_path: Path) -> None:
         labelled_frames(tmp_path, tmp_path, every=0)
 
 
-def test_joined_sets_keep_their_samples_and_groups_apart(tmp_path: Path) -> None:
+def test_joined_sets_keep_samples_and_groups_separate(tmp_path: Path) -> None:
     photos = labelled_stills(still_store(tmp_path / "a.arrow", [0, 1]))
     video_store(tmp_path / "faces/v.arrow", [2, 3])
     frames, _ = labelled_frames(tmp_path / "faces", annotate(tmp_path / "txt", v=[2, 3]), every=1)
@@ -142,7 +145,7 @@ def test_joined_sets_keep_their_samples_and_groups_apart(tmp_path: Path) -> None
         join([])
 
 
-def test_crops_come_as_rgb_at_the_size_asked_for() -> None:
+def test_crops_are_rgb_at_the_requested_size() -> None:
     import cv2
 
     red = np.zeros((40, 30, 3), np.uint8)
@@ -154,13 +157,13 @@ def test_crops_come_as_rgb_at_the_size_asked_for() -> None:
 
 @pytest.mark.parametrize("cache_mb", [0, 64])
 @pytest.mark.parametrize("damaged", [b"", b"no picture"])
-def test_a_damaged_crop_is_told_with_its_name(tmp_path: Path, cache_mb: int, damaged: bytes) -> None:
+def test_a_damaged_crop_is_reported_by_name(tmp_path: Path, cache_mb: int, damaged: bytes) -> None:
     path = still_store(tmp_path / "a.arrow", [0, 1], jpeg=[picture(0, np.random.default_rng(0)), damaged])
-    with pytest.raises(DataError, match=r"a\.arrow:0001\.jpg: its crop is no readable image"):
+    with pytest.raises(DataError, match=r"a\.arrow:0001\.jpg: its crop is not a readable image"):
         ImageReader(labelled_stills(path), 16, cache_mb).read(np.array([0, 1]))
 
 
-def test_reading_from_memory_or_from_the_store_gives_the_same(tmp_path: Path) -> None:
+def test_reading_from_memory_equals_reading_from_the_store(tmp_path: Path) -> None:
     samples = labelled_stills(still_store(tmp_path / "a.arrow", [label % 8 for label in range(20)]))
     calls: list[tuple[int, int | None]] = []
     cached = ImageReader(samples, 24, 64, lambda done, total: calls.append((done, total)))
@@ -181,7 +184,7 @@ def test_a_gpu_decodes_and_keeps_images_itself(tmp_path: Path, cache_mb: int) ->
     assert images.is_cuda and (images.cpu().int() - expected.int()).abs().float().mean() < 4
 
 
-def test_a_batch_depends_on_seed_step_and_process_alone(tmp_path: Path) -> None:
+def test_a_batch_depends_only_on_seed_step_and_process(tmp_path: Path) -> None:
     reader = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", list(range(8)) * 4)), 16, 64)
     batches = TrainBatches(reader, "uniform", 6, seed=0)
     found: list[tuple[str, ...]] = []
@@ -193,7 +196,7 @@ def test_a_batch_depends_on_seed_step_and_process_alone(tmp_path: Path) -> None:
     assert all(other.ids != found[0] for other in others)
 
 
-def test_unlabelled_images_come_beside_the_labelled_ones(tmp_path: Path) -> None:
+def test_a_batch_has_labelled_and_unlabelled_images(tmp_path: Path) -> None:
     labelled = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", list(range(8)) * 4)), 16, 64)
     faces = unlabelled_faces(still_store(tmp_path / "b.arrow", [None] * 40), 1)
     unlabelled = ImageReader(faces, 16, 64)
@@ -202,7 +205,7 @@ def test_unlabelled_images_come_beside_the_labelled_ones(tmp_path: Path) -> None
     assert batch.unlabelled is not None
     assert len(batch.unlabelled.images) == 18 and (batch.unlabelled.labels == -1).all()
     assert len(batch.ids) == 24
-    # The labelled faces of a step are the same, whether unlabelled ones come beside them or not.
+    # The labelled faces of a step do not depend on whether there are unlabelled ones.
     assert batch.labelled.ids == TrainBatches(labelled, "uniform", 6, 0)(2, 0).ids
     with pytest.raises(ConfigError, match="unlabelled_ratio is 0"):
         TrainBatches(labelled, "uniform", 6, 0, unlabelled, 0)

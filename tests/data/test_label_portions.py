@@ -1,4 +1,4 @@
-"""Which faces a cell of the benchmark has: nested and stratified labels, and nothing of what is scored."""
+"""The faces of a benchmark cell: nested and stratified labels, and none that are scored."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _known(part: Split) -> set[str]:
 
 
 @given(st.sampled_from([0.02, 0.05, 0.1, 0.25, 1.0]), st.integers(0, 50), st.sampled_from([0.0, 0.1, 0.3]))
-def test_each_face_has_one_place_and_each_class_its_share(
+def test_each_face_is_in_one_part_and_each_class_has_its_share(
     faces: BenchFaces, share: float, seed: int, holdout: float
 ) -> None:
     part = split(faces, Portion(share=share), holdout, seed)
@@ -51,7 +51,7 @@ def test_each_face_has_one_place_and_each_class_its_share(
     assert sum(map(len, places)) == len(set.union(*places)) == len(LABELS) + 5
     assert part.unlabelled is not None and (part.unlabelled.labels == -1).all() and not part.unlabelled.votes.any()
     assert (part.selection is None) == (holdout == 0)
-    assert part.training.class_counts().min() >= 1  # a class of one face is learnt from, not chosen on
+    assert part.training.class_counts().min() >= 1  # the only face of a class is used for training, not for selection
 
 
 def test_portions_of_a_seed_are_nested_and_seeds_differ(faces: BenchFaces) -> None:
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_faces(faces: BenchFaces) -> None:
     assert _names(one.selection) == _names(other.selection)
 
 
-def test_so_many_labels_a_class(tmp_path: Path) -> None:
+def test_a_fixed_number_of_labels_per_class(tmp_path: Path) -> None:
     labels = [0] * 12 + [4] * 30
     faces = _read(
         [still_store(tmp_path / "a.arrow", labels)], [still_store(tmp_path / "b.arrow", [0], 9, {"source": 1})], []
@@ -74,19 +74,19 @@ def test_so_many_labels_a_class(tmp_path: Path) -> None:
     few = split(faces, Portion(per_class=5), 0.0, 0)
     assert few.training.class_counts().tolist() == [5, 0, 0, 0, 5, 0, 0, 0]
     assert few.unlabelled is not None and len(few.unlabelled) == 32
-    with pytest.raises(DataError, match="20 a class: class Neutral has 12 labelled photos"):
+    with pytest.raises(DataError, match="20 per class: class Neutral has 12 labelled photos"):
         split(faces, Portion(per_class=20), 0.0, 0)
 
 
-def test_all_labels_leave_nothing_unlabelled(tmp_path: Path) -> None:
+def test_with_all_labels_nothing_is_unlabelled(tmp_path: Path) -> None:
     faces = _read(
         [still_store(tmp_path / "a.arrow", [0, 1])], [still_store(tmp_path / "b.arrow", [0], 9, {"source": 1})], []
     )
     assert split(faces, Portion(share=1.0), 0.0, 0).unlabelled is None
 
 
-def test_all_crops_of_a_photo_go_the_same_way(tmp_path: Path) -> None:
-    """Two detectors, two stores: a photo's second crop must not be in the selection split, nor lose its label."""
+def test_all_crops_of_a_photo_stay_together(tmp_path: Path) -> None:
+    """Two detectors, two stores: a photo's second crop must not move to the selection split or lose its label."""
     labels = [label for label in range(4) for _ in range(20)]
     stores = [still_store(tmp_path / f"{seed}.arrow", labels, seed, {"source": "set"}) for seed in (1, 2)]
     faces = _read(stores, [still_store(tmp_path / "valid.arrow", [0], 9, {"source": "other"})], [])
@@ -99,8 +99,8 @@ def test_all_crops_of_a_photo_go_the_same_way(tmp_path: Path) -> None:
     assert len(part.training) == 64
 
 
-def test_what_is_scored_serves_for_nothing_else(tmp_path: Path) -> None:
-    """The same photo by data set and name (cropped anew), and the same crop under another name."""
+def test_scored_faces_are_used_for_nothing_else(tmp_path: Path) -> None:
+    """The same photo by data set and name (cropped again), and the same crop under another name."""
     rng = np.random.default_rng(0)
     scored = still_store(tmp_path / "valid.arrow", [0, 1, 2, None], 1, {"source": "set"})
     crops = [picture(label, rng) for label in (0, 1, 2, 3)]
@@ -121,7 +121,7 @@ def test_what_is_scored_serves_for_nothing_else(tmp_path: Path) -> None:
     assert {name.rpartition(":")[2] for name in _names(faces.labelled)} == {"a.jpg", "b.jpg"}
     assert {name.rpartition(":")[2] for name in _names(faces.unlabelled)} == {"2.jpg"}
     assert faces.left_out == 3 and len(faces.scored) == 3
-    with pytest.raises(DataError, match="--labelled: all of its 4 faces are in --scored too"):
+    with pytest.raises(DataError, match="--labelled: all of its 4 faces are also in --scored"):
         _read([scored], [scored], [])
 
 
@@ -136,14 +136,14 @@ def test_what_is_scored_serves_for_nothing_else(tmp_path: Path) -> None:
         ((0.1, 0.1), (), "given twice"),
     ],
 )
-def test_portions_out_of_range(shares: tuple[float, ...], counts: tuple[int, ...], message: str) -> None:
+def test_invalid_portions_are_refused(shares: tuple[float, ...], counts: tuple[int, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         portions(shares, counts)
 
 
-def test_portions_have_names_headings_and_places() -> None:
+def test_portions_have_names_headings_and_positions() -> None:
     assert [(p.name, p.heading, p.value) for p in (*portions((0.01, 1.0), ()), *portions((), (25,)))] == [
         ("share=0.01", "1 %", 1.0),
         ("share=1", "100 %", 100.0),
-        ("per_class=25", "25 a class", 25.0),
+        ("per_class=25", "25 per class", 25.0),
     ]

@@ -1,4 +1,4 @@
-"""Feature stores meet the labels of their videos."""
+"""Reading feature stores with the labels of their videos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from abaw.stores.features import feature_batch, write_features
 from tests.data.clip_data import D, clip_set, labels_of, write_store_of
 
 
-def test_features_meet_labels_by_name(tmp_path: Path) -> None:
+def test_features_and_labels_are_matched_by_name(tmp_path: Path) -> None:
     paths = [write_store_of(tmp_path, "v1", 3, missing=(1,)), write_store_of(tmp_path, "v2_left", 2)]
     labels = {"v2_left": labels_of("v2_left", [7, -1]), "v1": labels_of("v1", [0, 1, 2])}
     clips, warnings = read_clips([paths], labels)
@@ -26,7 +26,7 @@ def test_features_meet_labels_by_name(tmp_path: Path) -> None:
     assert clips.class_counts().tolist() == [1, 1, 1, 0, 0, 0, 0, 1]
 
 
-def test_neither_tail_is_dropped_and_both_are_told(tmp_path: Path) -> None:
+def test_neither_tail_is_dropped_and_both_are_reported(tmp_path: Path) -> None:
     paths = [write_store_of(tmp_path, "long", 2), write_store_of(tmp_path, "short", 4)]
     labels = {"long": labels_of("long", [1, 2, 3]), "short": labels_of("short", [5])}
     clips, warnings = read_clips([paths], labels)
@@ -36,17 +36,17 @@ def test_neither_tail_is_dropped_and_both_are_told(tmp_path: Path) -> None:
     assert len(warnings) == 1 and "long +1" in warnings[0] and "short -3" in warnings[0]
 
 
-def test_what_has_no_partner_is_listed(tmp_path: Path) -> None:
+def test_unmatched_stores_and_annotations_are_listed(tmp_path: Path) -> None:
     paths = [write_store_of(tmp_path, name, 2) for name in ("both", "only store")]
     labels = {name: labels_of(name, [0, 0]) for name in ("both", "only_labels")}
     clips, warnings = read_clips([paths], labels)
     assert [clip.name for clip in clips.clips] == ["both"]
     assert any("no feature store: only_labels" in text for text in warnings)
-    assert any("no annotation here" in text and "only store" in text for text in warnings)
+    assert any("have no annotations" in text and "only store" in text for text in warnings)
 
 
-def test_no_match_at_all_is_an_error_that_names_both_sides(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no annotation matches.*of b; the stores are of a;"):
+def test_no_match_is_an_error_that_names_both_sides(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no annotation matches.*of b and stores of a;"):
         read_clips([[write_store_of(tmp_path, "a", 2)]], {"b": labels_of("b", [0])})
 
 
@@ -65,14 +65,14 @@ def test_a_damaged_store_is_named(tmp_path: Path) -> None:
         read_clips([[path]], {"v1": labels_of("v1", [0])})
 
 
-def test_a_store_that_lacks_a_frame_is_refused(tmp_path: Path) -> None:
+def test_a_store_with_a_missing_frame_is_refused(tmp_path: Path) -> None:
     batch = feature_batch(np.array([1, 3], dtype=np.int32), np.ones(2, dtype=bool), np.ones((2, D), dtype=np.float16))
     write_features(tmp_path / "v1.arrow", D, [batch], {"backbone": "a"})
-    with pytest.raises(StoreError, match="a row for each frame, 1 to 2"):
+    with pytest.raises(StoreError, match="one row per frame, 1 to 2"):
         read_clips([[tmp_path / "v1.arrow"]], {"v1": labels_of("v1", [0, 0])})
 
 
-def test_several_sources_are_concatenated_where_both_show_a_face(tmp_path: Path) -> None:
+def test_sources_are_concatenated_where_all_have_a_face(tmp_path: Path) -> None:
     first = [write_store_of(tmp_path / "a", name, 3, missing=(1,)) for name in ("v1", "v2", "only_a")]
     second = [write_store_of(tmp_path / "b", name, 3, missing=(2,), backbone="b" * 16, dim=2) for name in ("v2", "v1")]
     labels = {name: labels_of(name, [0, 1, 2]) for name in ("v1", "v2", "only_a")}
@@ -83,16 +83,16 @@ def test_several_sources_are_concatenated_where_both_show_a_face(tmp_path: Path)
     one = clips.clips[0]
     assert one.present.tolist() == [True, False, False]
     assert one.features.tolist() == [[1] * (D + 2), [0] * (D + 2), [0] * (D + 2)]
-    assert any("features of some sources only" in text and "only_a" in text for text in warnings)
+    assert any("lack features of some sources" in text and "only_a" in text for text in warnings)
 
 
-def test_sources_of_another_length_are_refused(tmp_path: Path) -> None:
+def test_sources_of_different_lengths_are_refused(tmp_path: Path) -> None:
     sources = [[write_store_of(tmp_path / folder, "v", size)] for folder, size in (("a", 3), ("b", 4))]
     with pytest.raises(StoreError, match=r"v\.arrow: 4 frames, but .*v\.arrow has 3"):
         read_clips(sources, {"v": labels_of("v", [0, 0, 0])})
 
 
-def test_labels_of_other_tasks_are_kept_when_they_are_wanted(tmp_path: Path) -> None:
+def test_labels_of_other_tasks_are_kept_on_request(tmp_path: Path) -> None:
     sources = [[write_store_of(tmp_path, "v", 3)]]
     alone = read_clips(sources, {"v": labels_of("v", [0, -1])})[0].clips[0]
     assert alone.valence_arousal is None and alone.action_units is None

@@ -18,28 +18,28 @@ PRESENT = [0, 1, 3, 5, 7]
     ("balance", "weights"),
     [("uniform", np.ones(5)), ("sqrt", np.sqrt(COUNTS)), ("natural", COUNTS)],
 )
-def test_classes_are_drawn_as_often_as_the_balance_says(balance: str, weights: np.ndarray) -> None:
+def test_the_balance_decides_how_often_classes_are_drawn(balance: str, weights: np.ndarray) -> None:
     drawn = LABELS[ClassSampler(LABELS, balance).draw(20_000, np.random.default_rng(0))]  # type: ignore[arg-type]
     observed = np.bincount(drawn, minlength=8)[PRESENT]
     assert observed.sum() == 20_000
     assert chisquare(observed, 20_000 * weights / weights.sum()).pvalue > 0.01
 
 
-def test_samples_of_a_class_are_drawn_alike() -> None:
+def test_samples_of_a_class_are_drawn_equally_often() -> None:
     picks = ClassSampler(LABELS, "uniform").draw(20_000, np.random.default_rng(1))
     second_class = np.bincount(picks[LABELS[picks] == 1] - 400, minlength=100)
     assert chisquare(second_class).pvalue > 0.01
 
 
-def test_the_same_generator_state_gives_the_same_samples_and_another_one_others() -> None:
+def test_samples_depend_on_the_generator() -> None:
     sampler = ClassSampler(LABELS, "uniform")
     first, again, other = (sampler.draw(50, np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_nothing_to_draw_from_is_told() -> None:
-    with pytest.raises(DataError, match="no labelled sample"):
+def test_an_empty_set_is_refused() -> None:
+    with pytest.raises(DataError, match="no labelled samples"):
         ClassSampler(np.array([], dtype=np.int64), "uniform")
 
 
@@ -59,14 +59,14 @@ def test_no_group_is_on_both_sides(samples: list[tuple[int, int]], fraction: flo
 
 
 @given(st.lists(st.integers(2, 60), min_size=1, max_size=8), st.sampled_from([0.1, 0.2, 0.5]))
-def test_each_class_of_stills_gives_its_part(counts: list[int], fraction: float) -> None:
+def test_each_class_of_stills_is_held_out_in_proportion(counts: list[int], fraction: float) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
     held = hold_out(labels, np.full(len(labels), -1), fraction, np.random.default_rng(0))
     for label, count in enumerate(counts):
         assert held[labels == label].sum() == max(1, round(count * fraction))
 
 
-def test_whole_videos_are_set_apart_about_as_many_as_asked_for() -> None:
+def test_about_the_requested_share_of_whole_videos_is_held_out() -> None:
     groups = np.repeat(np.arange(20), 30)
     labels = np.tile(np.arange(6), 100)
     held = hold_out(labels, groups, 0.1, np.random.default_rng(0))
@@ -77,11 +77,11 @@ def test_whole_videos_are_set_apart_about_as_many_as_asked_for() -> None:
     ("labels", "groups", "message"),
     [
         ([0, 1, 2], [-1, -1, -1], "too few"),
-        ([0, 0, 1], [4, 4, 4], "all frames are of one video"),
+        ([0, 0, 1], [4, 4, 4], "all frames are from one video"),
         ([], [], "too few"),
     ],
 )
-def test_too_little_to_set_apart_is_told(labels: list[int], groups: list[int], message: str) -> None:
+def test_too_few_samples_to_hold_out_are_refused(labels: list[int], groups: list[int], message: str) -> None:
     with pytest.raises(DataError, match=message):
         hold_out(np.array(labels, dtype=int), np.array(groups, dtype=int), 0.1, np.random.default_rng(0))
 

@@ -26,20 +26,20 @@ def test_flip_mirrors_left_and_right() -> None:
     assert torch.allclose(View(flip=1.0)(images(), generator()), unit(images()).flip(3), atol=1e-5)
 
 
-def test_flip_is_drawn_for_each_image() -> None:
+def test_flip_is_drawn_per_image() -> None:
     batch = images(400, 4)
     flipped = torch.isclose(View(flip=0.5)(batch, generator()), unit(batch).flip(3), atol=1e-4).all((1, 2, 3))
     assert 150 < int(flipped.sum()) < 250
 
 
-def test_grey_makes_all_channels_alike_and_keeps_the_luma() -> None:
+def test_grey_makes_all_channels_equal_and_keeps_the_luma() -> None:
     views = View(flip=0.0, grey=1.0)(images(), generator())
     luma = (unit(images()) * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
     for channel in range(3):
         assert torch.allclose(views[:, channel], luma, atol=1e-5)
 
 
-def test_a_positive_shift_moves_a_dot_without_bending_the_picture() -> None:
+def test_a_positive_shift_moves_a_dot_without_distortion() -> None:
     batch = torch.zeros(50, 3, 41, 41, dtype=torch.uint8)
     batch[:, :, 20, 20] = 255
     views = View(flip=0.0, shift=0.2)(batch, generator())
@@ -65,7 +65,7 @@ def test_erasing_touches_two_to_twenty_percent() -> None:
 
 
 @pytest.mark.parametrize("view", [WEAK, STRONG], ids=["weak", "strong"])
-def test_the_same_generator_gives_the_same_view_and_another_seed_another(view: View) -> None:
+def test_views_depend_on_the_generator(view: View) -> None:
     first, again, other = (view(images(), generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -91,5 +91,5 @@ def test_any_view_keeps_shape_and_range(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_views_are_made_on_the_device_of_the_images() -> None:
+def test_views_are_computed_on_the_images_device() -> None:
     assert STRONG(images().cuda(), torch.Generator("cuda")).is_cuda

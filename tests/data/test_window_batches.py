@@ -1,4 +1,4 @@
-"""Training windows: where they are drawn, how they are padded."""
+"""Training windows: where they are drawn and how they are padded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_windows_are_cut_padded_and_labelled() -> None:
     assert {name.split(":")[0] for name in batch.ids} == {"long", "short"}
 
 
-def test_no_window_is_without_a_label_and_the_tail_is_drawn_too() -> None:
+def test_every_window_has_a_label_and_the_tail_is_drawn_too() -> None:
     clips = clip_set(clip("v", [-1] * 200 + [3] + [-1] * 40 + [4]))
     generator = np.random.default_rng(0)
     sampler = WindowSampler(clips, length=5, batch_size=32, by="frame")
@@ -39,7 +39,7 @@ def test_no_window_is_without_a_label_and_the_tail_is_drawn_too() -> None:
     assert "v:238" in batch.ids, "the last frame is seen"
 
 
-def test_drawing_by_class_evens_out_rare_classes() -> None:
+def test_drawing_by_class_draws_rare_classes_as_often() -> None:
     clips = clip_set(*(clip(f"v{index}", [0] * 95 + [5] * 5) for index in range(4)))
     shares = {}
     for by in ("frame", "class"):
@@ -49,13 +49,13 @@ def test_drawing_by_class_evens_out_rare_classes() -> None:
     assert shares["class"] == pytest.approx(0.5, abs=0.08)
 
 
-def test_the_same_generator_gives_the_same_windows() -> None:
+def test_windows_depend_on_the_generator() -> None:
     sampler = WindowSampler(clip_set(clip("v", [0, 1] * 50)), length=7, batch_size=16, by="frame")
     first, same, other = (sampler(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first.ids == same.ids != other.ids
 
 
-def test_nothing_labelled_is_an_error() -> None:
+def test_no_labels_are_an_error() -> None:
     with pytest.raises(DataError, match="no frame of the training videos is labelled"):
         WindowSampler(clip_set(clip("v", [-1, -1])), length=2, batch_size=1, by="frame")
 

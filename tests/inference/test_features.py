@@ -116,7 +116,7 @@ def test_stills_are_refused(tmp_path: Path, extractor: Extractor) -> None:
 def test_a_damaged_crop_is_told_and_leaves_nothing(tmp_path: Path, extractor: Extractor) -> None:
     jpegs = [picture(0, np.random.default_rng(0)), b"damaged"]
     faces = open_faces(video_store(tmp_path / "v.arrow", [0, 1], jpeg=jpegs))
-    with pytest.raises(DataError, match=r"v\.arrow:2: its crop is no readable image"):
+    with pytest.raises(DataError, match=r"v\.arrow:2: its crop is not a readable image"):
         write_video_features(faces, extractor, tmp_path / "out/v.arrow")
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -26,7 +26,7 @@ def test_the_average_follows_its_formula() -> None:
             assert torch.allclose(tensor.float(), torch.tensor(wanted)), name
 
 
-def test_the_copy_is_its_own_and_learns_nothing_itself() -> None:
+def test_the_copy_is_separate_and_has_no_gradients() -> None:
     model = network(1.0)
     ema = Ema(model, decay=0.9)
     with torch.no_grad():
@@ -36,7 +36,7 @@ def test_the_copy_is_its_own_and_learns_nothing_itself() -> None:
     assert not any(parameter.requires_grad for parameter in ema.model.parameters())
 
 
-def test_a_restored_average_goes_on_as_the_first() -> None:
+def test_a_restored_average_continues_unchanged() -> None:
     first = Ema(network(0.0), decay=0.9)
     first.update(network(1.0))
     second = Ema(network(5.0), decay=0.9)

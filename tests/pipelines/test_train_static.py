@@ -176,7 +176,7 @@ def test_settings_that_do_not_work_are_told(
         ([], "none of its 0 images shows a face"),
         ([0, 1, 2], "too few"),
     ],
-    ids=["unlabelled", "empty", "one a class"],
+    ids=["unlabelled", "empty", "one per class"],
 )
 def test_a_set_to_learn_nothing_from_is_told(
     tmp_path: Path, labels: list[int | None], message: str, capsys: pytest.CaptureFixture[str]

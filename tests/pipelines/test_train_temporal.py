@@ -40,7 +40,7 @@ def test_a_run_leaves_checkpoints_that_tell_their_origin(tmp_path: Path, capsys:
         assert f"{tmp_path / 'run' / name}: step" in printed.out
     assert not {"features", "annotations", "out"} & set(spec.training["recipe"]), "paths do not travel"
     assert spec.training["scores"]["macro_f1"] >= 0
-    assert "held out" in printed.err and "3 feature stores have no annotation here" in printed.err
+    assert "held out" in printed.err and "3 feature stores have no annotations" in printed.err
     assert read_json(tmp_path / "run" / "config.json")["config"]["backbone"] == BACKBONE
 
 
