@@ -1,7 +1,6 @@
 """ContraWarping (arXiv 2303.09034): two views of a face agree, and differ from the same face with another expression.
 
-B batch, K warps of a face, D width of the projection. The backbone that comes out is what every static method can start
-from.
+B batch, K warps per face, D width of the projection. Every static method can start from the resulting backbone.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from abaw.pretrain.local_warp import warp_at_random
 from abaw.pretrain.settings import ContraWarpingSettings
 
 GLOBAL = View(degrees=15.0, scale=0.15, shift=0.08, brightness=0.4, contrast=0.4, saturation=0.4, grey=0.2)
-"""What may change and leaves the expression: the whole picture's place, size, turn and light."""
+"""Changes of the whole image that keep the expression: position, size, rotation and light."""
 
 
 class FaceViews(NamedTuple):
-    """Standardised. first, second: two global views, (B, 3, S, S); warped: (K, B, 3, S, S), views of warped faces."""
+    """Standardised views. first, second: global views, (B, 3, S, S) each; warped: of warped faces, (K, B, 3, S, S)."""
 
     first: Tensor
     second: Tensor
@@ -55,10 +54,10 @@ class Projected(nn.Module):
 
 
 class ContraWarping(Method[FaceImages, FaceViews]):
-    """`L = L_BYOL + λ · InfoNCE(a view against its other view, among K warped selves)`, both ways.
+    """`L = L_BYOL + λ · InfoNCE(view, other view of the face; K warps of the face as negatives)`, in both directions.
 
-    As in BYOL (arXiv 2006.07733), the target is the running average of the model (`train.ema_decay`); a predictor
-    stands behind the model alone. Warped faces go through the target and have no gradient of their own.
+    As in BYOL (arXiv 2006.07733), the target network is the running average of the model (`train.ema_decay`), and only
+    the model is followed by a predictor. Warped faces go through the target and get no gradient.
     """
 
     model: Projected
@@ -79,7 +78,8 @@ class ContraWarping(Method[FaceImages, FaceViews]):
         count = self.settings.warped
         if not count:
             return FaceViews(first, second, images.new_empty((0, *images.shape), dtype=torch.float32), batch.ids)
-        # Warped as the crop lies, where the points are known; then moved like any view, lest that tell them apart.
+        # Warped before any movement, while the points are known; then moved like other views, or movement would give
+        # them away.
         warped = warp_at_random(images.float().repeat(count, 1, 1, 1), self.settings.warp, generator)
         warped = view(warped.round().to(torch.uint8))
         return FaceViews(first, second, warped.view(count, *images.shape), batch.ids)
@@ -87,7 +87,7 @@ class ContraWarping(Method[FaceImages, FaceViews]):
     def step(self, batch: FaceViews) -> StepResult:
         count = len(batch.first)
         both = torch.cat([batch.first, batch.second])
-        # Neighbours on the unit sphere: (2B, D), first views then second ones, and their partners.
+        # Points on the unit sphere, (2B, D): first views, then second views; and their partners.
         online = F.normalize(self.predict(self.model(both)).float(), dim=1)
         target, warped = self._targets(both, batch.warped)
         partners = target.roll(count, 0)
@@ -105,13 +105,13 @@ class ContraWarping(Method[FaceImages, FaceViews]):
 
     @torch.no_grad()
     def _targets(self, both: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
-        """The target's unit projections of the views, (2B, D), and of the warped faces, (K, B, D)."""
-        found = self.average(torch.cat([both, *warped]))
-        found = F.normalize(found.float(), dim=1)
-        return found[: len(both)], found[len(both) :].view(*warped.shape[:2], found.shape[1])
+        """The target network's unit projections of the views, (2B, D), and of the warped faces, (K, B, D)."""
+        projected = self.average(torch.cat([both, *warped]))
+        projected = F.normalize(projected.float(), dim=1)
+        return projected[: len(both)], projected[len(both) :].view(*warped.shape[:2], projected.shape[1])
 
     def _similarities(self, online: Tensor, target: Tensor, warped: Tensor) -> Tensor:
-        """(2B, 1 + negatives) cosines: with the other view of the face first, then with what it is told apart from."""
+        """Cosines (2B, 1 + negatives): first with the other view of the face, then with the negatives."""
         count = len(online) // 2
         columns = [(online * target.roll(count, 0)).sum(1, keepdim=True)]
         if len(warped):
@@ -132,7 +132,7 @@ def build_contrawarping(
     pretrained: bool = False,
 ) -> ContraWarping:
     """The method on a backbone with weights drawn from `seed`. Raises ConfigError as `build_static` does."""
-    # A backbone knows no classes: the head of one is left out.
+    # A backbone has no classes: the head of this one class is not used.
     start = build_static(architecture, 1, image.size, seed=seed, pretrained=pretrained)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "projection"))

@@ -1,6 +1,6 @@
-"""Random local warps of faces: another expression on the same face, a whole batch at a time on its device.
+"""Random local warps: another expression on the same face, computed per batch on its device.
 
-Images are aligned crops, (B, 3, S, S) float. Places and lengths are in parts of the side S, from the upper left corner.
+Images are aligned crops, (B, 3, S, S) float. Positions and lengths are in parts of the side S, from the upper left.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ _RIM = 0.12
 
 
 def warp_at_random(images: Tensor, settings: WarpSettings, generator: torch.Generator) -> Tensor:
-    """(B, 3, S, S) -> each warped in its own way, (B, 3, S, S). `generator` is of the images' device."""
+    """Warp each image (B, 3, S, S) differently. generator: on the images' device."""
     return warp(images, random_flow(len(images), settings, generator))
 
 
 def random_flow(count: int, settings: WarpSettings, generator: torch.Generator) -> Tensor:
-    """(B, 2, N, N): where each of N × N nodes looks, x and y, relative to itself; 0 along the border."""
+    """Random flows, (B, 2, N, N): from where each of N × N nodes is sampled, as x and y offsets; 0 at the border.
+
+    count: B; generator: also decides the device.
+    """
     device = generator.device
     anchors = torch.tensor([point for part in ANCHORS for point in part], device=device)
     points = anchors + _JITTER * torch.randn(count, len(anchors), 2, generator=generator, device=device)
@@ -39,9 +42,9 @@ def random_flow(count: int, settings: WarpSettings, generator: torch.Generator) 
 
 
 def warp(images: Tensor, flow: Tensor) -> Tensor:
-    """Resample images (B, 3, S, S) along a flow (B, 2, N, N), which is bilinear between its nodes."""
+    """Resample images (B, 3, S, S) along a flow (B, 2, N, N), which is interpolated bilinearly."""
     size = images.shape[2:]
-    # grid_sample counts from −1 to 1, twice the side.
+    # grid_sample's coordinates run from −1 to 1: twice the side.
     full = F.interpolate(2 * flow, size=size, mode="bilinear", align_corners=True)
     rows, columns = (torch.linspace(-1, 1, side, device=images.device) for side in size)
     grid = torch.stack([full[:, 0] + columns, full[:, 1] + rows[:, None]], dim=3)
@@ -49,10 +52,10 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
 
 
 def steepness(flow: Tensor) -> Tensor:
-    """(B,) a bound of how much a flow (B, 2, N, N) changes along any path, for the length of the path.
+    """A bound on the change of a flow (B, 2, N, N) along any path, per length of the path, (B,).
 
-    The largest sum of absolute slopes of one component (the maximum norm of the Jacobian), over all cells; between its
-    nodes a bilinear flow is nowhere steeper.
+    It is the largest sum of absolute slopes of one component (the maximum norm of the Jacobian) over all grid squares;
+    between its nodes a bilinear flow is nowhere steeper.
     """
     spacing = 1 / (flow.shape[-1] - 1)
     across = flow.diff(dim=3).abs() / spacing
@@ -63,7 +66,7 @@ def steepness(flow: Tensor) -> Tensor:
 
 
 def _pull(points: Tensor) -> Tensor:
-    """How much each point (B, P, 2) moves each node, (B, P, N, N), 0..1."""
+    """How strongly each point (B, P, 2) pulls each node, (B, P, N, N) in 0..1."""
     nodes = torch.linspace(0, 1, _NODES, device=points.device)
     x = (nodes - points[..., 0, None]).square()[:, :, None, :]
     y = (nodes - points[..., 1, None]).square()[:, :, :, None]
@@ -72,7 +75,7 @@ def _pull(points: Tensor) -> Tensor:
 
 
 def _window(device: torch.device) -> Tensor:
-    """(N, N), 0 along the border, 1 from 0.12 of the side inwards."""
+    """Weights (N, N): 0 at the border, 1 from 0.12 of the side inwards."""
     nodes = torch.linspace(0, 1, _NODES, device=device)
     t = (torch.minimum(nodes, 1 - nodes) / _RIM).clamp(0, 1)
     edge = t * t * (3 - 2 * t)

@@ -1,4 +1,4 @@
-"""Settings of pre-training, apart from the code that needs torch."""
+"""Settings of pre-training, separate from the code that needs torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from abaw.core.errors import ConfigError
 
-# What moves with an expression, in crops of `abaw.video.align`: brows, eyes, nose, corners and lips of the mouth.
+# What moves with an expression, in crops of `abaw.video.align`: brows, eyes, nose, mouth corners, lips.
 ANCHORS = (
     ((0.30, 0.36), (0.69, 0.36)),
     ((0.342, 0.462), (0.656, 0.460)),
@@ -19,21 +19,21 @@ ANCHORS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarpSettings:
-    """How faces are warped (arXiv 2303.09034 has random local warping; the form is our reading).
+    """How faces are warped (random local warping is from arXiv 2303.09034; its form is our reading).
 
-    Of nine points at brows, eyes, nose and mouth some are drawn for each image, jittered by 0.02 and displaced by
-    normal steps of deviation s, s itself drawn from `lowest`..`highest` for each image. Every point pulls what lies
-    within 0.22 of it, by `(1 − r)^4 (4 r + 1)` (Wendland's function, smooth, 0 from r = 1 on); towards the border the
-    flow falls smoothly to 0. Where a displacement would fold the face, the whole flow of that image is scaled down
-    until no two neighbours differ by more than `steepest` of their distance: below 1 the warp is one-to-one.
+    For each image, some of nine points at brows, eyes, nose and mouth are drawn, jittered by 0.02 and displaced by
+    normal steps with deviation s, which is itself drawn from `lowest`..`highest` per image. Each point pulls everything
+    within 0.22 of it, with weight `(1 − r)^4 (4 r + 1)` (Wendland's function: smooth, 0 from r = 1 on); the flow falls
+    smoothly to 0 towards the border. Where it would fold the face, the image's whole flow is scaled down until
+    neighbours differ by at most `steepest` times their distance: below 1 the warp is one-to-one.
     Raises ConfigError for values out of range.
 
     Args:
         lowest: smallest deviation of a displacement, in parts of the side
-        highest: the largest; 0 for both leaves images as they are
-        least_points: fewest points that are displaced
-        most_points: most of them, at most nine
-        steepest: largest change of the flow along a path, for the length of the path
+        highest: largest deviation; 0 for both leaves images unchanged
+        least_points: minimum number of displaced points
+        most_points: maximum number of displaced points, at most nine
+        steepest: largest change of the flow along a path, per length of the path
     """
 
     lowest: float = 0.03
@@ -57,16 +57,16 @@ class WarpSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContraWarpingSettings:
-    """Settings of pre-training. Raises ConfigError for values that do not fit together.
+    """Settings of pre-training. Raises ConfigError for values out of range, or when both weights are 0.
 
     Args:
-        byol_weight: weight of BYOL's loss between two views of a face; 0 leaves it out
-        warp_weight: λ, weight of the contrast with warped faces; 0 leaves it out: plain BYOL
-        negatives: what a view is told apart from: warps of the same face (as in the paper), the views of the other
-            faces of the batch, or both (ours)
-        warps: K, warped versions of each face
-        temperature: of the contrast
-        projection: width of the space in which views are compared; hidden layers have twice of it
+        byol_weight: weight of BYOL's loss between two views of a face; 0 for none
+        warp_weight: λ, weight of the contrastive loss with warped faces; 0 for none (plain BYOL)
+        negatives: what a view is contrasted with: warps of the same face (as in the paper), views of the other faces of
+            the batch, or both (ours)
+        warps: K, warped versions per face
+        temperature: of the contrastive loss
+        projection: width of the space in which views are compared; hidden layers are twice as wide
         warp: how faces are warped
     """
 
@@ -83,7 +83,7 @@ class ContraWarpingSettings:
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
         if not self.byol_weight and not self.warp_weight:
-            raise ConfigError("byol_weight and warp_weight are both 0: nothing would be learnt; set one of them")
+            raise ConfigError("byol_weight and warp_weight are both 0: nothing would be learned; set one of them")
         for name in ("warps", "projection"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
@@ -92,5 +92,5 @@ class ContraWarpingSettings:
 
     @property
     def warped(self) -> int:
-        """How many warped versions of each face a step needs."""
+        """The number of warped versions of each face that a step needs."""
         return self.warps if self.warp_weight and self.negatives != "faces" else 0

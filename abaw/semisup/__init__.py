@@ -1,1 +1,1 @@
-"""Learning methods, one a module."""
+"""Learning methods for the static model, and the parts they share."""

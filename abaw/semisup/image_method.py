@@ -1,4 +1,4 @@
-"""What the methods for the static model share: the views of a batch, the labelled loss, the teacher's predictions."""
+"""What methods for the static model share: the views of a batch, the labelled loss, the teacher's predictions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from abaw.semisup.settings import LabelledLearning, PseudoLabelling
 
 
 class ImageViews(NamedTuple):
-    """Standardised views. labelled: (B, 3, S, S); labels: (B,); targets: (B, C), what the labelled loss aims at; of U
-    unlabelled faces, None for a method that takes none, weak, strong: (U, 3, S, S) each, again: a second weak view for
-    methods that compare two."""
+    """Standardised views of a batch.
+
+    labelled: (B, 3, S, S); labels: (B,); targets: (B, C), of the labelled loss. Views of U unlabelled faces, None for a
+    method that does not use them: weak, strong: (U, 3, S, S) each; again: a second weak view, for methods that compare
+    two.
+    """
 
     labelled: Tensor
     labels: Tensor
@@ -37,10 +40,10 @@ class ImageViews(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setup:
-    """What a method is built on.
+    """What a method is built from.
 
-    steps: how many the run has; shares: (C,) of the classes among the labelled faces; drawn: (C,) in their batches;
-    load_balance: weight of the loss that keeps the experts of a mixture equally busy.
+    steps: number of steps of the run; shares: (C,) class shares of the labelled faces; drawn: (C,) class shares of
+    their batches; load_balance: weight of the loss that keeps the experts of a mixture equally busy.
     """
 
     model: StaticModel
@@ -62,8 +65,8 @@ Settings = TypeVar("Settings", bound=LabelledLearning)
 class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
     """A method for the static model.
 
-    balance, aggregation: how it draws labelled faces, and what comes between backbone and head, unless the recipe says
-    otherwise.
+    takes_unlabelled: whether it needs unlabelled faces; balance, aggregation: its defaults for drawing labelled faces
+    and for what is between backbone and head.
     """
 
     takes_unlabelled: ClassVar[bool] = True
@@ -84,11 +87,11 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
 
     @classmethod
     def architecture(cls, base: Architecture, settings: Settings) -> Architecture:
-        """What the method's model is built of. base: as the recipe has it."""
+        """The architecture of the method's model. base: the architecture of the recipe."""
         return base
 
     def forward(self, batch: ImageViews) -> StepResult:
-        """`step`, and the balance loss of the mixtures of experts, if the model has any."""
+        """`step`, plus the balance loss of the model's mixtures of experts, if there are any."""
         result = super().forward(batch)
         balance = take_balance_loss(self)
         if balance is None:
@@ -115,24 +118,25 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
         )
 
     def labelled_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy of labelled faces, logits and targets (B, C), for the shares that `prior_power` asks for.
+        """Cross-entropy of labelled faces, corrected for the class shares that `prior_power` asks for; a scalar.
 
-        With faces drawn by ρ and shares π, `CE(f + log ρ − κ log π, y)` makes f predict as if classes came by π^κ (cf.
-        arXiv 2007.07314, eq. 10).
+        With classes drawn by ρ, class shares π and `prior_power` κ, `CE(f + log ρ − κ log π, y)` makes f predict as if
+        classes were distributed as π^κ (cf. arXiv 2007.07314, eq. 10). logits, targets: (B, C) each.
         """
         return F.cross_entropy(logits + self._offsets, targets)
 
 
 def _offsets(setup: Setup, power: float | None) -> Tensor:
-    """(C,), 0 for a class without a labelled face: it must stay the least likely."""
+    """What is added to the logits, (C,); 0 for a class without labelled faces, which must stay the least likely."""
     if power is None:
         return torch.zeros(setup.num_classes)
-    there = setup.shares > 0
+    present = setup.shares > 0
     offsets = setup.drawn.clamp_min(1e-12).log() - power * setup.shares.clamp_min(1e-12).log()
-    return torch.where(there, offsets, 0.0).float()
+    return torch.where(present, offsets, 0.0).float()
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The share of correct predictions, a scalar. logits: (B, C); labels: (B,)."""
     return (logits.argmax(1) == labels).float().mean()
 
 
@@ -140,18 +144,18 @@ Pseudo = TypeVar("Pseudo", bound=PseudoLabelling)
 
 
 class TeacherMethod(ImageMethod[Pseudo]):
-    """A method with a teacher, who looks at weak views of unlabelled faces, without gradients."""
+    """A method with a teacher, which predicts weak views of unlabelled faces without gradients."""
 
     @torch.no_grad()
     def teacher_logits(self, images: Tensor) -> Tensor:
-        """Logits (U, C) of the teacher, in eval mode if it is the average."""
+        """The teacher's logits, (U, C); the teacher is in eval mode if it is the average. images: (U, 3, S, S)."""
         teacher = self.average if self.settings.teacher == "average" else self.model
         logits: Tensor = teacher(images)
         return logits.float()
 
 
 class PseudoLabelMethod(TeacherMethod[Pseudo]):
-    """A method whose model learns strong views of unlabelled faces by labels that the teacher gives to the weak ones.
+    """A method that trains on strong views of unlabelled faces with the teacher's labels of the weak views.
 
     Labelled and strong views go through the model in one pass.
     """
@@ -167,4 +171,7 @@ class PseudoLabelMethod(TeacherMethod[Pseudo]):
 
     @abstractmethod
     def unlabelled_loss(self, strong: Tensor, weak: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of the unlabelled faces, and what to log. strong: the model's logits (U, C); weak: the teacher's."""
+        """The loss of the unlabelled faces, and what to log.
+
+        strong: the model's logits of the strong views, (U, C); weak: the teacher's of the weak views, (U, C).
+        """

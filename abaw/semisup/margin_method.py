@@ -1,4 +1,4 @@
-"""The frame of Ada-CM (arXiv 2203.12341), which LEAF shares: a margin per class, and contrast below it."""
+"""What Ada-CM (arXiv 2203.12341) and LEAF share: a margin per class, and a contrastive loss below it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ Margin = TypeVar("Margin", bound=MarginLearning)
 class MarginMethod(TeacherMethod[Margin]):
     """`L = λ_x L_x + L_u + 0.1 L_s`, λ_x = .5 in the papers.
 
-    A face whose prediction over two weak views reaches the margin of its class teaches the strong view (L_u); of the
-    others the features of the two weak views attract each other and repel those of other faces (L_s, SimCLR's loss).
+    If a face's prediction from two weak views reaches the margin of its class, it is the pseudo-label of the strong
+    view (L_u). For the other faces, the features of the two weak views attract each other and repel those of other
+    faces (L_s, SimCLR's loss).
     """
 
     def __init__(self, setup: Setup, settings: Margin) -> None:
@@ -59,8 +60,11 @@ class MarginMethod(TeacherMethod[Margin]):
 
     @abstractmethod
     def prediction(self, first: Tensor, second: Tensor) -> Tensor:
-        """Probabilities (U, C) from the teacher's logits of the two weak views, (U, C) each."""
+        """Probabilities (U, C) from the teacher's logits of two weak views, (U, C) each."""
 
     @abstractmethod
     def unlabelled_loss(self, strong: Tensor, probs: Tensor, mask: Tensor) -> Tensor:
-        """L_u. strong: the model's logits (U, C); probs: the prediction (U, C); mask: (U,) where it is above."""
+        """L_u, a scalar.
+
+        strong: the model's logits (U, C); probs: the prediction (U, C); mask: (U,) True where it reaches the margin.
+        """

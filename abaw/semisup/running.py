@@ -1,4 +1,4 @@
-"""Running means of statistics of the batches: state that learns beside the weights."""
+"""Running means of batch statistics: state that is learned besides the weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, distributed, nn
 
 
 def over_processes(value: Tensor) -> Tensor:
-    """The mean over the processes of a data-parallel run, so that all of them keep the same state."""
+    """The mean over the processes of a data-parallel run: all of them keep the same state. value: any shape."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return value
     value = value.clone()
@@ -18,7 +18,7 @@ def over_processes(value: Tensor) -> Tensor:
 class RunningMean(nn.Module):
     """`value ← m·value + (1 − m)·new`, with m = min(momentum, (1 + t) / (10 + t)) after t updates.
 
-    So the start is soon forgotten, as in the average of the weights (our reading). value: a buffer of any shape.
+    The start is soon forgotten, as in the average of the weights (our reading). value: a buffer of any shape.
     """
 
     value: Tensor
@@ -38,9 +38,9 @@ class RunningMean(nn.Module):
 
 
 class ClassMarginal(RunningMean):
-    """q̂: how often the model predicts each class on unlabelled faces, (C,), from 1/C; it sums to 1.
+    """q̂: how often the model predicts each class on unlabelled faces, (C,); starts at 1/C and sums to 1.
 
-    One entry a class: as a scalar it would shift all logits alike, which changes no prediction.
+    There is one entry per class: a scalar would shift all logits equally, which changes no prediction.
     """
 
     def __init__(self, num_classes: int, momentum: float) -> None:

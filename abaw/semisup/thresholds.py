@@ -1,4 +1,4 @@
-"""Which pseudo-labels count: confidence thresholds that follow what the model has learnt. B batch, C class."""
+"""Which pseudo-labels are used: confidence thresholds that follow the model's progress. B batch, C class."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from abaw.semisup.settings import MarginSettings
 
 
 class Threshold(nn.Module, ABC):
-    """A confidence for each class that a pseudo-label must reach."""
+    """The confidence that a pseudo-label must reach, per class."""
 
     @abstractmethod
     def values(self) -> Tensor:
         """The thresholds, (C,)."""
 
     def mask(self, probs: Tensor) -> Tensor:
-        """(B,) True where the highest of the probabilities (B, C) reaches the threshold of its class."""
+        """True where the highest of the probabilities (B, C) reaches the threshold of its class, (B,)."""
         confidence, classes = probs.max(1)
         return confidence >= self.values().to(probs)[classes]
 
     def learn_labelled(self, probs: Tensor, labels: Tensor) -> None:
-        """Take in predictions (B, C) on labelled faces with their labels (B,)."""
+        """Update from predictions (B, C) on labelled faces and their labels (B,)."""
 
     def learn_unlabelled(self, probs: Tensor) -> None:
-        """Take in predictions (B, C) on weak views of unlabelled faces."""
+        """Update from predictions (B, C) on weak views of unlabelled faces."""
 
 
 class FixedThreshold(Threshold):
-    """The same for all classes, always (arXiv 2001.07685)."""
+    """One constant threshold for all classes (arXiv 2001.07685)."""
 
     _values: Tensor
 
@@ -46,9 +46,9 @@ class FixedThreshold(Threshold):
 class AdaptiveMargin(Threshold):
     """A threshold per class and stage of training: Ada-CM's margin (arXiv 2203.12341).
 
-    `T_c(e) = max(lowest, highest / (1 + exp(−e)) · mean{max p(x): x labelled and rightly predicted as c})`, renewed
-    after every `stage_steps` steps (there: after an epoch), e the stages that are done. A class without a right
-    prediction in a stage keeps its mean. Before the first stage is done every threshold is `lowest`.
+    `T_c(e) = max(lowest, highest / (1 + exp(−e)) · mean{max p(x): x labelled and correctly predicted as c})`, updated
+    every `stage_steps` steps (in the paper, every epoch); e is the number of finished stages. A class without a correct
+    prediction in a stage keeps its mean. During the first stage every threshold is `lowest`.
     """
 
     thresholds: Tensor
@@ -71,9 +71,9 @@ class AdaptiveMargin(Threshold):
     @torch.no_grad()
     def learn_labelled(self, probs: Tensor, labels: Tensor) -> None:
         confidence, classes = probs.float().max(1)
-        right = (classes == labels).float()
-        self._sums += over_processes(torch.zeros_like(self._sums).index_add_(0, labels, confidence * right))
-        self._counts += over_processes(torch.zeros_like(self._counts).index_add_(0, labels, right))
+        correct = (classes == labels).float()
+        self._sums += over_processes(torch.zeros_like(self._sums).index_add_(0, labels, confidence * correct))
+        self._counts += over_processes(torch.zeros_like(self._counts).index_add_(0, labels, correct))
         self._steps += 1
         stage, rest = divmod(int(self._steps), self._settings.stage_steps)
         if rest == 0:
@@ -89,9 +89,10 @@ class AdaptiveMargin(Threshold):
 
 
 class SelfAdaptive(Threshold):
-    """FreeMatch's thresholds (arXiv 2205.07246, eq. 5–8), from unlabelled faces alone.
+    """FreeMatch's thresholds (arXiv 2205.07246, eq. 5–8), which use only unlabelled faces.
 
-    `τ ← m τ + (1 − m)·mean max p` and `p̃ ← m p̃ + (1 − m)·mean p`, both from 1/C; class c needs `τ · p̃_c / max p̃`.
+    `τ ← m τ + (1 − m)·mean max p` and `p̃ ← m p̃ + (1 − m)·mean p`, both starting at 1/C; the threshold of class c is
+    `τ · p̃_c / max p̃`.
     """
 
     def __init__(self, num_classes: int, momentum: float) -> None:

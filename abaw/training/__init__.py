@@ -1,1 +1,1 @@
-"""The training loop, which knows no method by name."""
+"""The training loop, and how static and temporal models are trained with it."""

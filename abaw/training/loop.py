@@ -1,8 +1,8 @@
-"""The training loop, for static and temporal models alike, on a CPU, a GPU or several (Fabric).
+"""The training loop, for static and temporal models, on a CPU or one or more GPUs (Fabric).
 
-Everything random depends on the seed and the step alone, so a run that is killed and resumed from its last checkpoint
-walks the same path (to the bit on a CPU). Two checkpoints are kept in the run folder: `last/`, with the state to
-resume from, and, where the caller has set data apart, `best/`, chosen by a score on them.
+All randomness depends only on the seed and the step: a run that is killed and resumed from its last checkpoint gives
+the same result (bit for bit on a CPU). The run folder keeps two checkpoints: `last/`, with the state to resume from,
+and, if there are held-out data, `best/`, chosen by a score on them.
 """
 
 from __future__ import annotations
@@ -35,21 +35,20 @@ LAST = "last"
 BEST = "best"
 
 Batches = Callable[[int, int], Batch]
-"""(step, rank) -> the batch of that step for that process, on the CPU; the same arguments give the same batch."""
+"""(step, rank) -> the batch of that step for that process, on the CPU; equal arguments give equal batches."""
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
-"""Scores by name of the model, which is in eval mode and on the device; called without gradients."""
+"""The model's scores by name. The model is in eval mode and on the device; called without gradients."""
 Save = Callable[[Path, nn.Module, Mapping[str, Any]], None]
-"""Write a checkpoint of the model to a folder; the mapping holds `step` and, if evaluated there, `scores`."""
+"""Write a checkpoint of the model to a folder; the mapping has `step` and, if evaluated at that step, `scores`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """Scores on the selection data of the last and of the best checkpoint, and the step at which each was taken.
+    """Scores of the last and of the best checkpoint on the held-out data, and the steps of both.
 
-    Where no data was set apart there are no scores, and best_step is 0.
-
-    step_seconds: wall time of the steps with their batches; evaluation_seconds: of scoring and keeping the best one. Of
-    a run that was interrupted, what its last checkpoint had counted goes on.
+    Without held-out data there are no scores, and best_step is 0. step_seconds: wall-clock time of the steps, including
+    their batches; evaluation_seconds: of scoring and of saving the best checkpoint. After an interruption both continue
+    from the values in the last checkpoint.
     """
 
     steps: int
@@ -61,15 +60,15 @@ class TrainResult:
 
 
 def launch(settings: TrainSettings) -> Fabric:
-    """Start the processes of a run. Raises ConfigError when the accelerator or the precision is not there."""
+    """Start the processes of a run. Raises ConfigError when the accelerator or the precision is not available."""
     try:
         fabric = Fabric(
             accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision, strategy="auto"
         )
         fabric.launch()
     except (MisconfigurationException, RuntimeError, ValueError) as error:
-        asked = f"accelerator {settings.accelerator}, devices {settings.devices}, precision {settings.precision}"
-        raise ConfigError(f"cannot train with {asked}: {error}") from error
+        requested = f"accelerator {settings.accelerator}, devices {settings.devices}, precision {settings.precision}"
+        raise ConfigError(f"cannot train with {requested}: {error}") from error
     return fabric
 
 
@@ -85,10 +84,11 @@ def train(
     select_by: str,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train `method.model`, or go on where `run` stopped; a run that is done returns its result again.
+    """Train `method.model`, or continue where `run` stopped; a finished run returns its result again.
 
-    select_by: the score of `evaluate` of which the highest makes the best checkpoint; without `evaluate` there is none.
-    Raises DataError naming step and samples when the loss or its gradient is not finite.
+    evaluate: None for no best checkpoint; select_by: the score of `evaluate` that is highest for the best checkpoint.
+    Raises DataError that names the step and its samples when the loss or its gradient is not finite, and ConfigError
+    when `evaluate` does not return the score `select_by`.
     """
     trainer = _Trainer(fabric, method, run, settings, evaluate, save, select_by)
     done = trainer.resume()
@@ -112,7 +112,7 @@ def train(
 
 
 class _Trainer:
-    """What a run holds between its steps. `done` counts the steps that are finished."""
+    """The state of a run between its steps. `done` is the number of finished steps."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class _Trainer:
         self._best_at = 0
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """One step of the optimiser; returns what is worth logging."""
+        """One step of the optimiser; returns what to log."""
         self._method.train()
         torch.manual_seed(derive_seed(self._settings.seed, "train", step, self._fabric.global_rank))
         views = self._views(step, self._fabric.to_device(batch))
@@ -163,11 +163,11 @@ class _Trainer:
         return {"loss": result.loss, "gradient_norm": norm, **result.logs}
 
     def _clip_gradients(self) -> Tensor:
-        """Returns the norm before clipping, a scalar."""
+        """Clip the gradients; returns their norm before clipping, a scalar."""
         norm = self._fabric.clip_gradients(
             self._forward, self._optimizer, max_norm=self._settings.clip_norm, error_if_nonfinite=False
         )
-        assert norm is not None  # it is for a clipping by value only
+        assert norm is not None  # None only when clipping by value
         return norm
 
     @torch.no_grad()
@@ -178,14 +178,14 @@ class _Trainer:
         return views
 
     def _require_finite(self, step: int, batch: Batch, loss: Tensor, norm: Tensor) -> None:
-        """With 16-mixed an overflowing gradient is normal: the loss is scaled down and the step is skipped."""
-        what = loss if self._settings.precision == "16-mixed" else loss + norm
-        if bool(torch.isfinite(what)):
+        """With 16-mixed an overflowing gradient is normal: the loss scale is reduced and the step is skipped."""
+        checked = loss if self._settings.precision == "16-mixed" else loss + norm
+        if bool(torch.isfinite(checked)):
             return
         ids = ", ".join(map(str, list(batch.ids)[:8]))
         raise DataError(
-            f"step {step}: loss {float(loss.detach()):g}, norm of its gradient {float(norm):g}: not finite. Batch of "
-            f"{len(batch.ids)}: {ids}, … Look at these samples; else lower the learning rate ({self._settings.lr:g})"
+            f"step {step}: loss {float(loss.detach()):g}, gradient norm {float(norm):g}: not finite. Batch of "
+            f"{len(batch.ids)}: {ids}, … Check these samples, or lower the learning rate ({self._settings.lr:g})"
         )
 
     def _factor(self, step: int) -> float:
@@ -207,7 +207,7 @@ class _Trainer:
             self._writer.add_scalar(name, value, done)
 
     def evaluate(self, done: int) -> None:
-        """Score the model when it is time, and keep it as the best one when it is."""
+        """Score the model if an evaluation is due, and save it if it is the best so far."""
         if self._score is None or not self._due(done, self._settings.evaluate_every):
             return
         scores: dict[str, float] = {}
@@ -216,7 +216,7 @@ class _Trainer:
                 scores = dict(self._score(self._kept_model().eval()))
         self._scores, self._scored_at = self._fabric.broadcast(scores), done
         if self._select_by not in self._scores:
-            raise ConfigError(f"no score '{self._select_by}' to select by; there are {', '.join(self._scores)}")
+            raise ConfigError(f"no score '{self._select_by}' to select by; expected one of {', '.join(self._scores)}")
         self._write(done, {f"eval/{name}": value for name, value in self._scores.items()})
         if not self._best or self._scores[self._select_by] > self._best[self._select_by]:
             self._best, self._best_at = self._scores, done
@@ -231,7 +231,7 @@ class _Trainer:
             self._save(self._run.path / name, self._kept_model(), {"step": done, "chosen": name == BEST, **scores})
 
     def checkpoint(self, done: int) -> None:
-        """Write the last model, then the state to resume from; a kill between the two only repeats some steps."""
+        """Write the last model, then the state to resume from; a kill in between only repeats some steps."""
         if not self._due(done, self._settings.checkpoint_every):
             return
         self._save_model(LAST, done)
@@ -258,7 +258,7 @@ class _Trainer:
         }
 
     def resume(self) -> int:
-        """Take up the state of the last checkpoint; returns the number of steps that are done."""
+        """Restore the state of the last checkpoint; returns the number of finished steps."""
         state = load_state(self._state_path)
         if state is not None:
             self._method.load_state_dict(state["method"])
@@ -268,14 +268,14 @@ class _Trainer:
                 self._ema.load_state_dict(state["ema"])
             self._scores, self._scored_at = state["scores"], state["scored_at"]
             self._best, self._best_at = state["best"], state["best_at"]
-            # States of older versions tell no times.
+            # States of older versions have no times.
             self.clock.seconds.update(state.get("seconds", {}))
             self._resumed_at = state["done"]
         return self._resumed_at
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Metrics go to the run folder and to TensorBoard; what was logged behind the resumed state is dropped."""
+        """Log to the run folder and TensorBoard; entries after the restored state are dropped."""
         if not self._fabric.is_global_zero:
             yield
             return
@@ -287,7 +287,7 @@ class _Trainer:
 
     @contextmanager
     def own_randomness(self) -> Iterator[None]:
-        """Dropout draws from torch's global generators, which each step seeds: leave the caller's as they were."""
+        """Each step seeds torch's global generators, from which dropout draws; restore their state afterwards."""
         device = self._fabric.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             yield

@@ -1,4 +1,4 @@
-"""The optimiser and its schedule. The schedule is a function of the step, so that a resume needs no state of it."""
+"""The optimiser and its schedule, which depends only on the step: a resume needs no state of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BASE_LR = "base_lr"
 
 
 def build_optimizer(module: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over the parameters that need a gradient; norms, biases and single vectors are not decayed."""
+    """AdamW for the parameters that need a gradient, without weight decay for norms, biases and other vectors."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay, _BASE_LR: lr},
@@ -21,9 +21,9 @@ def build_optimizer(module: nn.Module, lr: float, weight_decay: float) -> torch.
 
 
 def schedule_factor(step: int, steps: int, warmup_steps: int) -> float:
-    """What the learning rate of step 0 <= `step` < `steps` is multiplied with.
+    """The factor of the learning rate at `step`, 0 <= step < steps.
 
-    A line from 1/warmup_steps to 1 over the first `warmup_steps` steps, then half a cosine down to nearly 0.
+    It rises linearly from 1/warmup_steps to 1 over `warmup_steps` steps, then falls along half a cosine to nearly 0.
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
@@ -31,6 +31,6 @@ def schedule_factor(step: int, steps: int, warmup_steps: int) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set the rate of each group to `factor` times the one it was built with."""
+    """Set the learning rate of each group to `factor` times its initial one."""
     for group in optimizer.param_groups:
         group["lr"] = group[_BASE_LR] * factor

@@ -1,4 +1,4 @@
-"""Batches prepared ahead of the step that takes them."""
+"""Batches prepared ahead of the step that uses them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Item = TypeVar("Item")
 
 
 def prefetched(make: Callable[[int], Item], steps: range, ahead: int) -> Iterator[tuple[int, Item]]:
-    """(step, make(step)) for each step, in order; up to `ahead` later ones are being made in threads meanwhile.
+    """(step, make(step)) for each step, in order, while threads make up to `ahead` later ones.
 
-    `make` must depend on the step alone. An error of `make` is raised at its step.
+    `make` must depend only on the step. Its errors are raised at their step.
     """
     if ahead == 0:
         for step in steps:

@@ -1,4 +1,4 @@
-"""Losses of the temporal model's tasks. Frames without a label of a task do not count in it.
+"""Losses of the temporal model's tasks. Frames without a label for a task are left out of its loss.
 
 Shapes: N frames of a batch.
 """
@@ -15,9 +15,10 @@ _LARGEST_WEIGHT = 10.0
 
 
 def ccc_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """1 - the concordance correlation coefficient, mean over valence and arousal (the measure of the VA challenge).
+    """1 - the concordance correlation coefficient, averaged over valence and arousal (the VA challenge's measure).
 
-    predicted, target: (N, 2) in [-1, 1], target NaN where not annotated. 0 without two annotated frames.
+    predicted, target: (N, 2) in [-1, 1]; target is NaN where not annotated. Returns a scalar, 0 with fewer than two
+    annotated frames.
     """
     known = ~target.isnan().any(dim=-1)
     if int(known.sum()) < 2:
@@ -26,15 +27,16 @@ def ccc_loss(predicted: Tensor, target: Tensor) -> Tensor:
     predicted_mean, target_mean = predicted.mean(dim=0), target.mean(dim=0)
     covariance = ((predicted - predicted_mean) * (target - target_mean)).mean(dim=0)
     spread = predicted.var(dim=0, correction=0) + target.var(dim=0, correction=0)
-    # Where a batch has one value only and the model says it, nothing is wrong: the small number makes that 0 / small.
+    # Avoids 0 / 0 when all targets of a batch are equal and the model predicts exactly that value.
     concordance = 2 * covariance / (spread + (predicted_mean - target_mean).square() + 1e-6)
     return (1 - concordance).mean()
 
 
 def action_unit_loss(logits: Tensor, target: Tensor, positive_weight: Tensor) -> Tensor:
-    """Binary cross-entropy, frames in which a unit is on weighing `positive_weight` (12,), mean over annotated values.
+    """Binary cross-entropy, averaged over all annotated values; values that are on have weight `positive_weight`.
 
-    logits: (N, 12); target: (N, 12) 1 on, 0 off, -1 not annotated. 0 when nothing is annotated.
+    logits: (N, 12); target: (N, 12), 1 on, 0 off, -1 not annotated; positive_weight: (12,). Returns a scalar, 0 when
+    nothing is annotated.
     """
     known = target >= 0
     if not bool(known.any()):
@@ -46,16 +48,18 @@ def action_unit_loss(logits: Tensor, target: Tensor, positive_weight: Tensor) ->
 
 
 def positive_weights(counts: NDArray[np.int64]) -> Tensor:
-    """counts: (12, 2) frames with each unit off and on. Returns (12,) off / on, at most 10 and at least 1/10."""
+    """Weights of "on" for each action unit, (12,): off / on, within 1/10..10.
+
+    counts: (12, 2), frames with each unit off and on.
+    """
     smoothed = torch.as_tensor(counts, dtype=torch.float32) + 1
     return (smoothed[:, 0] / smoothed[:, 1]).clamp(1 / _LARGEST_WEIGHT, _LARGEST_WEIGHT)
 
 
 def class_weights(counts: NDArray[np.int64], strength: float = 1.0) -> Tensor:
-    """counts: (C,). Returns (C,) inverse class shares to the power `strength`, at most 10 times the mean; the mean over
-    the frames is 1.
+    """Inverse class shares to the power `strength`, (C,): at most 10 times their mean, with mean 1 over the frames.
 
-    A class without a frame gets the largest weight that another has.
+    A class without frames gets the largest weight of the others. counts: (C,), frames per class.
     """
     frames = torch.as_tensor(counts, dtype=torch.float32)
     seen = frames > 0

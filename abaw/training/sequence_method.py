@@ -21,14 +21,15 @@ from abaw.training.sequence_settings import SequenceLearning
 
 
 class SequenceMethod(Method[WindowBatch, WindowBatch]):
-    """Cross-entropy per labelled frame; with logit adjustment, on logits + strength x log class share.
+    """Cross-entropy per labelled frame, plus the losses of the model's other tasks.
 
-    The adjusted loss is minimised, at strength 1, by logits that fit equally frequent classes, which favours macro F1
-    (`balance_strength`; tau in the paper). Beside it, for the tasks that the model has, 1 - CCC of valence and arousal
-    and weighted binary cross-entropy of the action units; a frame counts in the tasks that it is annotated for.
+    With logit adjustment (arXiv 2007.07314) the cross-entropy is on logits + strength x log class share. At strength 1
+    (`balance_strength`; tau in the paper) its minimum is at logits for equally frequent classes, which favours macro
+    F1. Other tasks add 1 - CCC of valence and arousal, and weighted binary cross-entropy of the action units. A frame
+    counts for the tasks for which it is annotated.
 
-    class_counts: (C,) labelled training frames of each class; action_unit_counts: (12, 2) frames with each action unit
-    off and on.
+    class_counts: (C,) labelled training frames per class; action_unit_counts: (12, 2) frames with each action unit off
+    and on.
     """
 
     model: TemporalTransformer
@@ -49,26 +50,26 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
         self.learning = learning
         self.tasks = tasks
         counts = torch.as_tensor(class_counts, dtype=torch.float32)
-        # A class without a frame is not adjusted: log 0, or any low number, would leave its logit free to rise.
+        # A class without frames is not adjusted: log 0, or any low number, would let its logit rise freely.
         log_shares = torch.where(counts > 0, counts.clamp_min(1) / counts.sum(), 1).log()
-        adjusts = learning.balance == "logit_adjustment"
+        adjusted = learning.balance == "logit_adjustment"
         units = positive_weights(action_unit_counts) if action_unit_counts is not None else torch.ones(0)
         self.register_buffer(
             "adjustment",
-            learning.balance_strength * log_shares if adjusts else torch.zeros_like(counts),
+            learning.balance_strength * log_shares if adjusted else torch.zeros_like(counts),
             persistent=False,
         )
         self.register_buffer("class_weights", class_weights(class_counts, learning.balance_strength), persistent=False)
         self.register_buffer("positive_weights", units, persistent=False)
 
     def views(self, batch: WindowBatch, generator: torch.Generator) -> WindowBatch:
-        """Noise on the features, and a run of frames hidden as if they showed no face; their labels still count."""
+        """Add noise to the features and mask a segment of frames as if they had no face; their labels still count."""
         features = batch.features.float()
         if self.learning.feature_noise:
             noise = torch.randn(features.shape, generator=generator, device=features.device)
             features = features + self.learning.feature_noise * self.model.feature_std * noise
-        hidden = _hidden_runs(batch.present, self.learning.time_mask, generator)
-        return batch._replace(features=features, present=batch.present & ~hidden)
+        masked = _masked_segments(batch.present, self.learning.time_mask, generator)
+        return batch._replace(features=features, present=batch.present & ~masked)
 
     def step(self, batch: WindowBatch) -> StepResult:
         outputs = self.model(batch.features, batch.present, batch.inside).flatten(0, 1)
@@ -86,7 +87,7 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
         return StepResult(loss, logs)
 
     def _expression(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """logits: (N, C); labels: (N,). The loss is 0 in a batch without an expression label."""
+        """The expression loss, 0 in a batch without expression labels. logits: (N, C); labels: (N,)."""
         labelled = labels != UNLABELLED
         if not bool(labelled.any()):
             return logits.sum() * 0, {}
@@ -102,11 +103,11 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
         return loss, {"train/accuracy": hits.mean().detach()}
 
 
-def _hidden_runs(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """(B, T) True in one run of frames of each window, 0 to `share` of it long, anywhere in it."""
+def _masked_segments(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """True in one random segment of each window, up to `share` of its length, (B, T). present: (B, T)."""
     batch, time = present.shape
     draws = torch.rand(2, batch, 1, generator=generator, device=present.device)
     lengths = (draws[0] * (share * time + 1)).floor()
     starts = (draws[1] * (time - lengths + 1)).floor()
-    places = torch.arange(time, device=present.device)
-    return (places >= starts) & (places < starts + lengths)
+    positions = torch.arange(time, device=present.device)
+    return (positions >= starts) & (positions < starts + lengths)

@@ -1,4 +1,4 @@
-"""Settings of the temporal model's training, apart from it, so that reading a configuration loads no torch."""
+"""Settings of the temporal model's training, separate from it: reading a config must not import torch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from abaw.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class SequenceLearning:
-    """How a temporal model learns from windows. Raises ConfigError for values outside their range.
+    """How a temporal model learns from windows. Raises ConfigError for values out of range.
 
     Args:
-        batch_size: windows a step
-        sampling: class draws a class first and then one of its frames as the place of a window, frame draws every
-            labelled frame equally often
-        balance: how the loss counters the class imbalance: logit_adjustment (arXiv 2007.07314), class_weights (inverse
+        batch_size: windows per step
+        sampling: where windows are drawn: class first draws a class, then one of its frames; frame draws all labelled
+            frames equally often
+        balance: how the loss counters class imbalance: logit_adjustment (arXiv 2007.07314), class_weights (inverse
             class shares) or none
-        balance_strength: 1 aims at equal recall of all classes, less at the frequent ones too, as F1 does: the power of
-            the class shares in either balance
+        balance_strength: power of the class shares in either balance: 1 aims at equal recall of all classes, lower
+            values also favour frequent classes, as F1 does
         label_smoothing: share of the target spread over all classes
         feature_noise: standard deviation of noise on the features, in standard deviations of each feature
-        time_mask: longest run of frames hidden in each window, as a share of the window
-        valence_arousal_weight: weight of the valence-arousal loss beside that of the expression
-        action_units_weight: weight of the action units' loss beside that of the expression
+        time_mask: longest segment of frames masked in each window, as a share of the window
+        valence_arousal_weight: weight of the valence-arousal loss, relative to that of expression
+        action_units_weight: weight of the action-unit loss, relative to that of expression
     """
 
     batch_size: int = 32

@@ -1,4 +1,4 @@
-"""The settings that every training run has, whatever is trained."""
+"""The settings that all training runs have."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from abaw.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """How a model is trained. Raises ConfigError for values that do not fit together.
+    """How a model is trained. Raises ConfigError for values out of range.
 
     Args:
         steps: optimiser steps
-        lr: highest learning rate of AdamW, reached after the warm-up; falls along a cosine to 0
+        lr: peak learning rate of AdamW, reached after the warm-up; then falls along a cosine to 0
         weight_decay: of weight matrices and kernels
         warmup_steps: steps over which the learning rate rises
-        clip_norm: gradients are scaled down to this norm when they are longer
-        ema_decay: decay of the averaged weights that are evaluated and saved; 0 takes the weights as they are
+        clip_norm: maximum norm of the gradients; longer ones are scaled down
+        ema_decay: decay of the averaged weights, which are evaluated and saved; 0 uses the weights themselves
         precision: arithmetic of the forward pass
-        accelerator: where to train; auto takes a GPU when there is one
-        devices: processes to train on (more than one: data-parallel, each with a batch of its own)
-        prefetch: batches prepared ahead, each in a thread; 0 prepares them in line
-        seed: of everything random
-        evaluate_every: steps between evaluations on the held-out part of train
-        checkpoint_every: steps between checkpoints from which a killed run goes on
+        accelerator: where to train; auto uses a GPU if there is one
+        devices: number of processes (more than one: data-parallel, each with its own batch)
+        prefetch: batches prepared ahead, each in a thread; 0 prepares them in the training loop
+        seed: of all randomness
+        evaluate_every: steps between evaluations on the held-out part of the training data
+        checkpoint_every: steps between checkpoints, from which a killed run continues
         log_every: steps between lines of metrics
     """
 

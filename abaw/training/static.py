@@ -1,4 +1,4 @@
-"""One training run of a static model in its own folder, and the scores of a checkpoint."""
+"""One training run of a static model, and the scores of a checkpoint."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def train_static_on(
     hook: Progress = silent,
     facts: Mapping[str, Any] | None = None,
 ) -> TrainResult:
-    """One run in its folder, resumed when it was begun; the same recipe and faces give the same model.
+    """One training run in the run folder `out`, resumed if it was interrupted; equal arguments give equal models.
 
-    selection: labelled faces on which the best checkpoint is chosen; None keeps the last one alone. unlabelled: taken
-    by methods that learn from such faces, which must have them. init: a static checkpoint to start from. facts: what
-    else makes this run and no other; it goes into the run's folder and its checkpoints.
+    selection: labelled faces on which the best checkpoint is chosen; None keeps only the last one. unlabelled: required
+    by methods that learn from such faces, ignored by others. init: a checkpoint to start from. facts: what else
+    identifies this run; it is stored in the run folder and the checkpoints.
     Raises ConfigError when a method lacks its unlabelled faces or its teacher.
     """
     _require_fit(recipe, unlabelled)
@@ -102,7 +102,7 @@ def warm_start(
     init: Path | None = None,
     hook: Progress = silent,
 ) -> Path:
-    """Train on the labelled faces alone, as `supervised` does; returns the checkpoint from which a method can start."""
+    """Train only on the labelled faces, with `supervised`; returns a checkpoint from which a method can start."""
     train = replace(recipe.train, steps=steps, warmup_steps=min(recipe.train.warmup_steps, steps - 1))
     recipe = replace(recipe, method="supervised", aggregation=OWN, train=train)
     train_static_on(recipe, training, selection, None, out, init, hook)
@@ -111,17 +111,17 @@ def warm_start(
 
 def _require_fit(recipe: StaticSettings, unlabelled: FaceSet | None) -> None:
     if recipe.method_class.takes_unlabelled and unlabelled is None:
-        raise ConfigError(f"method {recipe.method} learns from unlabelled faces too: give --unlabelled STORE")
+        raise ConfigError(f"method {recipe.method} also learns from unlabelled faces: give --unlabelled STORE")
     settings = getattr(recipe, recipe.method)
     if getattr(settings, "teacher", "model") == "average" and recipe.train.ema_decay == 0:
         raise ConfigError(
-            f"{recipe.method}.teacher is average, but train.ema_decay 0 keeps none; use --{recipe.method}.teacher model"
+            f"{recipe.method}.teacher is average, but with train.ema_decay 0 there is no average; use "
+            f"--{recipe.method}.teacher model"
         )
 
 
 def _class_shares(training: FaceSet, balance: Balance) -> tuple[Tensor, Tensor]:
-    """(C,) shares of the classes, and how often each is drawn."""
-
+    """The class shares of the faces, and the probability of drawing each class, (C,) each."""
     counts = training.class_counts()
     drawn = ClassSampler(training.labels, balance).prior(len(counts))
     return torch.from_numpy(counts / counts.sum()), torch.from_numpy(drawn)
@@ -146,7 +146,7 @@ def _open_run(
     init: Path | None,
     facts: Mapping[str, Any],
 ) -> RunFolder:
-    """What must be equal for a run to be resumed: the settings, the faces and the weights it starts from."""
+    """The run folder. To be resumed, a run must have the same settings, faces and initial weights."""
     faces = {"training": training, "selection": selection, "unlabelled": unlabelled}
     return RunFolder(
         out,
@@ -177,7 +177,7 @@ def _saver(
     init: Path | None,
     facts: Mapping[str, Any],
 ) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
-    """Saves checkpoints that tell their whole descent: of the one they start from, what it tells, and so on."""
+    """Saves checkpoints with their whole provenance, including that of the checkpoint they start from."""
     start = None if init is None else load_spec(init)
     written = provenance(
         settings={**recipe_plain(recipe), **facts},
@@ -198,7 +198,7 @@ def _saver(
 def score_static(
     checkpoint: Path, faces: FaceSet, accelerator: Literal["auto", "cpu", "cuda"] = "auto", flip: bool = False
 ) -> dict[str, Any]:
-    """macro_f1, accuracy and class_f1, (C,), of a checkpoint on labelled faces. flip: with the mirror image."""
+    """macro_f1, accuracy and class_f1, (C,), of a checkpoint on labelled faces. flip: average with the mirror image."""
     model, spec = load_static(checkpoint)
     image = image_input(spec)
     reader = ImageReader(faces, image.size, cache_mb=0)

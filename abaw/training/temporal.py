@@ -1,4 +1,4 @@
-"""One training run of a temporal model, in its own folder."""
+"""One training run of a temporal model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ from abaw.training.temporal_recipe import TemporalRecipe
 def train_temporal(
     clips: ClipSet, windows: Windows, recipe: TemporalRecipe, out: Path, hook: Progress = silent
 ) -> TrainResult:
-    """One training run in its own folder, resumed when it was begun. The same arguments give the same model."""
+    """One training run in the run folder `out`, resumed if it was interrupted; equal arguments give equal models.
+
+    Raises ConfigError as `split_by_video` and `ordered_tasks` do, and DataError when no frame has a label or a face.
+    """
     seed = recipe.train.seed
     training, held = clips, clips
     if recipe.holdout:
@@ -66,7 +69,7 @@ def train_temporal(
 
 
 def _run_config(recipe: TemporalRecipe, windows: Windows, clips: ClipSet) -> dict[str, Any]:
-    """What must be equal for a run to be resumed: the settings, and what it learns from."""
+    """What must be equal for a run to be resumed: the settings and the training data."""
     plain: dict[str, Any] = to_plain(recipe)
     data = {"backbone": clips.backbone, "labels": clips.fingerprint()}
     return {**plain, "window": windows.length, "hop": windows.hop, **data}

@@ -1,4 +1,4 @@
-"""What a temporal model is and how it learns, as settings: reading them loads no torch."""
+"""The settings of a temporal model and its training; reading them must not import torch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from abaw.training.settings import TrainSettings
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalRecipe:
-    """What a temporal model is and how it learns.
+    """A temporal model and how it learns.
 
     Args:
-        holdout: share of the training videos set apart to choose the best checkpoint; 0 trains on all of them
-        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
+        holdout: share of the training videos held out to choose the best checkpoint; 0 trains on all of them
+        tasks: what is learned per frame: expression, and optionally valence_arousal and action_units
         model: shape of the encoder
         learn: loss, sampling and augmentation
         train: optimiser, schedule, checkpoints
@@ -29,7 +29,7 @@ class TemporalRecipe:
 
 
 def recipe_of(config: TemporalRecipe, seed: int | None = None) -> TemporalRecipe:
-    """The recipe alone, with another seed when given: where things lie on a machine is nothing for a checkpoint."""
+    """The recipe without the paths of `config`, which do not belong in a checkpoint. seed: replaces its seed."""
     train = config.train if seed is None else replace(config.train, seed=seed)
     return TemporalRecipe(
         holdout=config.holdout, tasks=config.tasks, model=config.model, learn=config.learn, train=train

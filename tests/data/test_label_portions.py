@@ -133,7 +133,7 @@ def test_scored_faces_are_used_for_nothing_else(tmp_path: Path) -> None:
         ((0.0,), (), "shares: 0; expected more than 0"),
         ((1.5,), (), "expected more than 0 and at most 1"),
         ((), (0,), "per_class: 0; expected at least 1"),
-        ((0.1, 0.1), (), "given twice"),
+        ((0.1, 0.1), (), "found one twice"),
     ],
 )
 def test_invalid_portions_are_refused(shares: tuple[float, ...], counts: tuple[int, ...], message: str) -> None:

@@ -153,12 +153,12 @@ def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
         (["--labelled", "{stills}", "--holdout", "0.9"], 2, "holdout is 0.9"),
         (["--labelled", "{stills}", "--train.steps", "0"], 2, "steps is 0"),
         (["--labelled", "{stills}", "--method", "fixmtach"], 2, "Did you mean 'fixmatch'"),
-        (["--labelled", "{stills}", "--method", "fixmatch"], 2, "learns from unlabelled faces too: give --unlabelled"),
+        (["--labelled", "{stills}", "--method", "fixmatch"], 2, "also learns from unlabelled faces: give --unlabelled"),
         (["--labelled", "{stills}", "--warm_start_steps", "-1"], 2, "warm_start_steps is -1"),
         (
             ["--labelled", "{stills}", "--method", "fixmatch", "--unlabelled", "{stills}", "--train.ema_decay", "0"],
             2,
-            "fixmatch.teacher is average, but train.ema_decay 0 keeps none",
+            "fixmatch.teacher is average, but with train.ema_decay 0 there is no average",
         ),
     ],
 )

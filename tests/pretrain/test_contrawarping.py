@@ -1,4 +1,4 @@
-"""ContraWarping: its two losses by hand, its switches, and that it learns to tell warped faces from moved ones."""
+"""ContraWarping: its two losses by hand, its switches, and that it learns to distinguish warped from moved faces."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def views(method: ContraWarping, seed: int = 0) -> FaceViews:
 
 
 class _Given(nn.Module):
-    """Features that are put in by hand: the images are them."""
+    """Returns the images as features, to set features by hand."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images.flatten(1)
 
 
 def by_hand(negatives: str, **settings: object) -> ContraWarping:
-    """A method whose model, predictor and target give back what they are given, (B, 2, 1, 1)."""
+    """A method whose model, predictor and target return their inputs, (B, 2, 1, 1)."""
     model = Projected(nn.Identity(), 2, 2)
     model.project = _Given()
     method = ContraWarping(
@@ -81,7 +81,7 @@ def test_byol_s_loss_by_hand() -> None:
 @pytest.mark.parametrize(
     ("negatives", "others"),
     [
-        # Of face a: first view at 0°, second at 30°, warped at 60°; of face b: 90°, 120°, 180°.
+        # Face a: first view at 0°, second at 30°, warped at 60°; face b: 90°, 120°, 180°.
         ("warps", {0: [60], 90: [90], 30: [30], 120: [60]}),
         ("faces", {0: [90, 120], 90: [90, 60], 30: [60, 90], 120: [120, 90]}),
         ("warps_and_faces", {0: [60, 90, 120], 90: [90, 90, 60], 30: [30, 60, 90], 120: [60, 120, 90]}),
@@ -103,7 +103,7 @@ def test_the_contrast_by_hand(negatives: str, others: dict[int, list[int]]) -> N
     ("settings", "warps"),
     [({}, 2), ({"warps": 3, "negatives": "warps"}, 3), ({"warp_weight": 0.0}, 0), ({"negatives": "faces"}, 0)],
 )
-def test_faces_are_warped_as_often_as_the_loss_needs(settings: dict[str, object], warps: int) -> None:
+def test_only_the_warps_that_the_loss_needs_are_made(settings: dict[str, object], warps: int) -> None:
     method = made(**settings)
     assert views(method).warped.shape == (warps, 8, 3, SIZE, SIZE)
     assert torch.isfinite(method(views(method)).loss)
@@ -119,14 +119,14 @@ def test_every_weight_learns_and_the_target_does_not() -> None:
     assert all(weight.grad is None for weight in average.parameters())
 
 
-def test_views_follow_the_generator() -> None:
+def test_views_depend_on_the_generator() -> None:
     method = made()
     one, same, other = views(method, 1), views(method, 1), views(method, 2)
     assert torch.equal(one.warped, same.warped) and not torch.equal(one.warped, other.warped)
     assert not torch.equal(one.first, one.second)
 
 
-def test_it_learns_to_tell_views_of_a_batch_from_its_warps() -> None:
+def test_it_learns_to_distinguish_views_from_warps() -> None:
     torch.manual_seed(0)
     method = made(negatives="warps", byol_weight=0.0).train()
     ema = Ema(method.model, 0.9)
@@ -147,7 +147,7 @@ def test_it_learns_to_tell_views_of_a_batch_from_its_warps() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"byol_weight": 0.0, "warp_weight": 0.0}, "nothing would be learnt"),
+        ({"byol_weight": 0.0, "warp_weight": 0.0}, "nothing would be learned"),
         ({"warp_weight": -1.0}, "warp_weight is -1.0"),
         ({"warps": 0}, "warps is 0"),
         ({"temperature": 0.0}, "temperature is 0.0"),

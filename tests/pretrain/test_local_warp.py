@@ -1,4 +1,4 @@
-"""Local warps: smooth, one-to-one, still at the border and away from the points."""
+"""Local warps: smooth, one-to-one, without movement at the border and far from the points."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def dense(flow: Tensor, size: int = 113) -> Tensor:
     return F.interpolate(flow, size=(size, size), mode="bilinear", align_corners=True)
 
 
-def test_without_strength_it_is_the_identity() -> None:
+def test_with_strength_0_a_warp_is_the_identity() -> None:
     images = 255 * torch.rand(3, 3, 40, 40)
     assert torch.allclose(warp_at_random(images, WarpSettings(lowest=0, highest=0), generator()), images, atol=0.01)
 
 
 @pytest.mark.parametrize("highest", [0.03, 0.08, 0.5])
 def test_the_flow_never_folds(highest: float) -> None:
-    """Slopes of the dense flow stay below 0.6, so that every determinant of the warp's Jacobian is above 0."""
+    """The slopes of the dense flow stay below 0.6: every determinant of the warp's Jacobian is above 0."""
     flow = random_flow(64, WarpSettings(lowest=highest, highest=highest), generator())
     assert float(steepness(flow).max()) <= 0.6 + 1e-4
     places = dense(flow)
@@ -39,13 +39,13 @@ def test_the_flow_never_folds(highest: float) -> None:
     assert float(determinant.min()) > 0.1
 
 
-def test_a_steeper_flow_than_allowed_is_seen() -> None:
+def test_steepness_measures_a_flow_that_is_too_steep() -> None:
     flow = torch.zeros(1, 2, 29, 29)
     flow[0, 0, 14, 14] = 0.5 / 28
-    assert float(steepness(flow)) == pytest.approx(1.0)  # half a node's distance, across and down
+    assert float(steepness(flow)) == pytest.approx(1.0)  # half the distance of nodes, across and down
 
 
-def test_the_border_stays() -> None:
+def test_the_border_does_not_move() -> None:
     flow = random_flow(32, WarpSettings(), generator())
     for edge in (flow[..., 0], flow[..., -1], flow[..., 0, :], flow[..., -1, :]):
         assert float(edge.abs().max()) == 0
@@ -56,8 +56,8 @@ def test_the_border_stays() -> None:
         assert torch.allclose(warped[..., edge, :], images[..., edge, :], atol=1e-4)
 
 
-def test_what_no_point_reaches_stays() -> None:
-    """No anchor lies within 0.22 and its jitter of the upper strip, or of the lower corners."""
+def test_regions_out_of_reach_do_not_move() -> None:
+    """No anchor, even with jitter, is within 0.22 of the upper strip or the lower corners."""
     images = torch.rand(16, 3, 112, 112)
     warped = warp_at_random(images, WarpSettings(), generator())
     assert torch.allclose(warped[:, :, :5], images[:, :, :5], atol=1e-4)
@@ -65,15 +65,15 @@ def test_what_no_point_reaches_stays() -> None:
     assert not torch.allclose(warped[:, :, 60:100], images[:, :, 60:100], atol=0.05)
 
 
-def test_every_image_is_warped_in_its_own_way_by_the_generator_alone() -> None:
+def test_warps_differ_per_image_and_depend_on_the_generator() -> None:
     flow, same, other = (random_flow(4, WarpSettings(), generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(flow, same) and not torch.equal(flow, other)
     assert float((flow[0] - flow[1]).abs().max()) > 0.005
 
 
 @pytest.mark.parametrize("points", [1, 4, 9])
-def test_so_many_points_are_displaced(points: int) -> None:
-    """One point pulls its surroundings alone; nine pull all of the face."""
+def test_the_number_of_displaced_points(points: int) -> None:
+    """One point pulls only its surroundings; nine pull the whole face."""
     settings = WarpSettings(least_points=points, most_points=points, lowest=0.05, highest=0.05)
     flow = random_flow(32, settings, generator())
     moved = (flow.abs().amax(1) > 1e-3).float().mean()
@@ -81,8 +81,8 @@ def test_so_many_points_are_displaced(points: int) -> None:
     assert bounds[0] < float(moved) < bounds[1]
 
 
-def test_a_shift_takes_what_lies_there() -> None:
-    """A flow of one pixel to the right, inside, shows the pixel to the right."""
+def test_the_flow_points_to_where_pixels_are_sampled() -> None:
+    """With a flow of one pixel to the right, each inner pixel shows its right neighbour."""
     images = torch.rand(1, 3, 29, 29)
     flow = torch.zeros(1, 2, 29, 29)
     flow[:, 0, 5:20, 5:20] = 1 / 28

@@ -36,7 +36,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_it_learns_and_keeps_last_and_best(tmp_path: Path) -> None:
+def test_training_learns_and_keeps_last_and_best(tmp_path: Path) -> None:
     plan = settings(steps=200, evaluate_every=50, checkpoint_every=100)
     result = run_toy(tmp_path, plan)
     assert result.last["accuracy"] > 0.75
@@ -45,7 +45,7 @@ def test_it_learns_and_keeps_last_and_best(tmp_path: Path) -> None:
     assert weights(tmp_path / "best").keys() == weights(tmp_path / "last").keys()
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
+def test_weights_depend_on_the_seed(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run_toy(tmp_path / name, settings(seed=seed))
     assert same(weights(tmp_path / "a/last"), weights(tmp_path / "b/last"))
@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 @pytest.mark.parametrize("stop", range(0, 20, 3))
-def test_a_run_stopped_at_any_step_goes_on_as_an_unbroken_one(tmp_path: Path, stop: int, ema_decay: float) -> None:
+def test_a_run_stopped_at_any_step_continues_as_if_uninterrupted(tmp_path: Path, stop: int, ema_decay: float) -> None:
     plan = settings(ema_decay=ema_decay)
     whole = run_toy(tmp_path / "whole", plan)
 
@@ -73,7 +73,7 @@ def test_a_run_stopped_at_any_step_goes_on_as_an_unbroken_one(tmp_path: Path, st
     assert RunFolder(tmp_path / "broken", {}).metrics() == RunFolder(tmp_path / "whole", {}).metrics()
 
 
-def test_state_beside_the_weights_survives_a_resume(tmp_path: Path) -> None:
+def test_state_besides_the_weights_survives_a_resume(tmp_path: Path) -> None:
     run_toy(tmp_path, settings())
     method = ToyMethod()
     run_toy(tmp_path, settings(), method=method)
@@ -90,7 +90,7 @@ def test_a_finished_run_returns_its_result_without_a_batch(tmp_path: Path) -> No
     assert (again.step_seconds, again.evaluation_seconds) == (first.step_seconds, first.evaluation_seconds)
 
 
-def test_seconds_are_of_the_steps_and_of_the_evaluations_interruptions_left_out(tmp_path: Path) -> None:
+def test_seconds_of_steps_and_evaluations_exclude_interruptions(tmp_path: Path) -> None:
     def slow_batch(step: int, rank: int) -> Points:
         time.sleep(0.01)
         return toy_batch(step, rank)
@@ -122,7 +122,7 @@ def test_batches_prepared_ahead_change_nothing(tmp_path: Path, ahead: int) -> No
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path: Path, bad: float) -> None:
+def test_a_loss_that_is_not_finite_is_an_error_with_step_and_samples(tmp_path: Path, bad: float) -> None:
     def poisoned(step: int, rank: int) -> Points:
         batch = toy_batch(step, rank)
         return batch._replace(points=batch.points * bad) if step == 7 else batch
@@ -132,13 +132,13 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path: Path, b
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "last").values())
 
 
-def test_mixed_precision_learns_too(tmp_path: Path) -> None:
+def test_mixed_precision_also_learns(tmp_path: Path) -> None:
     plan = settings(steps=200, evaluate_every=100, checkpoint_every=100, precision="bf16-mixed")
     assert run_toy(tmp_path, plan).last["accuracy"] > 0.75
     assert all(tensor.dtype != torch.bfloat16 for tensor in weights(tmp_path / "last").values())
 
 
-def test_the_callers_random_state_is_left_alone(tmp_path: Path) -> None:
+def test_the_callers_random_state_is_unchanged(tmp_path: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -155,7 +155,7 @@ def test_metrics_and_tensorboard_events_are_written(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").glob("events.*"))
 
 
-def test_an_unknown_score_to_select_by_is_told(tmp_path: Path) -> None:
+def test_an_unknown_score_to_select_by_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no score 'f1'.*accuracy"):
         run_toy(tmp_path, settings(), select_by="f1")
 
@@ -167,7 +167,7 @@ def test_progress_counts_steps(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_an_accelerator_that_is_not_there_is_told() -> None:
+def test_an_unavailable_accelerator_is_refused() -> None:
     with pytest.raises(ConfigError, match="cannot train with accelerator cuda"):
         launch(settings(accelerator="cuda"))
 
@@ -183,6 +183,6 @@ def test_an_accelerator_that_is_not_there_is_told() -> None:
         ({"prefetch": -1}, "prefetch is -1"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         settings(**changes)

@@ -1,4 +1,4 @@
-"""Every method in two processes: same weights and same state beside them, whatever faces each process draws."""
+"""Every method in two processes: equal weights and equal other state, whatever faces each process draws."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def test_two_processes_keep_the_same_weights_and_thresholds(tmp_path: Path) -> N
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert len(first) >= 7
     for name, state in first.items():
-        # Batch norm keeps statistics of its own process until the next forward pass evens them out.
+        # Batch norm keeps each process's own statistics until the next forward pass synchronises them.
         differing = {key for key, value in state.items() if abs(value - second[name][key]) > 1e-6 * (1 + abs(value))}
         assert not {key for key in differing if "running_" not in key}, name

@@ -9,7 +9,7 @@ from abaw.training.optim import build_optimizer, schedule_factor, set_learning_r
 
 
 @pytest.mark.parametrize(("step", "factor"), [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (60, 0.5), (109, 0.000246719)])
-def test_the_rate_rises_in_a_line_and_falls_along_a_cosine(step: int, factor: float) -> None:
+def test_the_rate_rises_linearly_and_falls_along_a_cosine(step: int, factor: float) -> None:
     assert schedule_factor(step, steps=110, warmup_steps=10) == pytest.approx(factor, abs=1e-6)
 
 
@@ -30,7 +30,7 @@ def test_only_matrices_and_kernels_are_decayed() -> None:
     assert decay == {id(p): 0.3 if p.ndim > 1 else 0.0 for p in [*model[0].parameters(), *model[1].parameters()]}
 
 
-def test_a_rate_set_twice_is_no_product() -> None:
+def test_setting_the_rate_twice_does_not_multiply() -> None:
     optimizer = build_optimizer(nn.Linear(2, 2), lr=0.1, weight_decay=0.0)
     set_learning_rate(optimizer, 0.5)
     set_learning_rate(optimizer, 0.5)

@@ -1,4 +1,4 @@
-"""The temporal method: what its loss counts, how it augments, that it learns."""
+"""The temporal method: what its loss counts, how it augments, and that it learns."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_class_weights_are_inverse_shares() -> None:
     assert method.step(batch).loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_class_without_a_frame_weighs_as_the_rarest_one() -> None:
+def test_a_class_without_frames_has_the_weight_of_the_rarest_one() -> None:
     weights = class_weights(np.array([90, 10, 0]))
     assert weights[2] == weights[1] == pytest.approx(9 * float(weights[0]))
     assert (weights * torch.tensor([90, 10, 0])).sum() / 100 == pytest.approx(1.0)
@@ -93,7 +93,7 @@ def test_the_ccc_loss_is_one_minus_the_textbook_formula() -> None:
     assert ccc_loss(torch.zeros(3, 2), torch.full((3, 2), torch.nan)).item() == 0
 
 
-def test_the_action_unit_loss_weighs_and_masks() -> None:
+def test_the_action_unit_loss_is_weighted_and_masked() -> None:
     logits, weight = torch.randn(6, 12, generator=_generator()), torch.full((12,), 3.0)
     target = torch.randint(-1, 2, (6, 12), generator=_generator())
     probs = logits.sigmoid()
@@ -105,8 +105,8 @@ def test_the_action_unit_loss_weighs_and_masks() -> None:
     assert weights[0] == pytest.approx(31 / 11) and weights[6] == pytest.approx(0.1)
 
 
-def test_a_frame_counts_in_the_tasks_it_is_annotated_for() -> None:
-    """One video has expressions, another valence and arousal, a third action units: each head learns from its own."""
+def test_a_frame_counts_for_the_tasks_of_its_labels() -> None:
+    """One video has expressions, another valence and arousal, a third action units; each trains its own head."""
     method = _method(num_outputs=22, label_smoothing=0.0, feature_noise=0.0, time_mask=0.0)
     method.tasks = TASKS
     method.positive_weights = torch.ones(12)
@@ -130,7 +130,7 @@ def test_a_frame_counts_in_the_tasks_it_is_annotated_for() -> None:
 
 
 @pytest.mark.parametrize("balance", ["logit_adjustment", "class_weights", "none"])
-def test_a_class_that_is_not_there_is_not_predicted(balance: str) -> None:
+def test_a_class_without_frames_is_not_predicted(balance: str) -> None:
     batch = _batch()
     batch = batch._replace(labels=batch.labels.clamp_max(1))
     learning = SequenceLearning(balance=balance, label_smoothing=0.0)  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def test_noise_is_measured_in_standard_deviations_of_each_feature() -> None:
     assert torch.equal(viewed.present, batch.present)
 
 
-def test_one_run_of_frames_is_hidden_and_keeps_its_labels() -> None:
+def test_one_segment_is_masked_and_keeps_its_labels() -> None:
     method = _method(feature_noise=0.0, time_mask=0.25)
     batch = _batch(batch=500)
     viewed = method.views(batch, _generator())
@@ -169,19 +169,19 @@ def test_one_run_of_frames_is_hidden_and_keeps_its_labels() -> None:
     assert torch.equal(viewed.labels, batch.labels) and torch.equal(viewed.features, batch.features.float())
 
 
-def test_nothing_is_changed_when_nothing_is_asked() -> None:
+def test_without_augmentation_nothing_changes() -> None:
     batch = _batch()
     viewed = _method(feature_noise=0.0, time_mask=0.0).views(batch, _generator())
     assert torch.equal(viewed.present, batch.present) and torch.equal(viewed.features, batch.features.float())
 
 
-def test_augmentation_follows_its_generator() -> None:
+def test_augmentation_depends_on_the_generator() -> None:
     method, batch = _method(), _batch()
     first, same, other = (method.views(batch, _generator(seed)).features for seed in (1, 1, 2))
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
-def test_steps_lower_the_loss() -> None:
+def test_training_lowers_the_loss() -> None:
     method, batch = _method(label_smoothing=0.0).train(), _batch()
     optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2)
     losses = []
@@ -204,6 +204,6 @@ def test_steps_lower_the_loss() -> None:
         {"action_units_weight": -1.0},
     ],
 )
-def test_values_outside_their_range_are_refused(values: dict[str, float]) -> None:
+def test_values_out_of_range_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
         SequenceLearning(**values)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from abaw.learning.method import Method, StepResult
 
 
 class Points(NamedTuple):
-    """points (B, 4), targets (B,): which of the four coordinates is the largest."""
+    """points: (B, 4); targets: (B,), which of the four coordinates is the largest."""
 
     points: Tensor
     targets: Tensor
@@ -23,7 +23,7 @@ class Points(NamedTuple):
 
 
 class ToyMethod(Method[Points, Points]):
-    """Noisy views, dropout, and a running mean of the loss as state beside the weights."""
+    """Noisy views, dropout, and a running mean of the loss as additional state."""
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()

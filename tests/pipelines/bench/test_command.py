@@ -74,7 +74,7 @@ def test_a_cell_that_fails_stops_no_other(
     """With all labels known and no further faces, fixmatch has none without a label."""
     words = (*stores, *TINY, "--seeds", "0", "--shares", "1", "--only", "fixmatch", "supervised", "--holdout", "0")
     assert run(_config(*words)) == 1
-    assert "fixmatch,share=1,seed=0: method fixmatch learns from unlabelled faces too" in capsys.readouterr().err
+    assert "fixmatch,share=1,seed=0: method fixmatch also learns from unlabelled faces" in capsys.readouterr().err
     (row,) = _rows(tmp_path)
     assert (row["entry"], row["labelled"], row["selection"], row["best_macro_f1"]) == ("supervised", "80", "0", "")
 
