@@ -1,1 +1,1 @@
-"""From faces to features, from features to probabilities."""
+"""From faces to features, and from features to probabilities."""

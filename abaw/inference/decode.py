@@ -1,4 +1,4 @@
-"""Predictions -> a class a frame: gaps filled, smoothed, arg-max. What validation scores and a submission holds."""
+"""Predictions -> one class per frame: fill gaps, smooth, arg-max. Validation and submission use the result."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from abaw.stores.predictions import Predictions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Frame k of the video at k - 1.
+    """The result for one video; frame k is at index k - 1.
 
     labels: (T,) int8 classes; probs: (T, C) filled, smoothed and biased; valence_arousal: (T, 2) and action_units:
-    (T, 12) filled and smoothed, None when they are not predicted.
+    (T, 12), filled and smoothed, None when not predicted.
     """
 
     labels: NDArray[np.int8]
@@ -29,12 +29,12 @@ class Decoded:
 
 
 def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[np.floating] | None = None) -> Decoded:
-    """Fill frames without a prediction from their neighbours, smooth, take the most probable class.
+    """Fill frames without a prediction from their neighbours, smooth, and take the most probable class.
 
-    class_bias: (C,) added to the log of the smoothed probabilities. Where nothing at all was predicted the
-    probabilities are uniform and the class is the first, Neutral; valence, arousal and action units are 0. Raises
-    DataError when the classes are not those of the challenge or the frames are not 1, 2, 3, …, and ConfigError for a
-    bias that is not one finite number a class, or one with `viterbi`, whose path holds no probabilities to add it to.
+    class_bias: (C,) added to the log of the smoothed probabilities. In a video without any prediction the probabilities
+    are uniform and the class is the first, Neutral; valence, arousal and action units are 0. Raises DataError when the
+    classes are not those of the challenge or the frames are not 1, 2, 3, …, and ConfigError for a bias that is not one
+    finite number per class, or is used with `viterbi`, whose path has no probabilities.
     """
     if predictions.classes != EXPRESSION_CLASSES:
         raise DataError(
@@ -42,9 +42,7 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
             f"found {', '.join(predictions.classes)}; predict with a model of these classes"
         )
     if not np.array_equal(predictions.frames, np.arange(1, len(predictions) + 1)):
-        raise DataError(
-            f"{predictions.name}: expected a row for each of the frames 1, 2, 3, …; predict the video again"
-        )
+        raise DataError(f"{predictions.name}: expected one row per frame, 1, 2, 3, …; predict the video again")
     probs = smoothing(fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES)))
     if class_bias is not None:
         probs = _biased(probs, class_bias, smoothing)
@@ -58,7 +56,7 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
 
 def _biased(probs: NDArray[np.float32], class_bias: NDArray[np.floating], smoothing: Smoothing) -> NDArray[np.float32]:
     if smoothing.name == "viterbi":
-        raise ConfigError("a class bias cannot be added to a path of 'viterbi'; use 'forward_backward'")
+        raise ConfigError("a class bias cannot be used with smoothing 'viterbi'; use 'forward_backward'")
     if class_bias.shape != probs.shape[1:] or not np.isfinite(class_bias).all():
         raise ConfigError(f"class bias: expected {probs.shape[1]} finite numbers, found {class_bias.tolist()}")
     weighted = probs * np.exp(class_bias - class_bias.max())

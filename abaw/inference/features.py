@@ -1,4 +1,4 @@
-"""Faces + static model -> features: one row for every row of the faces store, streamed: memory stays flat."""
+"""Faces + static model -> features: one row per row of the faces store, streamed in constant memory."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Outputs = Literal["features", "logits"]
 
 @dataclass(frozen=True, slots=True)
 class Extractor:
-    """A static model ready to make features.
+    """A static model that computes features. Raises ConfigError for a batch size below 1.
 
-    model: in eval mode on `device`; flip: mean of the features of each image and its mirror image; batch_size: frames
-    in memory at once; outputs: the backbone's features, or the classifier's logits in their place.
+    model: in eval mode on `device`; flip: average the features of each image and its mirror image; batch_size: frames
+    in memory at once; outputs: the backbone's features, or the classifier's logits instead.
     """
 
     model: StaticModel
@@ -52,12 +52,12 @@ class Extractor:
 
     @property
     def dim(self) -> int:
-        """D, numbers a frame."""
+        """D, numbers per frame."""
         return self.spec.feature_dim if self.outputs == "features" else len(self.spec.classes)
 
     @property
     def source(self) -> str:
-        """What names such features in stores: the checkpoint's `weights_id`, with `/logits` behind it for those."""
+        """The name of these features in stores: the checkpoint's `weights_id`, followed by `/logits` for logits."""
         return self.spec.weights_id if self.outputs == "features" else f"{self.spec.weights_id}/logits"
 
     @torch.inference_mode()
@@ -76,18 +76,19 @@ class Extractor:
 def load_extractor(
     checkpoint: Path, device: torch.device, flip: bool = False, batch_size: int = 128, outputs: Outputs = "features"
 ) -> Extractor:
-    """Raises CheckpointError when the checkpoint is missing, damaged or no static one."""
+    """An extractor of a static checkpoint. Raises CheckpointError when it is missing, damaged or not static."""
     model, spec = load_static(checkpoint)
     return Extractor(model.to(device), spec, device, flip, batch_size, outputs)
 
 
 def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, progress: Progress = silent) -> bool:
-    """Write the features of one video to `path`; False when they are there already, made from the same faces.
+    """Write the features of one video to `path`; False when they already exist, made from the same faces.
 
-    Raises StoreError for an image set, or when `path` holds other features, and DataError for a damaged crop.
+    Raises StoreError for an image set, or when `path` has other features, and DataError for a damaged crop or a feature
+    that does not fit float16.
     """
     if not faces.is_video:
-        raise StoreError(f"{faces.store.path}: holds stills; features are made of the frames of a video")
+        raise StoreError(f"{faces.store.path}: holds stills; features need the frames of a video")
     fingerprint = _fingerprint(faces, extractor)
     if is_done(path, fingerprint):
         return False

@@ -1,4 +1,4 @@
-"""Classes and features of still images, as a static model sees them."""
+"""Classes and features of still images from a static model."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from abaw.data.images import ImageReader
 from abaw.data.views import unit
 from abaw.models.static import ImageInput, StaticModel
 
-_IMAGES_A_BATCH = 256
+_BATCH_SIZE = 256
 
 
 @torch.inference_mode()
 def predict_classes(model: nn.Module, reader: ImageReader, image: ImageInput, flip: bool = False) -> NDArray[np.int64]:
     """The most likely class of every image of `reader`, (N,).
 
-    model: in eval mode, images -> logits; flip: by the mean logits of each image and its mirror image.
+    model: in eval mode, images -> logits; flip: average the logits of each image and its mirror image.
     """
 
     def classes(views: Tensor) -> Tensor:
-        found: Tensor = model(views) + model(views.flip(3)) if flip else model(views)
-        return found.argmax(1)
+        logits: Tensor = model(views) + model(views.flip(3)) if flip else model(views)
+        return logits.argmax(1)
 
     return np.concatenate([part.astype(np.int64) for part in _over_images(model, classes, reader, image)])
 
@@ -39,9 +39,9 @@ def read_features(model: StaticModel, reader: ImageReader, image: ImageInput) ->
 def _over_images(
     model: nn.Module, function: Callable[[Tensor], Tensor], reader: ImageReader, image: ImageInput
 ) -> Iterator[NDArray[np.generic]]:
-    """What `function` makes of the standardised images, a batch at a time."""
+    """The results of `function` on the standardised images, one per batch."""
     device = next(model.parameters()).device
-    for start in range(0, len(reader), _IMAGES_A_BATCH):
-        part = np.arange(start, min(start + _IMAGES_A_BATCH, len(reader)))
+    for start in range(0, len(reader), _BATCH_SIZE):
+        part = np.arange(start, min(start + _BATCH_SIZE, len(reader)))
         images = reader.read(part).images.to(device)
         yield function(image.normalise(unit(images))).cpu().numpy()

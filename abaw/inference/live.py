@@ -1,4 +1,4 @@
-"""A causal temporal model frame by frame, as a camera gives them.
+"""A causal temporal model, run frame by frame as from a camera.
 
 Shapes: D feature, C class.
 """
@@ -18,20 +18,20 @@ from abaw.stores.checkpoints import Spec
 
 
 class LivePredictor:
-    """Probabilities of the newest frame from it and those before it, as many as the model's window holds.
+    """The probabilities of the newest frame, from it and the earlier frames that fit into the model's window.
 
-    model: in eval mode. Raises ConfigError when the model is not causal: it would want frames that are yet to come.
+    model: in eval mode. Raises ConfigError when the model is not causal: it would need later frames.
     """
 
     def __init__(self, model: TemporalTransformer, spec: Spec) -> None:
         if not model.size.causal:
-            raise ConfigError("this temporal model looks at later frames; train one with --model.causal for live use")
+            raise ConfigError("this temporal model uses later frames; train one with --model.causal for live use")
         self._model, self._tasks, self._dim = model, spec_tasks(spec), spec.feature_dim
         self._frames: deque[NDArray[np.float16] | None] = deque(maxlen=int(spec.input["window"]))
 
     @torch.inference_mode()
     def push(self, feature: NDArray[np.float16] | None) -> NDArray[np.float32]:
-        """Take the next frame's feature, (D,), None when it shows no face. Returns its probabilities, (C,)."""
+        """Add the next frame and return its probabilities, (C,). feature: (D,), None when the frame has no face."""
         self._frames.append(feature)
         present = torch.tensor([each is not None for each in self._frames])
         features = torch.zeros(len(self._frames), self._dim)

@@ -1,4 +1,4 @@
-"""Checkpoints of either kind as members of an ensemble: features of a video in, what they say of each frame out.
+"""Checkpoints of either kind as members of an ensemble: features of a video -> outputs per frame.
 
 Shapes: T time, C class, D feature.
 """
@@ -28,10 +28,10 @@ from abaw.stores.features import FeatureStore
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameOutputs:
-    """What a model says of T frames.
+    """A model's predictions for T frames.
 
-    probs: (T, C); predicted: (T,) True where it says something; of other tasks, None when the model does not have them:
-    valence_arousal: (T, 2) in [-1, 1]; action_units: (T, 12) probabilities.
+    probs: (T, C); predicted: (T,) True for frames with a prediction; other tasks, None when the model does not have
+    them: valence_arousal: (T, 2) in [-1, 1]; action_units: (T, 12) probabilities.
     """
 
     probs: Tensor
@@ -51,18 +51,18 @@ class Member(Protocol):
 
     @property
     def backbone(self) -> str:
-        """`weights_id` of the static checkpoint whose features it takes, of several sources joined by `+`."""
+        """`weights_id` of the static checkpoint whose features it expects, joined by `+` for several sources."""
 
     def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
-        """features: (T, D); valid: (T,), T >= 1."""
+        """Predictions for a whole video. features: (T, D); valid: (T,) False without a face; T >= 1."""
 
 
 def temporal_outputs(
     model: TemporalTransformer, spec: Spec, features: NDArray[np.float16], present: NDArray[np.bool_]
 ) -> FrameOutputs:
-    """What a temporal model, in eval mode, says of a whole video, cut into the windows of its spec.
+    """A temporal model's predictions for a whole video, which is cut into the windows of its spec.
 
-    features: (T, D); present: (T,), T >= 1.
+    model: in eval mode; features: (T, D); present: (T,) False without a face; T >= 1.
     """
     windows = Windows(int(spec.input["window"]), int(spec.input["hop"]))
     outputs = window_outputs(model, features, present, windows, causal=model.size.causal)
@@ -77,7 +77,7 @@ def temporal_outputs(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemporalMember:
-    """A temporal checkpoint: predicts every frame, those without a face from their neighbours."""
+    """A temporal checkpoint: predicts every frame; those without a face from their neighbours."""
 
     folder: Path
     spec: Spec
@@ -93,7 +93,7 @@ class TemporalMember:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StaticMember:
-    """A static checkpoint: its classifier on the stored features, frame by frame, nothing where no face was found."""
+    """A static checkpoint: applies its classifier to the stored features; frames without a face get no prediction."""
 
     folder: Path
     spec: Spec
@@ -111,7 +111,7 @@ class StaticMember:
 
 
 def load_member(folder: Path, device: torch.device) -> Member:
-    """A checkpoint of either kind, ready to predict on the device.
+    """A static or temporal checkpoint, ready to predict on the device.
 
     Raises CheckpointError when it is missing, damaged, or its classes are not the eight in their order.
     """
@@ -124,20 +124,20 @@ def load_member(folder: Path, device: torch.device) -> Member:
 
 
 def require_fit(member: Member, stores: Sequence[FeatureStore]) -> None:
-    """Raise CheckpointError when the features were written by other backbones than the checkpoint expects.
+    """Raise CheckpointError when the features come from other backbones than the checkpoint expects.
 
-    stores: of one video, one a source, in their order.
+    stores: of one video, one per source, in the order of training.
     """
     paths = ", ".join(str(store.store.path) for store in stores)
     dim, backbone = sum(store.feature_dim for store in stores), joined_backbone(stores)
     if dim != member.spec.feature_dim:
         raise CheckpointError(
-            f"{member.folder}: expects {member.spec.feature_dim} features a frame, {paths} has "
-            f"{dim}: it was written by another backbone; write it with the right one (`abaw features`)"
+            f"{member.folder}: expects {member.spec.feature_dim} features per frame, {paths} has "
+            f"{dim}: it was written with another backbone; write it with the right one (`abaw features`)"
         )
     if backbone != member.backbone:
         raise CheckpointError(
-            f"{paths}: written by another backbone: {member.folder} expects {member.backbone}, found "
-            f"{backbone}; write the features again with that static checkpoint, or give its own temporal one; several "
-            "--features must come in the order of the training"
+            f"{paths}: written with another backbone: {member.folder} expects {member.backbone}, found "
+            f"{backbone}; write the features again with that static checkpoint, or give a temporal checkpoint trained "
+            "on these features; several --features must be in the order of training"
         )

@@ -1,4 +1,4 @@
-"""Features + checkpoints -> probabilities of every frame.
+"""Features + checkpoints -> probabilities per frame.
 
 Shapes: T time, C class, D feature.
 """
@@ -26,7 +26,7 @@ from abaw.stores.predictions import Predictions
 
 
 def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:
-    """Predictions of videos whose features are in memory, one after the other. model: in eval mode."""
+    """Predictions for videos whose features are in memory, one by one. model: in eval mode."""
     facts = _origin([spec], str(spec.input["backbone"]))
     for clip in clips:
         yield _as_predictions(
@@ -35,15 +35,15 @@ def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip])
 
 
 def fingerprint(members: Sequence[Member], store_paths: Sequence[Path]) -> str:
-    """Stands for the input and the models of one predictions store."""
+    """Identifies the inputs and the models of one predictions store."""
     return value_hash([*map(quick_hash, store_paths), *(member.spec.weights_id for member in members)])
 
 
 def predict_stores(members: Sequence[Member], stores: Sequence[FeatureStore]) -> Predictions:
-    """Probabilities of every frame of one video: the mean over the members that predict the frame.
+    """The probabilities of every frame of one video: the mean over the members that predict the frame.
 
-    stores: the video's features, one store a source. Raises CheckpointError when a member expects features of another
-    backbone, StoreError when rows are missing.
+    stores: the video's features, one store per source. Raises CheckpointError when a member expects features of another
+    backbone, and StoreError when rows are missing or the sources differ in length.
     """
     for member in members:
         require_fit(member, stores)
@@ -62,8 +62,8 @@ def _nothing() -> FrameOutputs:
 
 
 def _origin(specs: Sequence[Spec], backbone: str) -> Mapping[str, Any]:
-    """Provenance of predictions: the models, the videos they and the backbones behind them learned from, and those on
-    which a model's step was chosen."""
+    """Provenance of predictions: the models, the videos on which they and their backbones were trained, and the videos
+    on which a model's step was chosen."""
     keys = ("videos", "backbone_videos", "faces")
     trained = {name for spec in specs for key in keys for name in spec.training.get(key, ())}
     chosen = {name for spec in specs if spec.training.get("chosen") for name in spec.training.get("scored_on", ())}
@@ -76,23 +76,23 @@ def _origin(specs: Sequence[Spec], backbone: str) -> Mapping[str, Any]:
 
 
 def _mean(outputs: Sequence[FrameOutputs]) -> FrameOutputs:
-    """Each frame's mean over the members that predict it, each task's over those that have it."""
+    """The mean per frame over the members that predict it, and per task over the members that have it."""
     votes = torch.stack([torch.from_numpy(each.predicted) for each in outputs])
     return FrameOutputs(
         _voted([(each.probs, vote) for each, vote in zip(outputs, votes, strict=True)]),
         votes.any(dim=0).numpy(),
-        _voted_if_there([(each.valence_arousal, vote) for each, vote in zip(outputs, votes, strict=True)]),
-        _voted_if_there([(each.action_units, vote) for each, vote in zip(outputs, votes, strict=True)]),
+        _voted_optional([(each.valence_arousal, vote) for each, vote in zip(outputs, votes, strict=True)]),
+        _voted_optional([(each.action_units, vote) for each, vote in zip(outputs, votes, strict=True)]),
     )
 
 
-def _voted_if_there(parts: Sequence[tuple[Tensor | None, Tensor]]) -> Tensor | None:
-    there = [(values, vote) for values, vote in parts if values is not None]
-    return _voted(there) if there else None
+def _voted_optional(parts: Sequence[tuple[Tensor | None, Tensor]]) -> Tensor | None:
+    present = [(values, vote) for values, vote in parts if values is not None]
+    return _voted(present) if present else None
 
 
 def _voted(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """Mean of (T, N) values over those whose vote, (T,), is True; zeros where none is."""
+    """The mean of values (T, N) whose vote, (T,), is True; 0 where none is."""
     total = torch.stack([torch.where(vote[:, None], values, 0) for values, vote in parts]).sum(dim=0)
     votes = torch.stack([vote for _, vote in parts]).sum(dim=0)
     return total / votes.clamp_min(1)[:, None]

@@ -1,4 +1,4 @@
-"""A temporal model over a whole video: windows in, one row of outputs a frame out.
+"""A temporal model applied to a whole video: windows in, one row of outputs per frame out.
 
 Shapes: T time, D feature, O outputs.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from abaw.sequence.windows import Windows, cut, inside, overlap_average
 
-_FRAMES_A_BATCH = 4096
+_FRAMES_PER_BATCH = 4096
 
 
 @torch.inference_mode()
@@ -24,21 +24,21 @@ def window_outputs(
     *,
     causal: bool = False,
 ) -> Tensor:
-    """Outputs of every frame, averaged where windows overlap.
+    """The outputs of every frame, averaged where windows overlap, (T, O) on the CPU.
 
-    model: a temporal model in eval mode; features: (T, D); present: (T,); causal: the model sees no later frame, so the
-    end of a window knows most. Returns (T, O) on the CPU, T >= 1.
+    model: a temporal model in eval mode; features: (T, D), T >= 1; present: (T,) False without a face; causal: the
+    model sees no later frames, so the end of a window has the largest weight.
     """
     device = next(model.parameters()).device
     num_frames = len(present)
     starts = windows.starts(num_frames)
-    # A video shorter than a window needs no padding: the model takes any length.
+    # A video shorter than a window needs no padding: the model accepts any length.
     length = min(windows.length, num_frames)
-    at_once = max(1, _FRAMES_A_BATCH // length)
+    batch_size = max(1, _FRAMES_PER_BATCH // length)
     values, mask = torch.from_numpy(features), torch.from_numpy(present)
     pieces = []
-    for first in range(0, len(starts), at_once):
-        part = starts[first : first + at_once]
+    for first in range(0, len(starts), batch_size):
+        part = starts[first : first + batch_size]
         batch = (cut(values, part, length), cut(mask, part, length), inside(part, length, num_frames))
         pieces.append(model(*(tensor.to(device) for tensor in batch)).cpu())
     return overlap_average(torch.cat(pieces), starts, num_frames, causal=causal)

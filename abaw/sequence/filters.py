@@ -1,8 +1,8 @@
-"""Filters over the columns of one video, as pure functions, and the filling of gaps that goes before them.
+"""Filters over the columns of one video, and the filling of gaps before them, as pure functions.
 
-A filter looks at the frames that are there and at no others: at the edges its window holds fewer, and nothing is made
-up beyond them. Each works on every column by itself and takes time linear in the number of frames.
-Shapes: T time, K columns (classes, or whatever else is predicted).
+Filters use only existing frames: windows are smaller at the edges, and no values are invented beyond them. Each column
+is filtered separately, in time linear in the number of frames.
+Shapes: T time, K columns (classes, or other predicted values).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _TRUNCATE = 4.0
 
 
 def fill_gaps(values: Columns, predicted: NDArray[np.bool_], default: float) -> Columns:
-    """Give frames without a prediction one: linear between the neighbours, the nearest at the edges.
+    """Fill frames without a prediction: linearly between their neighbours, with the nearest value at the edges.
 
-    values: (T, K); predicted: (T,) True where `values` holds something; default: stands everywhere when nothing was
-    predicted.
+    values: (T, K); predicted: (T,) True for frames with a prediction; default: the value of all frames when none has
+    one. Returns (T, K).
     """
     if predicted.all():
         return values.copy()
@@ -35,7 +35,7 @@ def fill_gaps(values: Columns, predicted: NDArray[np.bool_], default: float) -> 
 
 
 def box(values: Columns, width: int) -> Columns:
-    """Mean over the `width` frames around each. O(T), whatever the width.
+    """The mean over the `width` frames around each, (T, K), in O(T) for any width.
 
     values: (T, K). Raises ConfigError when the width is even: the window would be off centre by half a frame.
     """
@@ -44,13 +44,13 @@ def box(values: Columns, width: int) -> Columns:
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     frames = np.arange(num_frames)
     first = np.maximum(frames - width // 2, 0)
-    behind = np.minimum(frames + width // 2 + 1, num_frames)
-    means: Columns = ((sums[behind] - sums[first]) / (behind - first)[:, None]).astype(values.dtype)
+    end = np.minimum(frames + width // 2 + 1, num_frames)
+    means: Columns = ((sums[end] - sums[first]) / (end - first)[:, None]).astype(values.dtype)
     return means
 
 
 def gaussian(values: Columns, sigma: float) -> Columns:
-    """Mean with weights that fall off as a Gaussian of `sigma` frames, cut at 4 sigma. O(T · sigma).
+    """The mean with Gaussian weights of `sigma` frames, cut off at 4 sigma, (T, K), in O(T · sigma).
 
     values: (T, K). Raises ConfigError when sigma is not above 0.
     """
@@ -58,7 +58,7 @@ def gaussian(values: Columns, sigma: float) -> Columns:
     num_frames = len(values)
     if num_frames == 0:
         return values.copy()
-    # A longer kernel would meet nothing but the outside.
+    # A longer kernel would only add positions outside the video.
     radius = int(min(_TRUNCATE * sigma + 0.5, num_frames - 1))
     sums = gaussian_filter1d(values.astype(np.float64), sigma, axis=0, mode="constant", radius=radius)
     weights = gaussian_filter1d(np.ones((num_frames, 1)), sigma, axis=0, mode="constant", radius=radius)
@@ -67,9 +67,10 @@ def gaussian(values: Columns, sigma: float) -> Columns:
 
 
 def median(values: Columns, width: int) -> Columns:
-    """Median over the `width` frames around each; of an even number, at the edges, the mean of the middle two.
+    """The median over the `width` frames around each, (T, K).
 
-    values: (T, K), finite. Raises ConfigError when the width is even.
+    At the edges, the median of an even number of frames is the mean of the middle two. values: (T, K), finite. Raises
+    ConfigError when the width is even.
     """
     require_odd(width)
     num_frames = len(values)
@@ -81,10 +82,10 @@ def median(values: Columns, width: int) -> Columns:
 
 
 def _median(column: NDArray[np.float32], half: int, first: float) -> NDArray[np.float64]:
-    """Median over 2 · half + 1 places of a column (T,), which goes on with `first`, -first, … before its first frame
-    and with -first, first, … behind its last.
+    """The median over windows of 2 · half + 1 frames of a column (T,), which is padded with infinite values.
 
-    As many values above all others as below them leave the median where it is; with one more of `first` it is the
+    The padding is `first`, -first, … going outwards from the first frame, and -first, first, … from the last. Equal
+    numbers of values above and below all others do not change the median; with one more `first`, the median is the
     upper or the lower of the middle two.
     """
     outside = np.where(np.arange(half) % 2 == 0, first, -first)
@@ -94,12 +95,12 @@ def _median(column: NDArray[np.float32], half: int, first: float) -> NDArray[np.
 
 
 def require_odd(width: float) -> None:
-    """Raise ConfigError unless a width is an odd number of frames."""
+    """Raise ConfigError unless `width` is an odd number of frames."""
     if width < 1 or width % 2 != 1:
         raise ConfigError(f"smoothing width {width:g}: expected an odd number of frames, 1 or more")
 
 
 def require_positive(value: float) -> None:
-    """Raise ConfigError unless a sigma or a weight is above 0."""
+    """Raise ConfigError unless `value`, a sigma or a weight, is above 0."""
     if not 0 < value < float("inf"):
         raise ConfigError(f"smoothing by {value:g}: expected a number above 0")

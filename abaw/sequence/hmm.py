@@ -1,10 +1,9 @@
-"""Hidden Markov passes over the frames of one video: the likeliest path of classes, and each frame's class given all.
+"""Hidden Markov passes over the frames of one video: the most likely path of classes, and the posterior of each frame.
 
-The class is the hidden state; what a model says of a frame is its evidence. Both passes are exact and take O(T · C³) in
-about 4 √T steps of numpy: the video is cut into about √T blocks that are worked on side by side, first from every state
-that a block may be entered in; then the blocks are joined; then each block is worked on again from the state it is
-entered in.
-Shapes: T time, C class, B blocks, L frames a block.
+The class is the hidden state, and a model's prediction for a frame is its evidence. Both passes are exact and take
+O(T · C³) in about 4 √T numpy steps. The video is cut into about √T blocks, which are processed in parallel: first for
+every class before the block; then the blocks are joined; then each block is processed again for its actual class.
+Shapes: T time, C class, B blocks, L frames per block.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transitions:
-    """How classes follow each other from one frame to the next.
+    """The probabilities of classes following each other from one frame to the next.
 
     initial: (C,) probability of each class at the first frame; matrix: (C, C) from row to column, rows sum to 1. All
-    are above 0: what was never seen is unlikely, not impossible. Raises DataError when they are no such probabilities.
+    are above 0: unseen transitions are unlikely, not impossible. Raises DataError for any other values.
     """
 
     initial: Floats
@@ -46,10 +45,11 @@ class Transitions:
 
 
 def count_transitions(labels: Iterable[NDArray[np.integer]], num_classes: int, smoothing: float = 1.0) -> Transitions:
-    """Count how often a class follows another in the labels of several videos.
+    """Count how often each class follows another in the labels of several videos.
 
-    labels: (T,) a video, -1 where there is no label, which breaks the chain. smoothing: added to every count.
-    `initial` is the share of each class among all labelled frames. Raises DataError when no two neighbours have labels.
+    labels: (T,) per video, -1 for none, which breaks the chain; smoothing: added to every count. `initial` is the share
+    of each class among all labelled frames. Raises ConfigError when the smoothing is not above 0, and DataError when no
+    two neighbouring frames have labels.
     """
     if not smoothing > 0:
         raise ConfigError(f"smoothing of transition counts is {smoothing:g}; expected more than 0")
@@ -68,9 +68,10 @@ def count_transitions(labels: Iterable[NDArray[np.integer]], num_classes: int, s
 
 
 def viterbi(log_evidence: Floats, transitions: Transitions) -> NDArray[np.int8]:
-    """The path of classes of the highest probability, (T,).
+    """The most likely path of classes, (T,).
 
-    log_evidence: (T, C), finite. Raises DataError when its classes are not those of the transitions.
+    log_evidence: (T, C), finite. Raises DataError when it is not finite or its number of classes is not that of the
+    transitions.
     """
     evidence = _checked(log_evidence, transitions)
     if len(evidence) == 0:
@@ -86,9 +87,9 @@ def viterbi(log_evidence: Floats, transitions: Transitions) -> NDArray[np.int8]:
 
 
 def forward_backward(log_evidence: Floats, transitions: Transitions) -> Floats:
-    """The probability of each class at each frame given the evidence of all frames, (T, C).
+    """The probability of each class at each frame, given the evidence of all frames, (T, C).
 
-    log_evidence: (T, C), finite. Raises DataError when its classes are not those of the transitions.
+    log_evidence: (T, C), finite. Raises DataError as `viterbi` does.
     """
     evidence = _checked(log_evidence, transitions)
     if len(evidence) == 0:
@@ -102,14 +103,14 @@ def forward_backward(log_evidence: Floats, transitions: Transitions) -> Floats:
     before = _forward_inside(blocks, inside, transitions.matrix, alphas)
     after = _backward_inside(blocks, inside, transitions.matrix, betas)
     inner = _normalised(before * after).reshape(-1, evidence.shape[1])[: len(evidence) - 1]
-    behind_first = transitions.matrix @ (blocks[0, 0] * after[0, 0])
-    return np.concatenate([_normalised(start * behind_first)[None], inner])
+    after_first = transitions.matrix @ (blocks[0, 0] * after[0, 0])
+    return np.concatenate([_normalised(start * after_first)[None], inner])
 
 
 def _checked(log_evidence: Floats, transitions: Transitions) -> Floats:
     if log_evidence.ndim != 2 or log_evidence.shape[1] != transitions.num_classes:
         raise DataError(
-            f"transitions of {transitions.num_classes} classes do not go with evidence of shape {log_evidence.shape}"
+            f"transitions of {transitions.num_classes} classes do not fit evidence of shape {log_evidence.shape}"
         )
     if not np.isfinite(log_evidence).all():
         raise DataError("the log evidence of a frame is not finite: no class may have a probability of 0")
@@ -117,7 +118,7 @@ def _checked(log_evidence: Floats, transitions: Transitions) -> Floats:
 
 
 def _blocks(frames: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """frames (T, C) as (B, L, C), zeros behind the end, and (B, L) True where a frame is no such padding."""
+    """Frames (T, C) as blocks (B, L, C), padded with zeros, and a mask (B, L), False for padding."""
     num_frames, num_classes = frames.shape
     length = max(1, math.isqrt(num_frames))
     num_blocks = -(-num_frames // length)
@@ -133,7 +134,7 @@ def _normalised(values: Floats) -> Floats:
 
 
 def _best_through(blocks: Floats, inside: NDArray[np.bool_], steps: Floats) -> Floats:
-    """(B, C, C) the best log score of a path through each block, entered behind class i, left in class j."""
+    """The best log score of a path through each block from class i before it to class j at its end, (B, C, C)."""
     num_blocks, length, num = blocks.shape
     best = np.where(np.eye(num, dtype=bool), 0.0, -np.inf) * np.ones((num_blocks, 1, 1))
     for place in range(length):
@@ -145,7 +146,7 @@ def _best_through(blocks: Floats, inside: NDArray[np.bool_], steps: Floats) -> F
 
 
 def _join_best(start: Floats, through: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The class before each block and the class at its end on the best path, (B,) each."""
+    """The classes before each block and at its end on the best path, (B,) each."""
     score, pointers = start, []
     for block in through:
         scores = score[:, None] + block
@@ -161,7 +162,7 @@ def _join_best(start: Floats, through: Floats) -> tuple[NDArray[np.int64], NDArr
 def _best_inside(
     blocks: Floats, inside: NDArray[np.bool_], steps: Floats, entered: NDArray[np.int64], left: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """(B, L) the best path of each block between the class before it and the class at its end."""
+    """The best path of each block between the class before it and the class at its end, (B, L)."""
     num_blocks, length, num = blocks.shape
     stay = np.arange(num)
     score = np.where(stay == entered[:, None], 0.0, -np.inf)
@@ -180,7 +181,7 @@ def _best_inside(
 
 
 def _sum_through(blocks: Floats, inside: NDArray[np.bool_], matrix: Floats) -> tuple[Floats, Floats]:
-    """Probability of all paths through each block: (B, C, C) rows that sum to 1, and the log of their scale, (B, C)."""
+    """The probability of all paths through each block, (B, C, C), rows that sum to 1, and their log scale, (B, C)."""
     num_blocks, length, num = blocks.shape
     total = np.tile(np.eye(num), (num_blocks, 1, 1))
     scale = np.zeros((num_blocks, num))
@@ -194,9 +195,9 @@ def _sum_through(blocks: Floats, inside: NDArray[np.bool_], matrix: Floats) -> t
 
 
 def _join_sums(start: Floats, through: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """Each class's probability before each block given what came before; what comes behind each block, given its class.
+    """The probability of each class before each block, and of the frames after each block given its last class.
 
-    Both (B, C), up to a factor.
+    The first is given the earlier frames; both are (B, C), up to a factor.
     """
     rows = through * np.exp(scale - scale.max(axis=1, keepdims=True))[:, :, None]
     alphas, betas = [start], [np.ones_like(start)]
@@ -208,7 +209,7 @@ def _join_sums(start: Floats, through: Floats, scale: Floats) -> tuple[Floats, F
 
 
 def _forward_inside(blocks: Floats, inside: NDArray[np.bool_], matrix: Floats, alphas: Floats) -> Floats:
-    """(B, L, C) each class's probability given the frames up to it."""
+    """The probability of each class given the frames up to each, (B, L, C)."""
     result = np.empty_like(blocks)
     alpha = alphas
     for place in range(blocks.shape[1]):
@@ -219,7 +220,7 @@ def _forward_inside(blocks: Floats, inside: NDArray[np.bool_], matrix: Floats, a
 
 
 def _backward_inside(blocks: Floats, inside: NDArray[np.bool_], matrix: Floats, betas: Floats) -> Floats:
-    """(B, L, C) the probability of the frames behind each, given its class, up to a factor."""
+    """The probability of the frames after each, given its class, up to a factor, (B, L, C)."""
     result = np.empty_like(blocks)
     beta = betas
     for place in range(blocks.shape[1] - 1, -1, -1):

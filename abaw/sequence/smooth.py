@@ -1,4 +1,4 @@
-"""Smoothings by their names: what runs behind `predict`, never in it.
+"""Smoothings by name; they run after `predict`, never in it.
 
 Shapes: T time, C class, K columns.
 """
@@ -22,21 +22,21 @@ WIDTH_FILTERS: Mapping[str, Callable[[NDArray[np.float32], int], NDArray[np.floa
 HMM_PASSES = ("viterbi", "forward_backward")
 NAMES = ("none", *WIDTH_FILTERS, "gaussian", *HMM_PASSES)
 _FORMS = (
-    "allowed are 'none', 'box:WIDTH' and 'median:WIDTH' (an odd number of frames), 'gaussian:SIGMA' (frames), "
+    "expected 'none', 'box:WIDTH' or 'median:WIDTH' (an odd number of frames), 'gaussian:SIGMA' (frames), "
     "'viterbi' or 'viterbi:WEIGHT', 'forward_backward' or 'forward_backward:WEIGHT' (WEIGHT above 0)"
 )
-# No frame may rule a class out for all others: a probability of 0 counts as this.
+# The lowest probability used as evidence: no single frame may rule out a class.
 _FLOOR = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class Smoothing:
-    """A filter or a pass by name, with its width, sigma or weight; `none` leaves the probabilities as they are.
+    """A filter or a hidden Markov pass by name; `none` leaves the probabilities unchanged.
 
-    value: frames of `box` and `median` (odd), sigma of `gaussian` in frames, weight of `viterbi` and
-    `forward_backward`: the power that each frame's probabilities are raised to before they count as evidence, below 1
-    because neighbouring frames err together. transitions: of these two alone. `str()` gives the text form.
-    Raises ConfigError for an unknown name, a value that does not go with it, or transitions missing.
+    value: of `box` and `median`, the width in frames (odd); of `gaussian`, sigma in frames; of `viterbi` and
+    `forward_backward`, the power of each frame's probabilities as evidence, usually below 1 because the errors of
+    neighbouring frames are correlated. transitions: needed by these two. `str()` returns the text form.
+    Raises ConfigError for an unknown name, a value out of range, or missing transitions.
     """
 
     name: str = "none"
@@ -52,8 +52,8 @@ class Smoothing:
             require_positive(self.value)
         if self.needs_transitions and self.transitions is None:
             raise ConfigError(
-                f"smoothing '{self.name}' needs to know how classes follow each other; give the annotations to count "
-                "that on (`--transitions DIR`, the folder that holds Train_Set)"
+                f"smoothing '{self.name}' needs to know how classes follow each other; give annotations to count this "
+                "(`--transitions DIR`, the folder that holds Train_Set)"
             )
 
     @property
@@ -65,7 +65,10 @@ class Smoothing:
         return self.name if self.name == "none" else f"{self.name}:{value}"
 
     def __call__(self, probs: Probs) -> Probs:
-        """probs: (T, C) without gaps. Returns (T, C), rows that sum to 1; of `viterbi` 1 at the class of its path."""
+        """Smoothed probabilities (T, C), rows that sum to 1; for `viterbi`, 1 at the class of its path.
+
+        probs: (T, C), without gaps.
+        """
         if self.transitions is not None and self.needs_transitions:
             evidence = self.value * np.log(np.maximum(probs.astype(np.float64), _FLOOR))
             if self.name == "forward_backward":
@@ -77,14 +80,14 @@ class Smoothing:
         return _as_distribution(smooth, probs, int(self.value)) if self.name == "median" else smooth
 
     def columns(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Values (T, K) that are no classes: filtered column by column; the two passes leave them as they are."""
+        """Filter values (T, K) other than class probabilities, per column; the two passes leave them unchanged."""
         if self.name in WIDTH_FILTERS:
             return WIDTH_FILTERS[self.name](values, int(self.value))
         return gaussian(values, self.value) if self.name == "gaussian" else values
 
 
 def _as_distribution(medians: Probs, probs: Probs, width: int) -> Probs:
-    """Medians of each class do not sum to 1. Where all are 0 (no class has half the window) the mean stands."""
+    """Normalise the medians of the classes; where all are 0 (no class has half the window), use the mean."""
     medians = np.where(medians.sum(axis=1, keepdims=True) > 0, medians, box(probs, width))
     normalised: Probs = medians / medians.sum(axis=1, keepdims=True)
     return normalised
@@ -96,15 +99,16 @@ def needs_transitions(text: str) -> bool:
 
 
 def parse_smoothing(text: str, transitions: Transitions | None = None) -> Smoothing:
-    """`none`, `box:101`, `gaussian:12.5`, `viterbi:0.1`. Raises ConfigError that lists the allowed forms.
+    """The smoothing of a text such as `none`, `box:101`, `gaussian:12.5` or `viterbi:0.1`.
 
-    transitions: needed by `viterbi` and `forward_backward`, unused by the others.
+    transitions: needed by `viterbi` and `forward_backward`, ignored by others. Raises ConfigError that lists the valid
+    forms.
     """
     match = re.fullmatch(r"([a-z_]+)(?::(\d+(?:\.\d+)?))?", text)
     if match is None:
         raise ConfigError(f"smoothing '{text}' is not understood; {_FORMS}")
     name, value = match[1], match[2]
-    wants_value = name not in ("none", *HMM_PASSES)
-    if name in NAMES and ((wants_value and value is None) or (name == "none" and value is not None)):
+    needs_value = name not in ("none", *HMM_PASSES)
+    if name in NAMES and ((needs_value and value is None) or (name == "none" and value is not None)):
         raise ConfigError(f"smoothing '{text}' is not understood; {_FORMS}")
     return Smoothing(name, float(value or 1), transitions if name in HMM_PASSES else None)

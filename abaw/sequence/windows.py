@@ -1,4 +1,4 @@
-"""Windows over a sequence of frames: where to cut, how to cut, how to put the overlapping pieces together again."""
+"""Windows over a sequence of frames: where to cut, cutting, and averaging overlapping windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from abaw.core.errors import ConfigError
 class Windows:
     """Where a sequence is cut: windows of `length` frames, `hop` apart, the last one moved back to cover the tail.
 
-    Raises ConfigError when one is below 1 or hop > length: frames between windows would get no prediction.
+    Raises ConfigError when either is below 1, or when hop > length: frames between windows would get no prediction.
     """
 
     length: int
@@ -30,7 +30,7 @@ class Windows:
             )
 
     def starts(self, num_frames: int) -> list[int]:
-        """First frame (from 0) of every window; a sequence shorter than a window has one, an empty one has none."""
+        """The first frame, from 0, of every window. A sequence shorter than a window has one, an empty one none."""
         if num_frames == 0:
             return []
         last = max(0, num_frames - self.length)
@@ -38,9 +38,9 @@ class Windows:
 
 
 def cut(values: Tensor, starts: Sequence[int], length: int) -> Tensor:
-    """Cut windows out of a sequence; behind its end they are padded with zeros (False).
+    """Cut windows from a sequence, padded with zeros (False) after its end.
 
-    values: (T, ...). Returns (W, length, ...), one row per start.
+    values: (T, …). Returns (W, length, …), one row per start.
     """
     positions = _positions(starts, length)
     num_frames = values.shape[0]
@@ -50,14 +50,14 @@ def cut(values: Tensor, starts: Sequence[int], length: int) -> Tensor:
 
 
 def inside(starts: Sequence[int], length: int, num_frames: int) -> Tensor:
-    """(W, length) True where a window shows a frame of the sequence, False where it is padding."""
+    """True where a window holds a frame of the sequence, False for padding, (W, length)."""
     return _positions(starts, length) < num_frames
 
 
 def overlap_weights(length: int, *, causal: bool = False) -> Tensor:
-    """(length,) weights by equal steps, none of them 0, so that every frame counts.
+    """Weights of a window's frames, (length,): all above 0, rising linearly from both ends to the centre.
 
-    They rise from both ends to the centre; causal: to the last frame, which has seen most of what came before.
+    causal: rising to the last frame, which has seen the most earlier frames.
     """
     ramp = torch.arange(1, length + 1, dtype=torch.float32)
     return ramp / length if causal else torch.minimum(ramp, ramp.flip(0)) / ((length + 1) // 2)
@@ -66,8 +66,8 @@ def overlap_weights(length: int, *, causal: bool = False) -> Tensor:
 def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int, *, causal: bool = False) -> Tensor:
     """Average the logits of overlapping windows with `overlap_weights`.
 
-    logits: (W, T, C), one row per start; what lies behind the sequence's end (padding) is left out.
-    Returns (num_frames, C). Raises ValueError when the rows do not match the starts or a frame lies in no window.
+    logits: (W, T, C), one row per start; padding after the end of the sequence is ignored.
+    Returns (num_frames, C). Raises ValueError when the rows do not match the starts or a frame is in no window.
     """
     num_windows, length, num_classes = logits.shape
     if num_windows != len(starts):
@@ -80,10 +80,10 @@ def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int, *, c
     total.index_add_(0, rows, logits.cpu().float()[kept] * weights[:, None])
     weight = torch.zeros(num_frames).index_add_(0, rows, weights)
     if (weight == 0).any():
-        raise ValueError(f"frame {int((weight == 0).nonzero()[0])} lies in no window")
+        raise ValueError(f"frame {int((weight == 0).nonzero()[0])} is in no window")
     return total / weight[:, None]
 
 
 def _positions(starts: Sequence[int], length: int) -> Tensor:
-    """(W, length) frame index of every place in every window."""
+    """The frame index of every position of every window, (W, length)."""
     return torch.tensor(starts, dtype=torch.long)[:, None] + torch.arange(length)

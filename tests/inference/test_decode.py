@@ -50,13 +50,13 @@ def test_gaps_are_filled(frames: list[int | None], expected: list[int]) -> None:
     assert np.allclose(decoded.probs.sum(axis=1), 1)
 
 
-def test_smoothing_comes_after_filling_and_before_the_choice() -> None:
+def test_smoothing_comes_after_filling_and_before_the_arg_max() -> None:
     frames: list[int | None] = [1, 1, 4, 1, 1, None, 1]
     assert decode(predictions(frames), Smoothing()).labels.tolist() == [1, 1, 4, 1, 1, 1, 1]
     assert decode(predictions(frames), parse_smoothing("box:3")).labels.tolist() == [1] * 7
 
 
-def test_the_stored_predictions_stay_as_they_are() -> None:
+def test_the_stored_predictions_are_unchanged() -> None:
     given = predictions([1, None, 4])
     before = given.probs.copy()
     decode(given, parse_smoothing("box:3"))
@@ -69,12 +69,12 @@ def test_another_class_order_is_refused() -> None:
 
 
 @pytest.mark.parametrize("frames", [[0, 1], [1, 3], [2, 1]])
-def test_frames_that_do_not_count_from_one_are_refused(frames: list[int]) -> None:
-    with pytest.raises(DataError, match="v: expected a row for each of the frames"):
+def test_frames_that_do_not_run_from_one_are_refused(frames: list[int]) -> None:
+    with pytest.raises(DataError, match="v: expected one row per frame"):
         decode(predictions([0, 0], frames=np.array(frames, np.int32)), Smoothing())
 
 
-def test_a_class_bias_shifts_the_log_of_what_is_smoothed() -> None:
+def test_a_class_bias_is_added_to_the_log_of_smoothed_probabilities() -> None:
     given = predictions([1, 1, 4, None])
     bias = np.zeros(8)
     bias[4] = np.log(3)
@@ -82,17 +82,17 @@ def test_a_class_bias_shifts_the_log_of_what_is_smoothed() -> None:
     smooth = decode(given, parse_smoothing("box:3")).probs
     expected = smooth * np.exp(bias)
     np.testing.assert_allclose(decoded.probs, expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
-    # Frame 2 holds class 4 in one of three frames: 1/3 against 2/3 becomes 1 against 2/3.
+    # At frame 2 one of three frames has class 4: 1/3 against 2/3 becomes 1 against 2/3.
     assert decoded.labels.tolist() == [1, 4, 4, 4]
 
 
 @pytest.mark.parametrize("bias", [np.zeros(7), np.full(8, np.nan)])
-def test_a_bias_that_is_none_is_refused(bias: np.ndarray) -> None:
+def test_an_invalid_bias_is_refused(bias: np.ndarray) -> None:
     with pytest.raises(ConfigError, match="expected 8 finite numbers"):
         decode(predictions([1]), Smoothing(), bias)
 
 
-def test_a_path_takes_no_bias() -> None:
+def test_viterbi_allows_no_bias() -> None:
     transitions = count_transitions([np.arange(8)], 8)
     with pytest.raises(ConfigError, match="forward_backward"):
         decode(predictions([1, 2]), parse_smoothing("viterbi", transitions), np.zeros(8))
@@ -112,6 +112,6 @@ def test_other_tasks_are_filled_and_filtered() -> None:
     np.testing.assert_allclose(smooth, [[0.25, 0.5], [0.5, 0], [0.75, -0.5]])
 
 
-def test_tasks_that_are_not_predicted_stay_out() -> None:
+def test_tasks_that_are_not_predicted_are_none() -> None:
     decoded = decode(predictions([1]), Smoothing())
     assert decoded.valence_arousal is None and decoded.action_units is None

@@ -38,7 +38,7 @@ def extractor(tmp_path_factory: pytest.TempPathFactory) -> Extractor:
     return load_extractor(checkpoint(tmp_path_factory.mktemp("static") / "ckpt"), CPU)
 
 
-def test_one_row_a_frame_and_a_mask_where_no_face_is(tmp_path: Path, extractor: Extractor) -> None:
+def test_there_is_one_row_per_frame_and_frames_without_a_face_are_masked(tmp_path: Path, extractor: Extractor) -> None:
     faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
     assert write_video_features(faces, extractor, tmp_path / "out/v.arrow")
     store = open_features(tmp_path / "out/v.arrow")
@@ -81,7 +81,7 @@ def test_the_batch_size_changes_nothing(tmp_path: Path, extractor: Extractor, ba
 
 
 @pytest.mark.parametrize("labels", [[], [None, None, None]], ids=["no frame", "no face"])
-def test_a_video_without_a_face_gives_a_store_without_a_feature(
+def test_a_video_without_a_face_has_a_store_without_features(
     tmp_path: Path, extractor: Extractor, labels: list[None]
 ) -> None:
     write_video_features(open_faces(video_store(tmp_path / "v.arrow", labels)), extractor, tmp_path / "out.arrow")
@@ -90,7 +90,7 @@ def test_a_video_without_a_face_gives_a_store_without_a_feature(
     assert not store.valid.any()
 
 
-def test_features_made_from_the_same_faces_are_kept_and_others_refused(tmp_path: Path, extractor: Extractor) -> None:
+def test_features_of_the_same_faces_are_kept_and_others_refused(tmp_path: Path, extractor: Extractor) -> None:
     faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
     out = tmp_path / "out.arrow"
     assert write_video_features(faces, extractor, out)
@@ -113,7 +113,7 @@ def test_stills_are_refused(tmp_path: Path, extractor: Extractor) -> None:
         write_video_features(faces, extractor, tmp_path / "out.arrow")
 
 
-def test_a_damaged_crop_is_told_and_leaves_nothing(tmp_path: Path, extractor: Extractor) -> None:
+def test_a_damaged_crop_is_reported_and_leaves_no_store(tmp_path: Path, extractor: Extractor) -> None:
     jpegs = [picture(0, np.random.default_rng(0)), b"damaged"]
     faces = open_faces(video_store(tmp_path / "v.arrow", [0, 1], jpeg=jpegs))
     with pytest.raises(DataError, match=r"v\.arrow:2: its crop is not a readable image"):
@@ -121,7 +121,7 @@ def test_a_damaged_crop_is_told_and_leaves_nothing(tmp_path: Path, extractor: Ex
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_feature_too_large_for_its_type_is_told(tmp_path: Path) -> None:
+def test_a_feature_too_large_for_its_type_is_reported(tmp_path: Path) -> None:
     broken = load_extractor(checkpoint(tmp_path / "ckpt"), CPU)
     with torch.no_grad():
         broken.model.backbone.get_parameter("blocks.2.second_norm.bias").fill_(1e6)
@@ -130,6 +130,6 @@ def test_a_feature_too_large_for_its_type_is_told(tmp_path: Path) -> None:
         write_video_features(faces, broken, tmp_path / "out.arrow")
 
 
-def test_a_batch_of_none_is_refused(extractor: Extractor) -> None:
+def test_an_empty_batch_is_refused(extractor: Extractor) -> None:
     with pytest.raises(ConfigError, match="batch_size is 0"):
         Extractor(extractor.model, extractor.spec, CPU, batch_size=0)

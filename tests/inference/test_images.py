@@ -17,7 +17,7 @@ from tests.data.faces import still_store
 
 
 class BrightestPlace(nn.Module):
-    """Knows how `tests.data.faces.picture` is made."""
+    """Recognises the images of `tests.data.faces.picture`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,20 +27,20 @@ class BrightestPlace(nn.Module):
         return self.scale * nn.functional.adaptive_avg_pool2d(images.mean(1), 3).flatten(1)[:, :8]
 
 
-def test_every_image_gets_its_class_whatever_the_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_image_gets_its_class_for_any_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = [0, 7, 3, 3, 1, 6, 5]
     reader = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", labels)), 30, cache_mb=1)
     for at_once in (1, 3, 256):
-        monkeypatch.setattr(module, "_IMAGES_A_BATCH", at_once)
+        monkeypatch.setattr(module, "_BATCH_SIZE", at_once)
         assert predict_classes(BrightestPlace().eval(), reader, ImageInput(30)).tolist() == labels
 
 
-def test_auto_is_the_gpu_when_there_is_one() -> None:
+def test_auto_is_a_gpu_if_there_is_one() -> None:
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_a_gpu_that_is_not_there_is_told() -> None:
+def test_a_missing_gpu_is_reported() -> None:
     with pytest.raises(ConfigError, match="torch finds no GPU"):
         choose_device("cuda")

@@ -1,4 +1,4 @@
-"""From features to predictions: every frame, the right checkpoint, ensembles."""
+"""From features to predictions: every frame, matching checkpoints, ensembles."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def predict_store(members: Sequence[Member], store: FeatureStore) -> Predictions
 
 
 class _Sees(nn.Module):
-    """Logit 0 of a frame: how many frames of its window it could look at; logit 1: its own first feature."""
+    """Logit 0 of a frame: how many frames of its window it can see; logit 1: its own first feature."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def test_every_frame_gets_its_own_logits(num_frames: int, length: int, hop: int)
     assert (logits[:, 0] == min(length, num_frames)).all()
 
 
-def test_many_batches_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_size_does_not_change_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = temporal_spec(
         TransformerSize(layers=1, heads=2, width=16),
         window=10, hop=4, feature_dim=D, classes=EXPRESSION_CLASSES, backbone=BACKBONE, training={},
@@ -97,11 +97,11 @@ def test_many_batches_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> No
     features = np.random.default_rng(0).normal(size=(205, D)).astype(np.float16)
     present = np.random.default_rng(1).random(205) < 0.8
     at_once = window_outputs(model, features, present, Windows(10, 4))
-    monkeypatch.setattr("abaw.inference.windowed._FRAMES_A_BATCH", 20)
+    monkeypatch.setattr("abaw.inference.windowed._FRAMES_PER_BATCH", 20)
     torch.testing.assert_close(window_outputs(model, features, present, Windows(10, 4)), at_once, atol=1e-5, rtol=1e-4)
 
 
-def test_a_temporal_checkpoint_predicts_frames_without_a_face_too(tmp_path: Path) -> None:
+def test_a_temporal_checkpoint_also_predicts_frames_without_a_face(tmp_path: Path) -> None:
     member = load_member(_temporal(tmp_path / "t"), CPU)
     predictions = predict_store([member], _store(tmp_path, 25, missing=(0, 3, 24)))
     assert predictions.predicted.all() and predictions.probs.shape == (25, 8)
@@ -111,7 +111,7 @@ def test_a_temporal_checkpoint_predicts_frames_without_a_face_too(tmp_path: Path
     assert predictions.meta["checkpoints"] == [member.spec.weights_id]
 
 
-def test_a_static_checkpoint_predicts_by_its_head_and_only_where_there_is_a_face(tmp_path: Path) -> None:
+def test_a_static_checkpoint_predicts_only_frames_with_a_face(tmp_path: Path) -> None:
     model, spec = _static(tmp_path / "s")
     store = _store(tmp_path, 6, missing=(2,), backbone=spec.weights_id, dim=spec.feature_dim)
     predictions = predict_store([load_member(tmp_path / "s", CPU)], store)
@@ -122,7 +122,7 @@ def test_a_static_checkpoint_predicts_by_its_head_and_only_where_there_is_a_face
     np.testing.assert_allclose(predictions.probs[predictions.predicted], expected[predictions.predicted], atol=1e-6)
 
 
-def test_an_ensemble_averages_probabilities_over_those_that_predict(tmp_path: Path) -> None:
+def test_an_ensemble_averages_over_the_members_that_predict(tmp_path: Path) -> None:
     _, spec = _static(tmp_path / "s")
     own = {"input": {"window": 10, "hop": 6, "backbone": spec.weights_id}, "feature_dim": spec.feature_dim}
     folders = [tmp_path / "s", _temporal(tmp_path / "t0", 0, **own), _temporal(tmp_path / "t1", 1, **own)]
@@ -136,20 +136,20 @@ def test_an_ensemble_averages_probabilities_over_those_that_predict(tmp_path: Pa
     assert together.predicted.all()
 
 
-def test_a_video_without_a_frame_has_no_predictions(tmp_path: Path) -> None:
+def test_a_video_without_frames_has_no_predictions(tmp_path: Path) -> None:
     predictions = predict_store([load_member(_temporal(tmp_path / "t"), CPU)], _store(tmp_path, 0))
     assert len(predictions) == 0 and predictions.probs.shape == (0, 8)
 
 
 def test_features_of_another_backbone_are_refused(tmp_path: Path) -> None:
     member = load_member(_temporal(tmp_path / "t"), CPU)
-    with pytest.raises(CheckpointError, match=rf"written by another backbone: .* expects {BACKBONE}, found cccc"):
+    with pytest.raises(CheckpointError, match=rf"written with another backbone: .* expects {BACKBONE}, found cccc"):
         predict_store([member], _store(tmp_path, 5, backbone="c" * 16))
 
 
 def test_features_of_another_width_are_refused(tmp_path: Path) -> None:
     member = load_member(_temporal(tmp_path / "t"), CPU)
-    with pytest.raises(CheckpointError, match=r"expects 12 features a frame, .*v\.arrow has 13"):
+    with pytest.raises(CheckpointError, match=r"expects 12 features per frame, .*v\.arrow has 13"):
         predict_store([member], _store(tmp_path, 5, dim=D + 1))
 
 
@@ -159,7 +159,7 @@ def test_a_checkpoint_of_another_class_order_is_refused(tmp_path: Path) -> None:
         load_member(folder, CPU)
 
 
-def test_a_store_that_lacks_a_frame_is_refused(tmp_path: Path) -> None:
+def test_a_store_with_a_missing_frame_is_refused(tmp_path: Path) -> None:
     batch = feature_batch(np.array([1, 3], dtype=np.int32), np.ones(2, dtype=bool), np.ones((2, D), dtype=np.float16))
     write_features(tmp_path / "v.arrow", D, [batch], {"backbone": BACKBONE})
     with pytest.raises(StoreError, match="one row for each of the frames"):
@@ -179,7 +179,7 @@ def _all_tasks(**size: object) -> Spec:
     )
 
 
-def test_all_tasks_are_predicted_within_their_range(tmp_path: Path) -> None:
+def test_all_tasks_are_predicted_within_their_ranges(tmp_path: Path) -> None:
     spec = _all_tasks()
     save_checkpoint(tmp_path / "t", spec, build_temporal(spec, seed=0).state_dict())
     members = [load_member(tmp_path / "t", CPU), load_member(_temporal(tmp_path / "plain"), CPU)]
@@ -195,7 +195,7 @@ def test_all_tasks_are_predicted_within_their_range(tmp_path: Path) -> None:
     assert predict_store(members[1:], _store(tmp_path, 25)).valence_arousal is None
 
 
-def test_clips_in_memory_are_predicted_as_their_stores_are(tmp_path: Path) -> None:
+def test_predictions_of_clips_and_of_their_stores_are_equal(tmp_path: Path) -> None:
     spec = save_checkpoint(tmp_path / "t", _all_tasks(), build_temporal(_all_tasks(), seed=0).state_dict())
     store = _store(tmp_path, 25, missing=(3,))
     expected = predict_store([load_member(tmp_path / "t", CPU)], store)
@@ -206,7 +206,7 @@ def test_clips_in_memory_are_predicted_as_their_stores_are(tmp_path: Path) -> No
     assert found.meta["trained_on"] == expected.meta["trained_on"]
 
 
-def test_live_predictions_are_those_of_the_whole_sequence() -> None:
+def test_live_predictions_equal_those_of_the_whole_sequence() -> None:
     spec = _all_tasks(causal=True, stem=3, tcn=1, delta=1)
     spec = replace(spec, input={**spec.input, "window": 40, "hop": 40})
     model = build_temporal(spec, seed=0).eval()
@@ -219,12 +219,12 @@ def test_live_predictions_are_those_of_the_whole_sequence() -> None:
     np.testing.assert_allclose(np.stack(found), whole.probs, atol=1e-5)
 
 
-def test_live_use_wants_a_causal_model() -> None:
+def test_live_use_needs_a_causal_model() -> None:
     with pytest.raises(ConfigError, match=r"--model\.causal"):
         LivePredictor(build_temporal(_all_tasks(), seed=0), _all_tasks())
 
 
-def test_scores_count_labelled_frames_alone() -> None:
+def test_scores_count_only_labelled_frames() -> None:
     features = np.random.default_rng(0).normal(size=(4, D)).astype(np.float16)
     model = build_temporal(_all_tasks(), seed=0).eval()
     clip = Clip("v", features, np.array([True, True, False, True]), np.full(4, -1, dtype=np.int8))

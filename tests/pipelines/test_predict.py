@@ -78,15 +78,15 @@ def test_the_batch_goes_on_past_bad_stores(root: Path, capsys: pytest.CaptureFix
     assert sorted(path.stem for path in (root / "out").iterdir()) == ["c_left", "ünï code"]
     error = capsys.readouterr().err
     assert "2 done, 2 failed:" in error and "a.arrow: not a readable store" in error
-    assert "b.arrow: written by another backbone" in error and f"expects {BACKBONE}, found {'f' * 16}" in error
+    assert "b.arrow: written with another backbone" in error and f"expects {BACKBONE}, found {'f' * 16}" in error
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"classes": (*EXPRESSION_CLASSES[1:], EXPRESSION_CLASSES[0])}, "class order differs"),
-        ({"feature_dim": D + 1}, f"expects {D + 1} features a frame"),
-        ({"input": {"window": 50, "hop": 30, "backbone": "e" * 16}}, "written by another backbone"),
+        ({"feature_dim": D + 1}, f"expects {D + 1} features per frame"),
+        ({"input": {"window": 50, "hop": 30, "backbone": "e" * 16}}, "written with another backbone"),
         ({"input": {"window": 50, "hop": 60, "backbone": BACKBONE}}, "hop 60 > window 50"),
     ],
 )

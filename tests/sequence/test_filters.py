@@ -1,4 +1,4 @@
-"""Filters against scipy and plain loops."""
+"""Filters compared with scipy and plain loops."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _values(num_frames: int, seed: int = 0, columns: int = 4) -> np.ndarray:
 
 
 @given(num_frames=st.integers(1, 80), half=st.integers(0, 60), seed=st.integers(0, 5))
-def test_box_is_the_mean_over_the_frames_that_are_there(num_frames: int, half: int, seed: int) -> None:
+def test_box_is_the_mean_over_existing_frames(num_frames: int, half: int, seed: int) -> None:
     values, width = _values(num_frames, seed), 2 * half + 1
     sums = uniform_filter1d(values.astype(np.float64), width, axis=0, mode="constant")
     frames = uniform_filter1d(np.ones((num_frames, 1)), width, axis=0, mode="constant")
@@ -45,7 +45,7 @@ def test_box_of_a_long_video_stays_exact_at_its_end() -> None:
 
 @settings(max_examples=50)
 @given(num_frames=st.integers(1, 60), sigma=st.floats(0.1, 40), seed=st.integers(0, 5))
-def test_gaussian_weighs_the_frames_that_are_there(num_frames: int, sigma: float, seed: int) -> None:
+def test_gaussian_weights_existing_frames(num_frames: int, sigma: float, seed: int) -> None:
     values = _values(num_frames, seed)
     radius = int(4 * sigma + 0.5)
     distance = np.abs(np.arange(num_frames)[:, None] - np.arange(num_frames))
@@ -54,7 +54,7 @@ def test_gaussian_weighs_the_frames_that_are_there(num_frames: int, sigma: float
     np.testing.assert_allclose(gaussian(values, sigma), expected, atol=1e-6)
 
 
-def test_gaussian_is_scipys_away_from_the_edges() -> None:
+def test_gaussian_equals_scipy_away_from_the_edges() -> None:
     values = _values(200)
     expected = gaussian_filter1d(values.astype(np.float64), 5.0, axis=0)
     np.testing.assert_allclose(gaussian(values, 5.0)[20:-20], expected[20:-20], atol=1e-6)
@@ -62,7 +62,7 @@ def test_gaussian_is_scipys_away_from_the_edges() -> None:
 
 @settings(max_examples=60)
 @given(num_frames=st.integers(1, 40), half=st.integers(0, 50), seed=st.integers(0, 5), ties=st.booleans())
-def test_median_is_numpys_over_the_frames_that_are_there(num_frames: int, half: int, seed: int, ties: bool) -> None:
+def test_median_equals_numpy_over_existing_frames(num_frames: int, half: int, seed: int, ties: bool) -> None:
     values = _values(num_frames, seed)
     if ties:
         values = np.round(values, 1)
@@ -73,7 +73,7 @@ def test_median_is_numpys_over_the_frames_that_are_there(num_frames: int, half: 
 
 @pytest.mark.parametrize("smooth", FILTERS)
 @pytest.mark.parametrize("num_frames", [0, 1, 2, 50])
-def test_what_is_constant_stays_and_shape_type_and_input_too(smooth: Filter, num_frames: int) -> None:
+def test_constants_shape_type_and_input_do_not_change(smooth: Filter, num_frames: int) -> None:
     values = np.tile(np.array([0.1, 0.7, 0.2], np.float32), (num_frames, 1))
     before = values.copy()
     smoothed = smooth(values)
@@ -84,26 +84,26 @@ def test_what_is_constant_stays_and_shape_type_and_input_too(smooth: Filter, num
 
 
 @pytest.mark.parametrize("smooth", FILTERS)
-def test_time_reversed_in_time_reversed_out(smooth: Filter) -> None:
+def test_filters_commute_with_time_reversal(smooth: Filter) -> None:
     values = _values(30)
     np.testing.assert_allclose(smooth(values[::-1])[::-1], smooth(values), atol=1e-6)
 
 
 @pytest.mark.parametrize("smooth", [box, median])
 @pytest.mark.parametrize("width", [2, 0, -3])
-def test_a_width_without_a_centre_is_refused(smooth: Callable[[np.ndarray, int], np.ndarray], width: int) -> None:
+def test_an_even_width_is_refused(smooth: Callable[[np.ndarray, int], np.ndarray], width: int) -> None:
     with pytest.raises(ConfigError, match="odd number of frames"):
         smooth(_values(4), width)
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_sigma_that_is_none_is_refused(sigma: float) -> None:
+def test_an_invalid_sigma_is_refused(sigma: float) -> None:
     with pytest.raises(ConfigError, match="a number above 0"):
         gaussian(_values(4), sigma)
 
 
 @given(mask=st.lists(st.booleans(), min_size=2, max_size=60).filter(lambda mask: sum(mask) >= 2))
-def test_gaps_are_filled_linearly_and_edges_copied(mask: list[bool]) -> None:
+def test_gaps_are_filled_linearly_and_edges_with_the_nearest_value(mask: list[bool]) -> None:
     predicted = np.array(mask)
     values = _values(len(mask))
     values[~predicted] = 0
@@ -115,12 +115,12 @@ def test_gaps_are_filled_linearly_and_edges_copied(mask: list[bool]) -> None:
     np.testing.assert_array_equal(filled[predicted], values[predicted])
 
 
-def test_a_gap_leans_to_its_nearer_neighbour() -> None:
+def test_a_gap_is_closer_to_its_nearer_neighbour() -> None:
     values = np.array([[1, 0], [0, 0], [0, 0], [0, 0], [0, 1]], dtype=np.float32)
     filled = fill_gaps(values, np.array([True, False, False, False, True]), 0.5)
     np.testing.assert_allclose(filled[:, 0], [1, 0.75, 0.5, 0.25, 0])
 
 
-def test_where_nothing_is_predicted_the_default_stands() -> None:
+def test_without_any_prediction_the_default_is_used() -> None:
     filled = fill_gaps(np.zeros((3, 8), dtype=np.float32), np.zeros(3, dtype=bool), 0.125)
     np.testing.assert_array_equal(filled, np.full((3, 8), 0.125, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""The two passes against enumeration of all paths and against plain loops over frames."""
+"""The two passes compared with enumerating all paths and with plain loops over frames."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SMALL = {"num_frames": st.integers(1, 6), "num": st.integers(2, 3), "seed": st.i
 
 @settings(max_examples=60)
 @given(**SMALL)
-def test_viterbi_finds_the_best_of_all_paths(num_frames: int, num: int, seed: int) -> None:
+def test_viterbi_finds_the_best_path(num_frames: int, num: int, seed: int) -> None:
     evidence, transitions = _evidence(num_frames, num, seed), _transitions(num, seed)
     paths = map(np.array, itertools.product(range(num), repeat=num_frames))
     best = max(paths, key=lambda path: _score(path, evidence, transitions))
@@ -81,7 +81,7 @@ def test_forward_backward_sums_over_all_paths(num_frames: int, num: int, seed: i
 
 @settings(max_examples=40)
 @given(num_frames=st.integers(1, 400), seed=st.integers(0, 1000), stay=st.sampled_from([0.0, 0.9, 0.999]))
-def test_long_videos_as_a_loop_over_frames(num_frames: int, seed: int, stay: float) -> None:
+def test_long_videos_equal_a_loop_over_frames(num_frames: int, seed: int, stay: float) -> None:
     evidence, transitions = _evidence(num_frames, 8, seed), _transitions(8, seed, stay)
     path = viterbi(evidence, transitions)
     assert path.tolist() == _loop_viterbi(evidence, transitions).tolist()
@@ -104,7 +104,7 @@ def test_no_frames() -> None:
     assert forward_backward(empty, _transitions(3)).shape == (0, 3)
 
 
-def test_a_short_slip_is_mended_and_a_long_run_stays() -> None:
+def test_a_short_slip_is_corrected_and_a_long_segment_kept() -> None:
     labels = np.array([0] * 20 + [1] * 2 + [0] * 20 + [2] * 20)
     evidence = np.log(np.where(np.eye(3, dtype=bool)[labels], 0.8, 0.1))
     transitions = count_transitions([np.repeat([0, 2, 1, 0], 50)], 3)
@@ -122,7 +122,7 @@ def test_both_passes_are_fast() -> None:
     assert time.process_time() - begun < 5
 
 
-def test_transitions_are_counted_within_videos_between_labelled_neighbours() -> None:
+def test_transitions_are_counted_between_labelled_neighbours_of_a_video() -> None:
     videos = [np.array([0, 0, 1, -1, 1, 1], np.int8), np.array([2], np.int8), np.array([], np.int8)]
     counted = count_transitions(videos, 3, smoothing=0.5)
     pairs = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]]) + 0.5
@@ -138,11 +138,11 @@ def test_transitions_are_counted_within_videos_between_labelled_neighbours() -> 
         (lambda: Transitions(np.array([0.5, 0.5]), np.eye(2)), "matrix must hold probabilities above 0"),
         (lambda: Transitions(np.array([0.5, 0.6]), np.full((2, 2), 0.5)), "initial must hold"),
         (lambda: Transitions(np.array([0.5, 0.5]), np.full((2, 3), 1 / 3)), r"expected \(2, 2\)"),
-        (lambda: viterbi(np.zeros((4, 5)), _transitions(3)), "3 classes do not go with evidence"),
+        (lambda: viterbi(np.zeros((4, 5)), _transitions(3)), "3 classes do not fit evidence"),
         (lambda: forward_backward(np.full((4, 3), -np.inf), _transitions(3)), "not finite"),
     ],
 )
-def test_what_does_not_fit_is_refused(call: object, message: str) -> None:
+def test_invalid_arguments_are_refused(call: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
         call()  # type: ignore[operator]
 

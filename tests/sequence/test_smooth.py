@@ -1,4 +1,4 @@
-"""The text form of a smoothing, and what each does to probabilities."""
+"""The text form of smoothings, and their effect on probabilities."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ def test_parse_and_write(text: str, name: str, value: float, written: str, trans
         ("", "not understood"),
     ],
 )
-def test_what_is_not_understood_is_refused_with_the_allowed_forms(
-    text: str, message: str, transitions: Transitions
-) -> None:
+def test_an_invalid_text_is_refused_with_the_valid_forms(text: str, message: str, transitions: Transitions) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_smoothing(text, transitions)
 
@@ -87,7 +85,7 @@ def test_probabilities_stay_a_distribution(text: str, num_frames: int, transitio
 
 @pytest.mark.parametrize("text", FORMS)
 def test_one_hot_probabilities_stay_a_distribution(text: str, transitions: Transitions) -> None:
-    """Of eight classes in turn none is there in half of a window: their medians are all 0."""
+    """With eight alternating classes, none has half of a window: all medians are 0."""
     smoothed = parse_smoothing(text, transitions)(np.eye(8, dtype=np.float32)[np.arange(60) % 8])
     np.testing.assert_allclose(smoothed.sum(axis=1), 1, atol=1e-5)
 
@@ -104,7 +102,7 @@ def test_a_smoothing_filters(transitions: Transitions) -> None:
     np.testing.assert_allclose(posterior, forward_backward(evidence, transitions), atol=1e-6)
 
 
-def test_other_columns_are_filtered_but_never_made_to_sum_to_one(transitions: Transitions) -> None:
+def test_other_columns_are_filtered_but_not_normalised(transitions: Transitions) -> None:
     values = np.random.default_rng(0).uniform(-1, 1, (30, 2)).astype(np.float32)
     np.testing.assert_array_equal(parse_smoothing("box:5").columns(values), box(values, 5))
     assert (parse_smoothing("median:5").columns(values) < 0).any()
@@ -112,5 +110,5 @@ def test_other_columns_are_filtered_but_never_made_to_sum_to_one(transitions: Tr
         np.testing.assert_array_equal(parse_smoothing(text, transitions).columns(values), values)
 
 
-def test_transitions_are_kept_only_where_they_are_needed(transitions: Transitions) -> None:
+def test_transitions_are_kept_only_when_needed(transitions: Transitions) -> None:
     assert parse_smoothing("box:3", transitions) == Smoothing("box", 3)

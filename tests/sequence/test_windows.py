@@ -1,4 +1,4 @@
-"""Windows cover every frame, and cutting then averaging gives back what was cut."""
+"""Windows cover every frame, and cutting followed by averaging is the identity."""
 
 from __future__ import annotations
 
@@ -33,16 +33,14 @@ def test_starts(length: int, hop: int, num_frames: int, starts: list[int]) -> No
 @pytest.mark.parametrize(
     ("length", "hop", "message"), [(10, 11, "hop 11 > window 10"), (0, 0, "at least 1"), (5, 0, "at least 1")]
 )
-def test_bad_sizes_are_refused(length: int, hop: int, message: str) -> None:
+def test_invalid_sizes_are_refused(length: int, hop: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Windows(length, hop)
 
 
 @settings(deadline=None)
 @given(sizes=LENGTH_AND_HOP, num_frames=st.integers(1, 150))
-def test_every_frame_is_covered_and_no_window_sticks_out_further_than_it_must(
-    sizes: tuple[int, int], num_frames: int
-) -> None:
+def test_every_frame_is_covered_with_as_little_padding_as_possible(sizes: tuple[int, int], num_frames: int) -> None:
     windows = Windows(*sizes)
     starts = windows.starts(num_frames)
     covered = {frame for start in starts for frame in range(start, start + windows.length)}
@@ -63,7 +61,7 @@ def test_cut_then_average_is_the_identity(sizes: tuple[int, int], num_frames: in
 
 @settings(deadline=None)
 @given(sizes=LENGTH_AND_HOP, num_frames=st.integers(1, 150))
-def test_padding_is_zero_and_marked_and_never_averaged_in(sizes: tuple[int, int], num_frames: int) -> None:
+def test_padding_is_zero_marked_and_never_averaged(sizes: tuple[int, int], num_frames: int) -> None:
     windows = Windows(*sizes)
     starts = windows.starts(num_frames)
     pieces = cut(torch.ones(num_frames, 2), starts, windows.length)
@@ -78,22 +76,22 @@ def test_cut_keeps_masks_boolean() -> None:
     assert pieces.tolist() == [[True, True, False, False]]
 
 
-def test_weights_fall_off_to_the_ends_and_are_symmetric() -> None:
+def test_weights_fall_towards_the_ends_and_are_symmetric() -> None:
     assert overlap_weights(5).tolist() == pytest.approx([1 / 3, 2 / 3, 1, 2 / 3, 1 / 3])
     assert overlap_weights(4).tolist() == pytest.approx([0.5, 1, 1, 0.5])
     assert overlap_weights(1).tolist() == [1]
     assert overlap_weights(4, causal=True).tolist() == [0.25, 0.5, 0.75, 1]
 
 
-def test_centre_frames_weigh_most_where_windows_overlap() -> None:
+def test_centre_frames_have_the_largest_weight_in_overlaps() -> None:
     logits = torch.stack([torch.zeros(5, 1), torch.ones(5, 1)])
     averaged = overlap_average(logits, [0, 3], 8).squeeze(1).tolist()
-    # Frame 3 is fourth of the first window (weight 2/3) and first of the second (1/3); frame 4 the other way round.
+    # Frame 3 is the fourth of the first window (weight 2/3) and the first of the second (1/3); frame 4 vice versa.
     assert averaged == pytest.approx([0, 0, 0, 1 / 3, 2 / 3, 1, 1, 1])
 
 
 def test_a_frame_in_no_window_is_an_error() -> None:
-    with pytest.raises(ValueError, match="frame 4 lies in no window"):
+    with pytest.raises(ValueError, match="frame 4 is in no window"):
         overlap_average(torch.zeros(2, 4, 1), [0, 6], 10)
     with pytest.raises(ValueError, match="one window per start"):
         overlap_average(torch.zeros(2, 4, 1), [0], 4)

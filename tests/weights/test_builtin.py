@@ -93,7 +93,7 @@ def test_features_of_another_checkpoint_are_refused(root: Path, capsys: pytest.C
     assert main(words(root, "features", "faces", "builtin")) == 0
     ship(root, seed=1)
     assert main(words(root, "predict", "features", "builtin")) == 1
-    assert "written by another backbone" in capsys.readouterr().err
+    assert "written with another backbone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("command", "source"), [("features", "faces"), ("predict", "features")])
