@@ -1,6 +1,6 @@
-"""Intervals by bootstrap over videos: frames of one video resemble each other, so whole videos are drawn.
+"""Intervals by bootstrap over videos: frames of one video are similar, so whole videos are drawn.
 
-A score that follows from sums over videos (a confusion matrix, moments) is bootstrapped from one small array a video.
+A score of sums over videos (confusion matrix, moments) needs only one small array per video.
 Shapes: V videos, G groups of videos that belong together, C class.
 """
 
@@ -17,7 +17,7 @@ from abaw.evaluation.metrics import Floats, macro_f1_of
 from abaw.protocol.layout import parse_subject
 
 DRAWS = 1000
-_NUMBERS_AT_ONCE = 1 << 22
+_NUMBERS_PER_BATCH = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,9 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much the score of b lies above that of a, on the same videos.
+    """The score of b minus that of a, on the same videos.
 
-    observed: on the videos as they are; mean and interval: over the draws; share_not_better: share of the draws in
-    which b <= a.
+    observed: on all videos; mean, interval: over the draws; share_not_better: share of draws with b <= a.
     """
 
     observed: float
@@ -51,12 +50,12 @@ class Difference:
 
 
 def video_groups(names: Sequence[str]) -> list[str]:
-    """The video that each name is a person of: both people of one video are drawn together."""
+    """The video of each name: the people of one video are drawn together."""
     return [parse_subject(name).video for name in names]
 
 
 def draw_weights(num_groups: int, draws: int, seed: int) -> Floats:
-    """How often each group is drawn, (draws, G): G times out of G, with replacement. Every row sums to G."""
+    """How often each group is drawn, (draws, G): G draws with replacement, so each row sums to G."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=draws).astype(np.float64)
 
@@ -68,32 +67,32 @@ def bootstrap(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Floats:
-    """The score of every draw.
+    """The score of every draw, (draws, …).
 
-    statistics: (V, ...) what each video adds; score: from sums (draws, ...) to (draws, ...); groups: V names, the
-    videos of one name are drawn together. The same seed and groups give the same draws, in whatever order the videos
-    come. Raises DataError when there is no video, or not one name a video.
+    statistics: (V, …), the contribution of each video; score: maps sums (draws, …) to (draws, …); groups: V names;
+    videos with the same name are drawn together. Draws depend only on the seed and the set of groups, not on the order
+    of videos. Raises DataError when there are no videos, or not one name per video.
     """
     summed = sum_by_group(statistics, groups)
     weights = draw_weights(len(summed), draws, seed)
     flat = summed.reshape(len(summed), -1)
-    at_once = max(1, _NUMBERS_AT_ONCE // flat.shape[1])
+    batch_size = max(1, _NUMBERS_PER_BATCH // flat.shape[1])
     parts = [
-        score((weights[first : first + at_once] @ flat).reshape(-1, *summed.shape[1:]))
-        for first in range(0, draws, at_once)
+        score((weights[first : first + batch_size] @ flat).reshape(-1, *summed.shape[1:]))
+        for first in range(0, draws, batch_size)
     ]
     return np.concatenate(parts)
 
 
 def sum_by_group(statistics: NDArray[np.number], groups: Sequence[str]) -> Floats:
-    """Sums over the videos of each group, (G, ...), groups in the order of their names.
+    """Sums over the videos of each group, (G, …), in alphabetical order of the groups.
 
-    Raises DataError when there is no video, or not one name a video.
+    statistics: (V, …); groups: V names. Raises DataError when there are no videos, or not one name per video.
     """
     if not len(statistics):
-        raise DataError("no video to draw from")
+        raise DataError("no videos to draw from; give at least one annotated video")
     if len(groups) != len(statistics):
-        raise DataError(f"expected a group for each of the {len(statistics)} videos, found {len(groups)}")
+        raise DataError(f"expected one group for each of the {len(statistics)} videos, found {len(groups)}")
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     summed = np.zeros((len(names), *statistics.shape[1:]))
     np.add.at(summed, index, statistics)
@@ -108,9 +107,9 @@ def bootstrap_macro_f1(
 
 
 def interval(samples: Floats, level: float = 0.95) -> Interval:
-    """The middle `level` of the samples (draws,): from one percentile to the other.
+    """The percentile interval that holds the middle share `level` of the samples, (draws,).
 
-    For macro F1 with rare classes these ends lie too low and too close; `intervals.f1_intervals` mends that.
+    For macro F1 with rare classes its ends are too low and too close together; `intervals.f1_intervals` corrects that.
     """
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
@@ -119,9 +118,9 @@ def interval(samples: Floats, level: float = 0.95) -> Interval:
 def paired_difference(
     a: NDArray[np.number], b: NDArray[np.number], groups: Sequence[str], draws: int = DRAWS, seed: int = 0
 ) -> Difference:
-    """By how much b's macro F1 lies above a's, both scored on the same draws of videos.
+    """Macro F1 of b minus that of a, both scored on the same draws of videos.
 
-    a, b: (V, C, C) of the same videos in the same order; groups: V names. Raises DataError when they differ in number.
+    a, b: (V, C, C) of the same videos in the same order; groups: V names. Raises DataError when their shapes differ.
     """
     if a.shape != b.shape:
         raise DataError(f"expected the same videos on both sides, found confusion matrices of {a.shape} and {b.shape}")

@@ -1,4 +1,4 @@
-"""Scores of a temporal model on annotated videos whose features are in memory."""
+"""Scoring a temporal model on annotated videos whose features are in memory."""
 
 from __future__ import annotations
 

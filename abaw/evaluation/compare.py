@@ -1,4 +1,4 @@
-"""Options side by side on the same videos: intervals, paired differences, and what taking the best is worth."""
+"""Comparison of options on the same videos: intervals, paired differences, and nested selection of the best."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from abaw.evaluation.selection import Selection, select_fitted
 
 
 def score_intervals(evaluation: Evaluation, draws: int = DRAWS) -> Intervals:
-    """Intervals of the figures of one evaluation, all from the same draws of videos."""
+    """Intervals of one evaluation's figures, all from the same draws of videos."""
     groups = video_groups([video.name for video in evaluation.videos])
     every = f1_intervals(evaluation.confusions, groups, draws)
     return Intervals(
@@ -29,9 +29,9 @@ def score_intervals(evaluation: Evaluation, draws: int = DRAWS) -> Intervals:
 
 
 def choose(options: Sequence[tuple[str, Option]], folds: Mapping[str, int], draws: int = DRAWS) -> Choice:
-    """Compare options on the videos that all of them have, the first being what the others are measured against.
+    """Compare options on the videos that all of them have; each is compared with the first.
 
-    options: label and option; folds: by video, for the honest score of taking the best.
+    options: label and option; folds: by video, for the nested selection of the best.
     """
     names = sorted(set.intersection(*(set(option.names) for _, option in options)))
     rows = [[option.names.index(name) for name in names] for _, option in options]
@@ -68,10 +68,10 @@ def _select(
 
 
 def compare(results: Sequence[Result], folds: Mapping[str, int], draws: int = DRAWS) -> Comparison:
-    """The results side by side on the videos that all of them have. folds: by video, for the honest score of the best.
+    """Compare results on the videos that all of them have. folds: by video, for the nested selection of the best.
 
-    Where a result has chosen among options, its best stands in the row; the honest score of taking the best of all
-    repeats that choice too, in every fold.
+    A result with several options is represented by its best one. The nested selection of the best of all repeats that
+    choice in every fold.
     """
     sets = [set(result.option.names) for result in results]
     shared = set.intersection(*sets)
@@ -83,7 +83,7 @@ def compare(results: Sequence[Result], folds: Mapping[str, int], draws: int = DR
         notes.append(f"compared on the {len(shared)} videos that all predictions have (scored in all: {counts})")
     frames = [_frames(result.evaluation, shared) for result in results]
     if any(each != frames[0] for each in frames):
-        notes.append("the predictions of a video differ in length: not quite the same frames are compared")
+        notes.append("the predictions of a video differ in length: the compared frames are not quite the same")
     rows = choose([(result.name, result.option) for result in results], folds, draws)
     if not any(result.choice for result in results):
         return Comparison(rows, rows, tuple(notes))

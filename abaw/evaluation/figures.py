@@ -1,4 +1,4 @@
-"""Figures of a validation, as PNG bytes: drawn on a canvas of their own, without matplotlib's global state."""
+"""Figures of a validation as PNG bytes, drawn without matplotlib's global state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from abaw.evaluation.calibration import Calibration
 
 _INK = "#1d2733"
-# Small inches for large letters: the pictures are read on a phone, too.
+# A small size in inches gives large letters: the figures are also read on a phone.
 _SIZE = (4.6, 4.4)
 
 
 def confusion_png(confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> bytes:
-    """A confusion matrix, (C, C) counts, rows annotated: each cell says and shows its share of the row in percent."""
+    """A confusion matrix; fields show their share of the row in percent. confusion: (C, C) counts, rows annotated."""
     totals = confusion.sum(axis=1, keepdims=True)
     share = confusion / np.maximum(totals, 1)
     figure = Figure(figsize=_SIZE, dpi=220, layout="constrained")
@@ -42,15 +42,15 @@ def confusion_png(confusion: NDArray[np.int64], classes: Sequence[str], title: s
 
 
 def calibration_png(calibration: Calibration, title: str) -> bytes:
-    """The share of right frames against confidence, by bins, and below how many frames each bin holds."""
+    """Accuracy against confidence, by bins, and below it the share of frames in each bin."""
     edges = np.linspace(0, 1, len(calibration.frames) + 1)
     held = calibration.frames > 0
     frames = calibration.frames[held]
-    confidence, right = calibration.confidence[held] / frames, calibration.hits[held] / frames
+    confidence, accuracy = calibration.confidence[held] / frames, calibration.hits[held] / frames
     figure = Figure(figsize=_SIZE, dpi=220, layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], color="#8a96a3", linestyle="--", linewidth=1.5, label="as sure as right")
-    axes.plot(confidence, right, color="#1f7a8c", marker="o", linewidth=2, label="this model")
+    axes.plot(confidence, accuracy, color="#1f7a8c", marker="o", linewidth=2, label="this model")
     axes.set_ylabel("share that is right", color=_INK)
     axes.set_ylim(0, 1)
     axes.set_title(title, color=_INK, fontsize=10)
@@ -66,6 +66,6 @@ def calibration_png(calibration: Calibration, title: str) -> bytes:
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    # Without the software's version the same figure gives the same bytes.
+    # Without the software's version, equal figures give equal bytes.
     figure.savefig(buffer, format="png", metadata={"Software": ""})
     return buffer.getvalue()

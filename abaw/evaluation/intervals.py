@@ -1,9 +1,9 @@
-"""Intervals of F1 that hold about as often as they say, rare classes and few videos included: studentized bootstrap.
+"""Intervals of F1 with about their nominal coverage, even for rare classes and few videos: studentized bootstrap.
 
-F1 of a class that few videos show is estimated too low, and drawing from those few videos makes it lower still, so the
-percentiles of the draws lie too low and too close. Here each draw's distance from the score is measured in its own
-standard error, which mends most of both (bootstrap-t: Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-chapter 12). The standard error is that of the delta method over videos.
+The F1 of a class that few videos contain is underestimated, and resampling lowers it further: the percentiles of the
+draws are too low and too close together. Here each draw's distance from the score is divided by the draw's own standard
+error, which corrects most of both (bootstrap-t: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter
+12). The standard error is from the delta method over videos.
 Shapes: V videos, G groups of videos that belong together, C class.
 """
 
@@ -23,7 +23,7 @@ _NO_ERROR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class F1Intervals:
-    """Of macro F1, and of the F1 of each class, C of them; within 0 and 1."""
+    """Intervals of macro F1 and of the F1 of each of the C classes, within 0..1."""
 
     macro: Interval
     per_class: tuple[Interval, ...]
@@ -34,8 +34,8 @@ def f1_intervals(
 ) -> F1Intervals:
     """Intervals from draws of whole videos. confusions: (V, C, C), rows annotated; groups: V names (`video_groups`).
 
-    Where a share of the draws above (1 - level) / 2 holds no video of a class, the upper end of that class is 1: the
-    videos do not tell it. Raises DataError when there is no video, or not one name a video.
+    If more than (1 - level) / 2 of the draws have no video of a class, the upper end of its interval is 1: the videos
+    do not determine it. Raises DataError when there are no videos, or not one name per video.
     """
     summed = sum_by_group(confusions, groups)
     hits = np.diagonal(summed, axis1=1, axis2=2)
@@ -51,8 +51,8 @@ def f1_intervals(
 def f1_with_errors(hits: Floats, occurrences: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Macro F1 and the F1 of each class for every row of weights, and their standard errors: (draws, 1 + C) each.
 
-    hits: (G, C) right frames; occurrences: (G, C) annotated plus predicted frames; weights: (draws, G).
-    A group moves F1 = 2 H / S of a class by (2 h - F1 s) / S, the variance is the sum of the squares of that.
+    hits: (G, C) correct frames; occurrences: (G, C) annotated plus predicted frames; weights: (draws, G).
+    A group changes a class's F1 = 2 H / S by (2 h - F1 s) / S; the variance is the sum of the squares of these changes.
     """
     total = weights @ occurrences
     safe = np.where(total > 0, total, 1)
@@ -67,10 +67,13 @@ def f1_with_errors(hits: Floats, occurrences: Floats, weights: Floats) -> tuple[
 
 
 def _studentized(score: float, error: float, drawn: Floats, drawn_errors: Floats, level: float) -> Interval:
-    """drawn, drawn_errors: (draws,). A draw without any error says nothing but that its score may be far too low."""
+    """The interval of one score. drawn, drawn_errors: (draws,) each.
+
+    The score of a draw with standard error 0 may be far too low: its distance counts as minus infinity.
+    """
     if error < _NO_ERROR:
         return Interval(float(score), float(score))
-    told = drawn_errors > _NO_ERROR
-    distances = np.where(told, (drawn - score) / np.where(told, drawn_errors, 1), -np.inf)
+    usable = drawn_errors > _NO_ERROR
+    distances = np.where(usable, (drawn - score) / np.where(usable, drawn_errors, 1), -np.inf)
     low, high = np.quantile(distances, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return Interval(float(np.clip(score - high * error, 0, 1)), float(np.clip(score - low * error, 0, 1)))

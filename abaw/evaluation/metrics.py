@@ -1,6 +1,6 @@
-"""Scores of per-frame labels: macro F1 over the eight classes, frames labelled -1 left out, and what explains it.
+"""Scores of per-frame labels: macro F1 over the eight classes without frames labelled -1, and its details.
 
-Everything follows from one confusion matrix a video, so that a set of any size is scored from a few numbers a video.
+All scores follow from one confusion matrix per video.
 Shapes: V videos, T time, C class.
 """
 
@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class. support: annotated frames of the class; a ratio with nothing below the line counts as 0."""
+    """Scores of one class. support: its annotated frames. A ratio with denominator 0 counts as 0."""
 
     precision: float
     recall: float
@@ -32,9 +32,9 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What one set of annotated frames scores.
+    """Scores of one set of annotated frames.
 
-    per_class: by class, C of them; confusion: (C, C) frame counts, rows annotated, columns predicted.
+    per_class: C of them; confusion: (C, C) frame counts, rows annotated, columns predicted.
     """
 
     num_frames: int
@@ -48,7 +48,7 @@ class Scores:
 class ScoredVideo:
     """The frames of one video that have both an annotation line and a prediction row.
 
-    labels: (T,) annotation, -1 for none; predicted: (T,) class; valid: (T,) the frame shows a face.
+    labels: (T,) annotated class, -1 for none; predicted: (T,) class; valid: (T,) whether the frame has a face.
     Raises DataError when the lengths differ.
     """
 
@@ -65,7 +65,7 @@ class ScoredVideo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoTally:
-    """What stays of a scored video: frame counts (C, C), rows annotated, columns predicted, in both conventions."""
+    """Frame counts of a scored video in both conventions, (C, C) each, rows annotated, columns predicted."""
 
     name: str
     confusion: Counts
@@ -74,9 +74,9 @@ class VideoTally:
 
 @dataclass(frozen=True, slots=True)
 class VideoScore:
-    """One video over all its annotated frames, and over those with a face. NaN where there is no such frame.
+    """Scores of one video over all its annotated frames, and over those with a face; NaN without such frames.
 
-    macro_f1 here is the mean over the classes annotated in the video: a class it never shows cannot be scored in it.
+    macro_f1 here is the mean over the classes annotated in the video: other classes cannot be scored in it.
     """
 
     name: str
@@ -90,9 +90,9 @@ class VideoScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Both conventions of the field: all annotated frames, and only those with a face image (None: there is none).
+    """Scores in both common conventions: over all annotated frames, and only over those with a face (None without any).
 
-    videos: V of them; confusions, confusions_with_face: (V, C, C), the same videos in the same order.
+    videos: V of them; confusions, confusions_with_face: (V, C, C) each, in the order of the videos.
     """
 
     all_frames: Scores
@@ -105,7 +105,7 @@ class Evaluation:
 def confusion_of(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRESSIONS) -> Counts:
     """Frame counts (C, C), rows annotated, columns predicted; frames labelled -1 are left out.
 
-    labels (N,), predicted (N,). Raises DataError when a label or a prediction of such a frame is no class.
+    labels, predicted: (N,) each. Raises DataError when a label or a prediction of the other frames is not a class.
     """
     known = labels > UNLABELLED
     labels, predicted = labels[known], predicted[known]
@@ -117,7 +117,7 @@ def confusion_of(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRE
 
 
 def tally(video: ScoredVideo, num_classes: int = NUM_EXPRESSIONS) -> VideoTally:
-    """Raises DataError when a label or a prediction is no class."""
+    """Count a video's frames. Raises DataError when a label or a prediction is not a class."""
     return VideoTally(
         video.name,
         confusion_of(video.labels, video.predicted, num_classes),
@@ -126,45 +126,45 @@ def tally(video: ScoredVideo, num_classes: int = NUM_EXPRESSIONS) -> VideoTally:
 
 
 def class_f1_of(confusion: NDArray[np.number]) -> Floats:
-    """F1 of each class. confusion: (..., C, C), rows annotated. Returns (..., C); 0 where a class never occurs."""
+    """F1 of each class, (…, C), 0 for a class that never occurs. confusion: (…, C, C), rows annotated."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     return _ratio(2 * hits, confusion.sum(axis=-1) + confusion.sum(axis=-2))
 
 
 def macro_f1_of(confusion: NDArray[np.number]) -> Floats:
-    """Unweighted mean of the classes' F1. confusion: (..., C, C), rows annotated. Returns (...)."""
+    """Unweighted mean of the classes' F1, (…). confusion: (…, C, C), rows annotated."""
     means: Floats = class_f1_of(confusion).mean(axis=-1)
     return means
 
 
-def _ratio(above: NDArray[np.number], below: NDArray[np.number]) -> Floats:
-    """0 where there is nothing below the line."""
-    ratios: Floats = np.divide(above, np.where(below > 0, below, 1), dtype=np.float64)
+def _ratio(numerator: NDArray[np.number], denominator: NDArray[np.number]) -> Floats:
+    """The ratio, 0 where the denominator is 0."""
+    ratios: Floats = np.divide(numerator, np.where(denominator > 0, denominator, 1), dtype=np.float64)
     return ratios
 
 
 def macro_f1(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRESSIONS) -> float:
-    """Unweighted mean of the F1 of all `num_classes` classes over the frames labelled 0 or above; NaN without one.
+    """Unweighted mean of the F1 of all `num_classes` classes over the annotated frames; NaN without any.
 
-    labels (N,), predicted (N,). A class that is neither annotated nor predicted counts as 0.
+    labels: (N,), -1 for none; predicted: (N,). A class that is neither annotated nor predicted counts as 0.
     """
     confusion = confusion_of(labels, predicted, num_classes)
     return float(macro_f1_of(confusion)) if confusion.any() else float("nan")
 
 
 def score_frames(labels: Labels, predicted: Labels, num_classes: int = NUM_EXPRESSIONS) -> Scores:
-    """All scores of one set of frames. labels (N,) with -1 for no annotation, predicted (N,) in 0..C-1.
+    """All scores of one set of frames. labels: (N,), -1 for none; predicted: (N,) in 0..C-1.
 
-    Raises DataError when no frame is annotated, or when a prediction is no class.
+    Raises DataError when no frame is annotated, or when a label or a prediction is not a class.
     """
     return score_confusion(confusion_of(labels, predicted, num_classes))
 
 
 def score_confusion(confusion: Counts) -> Scores:
-    """All scores that follow from frame counts (C, C), rows annotated. Raises DataError when they are all 0."""
+    """All scores of frame counts (C, C), rows annotated. Raises DataError when all counts are 0."""
     num_frames = int(confusion.sum())
     if not num_frames:
-        raise DataError("no frame is annotated with a class: there is nothing to score")
+        raise DataError("no frame is annotated with a class: there is nothing to score; give annotated videos")
     hits, annotated, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     f1 = class_f1_of(confusion)
     columns = (_ratio(hits, predicted), _ratio(hits, annotated), f1, annotated)
@@ -178,7 +178,7 @@ def score_confusion(confusion: Counts) -> Scores:
 
 
 def evaluate(videos: Sequence[ScoredVideo], num_classes: int = NUM_EXPRESSIONS) -> Evaluation:
-    """Score a set of videos together, in both conventions, and each video by itself.
+    """Score a set of videos together, in both conventions, and each video separately.
 
     Raises DataError when no frame of any video is annotated.
     """
@@ -186,10 +186,10 @@ def evaluate(videos: Sequence[ScoredVideo], num_classes: int = NUM_EXPRESSIONS) 
 
 
 def evaluate_tallies(tallies: Iterable[VideoTally]) -> Evaluation:
-    """As `evaluate`, from the videos' frame counts. Raises DataError when there is no video or no annotated frame."""
+    """As `evaluate`, from the videos' frame counts. Raises DataError without any video or annotated frame."""
     videos = tuple(tallies)
     if not videos:
-        raise DataError("no video to score")
+        raise DataError("no video to score; give at least one")
     confusions = np.stack([video.confusion for video in videos])
     with_face = np.stack([video.confusion_with_face for video in videos])
     return Evaluation(
@@ -215,6 +215,6 @@ def _score_video(video: VideoTally) -> VideoScore:
 
 
 def _present_macro_f1(confusion: Counts) -> float:
-    """Mean F1 over the classes annotated in the counts (C, C); NaN when there is none."""
+    """Mean F1 over the classes annotated in the counts (C, C); NaN without any."""
     present = confusion.sum(axis=1) > 0
     return float(class_f1_of(confusion)[present].mean()) if present.any() else float("nan")

@@ -1,6 +1,6 @@
-"""Scores of the other tasks: concordance of valence and arousal, F1 of the action units, and their sum with expression.
+"""Scores of the other tasks: concordance of valence and arousal, F1 of action units, and their sum with expression.
 
-Both follow from sums a video, so that they are bootstrapped over videos as macro F1 is.
+All follow from sums per video and are bootstrapped over videos, as macro F1 is.
 Shapes: V videos, T time, U action units.
 """
 
@@ -17,14 +17,15 @@ from abaw.evaluation.metrics import Counts, Floats, macro_f1_of
 from abaw.protocol.classes import NUM_ACTION_UNITS, UNLABELLED, VALENCE_AROUSAL
 
 ON = 0.5
-"""From this probability on an action unit counts as on."""
+"""An action unit with at least this probability counts as on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskTally:
-    """What stays of a video's other tasks.
+    """The sums of a video's other tasks.
 
-    moments: (2, 6) as `moments_of`; counts: (U, 3) as `unit_counts`; num_units: frames with annotated action units.
+    moments: (2, 6), from `moments_of`; counts: (U, 3), from `unit_counts`; num_units: frames with annotated action
+    units.
     """
 
     moments: Floats
@@ -47,8 +48,9 @@ class Estimate:
 class TaskScores:
     """Scores of the other tasks; None where nothing was predicted or annotated.
 
-    ccc: of valence, of arousal, and their mean; action_units: F1 of each of the twelve, and their mean; total: macro F1
-    of expression + mean CCC + mean F1 of the action units, the score of the multi-task challenge.
+    ccc: of valence, of arousal, and their mean; num_valence_arousal, num_action_units: annotated frames; action_units:
+    F1 of each of the twelve; total: macro F1 of expression + mean CCC + mean F1 of the action units, the score of the
+    multi-task challenge.
     """
 
     ccc: tuple[Estimate, Estimate, Estimate] | None
@@ -75,58 +77,59 @@ def no_tasks() -> TaskTally:
     return TaskTally(np.zeros((len(VALENCE_AROUSAL), 6)), np.zeros((NUM_ACTION_UNITS, 3)))
 
 
-def moments_of(target: NDArray[np.floating], predicted: NDArray[np.floating]) -> Floats:
-    """Sums that a concordance follows from: n, x, y, x², y², xy over the frames whose target x is no NaN.
+def moments_of(labels: NDArray[np.floating], predicted: NDArray[np.floating]) -> Floats:
+    """The sums for a concordance, (K, 6): n, x, y, x², y², xy over the frames whose label x is not NaN.
 
-    target, predicted: (T, K). Returns (K, 6).
+    labels, predicted: (T, K) each.
     """
-    known = np.isfinite(target)
-    x, y = np.where(known, target, 0).astype(np.float64), np.where(known, predicted, 0).astype(np.float64)
+    known = np.isfinite(labels)
+    x, y = np.where(known, labels, 0).astype(np.float64), np.where(known, predicted, 0).astype(np.float64)
     return np.stack([part.sum(axis=0) for part in (known.astype(np.float64), x, y, x * x, y * y, x * y)], axis=-1)
 
 
 def ccc_of(moments: Floats) -> Floats:
-    """Lin's concordance correlation coefficient from `moments_of`: (..., 6) -> (...); 0 where neither side varies.
+    """Lin's concordance correlation coefficient, (…), from `moments_of`, (…, 6); 0 where neither side varies.
 
-    2 cov(x, y) / (var x + var y + (mean x - mean y)²), with the variances of the whole set (divided by n).
+    2 cov(x, y) / (var x + var y + (mean x - mean y)²), with population variances (divided by n).
     """
     n, x, y, xx, yy, xy = np.moveaxis(moments, -1, 0)
     n = np.maximum(n, 1)
     mean_x, mean_y = x / n, y / n
-    above = 2 * (xy / n - mean_x * mean_y)
-    below = (xx / n - mean_x**2) + (yy / n - mean_y**2) + (mean_x - mean_y) ** 2
-    coefficients: Floats = np.where(below > 1e-12, above / np.maximum(below, 1e-12), 0.0)
+    numerator = 2 * (xy / n - mean_x * mean_y)
+    denominator = (xx / n - mean_x**2) + (yy / n - mean_y**2) + (mean_x - mean_y) ** 2
+    coefficients: Floats = np.where(denominator > 1e-12, numerator / np.maximum(denominator, 1e-12), 0.0)
     return coefficients
 
 
-def ccc(target: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
-    """Concordance of one column, (T,) each; frames whose target is NaN are left out."""
-    return float(ccc_of(moments_of(target[:, None], predicted[:, None]))[0])
+def ccc(labels: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
+    """Concordance of one column; frames whose label is NaN are left out. labels, predicted: (T,) each."""
+    return float(ccc_of(moments_of(labels[:, None], predicted[:, None]))[0])
 
 
-def unit_counts(target: NDArray[np.integer], probs: NDArray[np.floating]) -> Floats:
-    """Frames of each action unit that are on in both, predicted on, annotated on: (U, 3).
+def unit_counts(labels: NDArray[np.integer], probs: NDArray[np.floating]) -> Floats:
+    """Frames per action unit that are on in both, predicted on, and annotated on, (U, 3).
 
-    target: (T, U), 1 on, 0 off, -1 left out; probs: (T, U) probability that it is on.
+    labels: (T, U), 1 on, 0 off, -1 left out; probs: (T, U), probability of on.
     """
-    known = target > UNLABELLED
-    on, said = target == 1, (probs >= ON) & known
-    return np.stack([part.sum(axis=0).astype(np.float64) for part in (on & said, said, on)], axis=-1)
+    known = labels > UNLABELLED
+    annotated, predicted = labels == 1, (probs >= ON) & known
+    columns = (annotated & predicted, predicted, annotated)
+    return np.stack([column.sum(axis=0).astype(np.float64) for column in columns], axis=-1)
 
 
 def unit_f1_of(counts: Floats) -> Floats:
-    """F1 of "on" from `unit_counts`: (..., 3) -> (...); 0 where a unit is neither annotated nor predicted on."""
-    below = counts[..., 1] + counts[..., 2]
-    scores: Floats = 2 * counts[..., 0] / np.where(below > 0, below, 1)
+    """F1 of "on", (…), from `unit_counts`, (…, 3); 0 where a unit is neither annotated nor predicted on."""
+    denominator = counts[..., 1] + counts[..., 2]
+    scores: Floats = 2 * counts[..., 0] / np.where(denominator > 0, denominator, 1)
     return scores
 
 
 def score_tasks(
     tallies: Sequence[TaskTally], confusions: Counts, groups: Sequence[str], draws: int
 ) -> TaskScores | None:
-    """Scores with intervals by bootstrap over videos, the same draws for all tasks.
+    """Scores with intervals by bootstrap over videos, with the same draws for all tasks.
 
-    tallies: V of them; confusions: (V, C, C) of expression; groups: V names. None when no frame was annotated and
+    tallies: V of them; confusions: (V, C, C), of expression; groups: V names. None when no frame was both annotated and
     predicted.
     """
     moments = np.stack([each.moments for each in tallies])
@@ -140,7 +143,7 @@ def score_tasks(
     coefficients, units = ccc_of(moments.sum(axis=0)), unit_f1_of(counts.sum(axis=0))
     mean_ccc = _estimate(coefficients.mean(), drawn_ccc.mean(axis=1))
     mean_units = _estimate(units.mean(), drawn_units.mean(axis=1))
-    everything = num_moments and num_units and confusions.any()
+    has_all_tasks = num_moments and num_units and confusions.any()
     total = macro_f1_of(confusions.sum(axis=0)) + mean_ccc.value + mean_units.value
     return TaskScores(
         ccc=(_estimate(coefficients[0], drawn_ccc[:, 0]), _estimate(coefficients[1], drawn_ccc[:, 1]), mean_ccc)
@@ -150,7 +153,7 @@ def score_tasks(
         action_units=tuple(map(_estimate, units, drawn_units.T)) if num_units else None,
         mean_action_units=mean_units if num_units else None,
         num_action_units=num_units,
-        total=_estimate(total, drawn_f1 + drawn_ccc.mean(axis=1) + drawn_units.mean(axis=1)) if everything else None,
+        total=_estimate(total, drawn_f1 + drawn_ccc.mean(axis=1) + drawn_units.mean(axis=1)) if has_all_tasks else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the models behind predictions had seen of the videos that are scored."""
+"""Which scored videos the models behind the predictions have seen before."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from abaw.protocol.layout import parse_subject
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """num_videos: scored ones. Of these, by name: trained_on: a model that predicted it was trained on it; selected_on:
-    the checkpoint's step was chosen on it; unknown: its predictions do not say. Both people of a video count as one.
+    """What the models have seen of the scored videos; the people of one video count as one.
 
-    num_trainings: how many different sets of training videos the predictions come from.
+    num_videos: number of scored videos. Names of scored videos: trained_on: a model that predicted the video was
+    trained on it; selected_on: the checkpoint's step was chosen on it; unknown: its predictions do not say.
+    num_trainings: number of different sets of training videos behind the predictions.
     """
 
     num_videos: int
@@ -26,36 +27,36 @@ class Origin:
 
     @property
     def out_of_fold(self) -> bool:
-        """Every video was predicted by models that were not trained on it, and not all by the same ones."""
+        """Every video was predicted by models that were not trained on it, and there were several trainings."""
         return self.num_trainings > 1 and not self.trained_on and not self.unknown
 
     @property
     def clean(self) -> bool:
-        """No scored video was trained on or chosen on, and this is known of all."""
+        """No scored video was used for training or selection, and this is known for all of them."""
         return not (self.trained_on or self.selected_on or self.unknown)
 
     def warnings(self) -> tuple[str, ...]:
-        """What makes the figures too high or leaves it open, a sentence each."""
+        """Why the figures are, or may be, too high; one sentence each."""
         found = []
         if self.trained_on:
             found.append(
-                f"TRAINED ON WHAT IS SCORED: {self._share(self.trained_on)} were training videos of the models that "
-                "predicted them; the figures are no estimate for new videos"
+                f"TRAINED ON SCORED VIDEOS: {self._share(self.trained_on)} were training videos of the models that "
+                "predicted them; the figures do not apply to new videos"
             )
         if self.selected_on:
             found.append(
-                f"CHOSEN ON WHAT IS SCORED: the checkpoint is the best step on {self._share(self.selected_on)}; the "
-                "figures are too high (the checkpoint `last` is not chosen)"
+                f"CHOSEN ON SCORED VIDEOS: the checkpoint is the best step on {self._share(self.selected_on)}; the "
+                "figures are too high (the checkpoint `last` is not chosen this way)"
             )
         if self.unknown:
             found.append(
                 f"the predictions of {self._share(self.unknown)} do not say which videos their models were trained on; "
-                "whether the figures hold for new videos is not known"
+                "it is unknown whether the figures apply to new videos"
             )
         return tuple(found)
 
     def summary(self) -> str:
-        """One sentence for the good case, or the first thing that is wrong."""
+        """One sentence: that all is well, or the first warning."""
         if self.out_of_fold:
             tail = "" if not self.selected_on else ", but their steps were chosen on scored videos"
             return (
@@ -71,7 +72,10 @@ class Origin:
 
 
 def origin_of(metas: Mapping[str, Mapping[str, Any]]) -> Origin:
-    """metas: of each scored video the metadata of its predictions, with `trained_on` and `selected_on` where known."""
+    """The origin of a set of predictions.
+
+    metas: the metadata of each scored video's predictions, by name; `trained_on` and `selected_on` may be missing.
+    """
     trained, selected, unknown, sets = [], [], [], set()
     for name, meta in metas.items():
         video = parse_subject(name).video

@@ -1,4 +1,4 @@
-"""Settings that were trained with several seeds: nested choice among them, and intervals of their means.
+"""Settings trained with several seeds: nested selection among them, and intervals of their means.
 
 Shapes: O settings, S seeds, V videos, C class.
 """
@@ -19,7 +19,7 @@ from abaw.evaluation.selection import video_folds
 
 @dataclass(frozen=True)
 class Honest:
-    """The choice among settings, made without the videos that it is scored on. chosen: index of a setting, a fold."""
+    """The score of nested selection. chosen: index of the chosen setting per fold."""
 
     macro_f1: float
     interval: Interval
@@ -27,11 +27,11 @@ class Honest:
 
 
 def nested_over_seeds(confusions: NDArray[np.int64], groups: Sequence[str]) -> Honest:
-    """Score each video with the setting whose mean over the seeds is best on the folds without that video.
+    """Score each video with the setting whose mean over the seeds is best on the other folds.
 
-    As `nested_selection`, but a setting stands for all its seeds: no seed is chosen. confusions: (O, S, V, C, C).
+    As `nested_selection`, but a setting is represented by all its seeds: no seed is chosen. confusions: (O, S, V, C,
+    C); groups: V names.
     """
-
     folds = video_folds(confusions[0, 0].sum(axis=-1), groups)
     scored = np.zeros_like(confusions[0])
     chosen = []
@@ -46,11 +46,10 @@ def nested_over_seeds(confusions: NDArray[np.int64], groups: Sequence[str]) -> H
 
 
 def mean_interval(confusions: NDArray[np.int64], groups: Sequence[str]) -> Interval:
-    """95 % interval over videos of the macro F1's mean over the seeds. confusions: (S, V, C, C).
+    """95 % interval, over videos, of the mean macro F1 over the seeds. confusions: (S, V, C, C); groups: V names.
 
-    Side by side the classes of all seeds are S x C classes, and the mean of their F1 is the mean over the seeds.
+    The classes of all seeds are treated as S x C classes, whose mean F1 is the mean over the seeds.
     """
-
     seeds, videos, classes, _ = confusions.shape
     blocks = np.zeros((videos, seeds, classes, seeds, classes), dtype=np.int64)
     for seed in range(seeds):

@@ -10,7 +10,7 @@ PRIOR = np.array([0.5, 0.25, 0.15, 0.1])
 
 
 def population(skill: float) -> NDArray[np.float64]:
-    """(C, C) expected share of frames: rows annotated; `skill` of each class is right, the rest spread evenly."""
+    """Expected shares of frames (C, C), rows annotated: `skill` of each class is correct, the rest spread evenly."""
     right = skill * np.eye(NUM_CLASSES) + (1 - skill) / NUM_CLASSES
     return PRIOR[:, None] * right
 

@@ -1,4 +1,4 @@
-"""Intervals against a population whose score is known, and against drawing the videos one by one."""
+"""Intervals tested on a population with a known score, and compared with drawing videos one by one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def names(num: int) -> list[str]:
     return [f"video{number:03d}" for number in range(num)]
 
 
-def test_intervals_hold_the_true_score_about_as_often_as_they_say() -> None:
+def test_intervals_have_about_their_nominal_coverage() -> None:
     rng = np.random.default_rng(0)
     truth = float(macro_f1_of(population(0.5)))
     inside = 0
@@ -43,15 +43,15 @@ def test_intervals_narrow_with_the_level_and_with_more_videos() -> None:
     assert wide.low < half.low < half.high < wide.high
 
 
-def test_frames_of_one_video_are_no_independent_witnesses() -> None:
-    """Frames drawn one by one would give an interval that is far too narrow."""
+def test_frames_of_one_video_are_not_independent() -> None:
+    """Drawing single frames gives an interval that is far too narrow."""
     rng = np.random.default_rng(2)
     clustered = interval(bootstrap_macro_f1(videos(rng, 0.5, 60, spread=5), names(60)))
     mixed = interval(bootstrap_macro_f1(videos(rng, 0.5, 60, spread=5000), names(60)))
     assert clustered.high - clustered.low > 4 * (mixed.high - mixed.low)
 
 
-def test_a_draw_is_the_score_of_the_videos_drawn() -> None:
+def test_a_draw_is_the_score_of_the_drawn_videos() -> None:
     rng = np.random.default_rng(3)
     scored = [
         ScoredVideo(
@@ -79,7 +79,7 @@ def test_both_people_of_a_video_are_drawn_together() -> None:
     assert np.allclose(together, as_one)
 
 
-def test_the_same_seed_draws_the_same_in_any_order_and_another_seed_others() -> None:
+def test_draws_depend_on_the_seed_and_not_on_the_order() -> None:
     made = videos(np.random.default_rng(5), 0.5, 12)
     order = np.random.default_rng(6).permutation(12)
     first = bootstrap_macro_f1(made, names(12))
@@ -87,7 +87,7 @@ def test_the_same_seed_draws_the_same_in_any_order_and_another_seed_others() -> 
     assert not np.allclose(first, bootstrap_macro_f1(made, names(12), seed=1))
 
 
-def test_many_numbers_a_video_are_worked_on_in_parts() -> None:
+def test_many_numbers_per_video_are_processed_in_batches() -> None:
     statistics = np.random.default_rng(7).random((6, 3000, 10))
     found = bootstrap(statistics, lambda sums: sums.sum(axis=(1, 2)), names(6), draws=300)
     assert np.allclose(found, draw_weights(6, 300, 0) @ statistics.sum(axis=(1, 2)))
@@ -106,7 +106,7 @@ def test_a_real_difference_is_found() -> None:
     assert back.interval.low == pytest.approx(-found.interval.high)
 
 
-def test_a_difference_that_is_none_is_rarely_found() -> None:
+def test_no_difference_is_rarely_mistaken_for_one() -> None:
     rng = np.random.default_rng(9)
     outside = 0
     for seed in range(120):
@@ -117,8 +117,8 @@ def test_a_difference_that_is_none_is_rarely_found() -> None:
     assert outside <= 15  # 6 expected
 
 
-def test_pairing_is_worth_it() -> None:
-    """Videos differ more than models do: the interval of the difference is narrower than those of the scores."""
+def test_pairing_narrows_the_interval() -> None:
+    """Videos differ more than models: the interval of the difference is narrower than those of the scores."""
     rng = np.random.default_rng(10)
     a = videos(rng, 0.5, 60, spread=4)
     b = a.copy()
@@ -129,17 +129,17 @@ def test_pairing_is_worth_it() -> None:
     assert found.high - found.low < (alone.high - alone.low) / 2
 
 
-def test_the_same_predictions_do_not_differ() -> None:
+def test_equal_predictions_do_not_differ() -> None:
     a = videos(np.random.default_rng(11), 0.5, 10)
     found = paired_difference(a, a, names(10))
     assert (found.observed, found.mean, found.interval, found.share_not_better) == (0, 0, Interval(0, 0), 1)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     made = videos(np.random.default_rng(12), 0.5, 3)
-    with pytest.raises(DataError, match="no video to draw from"):
+    with pytest.raises(DataError, match="no videos to draw from"):
         bootstrap_macro_f1(made[:0], [])
-    with pytest.raises(DataError, match="a group for each of the 3 videos, found 2"):
+    with pytest.raises(DataError, match="one group for each of the 3 videos, found 2"):
         bootstrap_macro_f1(made, names(2))
     with pytest.raises(DataError, match="the same videos on both sides"):
         paired_difference(made, made[:2], names(3))

@@ -8,7 +8,7 @@ import pytest
 from abaw.evaluation.calibration import calibration_of, no_frames
 
 
-def test_probabilities_that_mean_what_they_say() -> None:
+def test_calibrated_probabilities() -> None:
     rng = np.random.default_rng(0)
     probs = rng.dirichlet(np.ones(4), 60_000)
     labels = np.array([rng.choice(4, p=row) for row in probs], np.int8)
@@ -28,18 +28,18 @@ def test_the_scores_by_hand() -> None:
     assert found.nll == pytest.approx(-(math.log(0.7) + math.log(0.3)) / 3)
     assert found.brier_score == pytest.approx((0.09 + 0.04 + 0.01 + 0.01 + 0.36 + 0.49) / 3)
     assert found.ece == pytest.approx((abs(0.7 - 1) + abs(0.6 - 0) + 0) / 3)
-    assert found.frames[-1] == 1  # a confidence of 1 lies in the last bin
+    assert found.frames[-1] == 1  # a confidence of 1 is in the last bin
     assert found.accuracy == pytest.approx(2 / 3)
 
 
-def test_guessing_evenly() -> None:
+def test_uniform_guessing() -> None:
     found = calibration_of(np.full((800, 8), 1 / 8), np.tile(np.arange(8), 100).astype(np.int8))
     assert found.nll == pytest.approx(math.log(8))
     assert found.brier_score == pytest.approx(0.875)
     assert found.ece == pytest.approx(0, abs=1e-9)
 
 
-def test_videos_add_up_and_unlabelled_frames_are_left_out() -> None:
+def test_sums_over_videos_leave_out_unlabelled_frames() -> None:
     rng = np.random.default_rng(1)
     probs, labels = rng.dirichlet(np.ones(8), 90), rng.integers(-1, 8, 90).astype(np.int8)
     whole = calibration_of(probs, labels)
@@ -49,7 +49,7 @@ def test_videos_add_up_and_unlabelled_frames_are_left_out() -> None:
     assert (whole.nll, whole.brier_score, whole.ece) == pytest.approx((parts.nll, parts.brier_score, parts.ece))
 
 
-def test_nothing_annotated_and_a_certain_error() -> None:
+def test_no_annotated_frames_and_a_confident_error() -> None:
     nothing = calibration_of(np.ones((3, 8)) / 8, np.full(3, -1, np.int8))
     assert nothing.num_frames == 0 and math.isnan(nothing.ece) and math.isnan(nothing.nll)
     wrong = calibration_of(np.array([[1.0, 0.0]]), np.array([1], np.int8))

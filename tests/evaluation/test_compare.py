@@ -15,7 +15,7 @@ FOLDS = {name: number % 4 for number, name in enumerate(NAMES)}
 
 
 def option(skill: float, seed: int = 0, names: list[str] = NAMES, smoothing: str = "none", frames: int = 80) -> Option:
-    """`skill` of the frames are right; the labels of a video are the same for all options."""
+    """The share `skill` of the frames is correct; the labels of a video are the same for all options."""
     rng = np.random.default_rng(seed)
     videos = []
     for name in names:
@@ -40,7 +40,7 @@ def test_intervals_of_an_evaluation() -> None:
         assert known.low < score.f1 < known.high
 
 
-def test_options_against_the_first_and_the_best_of_them() -> None:
+def test_options_are_compared_with_the_first_and_the_best_is_chosen() -> None:
     options = [option(skill, seed) for seed, skill in enumerate((0.3, 0.7, 0.5))]
     found = choose([("a", options[0]), ("b", options[1]), ("c", options[2])], FOLDS, 200)
     matrices = [each.evaluation.confusions for each in options]
@@ -64,7 +64,7 @@ def test_results_on_different_videos_are_compared_on_those_they_share() -> None:
     assert found.rows.macro_f1[0] == pytest.approx(float(macro_f1_of(shared.sum(axis=0))))
 
 
-def test_videos_of_different_length_are_told() -> None:
+def test_videos_of_different_length_are_reported() -> None:
     found = compare([result("one", option(0.4)), result("other", option(0.4, frames=79))], FOLDS, 100)
     assert any("differ in length" in note for note in found.notes)
 
@@ -101,6 +101,6 @@ def test_a_fitted_bias_counts_as_fitted_without_the_fold() -> None:
     assert found.selection.honest_f1 == pytest.approx(float(macro_f1_of(poor.evaluation.confusions.sum(axis=0))))
 
 
-def test_all_videos_in_one_fold_give_no_honest_figure() -> None:
+def test_with_all_videos_in_one_fold_there_is_no_nested_selection() -> None:
     found = choose([("a", option(0.3)), ("b", option(0.5, 1))], dict.fromkeys(NAMES, 0), 100)
     assert found.selection is None and found.honest_interval is None

@@ -1,4 +1,4 @@
-"""Studentized intervals against a population whose score is known, of the shape of Aff-Wild2."""
+"""Studentized intervals tested on a population with a known score, similar to Aff-Wild2."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def names(num: int) -> list[str]:
 
 
 def unbalanced(rng: np.random.Generator, num_videos: int) -> NDArray[np.int64]:
-    """(V, 8, 8) videos that show few classes each, of very different length and difficulty."""
+    """Videos (V, 8, 8) with few classes each, of very different length and difficulty."""
     made = []
     for _ in range(num_videos):
         labels = rng.multinomial(int(rng.lognormal(8, 0.7)), rng.dirichlet(2.0 * PRIOR))
@@ -31,7 +31,7 @@ def unbalanced(rng: np.random.Generator, num_videos: int) -> NDArray[np.int64]:
     return np.array(made)
 
 
-def test_intervals_hold_the_true_score_with_rare_classes_where_percentiles_fail() -> None:
+def test_intervals_cover_the_true_score_with_rare_classes_where_percentiles_fail() -> None:
     rng = np.random.default_rng(0)
     truth = unbalanced(rng, 6000).sum(axis=0)
     true_f1, true_classes = float(macro_f1_of(truth)), class_f1_of(truth)
@@ -50,7 +50,7 @@ def test_intervals_hold_the_true_score_with_rare_classes_where_percentiles_fail(
     assert inside_classes.mean() >= 100
 
 
-def test_intervals_hold_the_true_score_without_rare_classes() -> None:
+def test_intervals_cover_the_true_score_without_rare_classes() -> None:
     rng = np.random.default_rng(1)
     truth = float(macro_f1_of(videos(rng, 0.5, 20_000).sum(axis=0)))
     inside = 0
@@ -61,7 +61,7 @@ def test_intervals_hold_the_true_score_without_rare_classes() -> None:
 
 
 def test_standard_errors_are_those_of_the_delta_method() -> None:
-    """Against the spread of draws, where many videos make the two alike."""
+    """Compared with the spread of draws, which is the same for many videos."""
     made = videos(np.random.default_rng(2), 0.5, 400)
     hits, occurrences = np.diagonal(made, axis1=1, axis2=2).astype(float), made.sum(axis=1) + made.sum(axis=2)
     scores, errors = f1_with_errors(hits, occurrences.astype(float), np.ones((1, 400)))
@@ -75,13 +75,13 @@ def test_standard_errors_are_those_of_the_delta_method() -> None:
 
 def test_a_class_of_one_video_has_no_upper_end() -> None:
     made = videos(np.random.default_rng(3), 0.6, 30)
-    made[1:, 3] = 0  # annotated in the first video alone
+    made[1:, 3] = 0  # annotated only in the first video
     found = f1_intervals(made, names(30))
     assert found.per_class[3].high == 1
     assert found.per_class[0].high < 1
 
 
-def test_the_seed_the_level_and_one_video() -> None:
+def test_seed_level_and_a_single_video() -> None:
     made = videos(np.random.default_rng(4), 0.5, 20)
     found = f1_intervals(made, names(20))
     assert found == f1_intervals(made, names(20))
@@ -90,5 +90,5 @@ def test_the_seed_the_level_and_one_video() -> None:
     assert found.macro.low < half.low < half.high < found.macro.high
     alone = f1_intervals(made[:1], ["v"]).macro
     assert alone.low == alone.high == pytest.approx(float(macro_f1_of(made[0])))
-    with pytest.raises(DataError, match="no video to draw from"):
+    with pytest.raises(DataError, match="no videos to draw from"):
         f1_intervals(made[:0], [])

@@ -1,4 +1,4 @@
-"""Scores against counts by hand and against their definition."""
+"""Scores compared with hand counts and with their definition."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_macro_f1_over_three_classes(labels: NDArray[np.int8], predicted: NDArra
 
 
 @pytest.mark.parametrize("labels", [arr(), arr(-1, -1)])
-def test_nothing_annotated(labels: NDArray[np.int8]) -> None:
+def test_no_annotated_frames(labels: NDArray[np.int8]) -> None:
     assert math.isnan(macro_f1(labels, labels, 3))
     with pytest.raises(DataError, match="nothing to score"):
         score_frames(labels, labels, 3)
 
 
 @pytest.mark.parametrize(("labels", "predicted"), [(arr(3), arr(0)), (arr(0), arr(3)), (arr(0), arr(-1))])
-def test_what_is_no_class_is_refused(labels: NDArray[np.int8], predicted: NDArray[np.int8]) -> None:
+def test_unknown_classes_are_refused(labels: NDArray[np.int8], predicted: NDArray[np.int8]) -> None:
     with pytest.raises(DataError, match=r"expected every (label|prediction) in 0\.\.2"):
         score_frames(labels, predicted, 3)
 
@@ -80,7 +80,7 @@ def test_both_conventions() -> None:
     assert (evaluation.with_face.num_frames, evaluation.with_face.macro_f1) == (2, 1.0)
 
 
-def test_frames_are_pooled_over_videos_not_averaged() -> None:
+def test_frames_of_all_videos_are_pooled() -> None:
     every = np.ones(3, bool)
     videos = [ScoredVideo("a", arr(0, 0, 0), arr(0, 0, 1), every), ScoredVideo("b", arr(1, 1, 1), arr(1, 1, 1), every)]
     pooled = evaluate(videos, 2).all_frames.macro_f1

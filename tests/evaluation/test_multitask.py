@@ -19,7 +19,7 @@ from abaw.evaluation.multitask import (
 from tests.evaluation.made import videos
 
 
-def test_concordance_against_its_definition() -> None:
+def test_concordance_equals_its_definition() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=500)
     y = 0.5 * x + rng.normal(0, 0.3, 500) + 0.1
@@ -40,7 +40,7 @@ def test_concordance_against_its_definition() -> None:
         pytest.param([np.nan], [0.3], 0.0, id="nothing annotated"),
     ],
 )
-def test_concordance_at_its_edges(x: list[float], y: list[float], expected: float) -> None:
+def test_concordance_in_edge_cases(x: list[float], y: list[float], expected: float) -> None:
     assert ccc(np.array(x), np.array(y)) == pytest.approx(expected)
 
 
@@ -52,7 +52,7 @@ def test_sums_of_videos_are_the_sums_of_their_frames() -> None:
     assert ccc_of(parts)[1] == pytest.approx(ccc(target[:, 1], predicted[:, 1]))
 
 
-def test_action_units_against_scikit_learn() -> None:
+def test_action_units_equal_scikit_learn() -> None:
     rng = np.random.default_rng(2)
     target, probs = rng.integers(-1, 2, (300, 12)), rng.random((300, 12))
     target[:, 4], probs[:, 4] = 0, 0.1  # never on
@@ -93,7 +93,7 @@ def test_scores_with_intervals_and_their_sum() -> None:
     assert "CCC" in found.summary() and "action units" in found.summary() and "sum" in found.summary()
 
 
-def test_what_is_not_annotated_has_no_score() -> None:
+def test_tasks_without_annotations_have_no_score() -> None:
     confusions = videos(np.random.default_rng(4), 0.5, 3)
     only_va = TaskTally(moments_of(np.array([[0.1, 0.2], [0.4, -0.2]]), np.zeros((2, 2))), no_tasks().counts)
     found = score_tasks([only_va, no_tasks(), no_tasks()], confusions, ["a", "b", "c"], 100)

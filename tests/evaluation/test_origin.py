@@ -11,7 +11,7 @@ def meta(trained_on: list[str], selected_on: list[str] | None = None) -> dict[st
     return {"trained_on": trained_on, "selected_on": selected_on or []}
 
 
-def test_nothing_scored_was_seen() -> None:
+def test_no_scored_video_was_seen() -> None:
     found = origin_of({"a": meta(["x", "y"]), "b": meta(["x", "y"])})
     assert found.clean and not found.out_of_fold and found.num_trainings == 1
     assert found.warnings() == ()
@@ -32,22 +32,22 @@ def test_a_video_or_the_other_person_in_it_was_trained_on(trained: str) -> None:
     found = origin_of({"a_left" if trained != "a" else "a": meta([trained]), "b": meta([trained])})
     assert len(found.trained_on) == 1 and not found.out_of_fold and not found.clean
     (warning,) = found.warnings()
-    assert warning.startswith("TRAINED ON WHAT IS SCORED: 1 of 2 scored videos (a")
+    assert warning.startswith("TRAINED ON SCORED VIDEOS: 1 of 2 scored videos (a")
     assert found.summary() == warning
 
 
-def test_the_step_was_chosen_on_what_is_scored() -> None:
+def test_the_step_was_chosen_on_scored_videos() -> None:
     found = origin_of({name: meta(["x"], ["a", "b"]) for name in ("a", "b", "c")})
     assert found.selected_on == ("a", "b")
-    assert found.warnings()[0].startswith("CHOSEN ON WHAT IS SCORED: the checkpoint is the best step on 2 of 3")
+    assert found.warnings()[0].startswith("CHOSEN ON SCORED VIDEOS: the checkpoint is the best step on 2 of 3")
 
 
-def test_older_predictions_do_not_say() -> None:
+def test_older_predictions_are_of_unknown_origin() -> None:
     found = origin_of({"a": {}, "b": meta(["x"]), "c": meta(["y"])})
     assert found.unknown == ("a",) and not found.out_of_fold and not found.clean
     assert "do not say which videos" in found.warnings()[0]
 
 
-def test_many_names_are_cut_short() -> None:
+def test_long_lists_of_names_are_shortened() -> None:
     names = tuple(f"v{number}" for number in range(9))
     assert "(v0, v1, v2, v3, v4 and 4 more)" in Origin(9, names, (), (), 1).warnings()[0]

@@ -253,8 +253,8 @@ def test_viterbi_has_nothing_to_calibrate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "kind", "words"),
     [
-        pytest.param(Origin(3, ("video 0",), (), (), 1), "alarm", "TRAINED ON WHAT IS SCORED", id="trained"),
-        pytest.param(Origin(3, (), ("video 0",), (), 1), "alarm", "CHOSEN ON WHAT IS SCORED", id="chosen"),
+        pytest.param(Origin(3, ("video 0",), (), (), 1), "alarm", "TRAINED ON SCORED VIDEOS", id="trained"),
+        pytest.param(Origin(3, (), ("video 0",), (), 1), "alarm", "CHOSEN ON SCORED VIDEOS", id="chosen"),
         pytest.param(Origin(3, (), (), ("video 0",), 0), "caution-box", "do not say which videos", id="unknown"),
         pytest.param(Origin(3, (), (), (), 3), "good", "out-of-fold", id="out of fold"),
     ],

@@ -1,4 +1,4 @@
-"""Nested selection against options whose worth is known, and the class bias against brute force."""
+"""Nested selection among options of known quality, and the class bias compared with brute force."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def names(num: int) -> list[str]:
     return [f"video{number:03d}" for number in range(num)]
 
 
-def test_the_best_of_noise_looks_good_and_the_nested_score_does_not() -> None:
+def test_the_best_of_noise_looks_good_but_its_nested_score_does_not() -> None:
     rng = np.random.default_rng(0)
     optimism, honesty = [], []
     for _ in range(80):
@@ -40,7 +40,7 @@ def test_the_best_of_noise_looks_good_and_the_nested_score_does_not() -> None:
     assert abs(np.mean(honesty)) < np.mean(optimism) / 4
 
 
-def test_an_option_that_is_better_is_chosen_in_every_fold_and_loses_nothing() -> None:
+def test_a_clearly_better_option_is_chosen_in_every_fold_at_no_loss() -> None:
     rng = np.random.default_rng(1)
     labels = videos(rng, 0.4, 40).sum(axis=2)
     made = options(rng, [0.3, 0.6, 0.3], labels)
@@ -51,7 +51,7 @@ def test_an_option_that_is_better_is_chosen_in_every_fold_and_loses_nothing() ->
     assert np.array_equal(found.confusions, made[1])
 
 
-def test_each_video_is_scored_with_what_is_best_without_it() -> None:
+def test_each_video_is_scored_with_the_best_option_of_the_other_folds() -> None:
     rng = np.random.default_rng(2)
     labels = videos(rng, 0.4, 9).sum(axis=2)
     made = options(rng, [0.4] * 6, labels)
@@ -64,8 +64,8 @@ def test_each_video_is_scored_with_what_is_best_without_it() -> None:
         assert np.array_equal(found.confusions[inside], made[best, inside])
 
 
-def test_a_fitted_part_counts_as_fitted_without_the_fold() -> None:
-    """An option that is perfect on all videos only because it was fitted on them."""
+def test_a_fitted_part_is_scored_as_fitted_without_the_fold() -> None:
+    """An option that is perfect on all videos, but only because it was fitted on them."""
     rng = np.random.default_rng(3)
     labels = videos(rng, 0.4, 10).sum(axis=2)
     plain, poor = options(rng, [0.5, 0.2], labels)
@@ -84,7 +84,7 @@ def test_folds_keep_groups_together_and_spread_rare_classes() -> None:
     rng = np.random.default_rng(4)
     counts = np.zeros((40, 8), np.int64)
     counts[:, 0] = rng.integers(500, 3000, 40)
-    counts[np.arange(0, 40, 8), 3] = 200  # five videos hold all of the rare class
+    counts[np.arange(0, 40, 8), 3] = 200  # five videos contain the whole rare class
     groups = [f"pair{number // 2}" if number < 4 else f"video{number}" for number in range(40)]
     folds = video_folds(counts, groups)
     assert folds[0] == folds[1] and folds[2] == folds[3]
@@ -93,15 +93,15 @@ def test_folds_keep_groups_together_and_spread_rare_classes() -> None:
     assert np.array_equal(folds, video_folds(counts, groups))
 
 
-def test_the_seed_decides_between_videos_that_are_alike() -> None:
+def test_the_seed_decides_between_similar_videos() -> None:
     counts = np.full((20, 8), 50)
     first, second = (video_folds(counts, names(20), seed=seed) for seed in (0, 1))
     assert np.array_equal(np.bincount(first), [4] * 5) and np.array_equal(np.bincount(second), [4] * 5)
     assert not np.array_equal(first, second)
 
 
-def test_many_frames_are_split_as_few_are() -> None:
-    """Each class of a large set is spread as evenly as it goes."""
+def test_large_sets_are_split_evenly() -> None:
+    """Each class of a large set is spread as evenly as possible."""
     rng = np.random.default_rng(7)
     prior = np.array([0.29, 0.02, 0.02, 0.03, 0.12, 0.09, 0.04, 0.39])
     counts = np.stack([rng.multinomial(rng.integers(2000, 20_000), rng.dirichlet(3 * prior)) for _ in range(300)])
@@ -126,14 +126,14 @@ def test_few_videos(counts: list[list[int]], groups: list[str], expected: int) -
 
 @pytest.mark.parametrize("groups", [["a", "a"], ["a"]])
 def test_one_group_cannot_be_split(groups: list[str]) -> None:
-    with pytest.raises(DataError, match="two different videos at least; found 1"):
+    with pytest.raises(DataError, match="at least two different videos; found 1"):
         video_folds(np.ones((len(groups), 3), np.int64), groups)
 
 
 def skewed(
     rng: np.random.Generator, num: int, prior: list[float], skill: float = 2.0
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    """Probabilities of a model that has learned how frequent the classes are."""
+    """Probabilities of a model that has learned the class frequencies."""
     labels = rng.choice(len(prior), num, p=prior)
     logits = rng.normal(size=(num, len(prior))) + skill * np.eye(len(prior))[labels] + np.log(prior)
     odds = np.exp(logits)
@@ -144,7 +144,7 @@ def f1(probs: NDArray[np.float32], labels: NDArray[np.int8], bias: NDArray[np.fl
     return float(macro_f1_of(biased_confusion(log_probs(probs), labels, bias)))
 
 
-def test_a_class_bias_lifts_rare_classes_on_new_frames_too() -> None:
+def test_a_class_bias_also_helps_rare_classes_of_new_frames() -> None:
     rng = np.random.default_rng(5)
     prior = [0.4, 0.02, 0.02, 0.03, 0.1, 0.08, 0.05, 0.3]
     probs, labels = skewed(rng, 40_000, prior)
@@ -156,7 +156,7 @@ def test_a_class_bias_lifts_rare_classes_on_new_frames_too() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_two_classes_equal_brute_force(seed: int) -> None:
-    """With one free bias coordinate ascent has to find the best value of the grid."""
+    """With one free bias, coordinate ascent must find the best value of the grid."""
     probs, labels = skewed(np.random.default_rng(seed), 200, [0.85, 0.15])
     grid = np.round(np.arange(-20, 21) * 0.2, 1)
     best = max(f1(probs, labels, np.array([0.0, value])) for value in grid)
@@ -172,7 +172,7 @@ def test_three_classes_come_close_to_brute_force(seed: int) -> None:
     assert best - 0.01 <= found <= best + 1e-9
 
 
-def test_a_bias_never_loses_on_what_it_was_fitted_on() -> None:
+def test_a_bias_never_lowers_the_score_it_was_fitted_on() -> None:
     rng = np.random.default_rng(6)
     for _ in range(10):
         num = int(rng.integers(1, 60))
@@ -184,13 +184,13 @@ def test_a_bias_never_loses_on_what_it_was_fitted_on() -> None:
         assert bias[0] == 0 and np.isfinite(bias).all() and GRID[0] <= bias.min() and bias.max() <= GRID[-1]
 
 
-def test_probabilities_of_zero_and_ties_are_taken() -> None:
+def test_probabilities_of_zero_and_ties_are_accepted() -> None:
     probs = np.array([[1, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3], [0, 0, 1]], np.float32)
     labels = np.array([0, 1, 2, 2], np.int8)
     bias = fit_class_bias(probs, labels)
     assert f1(probs, labels, bias) >= f1(probs, labels, np.zeros(3))
 
 
-def test_no_label_to_fit_on() -> None:
+def test_no_labels_to_fit() -> None:
     with pytest.raises(DataError, match="no class bias to fit"):
         fit_class_bias(np.ones((3, 8), np.float32) / 8, np.full(3, -1, np.int8))

@@ -156,8 +156,8 @@ def test_out_of_fold_predictions_and_leaks_are_told(tmp_path: Path, capsys: pyte
     assert validate(tmp_path, *(str(tmp_path / name) for name in ("clean", "leaky", "older"))) == 0
     said = capsys.readouterr()
     assert "clean: out-of-fold: each of the 3 videos was predicted by models that were not trained on it" in said.out
-    assert "leaky: TRAINED ON WHAT IS SCORED: 1 of 3 scored videos (a)" in said.err
-    assert "leaky: CHOSEN ON WHAT IS SCORED" in said.err and "2 of 3 scored videos (b, c)" in said.err
+    assert "leaky: TRAINED ON SCORED VIDEOS: 1 of 3 scored videos (a)" in said.err
+    assert "leaky: CHOSEN ON SCORED VIDEOS" in said.err and "2 of 3 scored videos (b, c)" in said.err
     assert "older: the predictions of 3 of 3 scored videos (a, b, c) do not say" in said.err
     assert [entry["optimistic"] for entry in metrics(tmp_path)] == [False, True, False]
 
