@@ -43,7 +43,7 @@ def setup(model: nn.Module | None = None, steps: int = 10, shares: Tensor = EVEN
 
 
 def make(name: str, model: nn.Module | None = None, steps: int = 10, **settings: Any) -> ImageMethod[Any]:
-    """A method of that name on a small network, or on `model`."""
+    """The method `name` on a small network, or on `model`."""
     return method_class(name)(setup(model, steps), settings_class(name)(**settings))
 
 
@@ -52,7 +52,7 @@ def views(method: ImageMethod[Any], batch: TrainImages | None = None, seed: int 
 
 
 class Fixed(StaticModel):
-    """Gives the same logits to every image, whatever it shows: its parameter."""
+    """Returns its parameter as the logits of every image."""
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__(nn.Identity(), 4, len(logits))

@@ -1,4 +1,4 @@
-"""DTA+SNL: what a face is not, by hand; the threshold that follows learning; each part's switch."""
+"""DTA+SNL: negative labels by hand, the adaptive threshold, and each part's switch."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from abaw.training.static_recipe import StaticRecipe, architecture_of, balance_o
 from tests.semisup.batches import CLASSES, SIZE, Fixed, make, setup, views
 
 
-def test_a_face_learns_what_it_is_not() -> None:
-    """N = classes below .05 for the teacher: {2, 3} of the first face, none of the second; the third is masked out."""
+def test_the_negative_loss_by_hand() -> None:
+    """N, the teacher's classes below .05: {2, 3} for the first face, none for the second; the third is masked out."""
     teacher = torch.tensor([[0.50, 0.43, 0.04, 0.03], [0.25, 0.25, 0.25, 0.25], [0.97, 0.01, 0.01, 0.01]])
     student = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1], [0.25, 0.25, 0.25, 0.25]])
     found = selective_negative_loss(student.log(), teacher, torch.tensor([True, True, False]), 0.05)
     assert float(found) == pytest.approx(-(math.log(0.8) + math.log(0.9)) / 3, rel=1e-5)
 
 
-def test_the_negative_loss_is_finite_where_the_student_is_sure_of_the_wrong() -> None:
+def test_the_negative_loss_is_finite_for_a_confident_wrong_student() -> None:
     logits = torch.tensor([[200.0, 0, 0, 0]], requires_grad=True)
     loss = selective_negative_loss(logits, torch.tensor([[0.01, 0.33, 0.33, 0.33]]), torch.tensor([True]), 0.05)
     loss.backward()
@@ -35,14 +35,14 @@ def test_the_negative_loss_is_finite_where_the_student_is_sure_of_the_wrong() ->
 
 
 def unsure(first: float) -> torch.Tensor:
-    """Logits with probability `first` for class 0, nearly all of the rest for class 1."""
+    """Logits with probability `first` for class 0 and nearly all of the rest for class 1."""
     rest = torch.full((CLASSES,), 0.01)
     rest[0], rest[1] = first, 1 - first - 0.01 * (CLASSES - 2)
     return rest.log()
 
 
 @pytest.mark.parametrize(("first", "above"), [(0.93, True), (0.5, False)])
-def test_faces_above_the_threshold_learn_what_they_are_and_others_what_they_are_not(first: float, above: bool) -> None:
+def test_faces_above_the_threshold_have_positive_labels_and_others_negative(first: float, above: bool) -> None:
     method = make("dta_snl", Fixed(unsure(first)), threshold="fixed", fixed_threshold=0.9)
     logs = method(views(method)).logs
     assert float(logs["mask"]) == float(above)
@@ -65,7 +65,7 @@ def test_each_part_has_a_switch() -> None:
     assert balance_of(StaticRecipe(method="dta_snl", balance="natural")) == "natural"
 
 
-def test_the_threshold_rises_with_what_is_learnt() -> None:
+def test_the_threshold_rises_with_confidence() -> None:
     method = make("dta_snl", Fixed(unsure(0.9)), momentum=0.5)
     before = method.threshold.values().max().clone()
     for _ in range(10):
@@ -73,11 +73,11 @@ def test_the_threshold_rises_with_what_is_learnt() -> None:
     after = method.threshold.values()
     assert float(before) == pytest.approx(1 / CLASSES)
     assert float(after[0]) == pytest.approx(0.9, abs=0.01)
-    assert after[2] < after[0]  # a class that is hardly predicted asks for less
+    assert after[2] < after[0]  # a class that is rarely predicted has a lower threshold
 
 
 @pytest.mark.parametrize("dropout", [True, False])
-def test_map_dropout_is_switched_and_off_for_the_teacher(dropout: bool) -> None:
+def test_map_dropout_has_a_switch_and_is_off_for_the_teacher(dropout: bool) -> None:
     model = build_static(Architecture(backbone="small", attention_maps=4), CLASSES, SIZE, seed=0)
     method = DtaSnl(setup(model), DtaSnlSettings(map_dropout=dropout))
     attention = attention_of(method.model)

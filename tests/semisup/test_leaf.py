@@ -1,4 +1,4 @@
-"""LEAF: the K rule and the ambiguous loss by hand, its limits, the plug-in, and the published code's departures."""
+"""LEAF: the rule for K and the ambiguous loss by hand, its limits, its experts, and `release_compat`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.semisup.batches import CLASSES, SIZE, Fixed, make, setup, views
 
 
 def weight(probs: list[float], k: int) -> float:
-    """By the formula: log(1 + 50 (c_K/(K+1) − p_K)) / log(1 + 50 c_K/(K+1)), p and c of the sorted probabilities."""
+    """The formula log(1 + 50 (c_K/(K+1) − p_K)) / log(1 + 50 c_K/(K+1)) with p and c of the sorted probabilities."""
     ranked = sorted(probs, reverse=True)
     mean = sum(ranked[:k]) / (k + 1)
     return math.log(1 + 50 * max(0.0, mean - ranked[k])) / math.log(1 + 50 * mean)
@@ -35,19 +35,19 @@ def weight(probs: list[float], k: int) -> float:
         pytest.param([0.90, 0.06, 0.03, 0.01], [0], id="exactly enough"),
     ],
 )
-def test_the_likeliest_classes_until_it_is_enough(probs: list[float], positive: list[int]) -> None:
+def test_the_most_likely_classes_with_enough_probability_are_positive(probs: list[float], positive: list[int]) -> None:
     found = ambiguity(torch.tensor([probs], dtype=torch.float64), 0.9)
     assert found.positive[0].nonzero()[:, 0].tolist() == positive
     assert float(found.weight) == pytest.approx(weight(probs, len(positive)), abs=1e-6)
 
 
-def test_a_clear_cut_weighs_all_and_none_nothing() -> None:
+def test_a_clear_separation_has_weight_1_and_none_0() -> None:
     clear, none = torch.tensor([[1.0, 0, 0, 0]]), torch.full((1, 4), 0.25)
     assert float(ambiguity(clear, 0.9).weight) == pytest.approx(1)
     assert float(ambiguity(none, 0.9).weight) == 0
 
 
-def test_with_one_positive_class_the_ambiguous_loss_is_the_cross_entropy() -> None:
+def test_with_one_positive_class_the_ambiguous_loss_is_cross_entropy() -> None:
     logits, labels = torch.randn(10, 8), torch.arange(10) % 8
     positive = F.one_hot(labels, 8).bool()
     assert torch.allclose(
@@ -56,13 +56,13 @@ def test_with_one_positive_class_the_ambiguous_loss_is_the_cross_entropy() -> No
 
 
 def test_the_ambiguous_loss_by_hand() -> None:
-    """softplus(log(e^-2 + e^-1) + log(e^0 + e^0.5)) for positive logits 2 and 1, others 0 and 0.5."""
+    """softplus(log(e^-2 + e^-1) + log(e^0 + e^0.5)) for positive logits 2 and 1 and other logits 0 and 0.5."""
     loss = ambiguous_loss(torch.tensor([[2.0, 0.0, 1.0, 0.5]]), torch.tensor([[True, False, True, False]]))
     inner = math.log(math.exp(-2) + math.exp(-1)) + math.log(1 + math.exp(0.5))
     assert float(loss) == pytest.approx(math.log(1 + math.exp(inner)), rel=1e-5)
 
 
-def test_the_ambiguous_loss_vanishes_when_all_positive_classes_stand_out() -> None:
+def test_the_ambiguous_loss_is_0_when_positive_classes_are_far_above_others() -> None:
     positive = torch.tensor([[True, True, False]])
     assert float(ambiguous_loss(torch.tensor([[40.0, 40, -40]]), positive)) < 1e-6
     assert float(ambiguous_loss(torch.tensor([[40.0, -40, -40]]), positive)) > 0.5
@@ -72,7 +72,7 @@ def _sure(of: int) -> torch.Tensor:
     return F.one_hot(torch.tensor(of), CLASSES) * 9.0
 
 
-def test_faces_below_the_margin_give_no_pseudo_label_each_by_itself() -> None:
+def test_only_faces_above_the_margin_have_a_pseudo_label() -> None:
     probs = torch.stack([_sure(1).softmax(0), torch.full((CLASSES,), 1 / CLASSES)])
     mask = torch.tensor([True, False])
     strong = torch.randn(2, CLASSES)
@@ -85,7 +85,7 @@ def test_faces_below_the_margin_give_no_pseudo_label_each_by_itself() -> None:
     assert float(released.unlabelled_loss(strong, probs, mask)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_without_ambiguity_it_is_ada_cm_s_loss() -> None:
+def test_without_ambiguity_the_loss_is_that_of_ada_cm() -> None:
     plain, other = make("leaf", Fixed(_sure(2)), ambiguous=False), make("ada_cm", Fixed(_sure(2)))
     strong = torch.randn(5, CLASSES)
     probs, mask = torch.randn(5, CLASSES).mul(4).softmax(1), torch.tensor([1, 0, 1, 1, 0]).bool()
@@ -99,7 +99,7 @@ def test_the_prediction_is_of_the_mean_logits() -> None:
     assert torch.allclose(method.prediction(first, second), ((first + second) / 2).softmax(1))
 
 
-def test_leaf_has_experts_unless_the_recipe_says_no() -> None:
+def test_leaf_has_experts_unless_the_recipe_disables_them() -> None:
     assert architecture_of(StaticRecipe(method="leaf")).experts == Experts()
     assert architecture_of(StaticRecipe(method="leaf", aggregation="none")).experts is None
     released = StaticRecipe(method="leaf", leaf=LeafSettings(release_compat=True))
@@ -116,7 +116,7 @@ def test_experts_fit_other_methods(name: str) -> None:
     result.loss.backward()
     idle = [n for n, weight in method.model.named_parameters() if weight.grad is None]
     assert idle == []
-    # At the identity, where a mixture starts, the gate learns from the balance loss alone; it learns.
+    # A new mixture is the identity: its gate learns only from the balance loss.
     assert method.model.semantic is not None and method.model.semantic.gate.grad.abs().sum() > 0  # type: ignore[union-attr]
 
 
@@ -131,7 +131,7 @@ def test_the_balance_loss_is_part_of_the_total() -> None:
     assert losses[1][0] - losses[0][0] == pytest.approx(losses[1][1], rel=1e-3)
 
 
-def test_the_released_code_has_no_balance_loss_and_a_gate_that_does_not_learn() -> None:
+def test_release_compat_has_no_balance_loss_and_its_gate_does_not_learn() -> None:
     torch.manual_seed(0)
     method = _with("leaf", Architecture(backbone="small", experts=Experts(shared=True, top_k=1)), release_compat=True)
     assert isinstance(method, Leaf)

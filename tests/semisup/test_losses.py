@@ -16,7 +16,7 @@ def test_smoothed_targets_stay_distributions() -> None:
 
 
 def test_the_mask_is_per_sample() -> None:
-    """One sample counts, the others do not: neither all nor none, as a mask of the batch's mean would have it."""
+    """Only one sample counts; a mask from the batch's mean would choose all or none."""
     logits = torch.tensor([[2.0, 0], [0, 3.0], [1.0, 0]], requires_grad=True)
     pseudo = torch.tensor([1, 1, 0])
     loss = masked_cross_entropy(logits, pseudo, torch.tensor([False, True, False]))
@@ -26,21 +26,21 @@ def test_the_mask_is_per_sample() -> None:
     assert logits.grad.abs().sum(1).bool().tolist() == [False, True, False]
 
 
-def test_no_chosen_sample_is_a_loss_of_zero_with_a_gradient_of_zero() -> None:
+def test_without_chosen_samples_loss_and_gradient_are_zero() -> None:
     logits = torch.randn(4, 3, requires_grad=True)
     loss = masked_cross_entropy(logits, torch.zeros(4, dtype=torch.long), torch.zeros(4, dtype=torch.bool))
     loss.backward()
     assert float(loss) == 0 and logits.grad is not None and not logits.grad.any()
 
 
-def test_the_balanced_loss_weighs_classes_not_samples() -> None:
+def test_the_balanced_loss_weights_classes_equally() -> None:
     logits = torch.tensor([[4.0, 0], [4.0, 0], [4.0, 0], [4.0, 0]])
     loss = class_balanced_cross_entropy(logits, torch.tensor([0, 0, 0, 1]))
     right, wrong = math.log(1 + math.exp(-4)), math.log(1 + math.exp(4))
     assert float(loss) == pytest.approx((right + wrong) / 2, rel=1e-5)
 
 
-def test_on_a_class_uniform_batch_the_balanced_loss_is_the_usual_one() -> None:
+def test_on_a_class_uniform_batch_the_balanced_loss_is_cross_entropy() -> None:
     logits, labels = torch.randn(8, 4), torch.arange(8) % 4
     assert torch.allclose(class_balanced_cross_entropy(logits, labels), F.cross_entropy(logits, labels))
 

@@ -1,4 +1,4 @@
-"""What holds for every method, and what each promises."""
+"""Properties of all methods, and of each one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_step_has_a_finite_loss_with_a_gradient_for_every_weight(name: str, se
 
 
 @pytest.mark.parametrize(("name", "settings"), VARIANTS)
-def test_a_resumed_method_goes_on_as_the_first(name: str, settings: dict[str, Any]) -> None:
+def test_a_resumed_method_continues_unchanged(name: str, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
     first = make(name, **settings)
     for seed in range(3):
@@ -58,7 +58,7 @@ def test_a_resumed_method_goes_on_as_the_first(name: str, settings: dict[str, An
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_views_follow_the_generator(name: str) -> None:
+def test_views_depend_on_the_generator(name: str) -> None:
     method = make(name)
     one, same, other = views(method, seed=1), views(method, seed=1), views(method, seed=2)
     assert torch.equal(one.labelled, same.labelled)
@@ -75,7 +75,7 @@ def test_the_supervised_loss_is_cross_entropy(smoothing: float) -> None:
     assert float(method(batch).loss) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_votes_are_aimed_at_when_asked_for() -> None:
+def test_votes_are_targets_on_request() -> None:
     votes = torch.rand(8, CLASSES).softmax(1)
     batch = train_images()._replace(labelled=faces(list(range(8)), votes=votes))
     assert torch.equal(views(make("supervised", votes=True, label_smoothing=0.0), batch).targets, votes)
@@ -85,8 +85,8 @@ def test_votes_are_aimed_at_when_asked_for() -> None:
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("drawn", [[0.25, 0.75], [0.5, 0.5]], ids=["natural", "uniform"])
-def test_predictions_keep_the_class_shares_to_the_power_asked_for(power: float, drawn: list[float]) -> None:
-    """A model that sees nothing learns the prior: π^κ, normalised, however the faces are drawn."""
+def test_predictions_have_the_class_shares_to_the_requested_power(power: float, drawn: list[float]) -> None:
+    """A model that sees nothing learns the prior π^κ, normalised, however the faces are drawn."""
     shares = torch.zeros(CLASSES)
     shares[:2] = torch.tensor([0.25, 0.75])
     rates = torch.zeros(CLASSES)
@@ -102,18 +102,18 @@ def test_predictions_keep_the_class_shares_to_the_power_asked_for(power: float, 
     expected = shares[:2] ** power / (shares[:2] ** power).sum()
     found = model.logits.detach().softmax(0)
     assert found[:2].tolist() == pytest.approx(expected.tolist(), abs=2e-3)
-    assert found[2:].max() < 1e-3  # a class without a face stays the least likely
+    assert found[2:].max() < 1e-3  # a class without faces stays the least likely
 
 
 def sure(probability: float, of: int = 0) -> torch.Tensor:
-    """Logits (C,) that give class `of` this probability, the others alike."""
+    """Logits (C,) with this probability for class `of` and equal ones for the others."""
     logits = torch.zeros(CLASSES)
     logits[of] = math.log(probability * (CLASSES - 1) / (1 - probability))
     return logits
 
 
 @pytest.mark.parametrize(("probability", "mask"), [(0.96, 1.0), (0.94, 0.0)])
-def test_fixmatch_takes_labels_above_its_threshold_alone(probability: float, mask: float) -> None:
+def test_fixmatch_uses_only_labels_above_its_threshold(probability: float, mask: float) -> None:
     method = make("fixmatch", Fixed(sure(probability)))
     logs = method(views(method)).logs
     assert float(logs["mask"]) == mask
@@ -121,7 +121,7 @@ def test_fixmatch_takes_labels_above_its_threshold_alone(probability: float, mas
 
 
 @pytest.mark.parametrize("name", ["fixmatch", "freematch", "debiaspl", "spatial"])
-def test_without_weight_the_unlabelled_faces_change_nothing_of_the_loss(name: str) -> None:
+def test_with_weight_0_unlabelled_faces_do_not_change_the_loss(name: str) -> None:
     method = make(name, Fixed(sure(0.99)), unlabelled_weight=0.0)
     result = method(views(method))
     assert float(result.loss) == pytest.approx(float(result.logs["loss/labelled"]))
@@ -146,8 +146,8 @@ def test_the_average_is_neither_trained_nor_saved_with_the_method() -> None:
     assert len(list(method.parameters())) == len(list(method.model.parameters()))
 
 
-def test_debiasing_brings_back_the_class_that_the_teacher_disfavours() -> None:
-    """All faces look alike to the teacher: .6 for class 0, .4 for class 1. With λ = 1 neither is favoured."""
+def test_debiasing_removes_the_teachers_preference() -> None:
+    """The teacher predicts .6 for class 0 and .4 for class 1 for every face. With λ = 1 neither is preferred."""
     logits = torch.full((CLASSES,), -9.0)
     logits[0], logits[1] = math.log(0.6), math.log(0.4)
     method = make("debiaspl", Fixed(logits), strength=1.0, momentum=0.5)
@@ -157,7 +157,7 @@ def test_debiasing_brings_back_the_class_that_the_teacher_disfavours() -> None:
     assert float(shifted[0] - shifted[1]) == pytest.approx(0, abs=1e-3)
 
 
-def test_debiaspl_trains_with_the_margin_that_it_took_off() -> None:
+def test_debiaspl_trains_with_the_margin_that_it_subtracted() -> None:
     method = make("debiaspl", Fixed(sure(0.99)), strength=0.5)
     shift = 0.5 * method.marginal.log.clone()  # type: ignore[attr-defined]
     result = method(views(method))
@@ -172,12 +172,12 @@ def test_freematch_s_fairness_follows_its_formula() -> None:
     histogram[0] += 0.9
     marginal = 0.1 / CLASSES + 0.9 * sure(0.9).softmax(0)
     aimed = marginal / histogram / (marginal / histogram).sum()
-    # Of the strong views all are of class 0: the ratio of the others is 0, its logarithm cut off.
+    # All strong views are of class 0: the ratio of the others is 0, and its logarithm is clamped.
     expected = float(aimed[1:].sum()) * math.log(1e-6)
     assert loss == pytest.approx(expected, rel=1e-3)
 
 
-def test_ada_cm_contrasts_the_faces_below_the_margin_alone() -> None:
+def test_ada_cm_contrasts_only_faces_below_the_margin() -> None:
     torch.manual_seed(0)
     method = make("ada_cm")
     assert float(method(views(method)).logs["loss/contrast"]) > 0

@@ -1,4 +1,4 @@
-"""Unlabelled data that show nothing do no harm."""
+"""Unlabelled data without information do no harm."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEEDS = (0, 1, 2)
 
 
 def pictures(labels: Sequence[int | None], seed: int) -> list[bytes]:
-    """Noise, and for a label a faint spot in its place, so that no model gets all of them right."""
+    """Noise, with a faint spot at the label's position: no model predicts all of them correctly."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 216, (len(labels), 32, 32, 3), dtype=np.uint8)
     for image, label in zip(images, labels, strict=True):
@@ -36,7 +36,7 @@ def store(path: Path, labels: Sequence[int | None], seed: int) -> Path:
 
 
 def scores(tmp_path: Path, method: str, training: FaceSet, test: FaceSet, unlabelled: FaceSet) -> list[float]:
-    """Macro F1 on the test faces, by seed, each after the same start on labelled faces."""
+    """Macro F1 on the test faces per seed, each after the same warm start on labelled faces."""
     found = []
     for seed in SEEDS:
         settings = TrainSettings(
@@ -56,7 +56,7 @@ def test_noise_as_unlabelled_data_does_not_pull_a_method_below_supervised(tmp_pa
     unlabelled = unlabelled_faces(store(tmp_path / "noise.arrow", [None] * 200, seed=3), 1)
     supervised = scores(tmp_path, "supervised", training, test, unlabelled)
     spread = max(supervised) - min(supervised)
-    assert 0.3 < np.mean(supervised) < 0.999  # neither hopeless nor too easy to tell anything
+    assert 0.3 < np.mean(supervised) < 0.999  # neither hopeless nor too easy to show a difference
     for method in sorted(set(method_names()) - {"supervised"}):
         found = scores(tmp_path, method, training, test, unlabelled)
         assert np.mean(found) >= np.mean(supervised) - max(spread, 0.02), (method, found, supervised)

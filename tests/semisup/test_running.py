@@ -18,15 +18,15 @@ def test_the_marginal_is_a_vector_that_sums_to_one(logits: list[list[float]]) ->
         assert torch.isfinite(marginal.log).all()
 
 
-def test_the_marginal_tells_classes_apart() -> None:
-    """A widely used port of DebiasPL keeps one scalar; that changes no prediction."""
+def test_the_marginal_distinguishes_classes() -> None:
+    """A widely used port of DebiasPL keeps a single scalar, which changes no prediction."""
     marginal = ClassMarginal(3, 0.9)
     for _ in range(200):
         marginal.update(torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]]))
     assert marginal.value.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=1e-4)
 
 
-def test_the_start_is_soon_forgotten_and_then_the_momentum_holds() -> None:
+def test_the_start_is_soon_forgotten_and_the_momentum_reached() -> None:
     mean = RunningMean(torch.tensor(1.0), 0.5)
     mean.update(torch.tensor(0.0))
     assert float(mean.value) == pytest.approx(0.1)
@@ -39,7 +39,7 @@ def test_the_start_is_soon_forgotten_and_then_the_momentum_holds() -> None:
     assert float(mean.value) == pytest.approx(0.5 * before + 0.5)
 
 
-def test_it_survives_a_resume() -> None:
+def test_a_running_mean_survives_a_resume() -> None:
     first, second = ClassMarginal(4, 0.9), ClassMarginal(4, 0.9)
     probs = torch.tensor([[0.4, 0.3, 0.2, 0.1]])
     first.update(probs)

@@ -1,4 +1,4 @@
-"""The parts of `spatial`: feedback on a problem whose answer is known, fine-tuning, debiased labels."""
+"""The parts of `spatial`: feedback on a problem with a known answer, fine-tuning, debiased labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.semisup.batches import CLASSES, Fixed, faces, make, train_images, vie
 
 
 class Line(nn.Module):
-    """Two classes by one number: logits (−w·x, w·x). With w > 0 the class is the sign of x."""
+    """Two classes from one number: logits (−w·x, w·x). With w > 0 the class is the sign of x."""
 
     def __init__(self, weight: float) -> None:
         super().__init__()
@@ -28,18 +28,18 @@ LABELS = torch.tensor([0, 0, 1, 1])
 
 
 @pytest.mark.parametrize(("pseudo", "sign"), [(LABELS, 1), (1 - LABELS, -1)])
-def test_right_labels_have_feedback_above_zero_and_wrong_ones_below(pseudo: Tensor, sign: int) -> None:
+def test_correct_labels_have_feedback_above_zero_and_wrong_ones_below(pseudo: Tensor, sign: int) -> None:
     student = Line(0.1)
     loss = F.cross_entropy(student(POINTS), pseudo)
     raw = float(Feedback(length=0.1).raw(student, loss, POINTS, LABELS))
     assert raw * sign > 0
-    # The trial moved the one weight by exactly ±0.1.
+    # The trial moved the only weight by exactly ±0.1.
     moved = F.cross_entropy(Line(0.1 + 0.1 * sign)(POINTS), LABELS)
     assert raw == pytest.approx(float(F.cross_entropy(Line(0.1)(POINTS), LABELS) - moved), rel=1e-4)
 
 
 def test_feedback_does_not_favour_the_frequent_class() -> None:
-    """Labels that serve nine samples of one class and harm one of another are no gain, with all classes alike."""
+    """With equal class weights, labels that help nine samples of one class and harm one of another are no gain."""
     points = torch.tensor([1.0] * 9 + [1.0])
     labels = torch.tensor([1] * 9 + [0])
     student = Line(0.0)
@@ -72,13 +72,13 @@ def test_feedback_is_centred_and_bounded() -> None:
     assert all((value > 0) == bool(index % 2) for index, value in enumerate(values) if index > 20)
 
 
-def test_no_label_that_counts_gives_no_feedback() -> None:
+def test_without_used_labels_there_is_no_feedback() -> None:
     student = Line(0.1)
     loss = (student(POINTS) * 0).sum()
     assert float(Feedback(0.1).raw(student, loss, POINTS, LABELS)) == pytest.approx(0, abs=1e-6)
 
 
-def test_the_tutor_is_a_network_of_its_own_that_starts_from_the_model() -> None:
+def test_the_tutor_is_a_separate_network_that_starts_from_the_model() -> None:
     method = make("spatial", feedback=True)
     assert isinstance(method, Spatial) and method.tutor is not None
     student, tutor = dict(method.model.named_parameters()), dict(method.tutor.named_parameters())
@@ -86,7 +86,7 @@ def test_the_tutor_is_a_network_of_its_own_that_starts_from_the_model() -> None:
     assert all(torch.equal(student[name], tutor[name]) and student[name] is not tutor[name] for name in student)
 
 
-def test_the_last_steps_learn_from_labelled_faces_alone() -> None:
+def test_the_last_steps_use_only_labelled_faces() -> None:
     method = make("spatial", Fixed(torch.tensor([3.0] + [0.0] * 7)), steps=10, finetune=0.2, label_smoothing=0.0)
     batch = train_images()._replace(labelled=faces([0] * 7 + [1]))
     unlabelled = []
@@ -100,8 +100,8 @@ def test_the_last_steps_learn_from_labelled_faces_alone() -> None:
     assert float(method(views(method, batch)).loss) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_debiased_labels_of_a_teacher_with_a_favourite() -> None:
-    """To the teacher every face is .55 class 0 and .45 class 1; debiased, the second is as likely."""
+def test_debiased_labels_of_a_biased_teacher() -> None:
+    """The teacher predicts .55 for class 0 and .45 for class 1 for every face; debiased, both are equally likely."""
     logits = torch.full((CLASSES,), -9.0)
     logits[0], logits[1] = 0.2, 0.0
     for debias, close in ((0.0, False), (1.0, True)):

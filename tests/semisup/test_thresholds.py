@@ -14,13 +14,13 @@ from abaw.semisup.thresholds import AdaptiveMargin, FixedThreshold, SelfAdaptive
 
 
 def sure_of(classes: list[int], confidences: list[float], num_classes: int = 3) -> Tensor:
-    """Probabilities (B, C) with these highest entries."""
+    """Probabilities (B, C) with these highest values."""
     probs = torch.stack([torch.full((num_classes,), (1 - c) / (num_classes - 1)) for c in confidences])
     probs[torch.arange(len(classes)), torch.tensor(classes)] = torch.tensor(confidences)
     return probs
 
 
-def test_a_fixed_threshold_asks_each_sample_alone() -> None:
+def test_a_fixed_threshold_is_applied_per_sample() -> None:
     mask = FixedThreshold(3, 0.9).mask(sure_of([0, 1, 2, 2], [0.95, 0.89, 0.9, 0.5]))
     assert mask.tolist() == [True, False, True, False]
 
@@ -29,17 +29,17 @@ def margin(stage_steps: int = 2, lowest: float = 0.5) -> AdaptiveMargin:
     return AdaptiveMargin(3, MarginSettings(lowest=lowest, highest=0.97, stage_steps=stage_steps))
 
 
-def test_the_margin_moves_at_the_end_of_a_stage_as_the_formula_says() -> None:
+def test_the_margin_changes_at_the_end_of_a_stage_by_its_formula() -> None:
     threshold = margin()
     threshold.learn_labelled(sure_of([0, 1, 1], [0.9, 0.8, 0.99]), torch.tensor([0, 1, 2]))
     assert threshold.values().tolist() == pytest.approx([0.5] * 3)
     threshold.learn_labelled(sure_of([0, 1], [0.7, 0.6]), torch.tensor([0, 1]))
-    # Class 0: right at .9 and .7; class 1: right at .8 and .6, wrong at .99; class 2: never right.
+    # Class 0: correct at .9 and .7; class 1: correct at .8 and .6, wrong at .99; class 2: never correct.
     ceiling = 0.97 / (1 + math.exp(-1))
     assert threshold.values().tolist() == pytest.approx([max(0.5, ceiling * 0.8), max(0.5, ceiling * 0.7), 0.5])
 
 
-def test_a_class_without_a_right_prediction_keeps_its_mean_and_rises_with_the_stage() -> None:
+def test_a_class_without_correct_predictions_keeps_its_mean_and_rises_with_the_stage() -> None:
     threshold = margin(stage_steps=1, lowest=0.1)
     threshold.learn_labelled(sure_of([0], [0.9]), torch.tensor([0]))
     threshold.learn_labelled(sure_of([1], [0.8]), torch.tensor([1]))
@@ -66,7 +66,7 @@ def test_margins_survive_a_resume() -> None:
     assert torch.equal(first.values(), second.values())
 
 
-def test_self_adaptive_thresholds_move_as_the_formula_says() -> None:
+def test_self_adaptive_thresholds_change_by_their_formula() -> None:
     threshold = SelfAdaptive(3, momentum=0.999)
     assert threshold.values().tolist() == pytest.approx([1 / 3] * 3)
     probs = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.4, 0.0]])

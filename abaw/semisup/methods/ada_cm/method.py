@@ -1,4 +1,4 @@
-"""Ada-CM (arXiv 2203.12341): a margin per class from the labelled faces; faces below it learn by contrast."""
+"""Ada-CM (arXiv 2203.12341): a margin per class from labelled faces, and a contrastive loss for faces below it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from abaw.semisup.methods.ada_cm.settings import AdaCMSettings
 
 
 class AdaCM(MarginMethod[AdaCMSettings]):
-    """The mean prediction over two weak views gives a pseudo-label for the strong one; the loss is a mean over all."""
+    """The mean prediction of two weak views is the pseudo-label of the strong one; L_u is a mean over the batch."""
 
     def prediction(self, first: Tensor, second: Tensor) -> Tensor:
         return (first.softmax(1) + second.softmax(1)) / 2

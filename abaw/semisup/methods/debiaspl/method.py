@@ -1,4 +1,4 @@
-"""DebiasPL (arXiv 2201.01490): pseudo-labels freed of the favour for some classes, and margins that keep it so."""
+"""DebiasPL (arXiv 2201.01490): pseudo-labels without the bias towards some classes, and a loss with class margins."""
 
 from __future__ import annotations
 

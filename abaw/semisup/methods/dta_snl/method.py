@@ -1,6 +1,7 @@
-"""DTA + SNL (arXiv 2601.05556): local attention, thresholds that follow what is learnt, and labels of what it is not.
+"""DTA + SNL (arXiv 2601.05556): local attention, adaptive thresholds, and negative labels.
 
-The paper has no public code. What it names and what it aims at is its; the forms are our reading, each with a switch.
+The paper has no public code: the parts and their aims are from the paper, their form is our reading. Each part has a
+switch.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from abaw.semisup.thresholds import FixedThreshold, SelfAdaptive, Threshold
 class DtaSnl(PseudoLabelMethod[DtaSnlSettings]):
     """`L = L_x + λ_u · (mean 1[max p >= T_ŷ] · CE(f(A(u)), ŷ) + λ_n · mean 1[max p < T_ŷ] · L_neg)`.
 
-    p: the teacher's probabilities of the weak view; L_neg: `selective_negative_loss`.
+    p: the teacher's probabilities for the weak view; L_neg: `selective_negative_loss`.
     """
 
     balance = "uniform"

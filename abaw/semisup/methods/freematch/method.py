@@ -1,4 +1,4 @@
-"""FreeMatch (arXiv 2205.07246): thresholds that follow the model's own confidence, and a loss for fair shares."""
+"""FreeMatch (arXiv 2205.07246): thresholds that follow the model's confidence, and a fairness loss."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from abaw.semisup.thresholds import SelfAdaptive
 class FreeMatch(PseudoLabelMethod[FreeMatchSettings]):
     """FixMatch's loss with the self-adaptive threshold, and the fairness loss (eq. 11, 12).
 
-    `L_f = Σ_c SumNorm(p̃ / h̃)_c · log SumNorm(p̄ / h̄)_c`: p̄ is the mean of the strong views' predictions above the
-    threshold and h̄ their histogram, p̃ and h̃ are running means of the same on all weak views.
+    `L_f = Σ_c SumNorm(p̃ / h̃)_c · log SumNorm(p̄ / h̄)_c`: p̄ is the mean prediction of the strong views above the
+    threshold, h̄ the histogram of their classes; p̃ and h̃ are running means of both over all weak views.
     """
 
     def __init__(self, setup: Setup, settings: FreeMatchSettings) -> None:
@@ -41,19 +41,19 @@ class FreeMatch(PseudoLabelMethod[FreeMatchSettings]):
         }
 
     def _fairness(self, strong: Tensor) -> Tensor:
-        """strong: logits (M, C) of the samples above the threshold; without one there is nothing to be fair to: 0."""
+        """L_f, a scalar; 0 without samples. strong: logits (M, C) of the samples above the threshold."""
         if not len(strong):
             return strong.sum()
         probs = strong.float().softmax(1)
-        aimed = _sum_norm(self.threshold.marginal.value / self.histogram.value.clamp_min(1e-6))
+        target = _sum_norm(self.threshold.marginal.value / self.histogram.value.clamp_min(1e-6))
         shares = _histogram(probs.argmax(1), probs.shape[1])
-        # A class that no sample is predicted as has no ratio: it takes no part (as in the authors' code).
+        # A class without predicted samples has no ratio and is left out, as in the authors' code.
         ratio = torch.where(shares > 0, probs.mean(0) / shares.clamp_min(1e-6), 0.0)
-        return (aimed * _sum_norm(ratio).clamp_min(1e-6).log()).sum()
+        return (target * _sum_norm(ratio).clamp_min(1e-6).log()).sum()
 
 
 def _histogram(classes: Tensor, num_classes: int) -> Tensor:
-    """Shares (C,) of the classes (B,)."""
+    """The shares of the classes, (C,). classes: (B,)."""
     return F.one_hot(classes, num_classes).float().mean(0)
 
 

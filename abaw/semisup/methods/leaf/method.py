@@ -1,11 +1,12 @@
-"""LEAF (arXiv 2404.15041): mixtures of experts at two levels, and pseudo-labels of several classes where one is unsure.
+"""LEAF (arXiv 2404.15041): mixtures of experts at two levels, and pseudo-labels of several classes for unclear faces.
 
-Three levels. Semantic: the pooled feature goes through a mixture of experts and is scaled to one length. Instance: a
-second mixture stands before the classifier. Category: a face's likeliest classes together are its pseudo-label. The
-code that was published with the paper departs from it in four points, which `release_compat` repeats. As in `spatial`,
-classes are drawn by the square root of their counts, `prior_power` corrects for it and margins begin at .6 (ours: with
-classes as they come, rare ones are not learnt; with margins from .8, as in the paper, it learnt less). Labelled faces
-weigh 1 as in the other methods (.5 in the paper).
+There are three levels. Semantic: the pooled feature goes through a mixture of experts and is scaled to a fixed length.
+Instance: a second mixture precedes the classifier. Category: the most likely classes of a face together are its
+pseudo-label. The paper's published code differs from the paper in four points, which `release_compat` reproduces.
+
+Some defaults are ours. As in `spatial`, classes are drawn by the square root of their counts, `prior_power` corrects
+for this, and margins start at .6: with natural class frequencies rare classes were not learned, and with margins from
+.8, as in the paper, the model learned less. Labelled faces have weight 1, as in the other methods (.5 in the paper).
 """
 
 from __future__ import annotations
@@ -22,24 +23,25 @@ from abaw.semisup.image_method import Setup
 from abaw.semisup.margin_method import MarginMethod
 from abaw.semisup.methods.leaf.settings import LeafSettings
 
-_MOST_CLASSES = 3
+_MAX_CLASSES = 3
 _SHARPNESS = 50.0
 
 
 class Ambiguity(NamedTuple):
-    """positive: (B, C) True for the classes of the pseudo-label; weight: (B,) of the face's loss, 0..1."""
+    """positive: (B, C), True for the classes of the pseudo-label; weight: (B,), of each face's loss, in 0..1."""
 
     positive: Tensor
     weight: Tensor
 
 
 def ambiguity(probs: Tensor, enough: float) -> Ambiguity:
-    """Which classes a prediction (B, C) leaves open, and how clear the cut behind them is.
+    """Which classes a prediction (B, C) leaves possible, and how clearly they are separated from the others.
 
-    With p_0 >= p_1 >= … and c_i = p_0 + … + p_{i−1}: K is the smallest i of 1, 2, 3 with c_i >= `enough`, else 3; the K
-    likeliest classes are positive. With m = c_K / (K + 1): weight `log(1 + 50 (m − p_K)) / log(1 + 50 m)`, within 0..1.
+    With p_0 >= p_1 >= … and c_i = p_0 + … + p_{i−1}, K is the smallest i of 1, 2, 3 with c_i >= `enough`, else 3; the K
+    most likely classes are positive. With m = c_K / (K + 1), the weight is `log(1 + 50 (m − p_K)) / log(1 + 50 m)`,
+    limited to 0..1.
     """
-    most = min(_MOST_CLASSES, probs.shape[1] - 1)
+    most = min(_MAX_CLASSES, probs.shape[1] - 1)
     ranked, order = probs.sort(dim=1, descending=True, stable=True)
     sums = ranked.cumsum(1)[:, :most]
     count = (1 + (sums[:, :-1] < enough).sum(1, keepdim=True)).clamp_max(most)
@@ -52,9 +54,9 @@ def ambiguity(probs: Tensor, enough: float) -> Ambiguity:
 
 
 def ambiguous_loss(logits: Tensor, positive: Tensor) -> Tensor:
-    """(B,) `softplus(LSE_{positive}(−s) + LSE_{others}(s))` of logits s, (B, C): all positive classes above all others.
+    """`softplus(LSE_{positive}(−s) + LSE_{others}(s))`, (B,): raises all positive classes above all others.
 
-    With one positive class it is the cross-entropy.
+    With one positive class it equals the cross-entropy. logits: s, (B, C); positive: (B, C) bool.
     """
     low = torch.logsumexp((-logits).masked_fill(~positive, -torch.inf), dim=1)
     high = torch.logsumexp(logits.masked_fill(positive, -torch.inf), dim=1)
@@ -70,7 +72,7 @@ class Leaf(MarginMethod[LeafSettings]):
     def __init__(self, setup: Setup, settings: LeafSettings) -> None:
         super().__init__(setup, settings)
         if settings.release_compat:
-            # Kept at weight 0, so that every weight has a gradient in data-parallel runs.
+            # Kept with weight 0: in data-parallel runs every weight needs a gradient.
             self._load_balance = 0.0
 
     @classmethod

@@ -1,10 +1,11 @@
 """The static model of arXiv 2403.11942: class-uniform sampling, dynamic thresholds, debiased labels and feedback.
 
-A teacher that has learnt the labelled faces gives pseudo-labels to unlabelled ones; the student learns from both; what
-the labels did to the student, measured on labelled faces with all classes alike, goes back to the teacher; at the end
-the student is fine-tuned on class-uniform labelled faces. The paper names these parts and their aims; the formulas
-are our reading. Each part has its switch. Two defaults are ours, for without them rare classes are predicted far too
-often: `prior_power`, and classes drawn by the square root of their counts (`balance`; uniformly in the paper).
+A teacher, trained on the labelled faces, gives pseudo-labels to unlabelled ones. The student learns from both. The
+effect of the pseudo-labels on the student, measured on labelled faces with all classes weighted equally, is fed back to
+the teacher. At the end the student is fine-tuned on class-uniform labelled faces. The parts and their aims are from the
+paper, the formulas are our reading; each part has a switch. Two defaults are ours, because without them rare classes
+are predicted far too often: `prior_power`, and drawing classes by the square root of their counts (`balance`; uniformly
+in the paper).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from abaw.semisup.thresholds import AdaptiveMargin, FixedThreshold, SelfAdaptive
 class Spatial(TeacherMethod[SpatialSettings]):
     """`L = CE(S(A(x)), y) + λ_u · mean over u of 1[max p̃ >= T_ŷ] · CE(S(A(u)), ŷ)`, p̃ = softmax(T(α(u)) − λ log q̂).
 
-    With feedback the teacher T learns `CE(T(A(x)), y) + (λ_u + h) · masked CE(T(A(u)), ŷ)` beside it, see `Feedback`.
+    With feedback, the teacher T also learns `CE(T(A(x)), y) + (λ_u + h) · masked CE(T(A(u)), ŷ)`; see `Feedback`.
     """
 
     balance = "sqrt"
@@ -77,7 +78,10 @@ class Spatial(TeacherMethod[SpatialSettings]):
         self.done += 1
 
     def _pseudo_labels(self, weak: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Probabilities (U, C), True (U,) where they count, and what to log. weak: the teacher's logits (U, C)."""
+        """Debiased probabilities (U, C), a mask (U,) of those used as labels, and what to log.
+
+        weak: the teacher's logits (U, C).
+        """
         probs = weak.softmax(1)
         debiased = (weak - self.settings.debias * self.marginal.log).softmax(1)
         self.marginal.update(probs)
@@ -95,7 +99,7 @@ class Spatial(TeacherMethod[SpatialSettings]):
         loss = self.labelled_loss(logits, batch.targets)
         total = loss
         if self.tutor is not None:
-            # Every weight must have a gradient in every step of a data-parallel run.
+            # In data-parallel runs every weight needs a gradient in every step.
             total = loss + self.labelled_loss(self.tutor(batch.labelled), batch.targets)
         return StepResult(total, {"loss/labelled": loss, "accuracy": accuracy(logits, batch.labels)})
 
@@ -108,11 +112,11 @@ class Spatial(TeacherMethod[SpatialSettings]):
 
 
 class Feedback(nn.Module):
-    """What a step along the pseudo-labels does: `h = CE_bal(S_before) − CE_bal(S_after)`, above 0 when it helps.
+    """The effect of a step on the pseudo-labels: `h = CE_bal(S_before) − CE_bal(S_after)`, above 0 when it helps.
 
-    After Meta Pseudo Labels (arXiv 2003.10580), measured with all classes alike so that it does not favour frequent
-    ones. S_after is a trial: the student moved by `length` against the gradient of its loss on the pseudo-labels. h is
-    centred by its running mean and divided by its running mean deviation, within ±`limit` (our reading).
+    This follows Meta Pseudo Labels (arXiv 2003.10580), but weights all classes equally, to not favour frequent ones.
+    S_after is a trial: the student, moved by `length` against the gradient of its loss on the pseudo-labels. h is
+    centred by its running mean, divided by its running mean deviation, and limited to ±`limit` (our reading).
     """
 
     def __init__(self, length: float, momentum: float = 0.99, limit: float = 3.0) -> None:
@@ -122,7 +126,10 @@ class Feedback(nn.Module):
         self.deviation = RunningMean(torch.zeros(()), momentum)
 
     def forward(self, student: nn.Module, loss: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """h, a scalar without gradient. loss: of the student on the pseudo-labels; its graph is kept."""
+        """h, a scalar without gradient.
+
+        loss: the student's loss on the pseudo-labels; its graph is kept; images, labels: the labelled faces.
+        """
         raw = self.raw(student, loss, images, labels)
         centred = raw - self.mean.value
         self.mean.update(raw)
@@ -130,7 +137,7 @@ class Feedback(nn.Module):
         return (centred / self.deviation.value.clamp_min(1e-8)).clamp(-self._limit, self._limit)
 
     def raw(self, student: nn.Module, loss: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """h before it is centred."""
+        """h before centring, a scalar."""
         weights = {name: weight for name, weight in student.named_parameters() if weight.requires_grad}
         gradients = torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
         moved = _moved(weights, gradients, self._length)
@@ -140,17 +147,17 @@ class Feedback(nn.Module):
 
     @staticmethod
     def _loss(student: nn.Module, weights: Mapping[str, Tensor], images: Tensor, labels: Tensor) -> Tensor:
-        """Class-balanced loss with other weights; statistics of batch norm are not touched."""
+        """The class-balanced loss with other weights; batch-norm statistics do not change."""
         buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
         logits = functional_call(student, {**buffers, **weights}, (images,))
         return class_balanced_cross_entropy(logits.float(), labels)
 
 
 def _moved(weights: Mapping[str, Tensor], gradients: tuple[Tensor | None, ...], length: float) -> dict[str, Tensor]:
-    """The weights, moved by `length` against the gradients; where they are all 0, left where they are."""
-    found = {name: g for name, g in zip(weights, gradients, strict=True) if g is not None}
-    norm = torch.stack([g.norm() for g in found.values()]).norm().clamp_min(1e-12)
-    return {name: weights[name].detach() - length / norm * g for name, g in found.items()}
+    """The weights, moved by `length` against the gradients; unchanged when all gradients are 0."""
+    present = {name: g for name, g in zip(weights, gradients, strict=True) if g is not None}
+    norm = torch.stack([g.norm() for g in present.values()]).norm().clamp_min(1e-12)
+    return {name: weights[name].detach() - length / norm * g for name, g in present.items()}
 
 
 def _threshold(num_classes: int, settings: SpatialSettings) -> Threshold:

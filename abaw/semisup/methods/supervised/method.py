@@ -1,4 +1,4 @@
-"""Labelled images only: cross-entropy on augmented views. The rival that every other method must beat."""
+"""Cross-entropy on augmented views of labelled images only: the baseline that every other method must beat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from abaw.semisup.settings import LabelledLearning
 
 
 class Supervised(ImageMethod[LabelledLearning]):
-    """Cross-entropy with smoothed labels; which classes a batch holds is the sampler's affair."""
+    """Cross-entropy with smoothed labels; the sampler decides on the classes of a batch."""
 
     takes_unlabelled = False
 
