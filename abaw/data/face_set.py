@@ -116,7 +116,7 @@ def unlabelled_faces(path: Path, every: int) -> FaceSet:
 def stills(path: Path) -> FaceSet:
     """The stills with a face of an image set, with their labels if they have any.
 
-    Raises StoreError when the store is damaged, holds a video or no face, or has other classes or a label outside 0..7.
+    Raises StoreError when the store is damaged, holds a video or no face, or has other classes.
     """
     store = open_faces(path)
     labels = store.labels
@@ -124,12 +124,6 @@ def stills(path: Path) -> FaceSet:
     if classes is not None and tuple(classes) != EXPRESSION_CLASSES:
         raise StoreError(
             f"{path}: class order differs: expected {', '.join(EXPRESSION_CLASSES)}; found {', '.join(classes)}"
-        )
-    wrong = (labels < UNLABELLED) | (labels >= NUM_EXPRESSIONS)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise StoreError(
-            f"{path}:{store.keys[row].as_py()}: expected a label from 0 to {NUM_EXPRESSIONS - 1}, found {labels[row]}"
         )
     rows = np.flatnonzero(store.valid)
     if not len(rows):

@@ -145,8 +145,12 @@ def _require_values(store: OpenStore, key: str) -> None:
         raise StoreError(f"{store.path}: expected one row for each of the frames 1, 2, 3, …; write it again")
     if key == "image" and len(keys):
         labels = store.table.column("label").fill_null(-1).to_numpy()
-        if labels.min() < -1 or labels.max() >= NUM_EXPRESSIONS:
-            raise StoreError(f"{store.path}: a label is not from -1 to {NUM_EXPRESSIONS - 1}; write it again")
+        if (wrong := np.flatnonzero((labels < -1) | (labels >= NUM_EXPRESSIONS))).size:
+            row = int(wrong[0])
+            raise StoreError(
+                f"{store.path}:{keys[row].as_py()}: expected a label from 0 to {NUM_EXPRESSIONS - 1}, or -1 for none, "
+                f"found {labels[row]}; write the store again"
+            )
     for name in ("box_xyxy", "landmarks_xy", "score", _VOTES, "time_s"):
         if name in store.table.column_names:
             column = store.table.column(name).drop_null()

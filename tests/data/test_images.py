@@ -38,7 +38,7 @@ def test_an_empty_set_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_label_is_refused_with_its_image(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"a\.arrow:0001\.jpg: expected a label from 0 to 7, found 8"):
+    with pytest.raises(StoreError, match=r"a\.arrow:0001\.jpg: expected a label from 0 to 7, or -1 for none, found 8"):
         labelled_stills(still_store(tmp_path / "a.arrow", [0, 8]))
 
 
