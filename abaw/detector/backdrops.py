@@ -1,4 +1,4 @@
-"""Grey pictures without a face: what a training scene of the face detector stands on."""
+"""Backgrounds of training scenes: grey pictures without a face, from files or drawn, and face-like distractors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_CO
 
 
 def backdrop(side: int, pictures: Sequence[NDArray[np.uint8]], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A square of `side` pixels: a part of one of the pictures (H, W) without faces, or something drawn."""
+    """A square of `side` pixels: part of one of the pictures (H, W) without faces, or a drawing."""
     if pictures and rng.random() < 0.6:
         ground = _part(pictures[int(rng.integers(len(pictures)))], side, rng)
         if rng.random() < 0.25:
@@ -30,7 +30,7 @@ def backdrop(side: int, pictures: Sequence[NDArray[np.uint8]], rng: np.random.Ge
 
 
 def drawn(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Light falling off, clouds of several scales, stripes, shapes and text, each by chance."""
+    """A gradient of light, and with some probability clouds of several scales, stripes, shapes and text."""
     ground = _light(side, rng)
     if rng.random() < 0.7:
         ground += _clouds(side, rng)
@@ -46,7 +46,7 @@ def drawn(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _part(picture: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A square part of any size, mirrored or turned by right angles by chance."""
+    """A square part of random size, randomly mirrored or rotated by right angles."""
     shorter = min(picture.shape)
     length = int(shorter * rng.uniform(0.25, 1.0))
     top, left = (int(rng.integers(0, whole - length + 1)) for whole in picture.shape)
@@ -59,7 +59,7 @@ def _part(picture: NDArray[np.uint8], side: int, rng: np.random.Generator) -> ND
 
 
 def _half_and_half(first: NDArray[np.uint8], second: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One beside or above the other, with a hard edge."""
+    """Side by side or one above the other, with a hard edge."""
     side = len(first)
     edge = int(side * rng.uniform(0.2, 0.8))
     joined = first.copy()
@@ -77,8 +77,8 @@ def _light(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 def _clouds(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
     total = np.zeros((side, side), np.float32)
-    for cells in rng.choice([3, 5, 9, 17, 33, 65], size=rng.integers(1, 4), replace=False):
-        coarse = rng.standard_normal((cells, cells), np.float32) * np.float32(rng.uniform(4, 45))
+    for tiles in rng.choice([3, 5, 9, 17, 33, 65], size=rng.integers(1, 4), replace=False):
+        coarse = rng.standard_normal((tiles, tiles), np.float32) * np.float32(rng.uniform(4, 45))
         total += cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     return total
 
@@ -135,10 +135,10 @@ def _write(picture: NDArray[np.uint8], rng: np.random.Generator) -> None:
 
 
 def lure(side: int, face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A square that is no face but has a face's parts or its grey: a hard case.
+    """A hard negative: a square that is no face but has parts or grey levels of one.
 
-    face: (H, W) a picture filled by a face. Its pieces change their places, or it is blurred to a
-    blob, or dots lie on a blob where no eyes would be.
+    face: (H, W) a picture filled by a face. Its pieces are shuffled, or it is blurred to a blob, a strip of it is
+    stretched, or dots are drawn on the blob where no eyes would be.
     """
     small = np.asarray(cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     kind = rng.random()
@@ -158,7 +158,7 @@ def lure(side: int, face: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
 
 
 def _scrambled(picture: NDArray[np.uint8], pieces: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The pieces × pieces parts of a square in another order, none at its place."""
+    """A square cut into pieces × pieces parts and put together again with every part moved."""
     edges = np.linspace(0, len(picture), pieces + 1).astype(int)
     size = int(edges[1])
     shift = int(rng.integers(1, pieces * pieces))
@@ -175,8 +175,8 @@ def _scrambled(picture: NDArray[np.uint8], pieces: int, rng: np.random.Generator
 def read_backgrounds(paths: Sequence[Path], teacher: Detector) -> tuple[list[NDArray[np.uint8]], list[Path]]:
     """The pictures in which the teacher finds no face, grey (H, W), and the files left out because it finds one.
 
-    paths: pictures, or folders of them. Pictures smaller than 64 pixels are passed over. Raises DataError for a path
-    that is not there or cannot be read as a picture.
+    paths: pictures, or folders of them. Pictures smaller than 64 pixels are skipped. Raises DataError for a path that
+    does not exist or cannot be read as a picture.
     """
     kept, left_out = [], []
     for file in [found for path in paths for found in _pictures_of(path)]:

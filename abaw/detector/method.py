@@ -1,4 +1,4 @@
-"""The face detector learns from scenes: one loss, no teacher at hand."""
+"""How the face detector learns: batches of new scenes, and one step."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from abaw.core.seed import numpy_generator
 from abaw.detector.loss import Faces, detector_losses
 from abaw.detector.network import FaceDetector
 from abaw.detector.photos import FacePhotos
-from abaw.detector.scene_settings import SceneSettings
 from abaw.detector.scenes import Scene, make_scene
-from abaw.detector.settings import DetectorWeights
+from abaw.detector.settings import LossWeights, SceneSettings
 from abaw.learning.method import Method, StepResult
 
 
 class SceneBatch(NamedTuple):
-    """B scenes. pictures: (B, 1, S, S) uint8, then float 0..1; the rest as in Faces; ids: (B,) names for messages."""
+    """B scenes. pictures: (B, 1, S, S) uint8, later float 0..1; the rest as in Faces; ids: (B,) names for messages."""
 
     pictures: Tensor
     box_xyxy: Tensor
@@ -31,15 +30,15 @@ class SceneBatch(NamedTuple):
 
 
 class DetectorMethod(Method[SceneBatch, SceneBatch]):
-    """Scores, boxes and landmarks, each by its own loss."""
+    """Supervised learning of scores, boxes and landmarks, each with its own loss."""
 
-    def __init__(self, model: FaceDetector, weights: DetectorWeights) -> None:
+    def __init__(self, model: FaceDetector, weights: LossWeights) -> None:
         super().__init__()
         self.model: FaceDetector = model
         self.weights = weights
 
     def views(self, batch: SceneBatch, generator: torch.Generator) -> SceneBatch:
-        """Scenes are made as they shall be seen; nothing is drawn."""
+        """Scenes are augmented when they are made; nothing is drawn here."""
         return batch._replace(pictures=batch.pictures.float() / 255)
 
     def step(self, batch: SceneBatch) -> StepResult:
@@ -53,9 +52,9 @@ _USUAL_SIDE = 256
 
 
 class SceneBatches:
-    """(step, rank) -> a batch of new scenes; the same arguments give the same.
+    """(step, rank) -> a batch of new scenes; equal arguments give equal scenes.
 
-    batch_size: scenes of 256 pixels; of scenes of another size there are as many as have about that many pixels.
+    batch_size: number of scenes of 256 pixels; for another size, the number with about as many pixels in total.
     """
 
     def __init__(
@@ -81,11 +80,11 @@ class SceneBatches:
 
 
 def collate(scenes: Sequence[Scene], ids: Sequence[str]) -> SceneBatch:
-    """Scenes of one size as a batch; scenes with fewer faces than the fullest are padded."""
-    most = max(1, *(len(scene.box_xyxy) for scene in scenes))
-    boxes = np.zeros((len(scenes), most, 4), np.float32)
-    landmarks = np.zeros((len(scenes), most, 5, 2), np.float32)
-    state = np.zeros((len(scenes), most), np.int64)
+    """Scenes of one size as a batch, padded to the largest number of faces."""
+    max_faces = max(1, *(len(scene.box_xyxy) for scene in scenes))
+    boxes = np.zeros((len(scenes), max_faces, 4), np.float32)
+    landmarks = np.zeros((len(scenes), max_faces, 5, 2), np.float32)
+    state = np.zeros((len(scenes), max_faces), np.int64)
     for index, scene in enumerate(scenes):
         num = len(scene.box_xyxy)
         boxes[index, :num], landmarks[index, :num] = scene.box_xyxy, scene.landmarks_xy

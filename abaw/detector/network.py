@@ -1,6 +1,6 @@
-"""The face detector: a small fully convolutional network on grey pictures of any size in multiples of 32.
+"""The network of the face detector: small, fully convolutional, for grey pictures whose sides are multiples of 32.
 
-Anchor-free: each cell of three grids (8, 16 and 32 pixels wide) says whether a face is centred near it, where its box
+Anchor-free: each point of three grids (8, 16 and 32 pixels apart) says whether a face is centred near it, where its box
 is and where its five landmarks are. Shapes: B batch, S stride, H and W sides of the picture.
 """
 
@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 STRIDES = (8, 16, 32)
 OUTPUTS = 15
-"""Of a cell: logit of a face; centre of the box from the cell's corner (x, y) and the logarithms of its width and
-height; five landmarks from the cell's corner (x, y); all lengths in strides."""
+"""Per grid point: logit of a face; centre of the box relative to the point (x, y) and the logarithms of its width and
+height; five landmarks relative to the point (x, y); all lengths in strides."""
 _PRIOR = 0.01
 
 
@@ -21,10 +21,10 @@ class FaceDetector(nn.Module):
     """Grey pictures (B, 1, H, W), 0..1 -> a grid (B, 15, H/S, W/S) for each of STRIDES.
 
     Args:
-        stem: channels at 1/2 and at 1/4 of the picture's size
+        stem: channels at 1/2 and 1/4 of the picture's size
         widths: channels at 1/8, 1/16 and 1/32
-        depths: blocks there
-        neck: channels of the pyramid that the grids are read from
+        depths: number of blocks at 1/8, 1/16 and 1/32
+        neck: channels of the feature pyramid before the heads
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class FaceDetector(nn.Module):
 
 
 def build_detector(seed: int) -> FaceDetector:
-    """A detector with weights drawn from `seed`."""
+    """A detector with random weights from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return FaceDetector().to(memory_format=torch.channels_last)
 
 
 class _Block(nn.Module):
-    """A depthwise and a pointwise convolution beside a shortcut."""
+    """A depthwise and a pointwise convolution with a shortcut."""
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _Block(nn.Module):
 
 
 class _Halved(nn.Sequential):
-    """Half the size, another width: a depthwise and a pointwise convolution."""
+    """A depthwise and a pointwise convolution that halve the size and change the width."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__(_normed(width_in, width_in, 3, stride=2, groups=width_in), _normed(width_in, width_out, 1))

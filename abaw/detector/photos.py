@@ -1,4 +1,4 @@
-"""Photos of faces with the boxes and landmarks that a teacher finds in them: what training scenes are made of."""
+"""Photos of faces with the boxes and landmarks that a teacher finds in them: the material of training scenes."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
 
 _LONG_SIDE = 320
-"""Photos are shown to the teacher at this size, as they are and mirrored: the mean of what it says is steadier."""
+"""The teacher sees photos at this size, once unchanged and once mirrored: the mean of both is more stable."""
 _BORDER = 0.15
-"""Of the long side, black, around them: a face that fills its photo is found less surely."""
+"""Black border as a share of the long side: a face that fills its photo gets a lower score."""
 _MIN_SCORE = 0.7
 _MAX_SPREAD = 0.035
-"""Mean distance of a look's landmarks from their mean over both looks, as a share of the face's size."""
+"""Maximum mean distance of the landmarks from their mean over both passes, as a share of the face's size."""
 _TURNED = 0.36
-"""Eyes nearer to each other than this share of the face's width are those of a head that is turned far away."""
+"""A head counts as turned far away if its eyes are closer than this share of the face's width."""
 
 
 @dataclass(frozen=True, eq=False)
 class FacePhotos:
-    """N grey photos, each with the one face that the teacher is sure of.
+    """N grey photos, each with one face, found by the teacher with confidence.
 
-    names: (N,) file names without ending; pictures: N of (H, W) uint8; box_xyxy: (N, 4); landmarks_xy: (N, 5, 2), both
+    names: (N,) file names without suffix; pictures: N of (H, W) uint8; box_xyxy: (N, 4); landmarks_xy: (N, 5, 2), both
     float32 in pixels.
     """
 
@@ -58,12 +58,12 @@ class FacePhotos:
 
     @cached_property
     def turned(self) -> NDArray[np.int64]:
-        """The photos of heads that are turned far away, up to profiles."""
+        """Indices of the photos of heads turned far away, up to profiles."""
         eyes = np.linalg.norm(self.landmarks_xy[:, 0] - self.landmarks_xy[:, 1], axis=1)
         return np.flatnonzero(eyes < _TURNED * (self.box_xyxy[:, 2] - self.box_xyxy[:, 0]))
 
     def fingerprint(self) -> str:
-        """16 digits that name these photos and labels."""
+        """16 hexadecimal digits that identify these photos and labels."""
         digest = hashlib.sha256(self.box_xyxy.tobytes() + self.landmarks_xy.tobytes())
         for name, picture in zip(self.names, self.pictures, strict=True):
             digest.update(name.encode())
@@ -71,26 +71,26 @@ class FacePhotos:
         return digest.hexdigest()[:16]
 
     def split(self, share: float) -> tuple[FacePhotos, FacePhotos]:
-        """Photos to learn from, and about `share` of the people set apart.
+        """Photos to learn from, and those of about `share` of the people, held out.
 
-        Who is told by the name before the last `_` and number (`Aaron_Eckhart_0001`), by the whole name where there is
-        none; the choice depends on that alone.
+        A person is the file name without its last `_` and number (`Aaron_Eckhart_0001`), or the whole name if it has no
+        number. The split depends on nothing else.
         """
-        chance = np.array([_position(re.sub(r"_\d+$", "", name)) for name in self.names])
+        chance = np.array([_hash_position(re.sub(r"_\d+$", "", name)) for name in self.names])
         return self.pick(np.flatnonzero(chance >= share)), self.pick(np.flatnonzero(chance < share))
 
 
-def _position(name: str) -> float:
-    """0..1, even over names."""
+def _hash_position(name: str) -> float:
+    """0..1, uniform over names."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
 
 
 def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progress: Progress = silent) -> FacePhotos:
-    """All photos of folders and their sub-folders in which the teacher is sure of exactly one face.
+    """All photos in folders and their sub-folders in which the teacher finds exactly one face, with confidence.
 
-    The teacher's boxes and landmarks are kept in the file `cache` (.npz) and taken from there the next time, as long as
-    teacher and photos are the same. Raises DataError for a folder without photos, a photo that cannot be read, and
-    when the teacher finds no face at all.
+    The teacher's boxes and landmarks are cached in the file `cache` (.npz) and reused as long as teacher and photos are
+    the same. Raises DataError for a folder without photos, for a photo that cannot be read, and if the teacher finds
+    no face at all.
     """
     files = [file for folder in folders for file in _photos_of(folder)]
     pictures = [_read(file) for file in files]
@@ -101,14 +101,14 @@ def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progres
         labels = _label(pictures, teacher, progress)
         with atomic_path(cache) as temporary, temporary.open("wb") as file:
             np.savez(file, key=np.array(key), labels=labels)
-    sure = np.flatnonzero(np.isfinite(labels).all(axis=1))
-    if not len(sure):
-        told = ", ".join(map(str, folders))
-        raise DataError(f"{told}: {teacher.identity} is sure of no face in these {len(files)} photos; look at them")
-    rows = labels[sure]
+    found = np.flatnonzero(np.isfinite(labels).all(axis=1))
+    if not len(found):
+        listed = ", ".join(map(str, folders))
+        raise DataError(f"{listed}: {teacher.identity} finds no clear face in these {len(files)} photos; look at them")
+    rows = labels[found]
     return FacePhotos(
-        tuple(names[row] for row in sure),
-        tuple(pictures[row] for row in sure),
+        tuple(names[row] for row in found),
+        tuple(pictures[row] for row in found),
         rows[:, :4],
         rows[:, 4:].reshape(-1, 5, 2),
     )
@@ -117,14 +117,14 @@ def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progres
 def _photos_of(folder: Path) -> list[Path]:
     files = sorted(images_below(folder)) if folder.is_dir() else []
     if not files:
-        raise DataError(f"{folder}: holds no photos; give a folder of .jpg or .png files, one face each")
+        raise DataError(f"{folder}: contains no photos; give a folder of .jpg or .png files with one face each")
     return files
 
 
 def _read(file: Path) -> NDArray[np.uint8]:
     picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
     if picture is None:
-        raise DataError(f"{file}: cannot be read as a picture; remove it or get it again")
+        raise DataError(f"{file}: cannot be read as a picture; remove it or download it again")
     return np.asarray(picture, np.uint8)
 
 
@@ -144,7 +144,7 @@ def _load(cache: Path, key: str) -> NDArray[np.float32] | None:
 
 
 def _label(pictures: Sequence[NDArray[np.uint8]], teacher: Detector, progress: Progress) -> NDArray[np.float32]:
-    """(N, 14) box and landmarks, not a number where the teacher is not sure of one face."""
+    """(N, 14) box and landmarks, NaN where label_photo finds no clear face."""
     labels = np.full((len(pictures), 14), np.nan, np.float32)
     for index, picture in enumerate(pictures):
         labels[index] = label_photo(picture, teacher)

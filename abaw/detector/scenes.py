@@ -1,4 +1,4 @@
-"""Training scenes of the face detector: faces of photos put on backdrops, with boxes and landmarks known exactly."""
+"""Training scenes of the face detector: faces pasted on backdrops, with exactly known boxes and landmarks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from abaw.detector.augment import cover, damage, dim, relight, turn_head
 from abaw.detector.backdrops import backdrop, lure
-from abaw.detector.damage import cover, damage, dim, relight
-from abaw.detector.head_turn import turn_head
 from abaw.detector.photos import FacePhotos
-from abaw.detector.scene_settings import SceneSettings
+from abaw.detector.settings import SceneSettings
 from abaw.video.detecting.boxes import areas
 from abaw.video.detecting.detections import MIRRORED
 
 _TRIES = 6
 _MAX_FACES = 7
 _VISIBLE = 0.6
-"""Share of its box that must lie in the scene for a face to be learned; less is neither face nor background."""
+"""Minimum share of its box inside the scene for a face to be learned; with less it is ignored by the loss."""
 _MAX_LURES = 3
 _LARGEST_ZOOM = 5.0
 
@@ -29,8 +28,8 @@ _LARGEST_ZOOM = 5.0
 class Scene:
     """A grey picture and its F faces.
 
-    picture: (S, S) uint8; box_xyxy: (F, 4); landmarks_xy: (F, 5, 2); counts: (F,) False for a face that is neither to
-    be found nor to be left out (too little of it is in the picture).
+    picture: (S, S) uint8; box_xyxy: (F, 4); landmarks_xy: (F, 5, 2); counts: (F,) False for a face that is
+    ignored because too little of it is in the picture.
     """
 
     picture: NDArray[np.uint8]
@@ -46,7 +45,7 @@ def make_scene(
     side: int,
     rng: np.random.Generator,
 ) -> Scene:
-    """One scene of `side` pixels; backgrounds: grey pictures (H, W) without faces, may be none."""
+    """One scene of `side` pixels. backgrounds: grey pictures (H, W) without faces, possibly none."""
     picture = backdrop(side, backgrounds, rng)
     taken = np.zeros((0, 4), np.float32)
     points = np.zeros((0, 5, 2), np.float32)
@@ -54,12 +53,12 @@ def make_scene(
     for _ in range(_num_faces(settings, rng)):
         width = _width(settings, side, rng)
         for _ in range(_TRIES):
-            put = _place(photos, width, settings, side, rng)
-            if not _touches(put.claim_xyxy, claimed):
-                _paste(picture, put, settings, rng)
-                taken = np.concatenate([taken, put.box_xyxy[None]])
-                points = np.concatenate([points, put.landmarks_xy[None]])
-                claimed = np.concatenate([claimed, put.claim_xyxy[None]])
+            placed = _place(photos, width, settings, side, rng)
+            if not _touches(placed.claim_xyxy, claimed):
+                _paste(picture, placed, settings, rng)
+                taken = np.concatenate([taken, placed.box_xyxy[None]])
+                points = np.concatenate([points, placed.landmarks_xy[None]])
+                claimed = np.concatenate([claimed, placed.claim_xyxy[None]])
                 break
     if rng.random() < 0.5:
         _add_lures(picture, photos, settings, claimed, rng)
@@ -69,9 +68,9 @@ def make_scene(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Put:
-    """A face on its way into a scene. source: photo (H, W), mirrored and shrunk; matrix: (2, 3) from it to the scene;
-    claim_xyxy: the part of the scene that the pasted photo takes."""
+class _Placed:
+    """A face with its place in a scene. source: photo (H, W), mirrored and shrunk; matrix: (2, 3) from it to the scene;
+    claim_xyxy: the part of the scene that the pasted photo covers."""
 
     source: NDArray[np.uint8]
     matrix: NDArray[np.float64]
@@ -92,8 +91,8 @@ def _width(settings: SceneSettings, side: int, rng: np.random.Generator) -> floa
     return float(np.exp(rng.uniform(low, high)))
 
 
-def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int, rng: np.random.Generator) -> _Put:
-    """A random photo whose face gets `width`, somewhere; large faces may stick out of the scene."""
+def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int, rng: np.random.Generator) -> _Placed:
+    """A random photo at a random place, its face `width` wide. Large faces may extend beyond the scene."""
     index = _choose(photos, width, settings, rng)
     source, box, points = photos.pictures[index], photos.box_xyxy[index], photos.landmarks_xy[index]
     box, points = box.astype(np.float64), points.astype(np.float64)
@@ -119,7 +118,7 @@ def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int,
     offset = centre - linear @ ((box[:2] + box[2:]) / 2)
     matrix = np.concatenate([linear, offset[:, None]], axis=1)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * np.array(source.shape[::-1]) @ linear.T + offset
-    return _Put(
+    return _Placed(
         source,
         matrix,
         box,
@@ -130,7 +129,7 @@ def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int,
 
 
 def _choose(photos: FacePhotos, width: float, settings: SceneSettings, rng: np.random.Generator) -> int:
-    """A random photo that need not be blown up too much for a face of `width`; the most detailed of a few otherwise."""
+    """A random photo that is detailed enough for a face of `width`; if a few draws give none, the most detailed."""
     turned = photos.turned if rng.random() < settings.profiles else ()
     few = rng.choice(turned, size=_TRIES) if len(turned) else rng.integers(len(photos), size=_TRIES)
     found = photos.box_xyxy[few, 2] - photos.box_xyxy[few, 0]
@@ -139,7 +138,7 @@ def _choose(photos: FacePhotos, width: float, settings: SceneSettings, rng: np.r
 
 
 def _turned(scale: float, degrees: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(2, 2): a turn, a slight squeeze and shear, as other cameras and views give them."""
+    """(2, 2): scale and rotation with a slight squeeze and shear, as by other cameras and viewpoints."""
     angle = np.deg2rad(np.clip(rng.normal(0, degrees), -45, 45))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     squeeze = np.exp(rng.normal(0, 0.06))
@@ -148,7 +147,7 @@ def _turned(scale: float, degrees: float, rng: np.random.Generator) -> NDArray[n
 
 
 def _half_size(linear: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(2,) half width and height of the box around the ellipse in `box`, as `linear` turns it."""
+    """(2,) half width and height of the box around the ellipse in `box`, transformed by `linear`."""
     return np.asarray(np.linalg.norm(linear * (box[2:] - box[:2]) / 2, axis=1), np.float64)
 
 
@@ -158,24 +157,24 @@ def _touches(claim: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
 
 
 def _inside(box_xyxy: NDArray[np.float32], side: int) -> NDArray[np.float64]:
-    """(F,) share of each box that lies in the scene."""
+    """(F,) share of each box inside the scene."""
     shown: NDArray[np.float64] = areas(np.clip(box_xyxy, 0, side)) / np.maximum(areas(box_xyxy), 1e-9)
     return shown
 
 
-def _paste(picture: NDArray[np.uint8], put: _Put, settings: SceneSettings, rng: np.random.Generator) -> None:
-    """The photo, whole or cut out around the head, with a hard or a soft edge, in light of its own."""
-    source = relight(put.source, rng)
+def _paste(picture: NDArray[np.uint8], placed: _Placed, settings: SceneSettings, rng: np.random.Generator) -> None:
+    """Paste the photo, whole or cut out around the head, with a hard or a soft edge and its own lighting."""
+    source = relight(placed.source, rng)
     if rng.random() < settings.covered:
-        source = cover(source, put.source_box, rng)
-    mask = _cut_out(source.shape, put.source_box, rng)
+        source = cover(source, placed.source_box, rng)
+    mask = _cut_out(source.shape, placed.source_box, rng)
     size = (picture.shape[1], picture.shape[0])
-    # The centre of pixel 0 lies at 0.5 in the coordinates of boxes and landmarks, at 0 in OpenCV's.
-    matrix = put.matrix.copy()
-    matrix[:, 2] += put.matrix[:, :2] @ [0.5, 0.5] - 0.5
+    # The centre of pixel 0 is at 0.5 in the coordinates of boxes and landmarks, and at 0 in OpenCV's.
+    matrix = placed.matrix.copy()
+    matrix[:, 2] += placed.matrix[:, :2] @ [0.5, 0.5] - 0.5
     warped = cv2.warpAffine(source, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     weight = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    claim = np.clip(put.claim_xyxy, 0, size[0])
+    claim = np.clip(placed.claim_xyxy, 0, size[0])
     (x1, y1), (x2, y2) = np.floor(claim[:2]).astype(int), np.ceil(claim[2:]).astype(int)
     part = (slice(y1, y2), slice(x1, x2))
     share = weight[part]
@@ -198,7 +197,7 @@ def _cut_out(shape: tuple[int, ...], box: NDArray[np.float64], rng: np.random.Ge
     axes = (max(1, int(grow * width / 2)), max(1, int(grow * rng.uniform(0.95, 1.15) * height / 2)))
     cv2.ellipse(mask, (int(centre[0]), int(centre[1])), axes, 0, 0, 360, 1, -1)
     if rng.random() < 0.5:
-        # The neck: what is below the face stays.
+        # Keep the neck, the part below the face.
         neck = int(width * rng.uniform(0.2, 0.5))
         mask[int(centre[1]) :, max(0, int(centre[0]) - neck) : int(centre[0]) + neck] = 1
     blur = float(rng.choice([0.0, 0.02, 0.06])) * float(width)
@@ -212,7 +211,7 @@ def _add_lures(
     claimed: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> None:
-    """Things like faces where none is."""
+    """Paste face-like distractors where there is no face."""
     whole = len(picture)
     for _ in range(rng.integers(1, _MAX_LURES + 1)):
         side = int(np.clip(_width(settings, whole, rng), 12, whole * 0.6))

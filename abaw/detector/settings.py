@@ -1,17 +1,58 @@
-"""How the parts of the face detector's loss are weighted."""
+"""Settings of the face detector's training: scenes, and the weights of the loss."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from abaw.core.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
-class DetectorWeights:
-    """Weights of the parts of the loss.
+class SceneSettings:
+    """What training scenes look like.
 
     Args:
-        box: of the box's error (1 - generalised IoU)
-        landmarks: of the landmarks' mean distance in sizes of the face
+        sides: sides of the square scenes in pixels; all scenes of a step have the same
+        smallest: width of the smallest face in pixels; widths are log-uniform up to the largest
+        largest: width of the largest face, in sides of the scene
+        degrees: standard deviation of the rotation in the picture plane, which is limited to 45 degrees
+        empty: share of scenes without a face
+        covered: share of faces with something in front of them
+        turned: share of faces narrowed as if the head were turned away
+        profiles: share of faces taken from photos of heads turned far away, if there are any
+        dark: share of scenes in low light
+    """
+
+    sides: tuple[int, ...] = (160, 256, 384, 512)
+    smallest: float = 10.0
+    largest: float = 0.9
+    degrees: float = 14.0
+    empty: float = 0.12
+    covered: float = 0.3
+    turned: float = 0.2
+    profiles: float = 0.2
+    dark: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not self.sides or any(side < 64 or side % 32 for side in self.sides):
+            raise ConfigError(f"scenes.sides is {list(self.sides)}; expected multiples of 32, at least 64")
+        if not 4 <= self.smallest < self.largest * min(self.sides):
+            raise ConfigError(
+                f"scenes.smallest is {self.smallest} px, scenes.largest is {self.largest} of {min(self.sides)} px: "
+                "expected at least 4 px, and the smallest below the largest"
+            )
+        for name in ("empty", "covered", "turned", "profiles", "dark"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"scenes.{name} is {getattr(self, name)}; expected at least 0 and less than 1")
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """Weights of the terms of the loss; the score's weight is 1.
+
+    Args:
+        box: weight of the box's error (1 - generalised IoU)
+        landmarks: weight of the landmarks' mean distance, in sizes of the face
     """
 
     box: float = 1.0

@@ -1,4 +1,4 @@
-"""Which cells answer for which face, and what the loss asks of them."""
+"""Which grid points are responsible for which face, and what the loss asks of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from abaw.detector.loss import Faces, assign, cells_of, detector_losses
+from abaw.detector.loss import Faces, assign, detector_losses, grid_points
 from abaw.detector.network import OUTPUTS, STRIDES, build_detector
 
 SIDE = 128
@@ -27,57 +27,57 @@ def faces(*states: int, boxes: Sequence[tuple[float, ...]] = (BOX,)) -> Faces:
     return Faces(box, torch.tensor(POINTS)[None, None].expand(1, len(boxes), 5, 2), torch.tensor([list(states)]))
 
 
-def right_answer() -> list[Tensor]:
-    """What a detector without a fault says of BOX: from all cells alike."""
+def perfect_prediction() -> list[Tensor]:
+    """What a perfect detector predicts for BOX at every grid point."""
     found = grids()
-    cells = cells_of(found)
-    chosen = assign(faces(1), cells)[0]
+    places = grid_points(found)
+    chosen = assign(faces(1), places)[0]
     values = torch.cat([grid.flatten(2).transpose(1, 2) for grid in found], dim=1)[0]
     box, points = torch.tensor(BOX), torch.tensor(POINTS)
-    stride = cells.stride[:, None]
-    values[:, 1:3] = ((box[:2] + box[2:]) / 2 - cells.corner_xy) / stride
+    stride = places.stride[:, None]
+    values[:, 1:3] = ((box[:2] + box[2:]) / 2 - places.xy) / stride
     values[:, 3:5] = ((box[2:] - box[:2]) / stride).log()
-    values[:, 5:] = ((points[None] - cells.corner_xy[:, None]) / stride[:, None]).flatten(1)
+    values[:, 5:] = ((points[None] - places.xy[:, None]) / stride[:, None]).flatten(1)
     values[chosen >= 0, 0] = 9.0
     sizes = [grid.shape[2] * grid.shape[3] for grid in found]
     parts = values.split(sizes)
     return [part.T.reshape(1, OUTPUTS, *grid.shape[2:]) for part, grid in zip(parts, found, strict=True)]
 
 
-def test_cells_near_the_centre_answer_those_around_are_told_nothing() -> None:
-    cells = cells_of(grids())
-    chosen = assign(faces(1), cells)[0]
-    middle = cells.corner_xy + cells.stride[:, None] / 2
+def test_points_near_the_centre_are_responsible_and_those_around_are_ignored() -> None:
+    places = grid_points(grids())
+    chosen = assign(faces(1), places)[0]
+    middle = places.xy + places.stride[:, None] / 2
     centre = torch.tensor([60.0, 64.0])
     away = ((middle - centre) / torch.tensor([40.0, 48.0])).norm(dim=1)
-    fine = cells.level == 0
+    fine = places.level == 0
     assert (away[fine & (chosen == 0)] < 0.22 + 0.1).all() and (chosen[fine & (away < 0.22)] == 0).all()
     assert (chosen[fine & (away > 0.36)] == -1).all()
     assert ((chosen == -2) & fine).any()
-    assert (chosen[cells.level == 2] < 0).all(), "a face of 44 pixels is none of the coarse grid's"
+    assert (chosen[places.level == 2] < 0).all(), "a face of 44 pixels is too small for the coarse grid"
 
 
-def test_a_face_without_a_cell_near_its_centre_has_the_cell_that_holds_it() -> None:
+def test_a_tiny_face_belongs_to_the_point_whose_square_contains_its_centre() -> None:
     tiny = (41.0, 42.0, 45.0, 47.0)
-    chosen = assign(faces(1, boxes=(tiny,)), cells_of(grids()))[0]
+    chosen = assign(faces(1, boxes=(tiny,)), grid_points(grids()))[0]
     assert (chosen == 0).sum() == 1
 
 
-def test_a_face_that_does_not_count_is_neither_wanted_nor_forbidden() -> None:
-    cells = cells_of(grids())
-    assert (assign(faces(-1), cells) >= 0).sum() == 0
-    middle = cells.corner_xy + cells.stride[:, None] / 2
+def test_a_face_that_does_not_count_is_ignored() -> None:
+    places = grid_points(grids())
+    assert (assign(faces(-1), places) >= 0).sum() == 0
+    middle = places.xy + places.stride[:, None] / 2
     inside = ((middle > torch.tensor(BOX[:2])) & (middle < torch.tensor(BOX[2:]))).all(dim=1)
-    assert (assign(faces(-1), cells)[0][inside] == -2).all()
+    assert (assign(faces(-1), places)[0][inside] == -2).all()
     loud = grids(score=8.0)
     quiet = detector_losses(loud, faces(-1)).score
-    assert quiet < detector_losses(loud, faces(0)).score, "cells in it may say what they like"
+    assert quiet < detector_losses(loud, faces(0)).score, "scores inside it cost nothing"
 
 
-def test_the_right_answer_costs_nothing_and_a_wrong_one_does() -> None:
-    best = detector_losses(right_answer(), faces(1))
+def test_a_perfect_prediction_costs_nothing_and_a_shifted_one_does() -> None:
+    best = detector_losses(perfect_prediction(), faces(1))
     assert best.score < 1e-3 and best.box < 1e-4 and best.landmarks < 2e-3
-    shifted = right_answer()
+    shifted = perfect_prediction()
     for grid in shifted:
         grid[:, 1] += 0.5
         grid[:, 5] += 0.5
@@ -92,15 +92,15 @@ def test_no_face_at_all() -> None:
 
 
 def test_boxes_and_landmarks_are_learned() -> None:
-    """One scene by heart: every part of the loss falls."""
+    """Trained on one scene, every term of the loss falls."""
     torch.manual_seed(0)
     model = build_detector(0)
     picture = torch.rand(2, 1, SIDE, SIDE)
-    told = Faces(*(part.expand(2, *part.shape[1:]) for part in faces(1)))
+    wanted = Faces(*(part.expand(2, *part.shape[1:]) for part in faces(1)))
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     first = None
     for _ in range(40):
-        losses = detector_losses(model(picture), told)
+        losses = detector_losses(model(picture), wanted)
         total = losses.score + losses.box + 12 * losses.landmarks
         optimiser.zero_grad()
         total.backward()

@@ -1,4 +1,4 @@
-"""Photos and what a teacher says of them."""
+"""Photos, and the labels that a teacher gives them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_photo_of_nobody_or_of_two_has_no_label(faces: tuple[tuple[int, int, i
     assert np.isnan(label_photo(photo(*faces), Blobs())).all()
 
 
-def test_what_the_teacher_said_is_kept(tmp_path: Path) -> None:
+def test_labels_are_cached(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "photos", A_B_0001=photo(FACE), A_B_0002=photo())
     teacher = Blobs()
     first = read_photos([folder], teacher, tmp_path / "labels.npz")
@@ -56,7 +56,7 @@ def test_what_the_teacher_said_is_kept(tmp_path: Path) -> None:
     assert teacher.whole > asked
 
 
-def test_all_photos_of_a_person_go_the_same_way() -> None:
+def test_all_photos_of_a_person_are_in_the_same_part() -> None:
     names = tuple(f"Person{number // 3}_0{number % 3 + 1:03d}" for number in range(300))
     pictures = (photo(FACE),) * 300
     photos = FacePhotos(names, pictures, np.zeros((300, 4), np.float32), np.zeros((300, 5, 2), np.float32))
@@ -67,11 +67,11 @@ def test_all_photos_of_a_person_go_the_same_way() -> None:
     assert photos.pick(np.arange(50)).split(0.2)[1].names == tuple(n for n in names[:50] if n in apart.names)
 
 
-def test_folders_without_use_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no photos"):
+def test_unusable_folders_and_photos_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="contains no photos"):
         read_photos([tmp_path / "none"], Blobs(), tmp_path / "labels.npz")
     folder = folder_of(tmp_path / "photos", a=photo())
-    with pytest.raises(DataError, match="is sure of no face in these 1 photos"):
+    with pytest.raises(DataError, match="finds no clear face in these 1 photos"):
         read_photos([folder], Blobs(), tmp_path / "labels.npz")
     (folder / "b.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"b\.png: cannot be read"):

@@ -1,4 +1,4 @@
-"""Scenes for the face detector: boxes and landmarks lie where the faces are."""
+"""Scenes for the face detector: boxes and landmarks are where the faces are."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError
 from abaw.detector import scenes as module
+from abaw.detector.augment import cover, damage, dim, relight, turn_head
 from abaw.detector.backdrops import backdrop, drawn, lure
-from abaw.detector.damage import cover, damage, dim, relight
-from abaw.detector.head_turn import turn_head
 from abaw.detector.photos import FacePhotos
-from abaw.detector.scene_settings import SceneSettings
 from abaw.detector.scenes import Scene, make_scene
+from abaw.detector.settings import SceneSettings
 from abaw.video.detecting.detections import MIRRORED
 
 GREYS = (90, 120, 150, 180, 210)
-"""Of the dots at the five landmarks, so that each can be told."""
+"""Grey levels of the dots at the five landmarks, one each to tell them apart."""
 POINTS = np.array([[60, 70], [100, 70], [80, 90], [65, 115], [95, 115]], np.float32)
 BOX = np.array([40, 40, 120, 140], np.float32)
 
 
 def marked_photos() -> FacePhotos:
-    """A dark photo with a dot of its own grey at each landmark."""
+    """A dark photo with a dot at each landmark."""
     photo = np.full((160, 160), 30, np.uint8)
     rows, columns = np.mgrid[:160, :160] + 0.5
     for grey, (x, y) in zip(GREYS, POINTS, strict=True):
@@ -36,16 +35,16 @@ def marked_photos() -> FacePhotos:
 
 @pytest.fixture
 def undamaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scenes that show the photos as they are, on black."""
+    """Scenes that show the photos unchanged, on black."""
 
-    def as_it_is(picture: NDArray[np.uint8], *_: Any) -> NDArray[np.uint8]:
+    def unchanged(picture: NDArray[np.uint8], *_: Any) -> NDArray[np.uint8]:
         return picture
 
     def black(side: int, *_: Any) -> NDArray[np.uint8]:
         return np.zeros((side, side), np.uint8)
 
     for name in ("damage", "dim", "relight"):
-        monkeypatch.setattr(module, name, as_it_is)
+        monkeypatch.setattr(module, name, unchanged)
     monkeypatch.setattr(module, "backdrop", black)
     monkeypatch.setattr(module, "_add_lures", lambda *_: None)
 
@@ -56,8 +55,8 @@ def many(settings: SceneSettings, count: int, photos: FacePhotos | None = None, 
 
 
 @pytest.mark.usefixtures("undamaged")
-def test_every_landmark_lies_on_its_own_dot() -> None:
-    """Mirrored faces too: then what was right is left, and is named so."""
+def test_every_landmark_is_on_its_dot() -> None:
+    """In mirrored faces too, where left and right change places."""
     seen = {False: 0, True: 0}
     for scene in many(SceneSettings(covered=0, smallest=40, empty=0, turned=0), 60):
         for points, box in zip(scene.landmarks_xy, scene.box_xyxy, strict=True):
@@ -84,7 +83,7 @@ def test_a_turned_head_keeps_its_landmarks_and_one_half_is_narrow() -> None:
         halves = np.array([points[2, 0] - box[0], box[2] - points[2, 0]])
         ratios.append(np.log(halves[1] / halves[0]))
         assert halves.min() < 0.9 * 40 and 40 <= halves.max() <= 1.21 * 40
-        # What is beside the face only moves.
+        # What is outside the face only moves.
         assert turned.shape[0] == 160 and turned.shape[1] - (box[2] - box[0]) == pytest.approx(80, abs=1)
     assert min(ratios) < -1 and max(ratios) > 1
 
@@ -118,7 +117,7 @@ def test_faces_do_not_cover_each_other() -> None:
                 assert not ((np.minimum(high[first], high[second]) - np.maximum(low[first], low[second])) > 1).all()
 
 
-def test_sizes_and_numbers_are_as_the_settings_say() -> None:
+def test_sizes_and_numbers_follow_the_settings() -> None:
     scenes = many(SceneSettings(smallest=20, largest=0.5, degrees=0, empty=0.3, turned=0), 150)
     widths = np.concatenate([scene.box_xyxy[:, 2] - scene.box_xyxy[:, 0] for scene in scenes])
     assert 17 < widths.min() < 25 and 100 < widths.max() < 150
@@ -142,7 +141,7 @@ def test_the_same_generator_makes_the_same_scene() -> None:
 
 
 @pytest.mark.parametrize("side", [64, 160, 384])
-def test_backdrops_have_the_side_asked_for(side: int) -> None:
+def test_backdrops_have_the_requested_side(side: int) -> None:
     rng = np.random.default_rng(side)
     ground = rng.integers(0, 256, (90, 130), dtype=np.uint8)
     pictures: Sequence[NDArray[np.uint8]]
@@ -158,14 +157,14 @@ def test_light_cover_and_damage_keep_shape_and_range() -> None:
     photo = marked_photos().pictures[0]
     before = photo.copy()
     for _ in range(60):
-        for changed in (relight(photo, rng), cover(photo, BOX.astype(np.float64), rng), damage(photo, rng)):
-            assert changed.shape == photo.shape and changed.dtype == np.uint8
+        for result in (relight(photo, rng), cover(photo, BOX.astype(np.float64), rng), damage(photo, rng)):
+            assert result.shape == photo.shape and result.dtype == np.uint8
         assert lure(40, photo, rng).shape == (40, 40)
     np.testing.assert_array_equal(photo, before)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("overrides", "says"),
     [
         ({"sides": (100,)}, "multiples of 32"),
         ({"sides": ()}, "multiples of 32"),
@@ -177,6 +176,6 @@ def test_light_cover_and_damage_keep_shape_and_range() -> None:
         ({"dark": -1.0}, "scenes.dark"),
     ],
 )
-def test_settings_out_of_range_are_told(changes: dict[str, Any], says: str) -> None:
+def test_settings_out_of_range_are_refused(overrides: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        SceneSettings(**changes)
+        SceneSettings(**overrides)

@@ -1,4 +1,4 @@
-"""`abaw train-detector` on a few photos: a detector that others open, resumed as if never stopped."""
+"""`abaw train-detector` on a few photos: the result opens, and a resumed run ends like an unbroken one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_detector_that_extract_takes(
     out = tmp_path / "run"
     assert train(photos, teacher, out, "--train.steps", "4") == 0
     said = capsys.readouterr()
-    assert "of other people set apart" in said.err and "last/detector.onnx: step 4, recall" in said.out
+    assert "of other people held out" in said.err and "last/detector.onnx: step 4, recall" in said.out
     spec = json.loads((out / "last" / "spec.json").read_text())
     assert spec["step"] == 4 and spec["settings"]["loss"]["landmarks"] == 12
     for name in ("last", "best"):
@@ -113,7 +113,7 @@ def test_a_killed_run_gives_the_weights_of_an_unbroken_one(photos: Path, teacher
         (["--scenes.sides", "100"], "multiples of 32"),
         (["--scored_scenes", "0"], "scored_scenes is 0"),
         (["--holdout", "0.0001"], "give more photos or another holdout"),
-        (["--init", "nowhere/last"], "--init wants the folder of a checkpoint of train-detector"),
+        (["--init", "nowhere/last"], "--init expects the folder of a train-detector checkpoint"),
     ],
 )
 def test_bad_settings(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from abaw.detector.export import export_detector
+from abaw.detector.checkpoint import export_detector
 from abaw.detector.network import STRIDES as MODEL_STRIDES
 from abaw.detector.network import build_detector
 from abaw.video.detecting.builtin import OUTPUTS, STRIDES, GreyNetwork, decode

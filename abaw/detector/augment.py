@@ -1,4 +1,4 @@
-"""What light, things in front and cameras do to faces and scenes: grey pictures (H, W) uint8 in, the same out."""
+"""Augmentations of faces and scenes: light, occlusion, head turn, camera. Grey pictures (H, W) uint8 in and out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WIDEST_BAR = 0.12
+_NOSE = 2
+_MIN_NARROW, _MAX_NARROW = 0.12, 0.85
+"""Remaining width of the half that turns away."""
+_MAX_WIDE = 1.2
+"""Maximum width of the half that turns to the camera."""
 
 
 def relight(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Another brightness and contrast, and by chance light from one side."""
+    """Change brightness and contrast, and sometimes light the picture from one side."""
     level, contrast = rng.normal(0, 30), np.exp(rng.normal(0, 0.3))
     lit = (picture.astype(np.float32) - 120) * np.float32(contrast) + np.float32(120 + level)
     if rng.random() < 0.35:
@@ -20,12 +25,12 @@ def relight(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
 
 
 def cover(picture: NDArray[np.uint8], box: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Something in front of the face in `box` (4,): dark glasses, a mask, a hand, a bar."""
+    """Draw something in front of the face in `box` (4,): dark glasses, a mask, a hand or a bar."""
     covered = picture.copy()
     size = box[2:] - box[:2]
 
     def at(x: float, y: float) -> tuple[int, int]:
-        """A place in the box, in its sides, as whole pixels."""
+        """A place in the box, given in sides of the box, in whole pixels."""
         place = box[:2] + size * [x, y]
         return int(place[0]), int(place[1])
 
@@ -55,15 +60,42 @@ def cover(picture: NDArray[np.uint8], box: NDArray[np.float64], rng: np.random.G
     return covered
 
 
+def turn_head(
+    picture: NDArray[np.uint8], box: NDArray[np.float64], points: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+    """Narrow one half of the face in a grey picture (H, W); box (4,) and landmarks (5, 2) follow.
+
+    The columns of one half move together, those of the other half apart. This stands in for a turn of the head, up to a
+    profile but without what a profile newly shows: in photos people look at the camera, in videos often not.
+    """
+    nose = float(np.clip(points[_NOSE, 0], box[0] + 1, box[2] - 1))
+    left = rng.random() < 0.5
+    narrow = float(rng.uniform(_MIN_NARROW, _MAX_NARROW))
+    wide = 1 + (_MAX_WIDE - 1) * (1 - narrow)
+    left_half, right_half = (narrow, wide) if left else (wide, narrow)
+    # Columns of the picture, the face and the nose, before and after. What is outside the face only moves.
+    before = np.array([min(0.0, box[0]), box[0], nose, box[2], max(float(picture.shape[1]), box[2])])
+    after = before[0] + np.cumsum([0, *(np.diff(before) * [1, left_half, right_half, 1])])
+    width = max(4, int(after[4]))
+    source_x = np.interp(np.arange(width) + 0.5, after, before).astype(np.float32) - np.float32(0.5)
+    rows = np.arange(picture.shape[0], dtype=np.float32)
+    map_x, map_y = np.meshgrid(source_x, rows)
+    turned = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    box_x = np.interp(box[[0, 2]], before, after)
+    moved = points.copy()
+    moved[:, 0] = np.interp(points[:, 0], before, after)
+    return np.asarray(turned, np.uint8), np.array([box_x[0], box[1], box_x[1], box[3]]), moved
+
+
 def dim(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Low light: a quarter to most of the brightness, and dark parts darker."""
+    """Low light: 25 to 70 % of the brightness, dark parts even darker."""
     light, gamma = rng.uniform(0.25, 0.7), rng.uniform(1.0, 1.3)
     table = 255 * light * (np.arange(256) / 255) ** gamma
     return np.asarray(cv2.LUT(picture, table.astype(np.uint8)), np.uint8)
 
 
 def damage(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Exposure, blur or sharpening, noise, JPEG and a black bar at an edge, each by chance."""
+    """Exposure, blur or sharpening, noise, JPEG artefacts and a black bar at an edge, each with some probability."""
     if rng.random() < 0.5:
         gamma = np.exp(rng.normal(0, 0.35))
         table = 255 * (np.arange(256) / 255) ** gamma * rng.uniform(0.6, 1.1)
@@ -72,7 +104,7 @@ def damage(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     if chance < 0.2:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 1.8))), np.uint8)
     elif chance < 0.3:
-        picture = _moved(picture, rng)
+        picture = _motion_blurred(picture, rng)
     elif chance < 0.45:
         soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.8, 2.0)))
         amount = float(rng.uniform(0.3, 1.5))
@@ -92,8 +124,8 @@ def damage(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     return picture
 
 
-def _moved(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The blur of a camera or a head that moves straight."""
+def _motion_blurred(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Motion blur along a straight line."""
     length = int(rng.integers(3, 9))
     kernel = np.zeros((length, length), np.float32)
     angle, middle = rng.uniform(0, np.pi), (length - 1) / 2

@@ -1,0 +1,87 @@
+"""Checkpoints of the face detector: an ONNX graph, which runs without torch, and weights to train on from."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from abaw.core.artifacts import atomic_path, write_json
+from abaw.core.errors import DataError
+from abaw.detector.network import STRIDES, FaceDetector
+
+DETECTOR = "detector.onnx"
+SPEC = "spec.json"
+WEIGHTS = "weights.safetensors"
+"""What training starts from: in the graph, batch norms are folded into convolutions and cannot be trained further."""
+
+_OPSET = 17
+_TRACED_SIDE = 64
+
+
+class _OfPixels(nn.Module):
+    """The detector for grey levels from 0 to 255."""
+
+    def __init__(self, model: FaceDetector) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model).float().cpu()
+        first = next(module for module in self.model.modules() if isinstance(module, nn.Conv2d))
+        with torch.no_grad():
+            first.weight /= 255
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self.model(pictures))
+
+
+def export_detector(model: FaceDetector, path: Path) -> None:
+    """Write `grey` (1, 1, H, W) float32, 0..255 -> `faces_8`, `faces_16`, `faces_32` (1, 15, H/S, W/S).
+
+    H and W are any multiples of 32. Batch norms are folded into the convolutions. The file is complete or absent.
+    """
+    names = [f"faces_{stride}" for stride in STRIDES]
+    sides = {2: "height", 3: "width"}
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        # torch's exporter through TorchScript needs no further package, but warns that there is a newer one.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _OfPixels(model).eval(),
+            (torch.zeros(1, 1, _TRACED_SIDE, _TRACED_SIDE),),
+            str(temporary),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["grey"],
+            output_names=names,
+            dynamic_axes={"grey": sides, **{name: {2: f"{name}_h", 3: f"{name}_w"} for name in names}},
+        )
+
+
+def save_checkpoint(model: FaceDetector, folder: Path, spec: Mapping[str, Any]) -> None:
+    """Write the graph, the weights and `spec`, the provenance, into an existing folder."""
+    export_detector(model, folder / DETECTOR)
+    with atomic_path(folder / WEIGHTS) as temporary:
+        save_model(model, str(temporary))
+    write_json(folder / SPEC, spec)
+
+
+def weights_of(folder: Path) -> Path:
+    """The weights of a checkpoint. Raises DataError if there are none."""
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise DataError(f"{weights}: no such file; --init expects the folder of a train-detector checkpoint (RUN/last)")
+    return weights
+
+
+def load_weights(model: FaceDetector, folder: Path) -> None:
+    """Load the weights of a checkpoint. Raises DataError if there are none or they belong to another network."""
+    weights = weights_of(folder)
+    try:
+        load_model(model, weights)
+    except (SafetensorError, RuntimeError) as error:
+        raise DataError(f"{weights}: no weights of this detector ({error}); train it again") from error
