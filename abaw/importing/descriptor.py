@@ -1,4 +1,4 @@
-"""What a set of still images looks like on disk, as a descriptor in YAML."""
+"""Descriptors: YAML files that say how a set of still images is laid out on disk."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ BOX_SIDES = ("left", "top", "right", "bottom")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Of layout csv: where the table is and what its columns mean.
+class TableLayout:
+    """For layout csv: where the table is and what its columns mean.
 
-    file: path or glob below the root; several tables are read one after the other, in the order of their names.
+    file: path or glob below the root; several tables are read in the order of their names.
     delimiter: one character; a space stands for any number of spaces.
-    columns: names of the columns of a file without a header line.
-    image_column: name of the image, below image_folder; image_name: what the file is called, where that is not the
-    name in the table: `{stem}` and `{suffix}` stand for its parts.
-    split_column: tells the split of a row; without it, several tables are a split each, named by their file.
-    splits: split -> pattern (`*`, `?`) of the values of split_column that belong to it; without it, the values are the
-    splits.
-    label_column: holds the keys of the descriptor's `labels`; or vote_columns: column of counts -> class, None for one
-    that stands for no class.
-    box_columns: left, top, right, bottom -> column, for pictures that show more than the one face (pixels).
+    columns: names of the columns, for a file without a header line.
+    image_column: name of the image below image_folder; image_name: the file's name if it differs from the one in the
+    table, of which `{stem}` and `{suffix}` are the parts.
+    split_column: the split of a row; without it, each of several tables is a split, named after its file.
+    splits: split -> pattern (`*`, `?`) of its values in split_column; without it, the values are the splits.
+    label_column: contains keys of the descriptor's `labels`; or vote_columns: column of vote counts -> class, None for
+    votes for no class.
+    box_columns: left, top, right, bottom -> column (pixels), for pictures that may show several faces.
     """
 
     file: str
@@ -50,16 +49,16 @@ class Table:
     box_columns: Mapping[str, str] = field(default_factory=dict)
 
     def used(self) -> list[str]:
-        """The columns that are read."""
+        """The columns to read."""
         named = (self.image_column, self.split_column, self.label_column)
         return [name for name in (*named, *self.vote_columns, *self.box_columns.values()) if name]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFiles:
-    """Of layout npy: one .npy file an image that holds its label.
+    """For layout npy: one .npy file per image, with its label.
 
-    label_file: path below the root, `{stem}` stands for the image's name; image_folder: below the root.
+    label_file: path below the root, where `{stem}` is the image's name; image_folder: below the root.
     """
 
     label_file: str
@@ -68,13 +67,13 @@ class LabelFiles:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """One kind of image set.
+    """A set of still images.
 
-    name: of the file; layout: `folder_per_class` (a folder below the root for each class), `flat` (every image below
-    the root), `csv` (a table of images) or `npy` (a file with the label beside each image); labels: folder, or what
-    stands in the table or file -> class name. None leaves a folder out, and leaves an image of the other layouts
-    without a label. expected: folder or split -> number of images (`.` for the whole set), checked when given.
-    Raises ConfigError when they do not fit together.
+    name: the descriptor file's; layout: `folder_per_class` (one folder per class below the root), `flat` (every image
+    below the root), `csv` (a table of images) or `npy` (one label file per image); labels: folder, or value in the
+    table or file -> class name. None leaves a folder out; with the other layouts, the image has no label. expected:
+    folder or split -> number of images (`.` for the whole set), checked if given. Raises ConfigError for values that
+    contradict each other.
     """
 
     name: str
@@ -83,17 +82,19 @@ class Descriptor:
     title: str = ""
     labels: ClassMap = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
-    table: Table | None = None
+    table: TableLayout | None = None
     label_files: LabelFiles | None = None
 
     def __post_init__(self) -> None:
         _require_known(self.name, "role", self.role, get_args(Role))
         _require_known(self.name, "layout", self.layout, get_args(Layout))
         if (self.table is None) != (self.layout != "csv") or (self.label_files is None) != (self.layout != "npy"):
-            raise self._fault(f"layout {self.layout} goes with a table for csv, label files for npy, else with neither")
+            raise self._fault(
+                f"layout {self.layout} does not fit: csv needs a table, npy label files, other layouts neither"
+            )
         if (self.role == "labelled") != (self.layout != "flat"):
             raise self._fault(
-                f"role {self.role} does not go with layout {self.layout}; labelled sets have layout folder_per_class, "
+                f"role {self.role} does not fit layout {self.layout}; labelled sets have layout folder_per_class, "
                 "csv or npy, unlabelled ones flat"
             )
         if self.table is not None:
@@ -104,7 +105,7 @@ class Descriptor:
             self._check_pattern("label_file", self.label_files.label_file, ("stem",))
         self._check_classes("labels", self.labels)
 
-    def _check_table(self, table: Table) -> None:
+    def _check_table(self, table: TableLayout) -> None:
         if bool(table.label_column) == bool(table.vote_columns):
             raise self._fault("give either `label_column` with `labels`, or `vote_columns`")
         if bool(table.label_column) != bool(self.labels):
@@ -130,18 +131,18 @@ class Descriptor:
             pattern.format(**dict.fromkeys(known, "a"))
         except (KeyError, ValueError, IndexError) as error:
             names = " and ".join(f"{{{name}}}" for name in known)
-            raise self._fault(f"{key}: '{pattern}': only {names} can stand in it") from error
+            raise self._fault(f"{key}: '{pattern}' may contain only {names}") from error
 
     def _check_classes(self, key: str, classes: ClassMap) -> None:
         for name, label in classes.items():
             if label is not None and label not in EXPRESSION_CLASSES:
                 raise self._fault(
-                    f"{key}.{name}: no class '{label}'; there are {', '.join(EXPRESSION_CLASSES)}."
+                    f"{key}.{name}: no class '{label}'; choose one of {', '.join(EXPRESSION_CLASSES)}."
                     f"{nearest(str(label), EXPRESSION_CLASSES)}"
                 )
 
-    def _fault(self, words: str) -> ConfigError:
-        return ConfigError(f"descriptor {self.name}: {words}")
+    def _fault(self, text: str) -> ConfigError:
+        return ConfigError(f"descriptor {self.name}: {text}")
 
 
 def _require_known(name: str, key: str, value: str, allowed: Sequence[str]) -> None:
@@ -151,15 +152,15 @@ def _require_known(name: str, key: str, value: str, allowed: Sequence[str]) -> N
         )
 
 
-_PARTS: Mapping[str, type[Table] | type[LabelFiles]] = {"csv": Table, "npy": LabelFiles}
-"""Layouts with keys of their own, and what holds these."""
+_PARTS: Mapping[str, type[TableLayout] | type[LabelFiles]] = {"csv": TableLayout, "npy": LabelFiles}
+"""Layouts with additional keys, and the classes that have these."""
 _COMMON = ("role", "layout", "title", "labels", "expected")
 
 
 def load_descriptor(name_or_path: str) -> Descriptor:
-    """A descriptor of `data_manifests/datasets` by its name, or any `.yaml` by its path.
+    """A descriptor in `data_manifests/datasets` by its name, or any `.yaml` file by its path.
 
-    Raises ConfigError for a name that is not there or a key that is not known.
+    Raises ConfigError for an unknown name or key.
     """
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
@@ -171,7 +172,7 @@ def load_descriptor(name_or_path: str) -> Descriptor:
     known = sorted(file.stem for file in (manifests_folder() / "datasets").glob("*.yaml"))
     if name_or_path not in known:
         raise ConfigError(
-            f"no data set '{name_or_path}'; there are {', '.join(known)}, or give the path of a .yaml file."
+            f"no data set '{name_or_path}'; choose one of {', '.join(known)}, or give the path of a .yaml file."
             f"{nearest(name_or_path, known)}"
         )
     return _from_yaml(name_or_path, load_manifest(f"datasets/{name_or_path}"))
@@ -188,7 +189,7 @@ def _from_yaml(name: str, content: Any) -> Descriptor:
     for key, value in content.items():
         if key not in known:
             raise ConfigError(
-                f"descriptor {name}: unknown key '{key}'; with layout {content['layout']} there are "
+                f"descriptor {name}: unknown key '{key}'; the keys of layout {content['layout']} are "
                 f"{', '.join(known)}.{nearest(str(key), known)}"
             )
         _require_form(name, str(key), value)
@@ -198,7 +199,7 @@ def _from_yaml(name: str, content: Any) -> Descriptor:
     return Descriptor(
         name=name,
         **common,
-        table=Table(**values) if kind is Table else None,
+        table=TableLayout(**values) if kind is TableLayout else None,
         label_files=LabelFiles(**values) if kind is LabelFiles else None,
     )
 
@@ -206,7 +207,7 @@ def _from_yaml(name: str, content: Any) -> Descriptor:
 def _require_keys(name: str, content: Mapping[str, Any], keys: Iterable[str]) -> None:
     for key in keys:
         if key not in content:
-            raise ConfigError(f"descriptor {name}: lacks the key '{key}'")
+            raise ConfigError(f"descriptor {name}: the key '{key}' is missing")
 
 
 _MAPS = ("labels", "expected", "splits", "vote_columns", "box_columns")

@@ -1,6 +1,6 @@
-"""Faces stores -> the official layout of crops, `<video>/00001.jpg`: the JPEG bytes as stored, none where no face is.
+"""Faces stores -> the official layout of crops, `<video>/00001.jpg`: the stored JPEG bytes, no file without a face.
 
-A folder of images cannot tell how many frames follow the last face, so `frames.csv` beside the folders does.
+A folder of images does not say how many frames follow the last face, so `frames.csv` next to the folders does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEADER = ["video", "frames"]
 
 
 def read_lengths(folder: Path) -> dict[str, int]:
-    """Frames by video of an exported folder, none without a `frames.csv`. Raises DataError for a damaged one."""
+    """Number of frames by video of an exported folder, empty without a `frames.csv`. Raises DataError if damaged."""
     path = folder / LENGTHS
     if not path.is_file():
         return {}
@@ -44,10 +44,10 @@ def write_lengths(folder: Path, lengths: Mapping[str, int]) -> None:
 
 
 def prepare_folder(out: Path, names: Iterable[str]) -> dict[str, int]:
-    """The lengths of what was exported to `out` before.
+    """Number of frames by video of an earlier export to `out`.
 
-    Raises DataError when something stands there that is neither of `names` nor was exported before: crops of another
-    origin are not mixed in.
+    Raises DataError if the folder contains anything that is neither in `names` nor from an earlier export: crops from
+    elsewhere are never mixed in.
     """
     if not out.exists():
         return {}
@@ -58,8 +58,8 @@ def prepare_folder(out: Path, names: Iterable[str]) -> dict[str, int]:
     others = sorted(entry for entry in os.listdir(out) if entry not in known and not _is_temporary(entry))
     if others:
         raise DataError(
-            f"{out}: holds '{others[0]}'{' and more' if len(others) > 1 else ''}, which no export made; choose an "
-            "empty or new folder for --out"
+            f"{out}: contains '{others[0]}'{' and more' if len(others) > 1 else ''}, which is from no export; choose "
+            "an empty or new folder for --out"
         )
     return before
 
@@ -69,9 +69,9 @@ def _is_temporary(name: str) -> bool:
 
 
 def image_sizes(faces: FaceStore) -> dict[str, int]:
-    """Bytes of each image that the store's folder holds, by file name. Raises DataError for a store of stills."""
+    """Size in bytes of each image of the store's folder, by file name. Raises DataError for a store of stills."""
     if not faces.is_video:
-        raise DataError(f"{faces.store.path}: holds stills, which have no frame numbers; export the stores of videos")
+        raise DataError(f"{faces.store.path}: contains stills, which have no frame numbers; export stores of videos")
     column = faces.store.table.column("jpeg")
     sizes = pc.binary_length(column).to_pylist()
     frames = faces.keys.to_pylist()
@@ -79,9 +79,9 @@ def image_sizes(faces: FaceStore) -> dict[str, int]:
 
 
 def is_exported(faces: FaceStore, folder: Path) -> bool:
-    """True when `folder` holds exactly the store's images, by name and size; False when it is not there.
+    """True if `folder` contains exactly the store's images, by name and size; False if it does not exist.
 
-    Raises DataError when it holds anything else: nothing is overwritten.
+    Raises DataError if it contains anything else: nothing is overwritten.
     """
     if not folder.exists():
         return False
@@ -89,13 +89,13 @@ def is_exported(faces: FaceStore, folder: Path) -> bool:
         with os.scandir(folder) as entries:
             if {entry.name: entry.stat().st_size for entry in entries} == image_sizes(faces):
                 return True
-    raise DataError(f"{folder}: holds other images than {faces.store.path}; choose another --out or remove it")
+    raise DataError(f"{folder}: contains other images than {faces.store.path}; choose another --out or remove it")
 
 
 def export_crops(faces: FaceStore, folder: Path) -> int:
-    """Write the images of one video into `folder`, which appears whole or not at all; returns their number.
+    """Write the images of one video into `folder`, which is complete or absent; returns their number.
 
-    Raises StorageError when writing fails, DataError for a store of stills.
+    Raises StorageError if writing fails, DataError for a store of stills.
     """
     expected = image_sizes(faces)
     with atomic_folder(folder) as temporary:

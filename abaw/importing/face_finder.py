@@ -1,4 +1,4 @@
-"""The face of a still: the largest that a detector finds, the one that the set points at, or the whole picture."""
+"""The face of a still: the largest one found by a detector, the one in a given box, or the whole picture."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
 _SEEN_AT = 288
-"""Longer side at which a smaller picture is shown to the detector. Measured on FER+ (48×48) with YuNet: faces in 98 %
-instead of 93 %, landmarks closer to those of another detector; on photos of 160×160 closer too, borders help less."""
+"""Smaller pictures are enlarged to this longer side for the detector. Measured on FER+ (48×48) with YuNet: a face is
+found in 98 % instead of 93 % of the pictures, with landmarks closer to those of another detector. On photos of 160×160
+they are closer, too. Borders help less."""
 _AROUND_BOX = 0.5
-"""How much of a given box's size is looked at on each side of it."""
+"""Margin on each side of a given box within which the detector searches, as a share of its size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """The face of one still. image: (112, 112, 3) RGB; the others are None where the finder does not know them."""
+    """The face of one still. image: (112, 112, 3) RGB; the others are None if the finder does not know them."""
 
     image: Image
     box_xyxy: NDArray[np.float32] | None = None
@@ -34,18 +35,18 @@ class Crop:
 
 
 class FaceFinder(Protocol):
-    """Takes the face out of a still. identity: name and weights, for provenance."""
+    """Crops the face of a still. identity: name and weights, for provenance."""
 
     @property
     def identity(self) -> str: ...
 
     def __call__(self, image: Image, box_xyxy: Box | None = None) -> Crop | None:
-        """image: (H, W, 3) RGB; box_xyxy: where the set says the face is. None when no face is seen there."""
+        """image: (H, W, 3) RGB; box_xyxy: where the face is, according to the set. None if no face is found."""
         ...
 
 
 class WholeImage:
-    """For stills that are crops already: the whole image at 112×112, or the crop by the box that the set gives."""
+    """For stills that are crops already: the whole image at 112×112, or the crop of the box given by the set."""
 
     identity = "none"
 
@@ -61,9 +62,9 @@ class WholeImage:
 
 @dataclass(frozen=True, slots=True)
 class LargestFace:
-    """The detector's largest face, aligned by its landmarks, or by its box where the detector gives no more.
+    """The detector's largest face, aligned by its landmarks, or by its box if the detector returns no landmarks.
 
-    Where the set gives a box, the largest of the faces whose middle lies in it.
+    If the set gives a box, the largest of the faces whose centre is in it.
     """
 
     detector: Detector
@@ -90,7 +91,7 @@ class LargestFace:
         return self.detector.detect(image).mapped(lambda points: _shrunk(points, scale))
 
     def _detect_around(self, image: Image, box_xyxy: Box) -> Detections:
-        """Faces whose middle lies in the box, in the picture's pixels."""
+        """Faces whose centre is in the box, in the picture's pixels."""
         corners = np.array(box_xyxy, np.float32).reshape(2, 2)
         reach = _AROUND_BOX * (corners[1] - corners[0])
         height, width = image.shape[:2]
@@ -105,6 +106,6 @@ class LargestFace:
 
 
 def _shrunk(points: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """Coordinates of an enlarged picture in the picture: `resize` keeps edges in place, not the middles of pixels."""
+    """From coordinates of the enlarged picture to the original: `resize` aligns edges, not the centres of pixels."""
     shrunk: NDArray[np.float32] = (points + np.float32(0.5)) / np.float32(scale) - np.float32(0.5)
     return shrunk

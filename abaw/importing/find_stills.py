@@ -1,4 +1,4 @@
-"""The images of a set as its descriptor describes it, with what is known of them."""
+"""The images of a set, found as its descriptor says, with their labels, votes and boxes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _WHOLE = "."
 def find_stills(descriptor: Descriptor, root: Path, subset: str = "") -> list[Still]:
     """The images of a set, or of one split of it, sorted by key.
 
-    Raises DataError for what is missing below the root (folder, table, column, image), a folder or value that the
-    label map does not know, a set without an image, and counts that are not the expected ones; ConfigError for a
-    subset that is not there.
+    Raises DataError for anything missing below the root (folder, table, column, image), a folder or value that is not
+    in the label map, a set without an image, and counts other than the expected ones; ConfigError for an unknown
+    subset.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the folder that holds the images of {descriptor.name}")
+        raise DataError(f"{root}: no such folder; give the folder with the images of {descriptor.name}")
     if descriptor.table is not None:
         by_split = table_stills(descriptor, descriptor.table, root, subset)
         counts = Counter({split: len(stills) for split, stills in by_split.items()})
@@ -33,18 +33,18 @@ def find_stills(descriptor: Descriptor, root: Path, subset: str = "") -> list[St
         return sorted((still for stills in by_split.values() for still in stills), key=lambda still: still.key)
     if subset:
         raise ConfigError(
-            f"subset '{subset}': a set of layout {descriptor.layout} tells of no splits; give the folder of one as root"
+            f"subset '{subset}': a set of layout {descriptor.layout} has no splits; give the folder of one as root"
         )
     stills = sorted(_in_folders(descriptor, root), key=lambda still: still.key)
     if not stills:
-        raise DataError(f"{root}: no image there; looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+        raise DataError(f"{root}: contains no image; looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
     _require_expected(descriptor, root, _by_folder(descriptor, stills))
     return stills
 
 
 def _in_folders(descriptor: Descriptor, root: Path) -> list[Still]:
     if descriptor.label_files is not None:
-        return _beside_labels(descriptor, descriptor.label_files, root)
+        return _with_label_files(descriptor, descriptor.label_files, root)
     if descriptor.layout == "flat":
         return [Still(path.relative_to(root).as_posix(), path, UNLABELLED) for path in images_below(root)]
     return _in_class_folders(descriptor, root)
@@ -56,14 +56,14 @@ def _in_class_folders(descriptor: Descriptor, root: Path) -> list[Still]:
     for name in present:
         if name not in labels:
             raise DataError(
-                f"{root / name}: the label map of {descriptor.name} has no folder of this name; it knows "
-                f"{', '.join(labels)}.{nearest(name, labels)} Add it to a descriptor of your own (null leaves it out)"
+                f"{root / name}: the label map of {descriptor.name} has no folder of this name; it has "
+                f"{', '.join(labels)}.{nearest(name, labels)} Add it to your own descriptor (null leaves it out)"
             )
     missing = [name for name, label in labels.items() if label is not None and name not in present]
     if missing:
         raise DataError(
-            f"{root}: lacks the class folders {', '.join(missing)}; found {', '.join(present) or 'no folder'}. "
-            "Give the folder that holds them, or describe the set in a .yaml file of your own"
+            f"{root}: missing class folders {', '.join(missing)}; found {', '.join(present) or 'no folder'}. "
+            "Give the folder that contains them, or describe the set in your own .yaml file"
         )
     return [
         Still(path.relative_to(root).as_posix(), path, EXPRESSION_CLASSES.index(label))
@@ -73,18 +73,18 @@ def _in_class_folders(descriptor: Descriptor, root: Path) -> list[Still]:
     ]
 
 
-def _beside_labels(descriptor: Descriptor, files: LabelFiles, root: Path) -> list[Still]:
+def _with_label_files(descriptor: Descriptor, files: LabelFiles, root: Path) -> list[Still]:
     folder = root / files.image_folder
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: no such folder; {descriptor.name} has its images there. Give the folder that has it"
+            f"{folder}: no such folder, though {descriptor.name} has its images in it. Give the folder that contains it"
         )
     stills = []
     for path in images_below(folder):
         value = _value_of(root / files.label_file.format(stem=path.stem), path)
         if value not in descriptor.labels:
             raise DataError(
-                f"{path}: its label is '{value}', which the label map of {descriptor.name} does not know; it knows "
+                f"{path}: its label is '{value}', which is not in the label map of {descriptor.name}; it has "
                 f"{', '.join(descriptor.labels)}"
             )
         label = descriptor.labels[value]
@@ -94,20 +94,22 @@ def _beside_labels(descriptor: Descriptor, files: LabelFiles, root: Path) -> lis
 
 
 def _value_of(file: Path, image: Path) -> str:
-    """What a .npy file of one value says."""
+    """The value of a .npy file with one value."""
     try:
         value = np.load(file, allow_pickle=False)
     except FileNotFoundError as error:
-        raise DataError(f"{file}: no such file; it should hold the label of {image}. Get the set again") from error
+        raise DataError(
+            f"{file}: no such file; it should contain the label of {image}. Download the set again"
+        ) from error
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file}: not readable as .npy ({error}); get the set again") from error
+        raise DataError(f"{file}: not readable as .npy ({error}); download the set again") from error
     if np.size(value) != 1:
         raise DataError(f"{file}: expected one label, found {np.size(value)} values")
     return str(np.asarray(value).reshape(-1)[0])
 
 
 def _by_folder(descriptor: Descriptor, stills: list[Still]) -> Counter[str]:
-    """Images below each folder of which a number is expected."""
+    """Images below each folder with an expected number."""
     counts: Counter[str] = Counter()
     for folder in descriptor.expected:
         if folder != _WHOLE:
@@ -117,7 +119,7 @@ def _by_folder(descriptor: Descriptor, stills: list[Still]) -> Counter[str]:
 
 
 def _require_expected(descriptor: Descriptor, root: Path, counts: Counter[str], subset: str = "") -> None:
-    """counts: images a folder, or a split; of a subset, its own number is checked alone."""
+    """counts: images per folder, or per split; of a subset, only its own number is checked."""
     if descriptor.table is not None:
         counts = counts + Counter({_WHOLE: counts.total()})
     for name, expected in descriptor.expected.items():
@@ -126,6 +128,6 @@ def _require_expected(descriptor: Descriptor, root: Path, counts: Counter[str], 
         where = root / name if descriptor.table is None else f"{root}: {'' if name == _WHOLE else f'split {name}: '}"
         separator = ": " if descriptor.table is None else ""
         raise DataError(
-            f"{where}{separator}expected {expected} images ({descriptor.name}), found {counts[name]}; get the set "
-            "again, or take what is there with a descriptor of your own without `expected`"
+            f"{where}{separator}expected {expected} images ({descriptor.name}), found {counts[name]}; "
+            "download the set again, or import what exists with your own descriptor without `expected`"
         )

@@ -1,4 +1,4 @@
-"""The official crops, `<video>/00001.jpg`, as faces stores: the JPEG bytes stay as they are."""
+"""The official crops, `<video>/00001.jpg`, as faces stores with unchanged JPEG bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class CropFolder:
-    """The crops of one video. images: by frame from 1, the file's name; ignored: names of files that are no crop."""
+    """The crops of one video. images: file names by frame, from 1; ignored: names of files that are not crops."""
 
     path: Path
     images: Mapping[int, str]
@@ -34,13 +34,13 @@ class CropFolder:
 
     @property
     def last_frame(self) -> int:
-        """0 when there is no image."""
+        """0 if there is no image."""
         return max(self.images, default=0)
 
 
 @dataclass(slots=True)
 class CropReport:
-    """What became of one folder: rows written, and the names of the images that were no whole JPEG."""
+    """The result of one folder: rows written, and the names of the images that were not complete JPEGs."""
 
     num_rows: int = 0
     num_faces: int = 0
@@ -48,10 +48,10 @@ class CropReport:
 
 
 def find_crop_folders(paths: Iterable[Path], known: Collection[str] = ()) -> list[Path]:
-    """Folders that hold crops, among the paths and below them, sorted by name.
+    """Folders with crops, among the paths and below them, sorted by name.
 
-    known: names of videos; an empty folder of such a name is a video without a face, others are passed over.
-    Raises DataError for a path that is no folder, a folder without crops, or two videos of one name.
+    known: names of videos; an empty folder of such a name is a video without a face, other empty folders are skipped.
+    Raises DataError for a path that is not a folder, a folder without crops, or two videos of the same name.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -63,19 +63,19 @@ def find_crop_folders(paths: Iterable[Path], known: Collection[str] = ()) -> lis
             if any(map(_CROP.match, files)) or (not inside and not files and Path(folder).name in known)
         ]
         if not below:
-            raise DataError(f"{path}: no crops there; expected <video>/00001.jpg in it or in folders below")
+            raise DataError(f"{path}: contains no crops; expected <video>/00001.jpg in it or in folders below")
         for folder in below:
             other = found.setdefault(folder.resolve().name, folder)
             if other.resolve() != folder.resolve():
                 raise DataError(
-                    f"two folders are named '{folder.name}': {other} and {folder}; take one of them out, or import "
-                    "them apart, each with its own --out"
+                    f"two folders are named '{folder.name}': {other} and {folder}; remove one of them, or import "
+                    "them separately, each with its own --out"
                 )
     return [found[name] for name in sorted(found)]
 
 
 def list_crops(folder: Path) -> CropFolder:
-    """Read one folder's names. Raises DataError for two images of one frame, or a frame numbered 0."""
+    """List one folder. Raises DataError for two images of one frame, or a frame numbered 0."""
     images: dict[int, str] = {}
     ignored: list[str] = []
     for name in sorted(os.listdir(folder)):
@@ -88,21 +88,21 @@ def list_crops(folder: Path) -> CropFolder:
             raise DataError(f"{folder / name}: frames are counted from 1; rename the images")
         other = images.setdefault(frame, name)
         if other != name:
-            raise DataError(f"{folder}: {other} and {name} are both frame {frame}; take one of them out")
+            raise DataError(f"{folder}: {other} and {name} are both frame {frame}; remove one of them")
     return CropFolder(folder.resolve(), images, tuple(ignored))
 
 
 def fingerprint(crops: CropFolder, num_frames: int) -> str:
-    """Stands for the files of the folder (names and sizes) and the number of rows."""
+    """Identifies the files of the folder (names and sizes) and the number of rows."""
     sizes = [[name, (crops.path / name).stat().st_size] for name in crops.images.values()]
     return value_hash({"files": sizes, "num_frames": num_frames})
 
 
 def import_crops(crops: CropFolder, path: Path, num_frames: int | None = None) -> CropReport:
-    """Write one store: a row for each frame from 1 to the largest number, or to `num_frames` where that is more.
+    """Write one store: one row per frame, from 1 to the largest number, or to `num_frames` if that is larger.
 
-    A frame without an image, or whose image is no whole JPEG, is a row without a face; there are no boxes, landmarks,
-    scores and times. Raises StorageError when writing fails and DataError when an image cannot be read.
+    A frame without an image, or whose image is not a complete JPEG, becomes a row without a face. There are no boxes,
+    landmarks, scores or times. Raises StorageError if writing fails and DataError if an image cannot be read.
     """
     report = CropReport(num_rows=max(crops.last_frame, num_frames or 0))
     meta = provenance(
@@ -139,7 +139,7 @@ def _read(crops: CropFolder, frame: int, report: CropReport) -> bytes | None:
 
 
 def is_whole_jpeg(data: bytes) -> bool:
-    """True when the bytes start and end as a JPEG does and decode; a truncated file is not whole."""
+    """True if the bytes start and end like a JPEG and decode; a truncated file is not whole."""
     if not data.startswith(b"\xff\xd8") or not data.rstrip(b"\x00").endswith(b"\xff\xd9"):
         return False
     try:

@@ -27,7 +27,7 @@ _JPEG_QUALITY = 95
 
 @dataclass(slots=True)
 class StillsReport:
-    """What became of a set: rows written, rows with a face, and the keys of the images that could not be read."""
+    """The result of a set: rows written, rows with a face, and the keys of the images that could not be read."""
 
     num_rows: int = 0
     num_faces: int = 0
@@ -35,7 +35,7 @@ class StillsReport:
 
 
 def fingerprint(descriptor: Descriptor, stills: Sequence[Still], finder: FaceFinder) -> str:
-    """Stands for the files (names, sizes, labels, votes, boxes) and the finder."""
+    """Identifies the files (names, sizes, labels, votes, boxes) and the finder."""
     files = [
         [still.key, still.label, still.path.stat().st_size, *(still.votes or ()), *(still.box_xyxy or ())]
         for still in stills
@@ -46,10 +46,10 @@ def fingerprint(descriptor: Descriptor, stills: Sequence[Still], finder: FaceFin
 def import_stills(
     descriptor: Descriptor, stills: Sequence[Still], finder: FaceFinder, path: Path, progress: Progress = silent
 ) -> StillsReport:
-    """Write one store with a row an image, in the order given, read one after the other.
+    """Write one store with one row per image, in the given order.
 
-    An image without a face, or that cannot be read, is a row without one. progress counts images.
-    Raises StorageError when writing fails.
+    An image without a face, or that cannot be read, becomes a row without a face. progress counts images.
+    Raises StorageError if writing fails.
     """
     report = StillsReport()
     meta = provenance(
@@ -100,7 +100,7 @@ def _row(still: Still, finder: FaceFinder, report: StillsReport) -> dict[str, An
 
 
 def read_rgb(path: Path) -> Image | None:
-    """(H, W, 3) RGB, turned upright by its EXIF data; None when the file is no whole image."""
+    """(H, W, 3) RGB, turned upright by its EXIF data; None if the file is not a complete image."""
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)

@@ -10,11 +10,11 @@ from abaw.protocol.layout import IMAGE_SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """One image file, or one face of it.
+    """One image file, or one face in it.
 
-    key: path below the root, with `/`, and `#` with a number where the set tells of several faces of an image;
-    label: class index, -1 where there is none; votes: share of the votes a class, summing to 1, None where there are
-    none; box_xyxy: the face, in pixels, where the set tells.
+    key: path below the root, with `/`, plus `#` and a number if the set lists several faces per image;
+    label: class index, -1 if there is none; votes: share of the votes per class, summing to 1, None if there are none;
+    box_xyxy: the face, in pixels, if the set gives it.
     """
 
     key: str
@@ -25,5 +25,5 @@ class Still:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """The image files in a folder and its folders, in no order."""
+    """The image files in and below a folder, in no order."""
     return [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]

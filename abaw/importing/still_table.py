@@ -1,4 +1,4 @@
-"""Sets of stills that a table lists: splits, labels or votes, boxes."""
+"""Sets of stills listed in a table: splits, labels or votes, boxes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from abaw.core.errors import ConfigError, DataError, nearest
-from abaw.importing.descriptor import BOX_SIDES, ClassMap, Descriptor, Table
+from abaw.importing.descriptor import BOX_SIDES, ClassMap, Descriptor, TableLayout
 from abaw.importing.still import Still
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 
@@ -20,25 +20,25 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line of a table. where: `file:line`, for messages; split: empty where the table tells of none."""
+    """One line of a table. where: `file:line`, for messages; split: empty if the table has none."""
 
     where: str
     split: str
-    cells: Mapping[str, str]
+    fields: Mapping[str, str]
 
 
-def table_stills(descriptor: Descriptor, table: Table, root: Path, subset: str) -> dict[str, list[Still]]:
-    """Split -> its images, in the order of the table; the split alone that is asked for, all when `subset` is empty.
+def table_stills(descriptor: Descriptor, table: TableLayout, root: Path, subset: str) -> dict[str, list[Still]]:
+    """Split -> its images, in the order of the table; all splits if `subset` is empty, otherwise only that one.
 
-    Raises DataError for a missing table, column or image, and a cell that is not what it should be; ConfigError for a
-    subset that the table does not have.
+    Raises DataError for a missing table, column or image, and for an invalid field; ConfigError for a subset that the
+    table does not have.
     """
     rows = [row for file in _files(descriptor, table, root) for row in _rows(table, file)]
     splits = sorted({row.split for row in rows})
     if subset and subset not in splits:
         has = ", ".join(filter(None, splits))
-        tells = f"has {has}.{nearest(subset, splits)}" if has else "tells of no splits"
-        raise ConfigError(f"subset '{subset}': {table.file} {tells}")
+        known = f"has {has}.{nearest(subset, splits)}" if has else "has no splits"
+        raise ConfigError(f"subset '{subset}': {table.file} {known}")
     if subset:
         rows = [row for row in rows if row.split == subset]
     if not rows:
@@ -46,23 +46,23 @@ def table_stills(descriptor: Descriptor, table: Table, root: Path, subset: str) 
     return _stills(descriptor, table, root, rows)
 
 
-def _files(descriptor: Descriptor, table: Table, root: Path) -> list[Path]:
+def _files(descriptor: Descriptor, table: TableLayout, root: Path) -> list[Path]:
     found = sorted(root.glob(table.file))
     if found:
         return found
     deeper = sorted(root.glob(f"*/{table.file}")) or sorted(root.glob(f"*/*/{table.file}"))
     if deeper:
         folder = deeper[0].parents[len(PurePosixPath(table.file).parts) - 1]
-        raise DataError(f"{root}: no {table.file} there, which lists the images of {descriptor.name}; give {folder}")
+        raise DataError(f"{root}: no {table.file}, which lists the images of {descriptor.name}; give {folder}")
     present = sorted(entry.name for entry in root.iterdir())
     shown = ", ".join(present[:_SHOWN]) + (", …" if len(present) > _SHOWN else "")
     raise DataError(
-        f"{root}: no {table.file} there, which lists the images of {descriptor.name}; found {shown or 'nothing'}. "
-        "Give the folder that holds it"
+        f"{root}: no {table.file}, which lists the images of {descriptor.name}; found {shown or 'nothing'}. "
+        "Give the folder that contains it"
     )
 
 
-def _rows(table: Table, file: Path) -> Iterator[_Row]:
+def _rows(table: TableLayout, file: Path) -> Iterator[_Row]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -74,42 +74,42 @@ def _rows(table: Table, file: Path) -> Iterator[_Row]:
             raise DataError(f"{file}: no column '{name}'; it has {', '.join(header) or 'none'}.{nearest(name, header)}")
     several = any(sign in table.file for sign in "*?[")
     named_by_file = file.stem if several and not table.split_column else ""
-    for cells in reader:
-        if not cells:
+    for values in reader:
+        if not values:
             continue
         where = f"{file}:{reader.line_num}"
-        if len(cells) != len(header):
-            raise DataError(f"{where}: expected {len(header)} cells ({', '.join(header)}), found {len(cells)}")
-        row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+        if len(values) != len(header):
+            raise DataError(f"{where}: expected {len(header)} fields ({', '.join(header)}), found {len(values)}")
+        row = {name: value.strip() for name, value in zip(header, values, strict=True)}
         yield _Row(where, named_by_file or _split(table, row, where), row)
 
 
-def _split(table: Table, cells: Mapping[str, str], where: str) -> str:
+def _split(table: TableLayout, fields: Mapping[str, str], where: str) -> str:
     if not table.split_column:
         return ""
-    value = cells[table.split_column]
+    value = fields[table.split_column]
     if not table.splits:
         return value
     for name, pattern in table.splits.items():
         if fnmatchcase(value, pattern):
             return name
     raise DataError(
-        f"{where}: {table.split_column} is '{value}', which belongs to no split; there are "
+        f"{where}: {table.split_column} is '{value}', which belongs to no split; the splits are "
         + ", ".join(f"{name} ({pattern})" for name, pattern in table.splits.items())
     )
 
 
-def _stills(descriptor: Descriptor, table: Table, root: Path, rows: Sequence[_Row]) -> dict[str, list[Still]]:
+def _stills(descriptor: Descriptor, table: TableLayout, root: Path, rows: Sequence[_Row]) -> dict[str, list[Still]]:
     folder = root / table.image_folder
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: no such folder; {descriptor.name} has its images there. Give the folder that has it"
+            f"{folder}: no such folder, though {descriptor.name} has its images in it. Give the folder that contains it"
         )
     by_split: dict[str, list[Still]] = {}
     faces: Counter[str] = Counter()
     missing = []
     for row in rows:
-        named = PurePosixPath(row.cells[table.image_column])
+        named = PurePosixPath(row.fields[table.image_column])
         path = folder / named.with_name(table.image_name.format(stem=named.stem, suffix=named.suffix))
         if not path.is_file():
             missing.append(f"{path} ({row.where})")
@@ -119,37 +119,37 @@ def _stills(descriptor: Descriptor, table: Table, root: Path, rows: Sequence[_Ro
         if table.box_columns:
             key = f"{key}#{faces[key]}"
         elif faces[key] > 1:
-            raise DataError(f"{row.where}: {key} stands in the table more than once; take out one of its lines")
+            raise DataError(f"{row.where}: {key} is in the table more than once; remove one of its lines")
         label, votes = _label(descriptor, table, row)
         by_split.setdefault(row.split, []).append(Still(key, path, label, votes, _box(table, row)))
     if missing:
         raise DataError(
-            f"{folder}: lacks {len(missing)} of the {len(rows)} images that {table.file} lists, the first is "
-            f"{missing[0]}; get the set again, or take the lines out of the table"
+            f"{folder}: {len(missing)} of the {len(rows)} images listed in {table.file} are missing, the first is "
+            f"{missing[0]}; download the set again, or remove the lines from the table"
         )
     return by_split
 
 
-def _label(descriptor: Descriptor, table: Table, row: _Row) -> tuple[int, tuple[float, ...] | None]:
+def _label(descriptor: Descriptor, table: TableLayout, row: _Row) -> tuple[int, tuple[float, ...] | None]:
     if table.vote_columns:
         counts = {name: _number(row, name) for name in table.vote_columns}
         if min(counts.values()) < 0:
             raise DataError(f"{row.where}: expected counts of votes, found {min(counts.values()):g}")
         return majority(counts, table.vote_columns), shares(counts, table.vote_columns)
-    value = row.cells[table.label_column]
+    value = row.fields[table.label_column]
     if value not in descriptor.labels:
         raise DataError(
-            f"{row.where}: {table.label_column} is '{value}', which the label map of {descriptor.name} does not know; "
-            f"it knows {', '.join(descriptor.labels)}.{nearest(value, descriptor.labels)}"
+            f"{row.where}: {table.label_column} is '{value}', which is not in the label map of {descriptor.name}; "
+            f"it has {', '.join(descriptor.labels)}.{nearest(value, descriptor.labels)}"
         )
     label = descriptor.labels[value]
     return UNLABELLED if label is None else EXPRESSION_CLASSES.index(label), None
 
 
 def majority(counts: Mapping[str, float], classes: ClassMap) -> int:
-    """The class with the most votes; UNLABELLED on a tie, without a vote, and where what stands for no class has most.
+    """The class with the most votes; UNLABELLED on a tie, without a vote, and if most votes are for no class.
 
-    counts: column -> votes; classes: column -> class. Columns of one class are counted together.
+    counts: column -> votes; classes: column -> class. Columns of the same class are added.
     """
     total: dict[str, float] = {}
     for name, count in counts.items():
@@ -163,7 +163,7 @@ def majority(counts: Mapping[str, float], classes: ClassMap) -> int:
 
 
 def shares(counts: Mapping[str, float], classes: ClassMap) -> tuple[float, ...] | None:
-    """(C,) how the votes for classes are spread over these, summing to 1; None where no vote is for a class."""
+    """(C,) shares of the votes for classes, summing to 1; None if no vote is for a class."""
     votes = [0.0] * len(EXPRESSION_CLASSES)
     for name, count in counts.items():
         label = classes[name]
@@ -173,7 +173,7 @@ def shares(counts: Mapping[str, float], classes: ClassMap) -> tuple[float, ...] 
     return tuple(vote / total for vote in votes) if total > 0 else None
 
 
-def _box(table: Table, row: _Row) -> tuple[float, float, float, float] | None:
+def _box(table: TableLayout, row: _Row) -> tuple[float, float, float, float] | None:
     if not table.box_columns:
         return None
     left, top, right, bottom = (_number(row, table.box_columns[side]) for side in BOX_SIDES)
@@ -184,9 +184,9 @@ def _box(table: Table, row: _Row) -> tuple[float, float, float, float] | None:
 
 def _number(row: _Row, name: str) -> float:
     try:
-        number = float(row.cells[name])
+        number = float(row.fields[name])
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise DataError(f"{row.where}: {name}: expected a number, found '{row.cells[name]}'")
+        raise DataError(f"{row.where}: {name}: expected a number, found '{row.fields[name]}'")
     return number

@@ -17,8 +17,8 @@ TEMPLATE_XY: Final = np.array(
 
 _SIDE_PER_SIZE = 1.217
 _SHIFT_Y = -0.085
-"""The crop that the template gives, against YuNet's box, medians over real clips: side of the crop as a multiple of the
-box's size (geometric mean of its sides), and how far below the box's centre its own centre lies, in box sizes."""
+"""The template's crop relative to YuNet's box, medians over real clips: side of the crop in sizes of the box (geometric
+mean of its sides), and how far the crop's centre is below that of the box, in the same unit."""
 
 
 def align(
@@ -26,16 +26,16 @@ def align(
 ) -> NDArray[np.uint8]:
     """The aligned crop (112, 112, 3) of one face, by its landmarks (5, 2), or upright by its box (4,) alone.
 
-    What lies outside the picture is black, as in insightface's crops.
+    Outside the picture the crop is black, as in insightface's crops.
     """
     matrix = matrix_from_box(box_xyxy) if landmarks_xy is None else matrix_from_landmarks(landmarks_xy)
     return warp(image, matrix)
 
 
 def matrix_from_landmarks(landmarks_xy: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(2, 3) from picture to crop: the turn, scale and shift that bring the landmarks (5, 2) closest to the template.
+    """(2, 3) from picture to crop: the rotation, scale and shift that bring landmarks (5, 2) closest to the template.
 
-    Least squares over similarities without a mirror, in closed form: with points as complex numbers, w = a·z + b.
+    Least squares over similarities without reflection, in closed form: with points as complex numbers, w = a·z + b.
     """
     points = landmarks_xy.astype(np.float64)
     source, target = (xy[:, 0] + 1j * xy[:, 1] for xy in (points, TEMPLATE_XY))
@@ -57,9 +57,9 @@ def matrix_from_box(box_xyxy: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The crop (112, 112, 3) that `matrix` (2, 3) takes out of a picture (H, W, 3).
+    """The crop (112, 112, 3) that `matrix` (2, 3) cuts out of a picture (H, W, 3).
 
-    A face more than twice as large as the crop is first shrunk by area, so that fine texture does not alias.
+    A face more than twice as large as the crop is first shrunk by area averaging, to avoid aliasing of fine texture.
     """
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     shrink = int(1 / scale) if scale > 0 else 1
@@ -84,7 +84,7 @@ def _shrunk_around(
     small = cv2.resize(
         image[low[1] : high[1], low[0] : high[0]], (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA
     )
-    # Pixel k of the small picture is the mean of pixels k·shrink … k·shrink + shrink − 1: its centre lies between them.
+    # Pixel k of the small picture is the mean of pixels k·shrink … k·shrink + shrink − 1: its centre is between them.
     origin = low + (shrink - 1) / 2
     moved = np.concatenate([matrix[:, :2] * shrink, (matrix[:, :2] @ origin + matrix[:, 2])[:, None]], axis=1)
     return np.asarray(small, np.uint8), moved

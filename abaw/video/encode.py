@@ -1,4 +1,4 @@
-"""Frames with times of their own to an H.264 file that browsers and players can show."""
+"""Frames with arbitrary times -> an H.264 file that browsers and players can show."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from abaw.core.artifacts import storage_errors
 
 _TICK = Fraction(1, 90_000)
 _BT601 = 6
-"""As H.273 numbers it: what the conversion from RGB gives, so that players do not take it for another."""
+"""Number in H.273 of the colour space that the conversion from RGB produces; without it, players guess."""
 
 
 class H264Writer:
-    """An .mp4 that keeps every frame and its time: no B-frames, a key frame a second at least, the index in front.
+    """An .mp4 that keeps every frame and its time: no B-frames, at least one key frame per second, the index in front.
 
-    fps: mean frame rate, for the rate control and the key frames alone. Odd sides grow by one pixel. Raises
-    StorageError when the disk is full.
+    fps: mean frame rate, used only for rate control and key frames. Odd sides grow by one pixel. Raises StorageError if
+    the disk is full.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -45,7 +45,7 @@ class H264Writer:
             self._container.close()
 
     def add(self, image: NDArray[np.uint8], time_s: float) -> None:
-        """The next frame, RGB (H, W, 3), brought to the first one's size; times count from the first one's."""
+        """Add a frame, RGB (H, W, 3), scaled to the size of the first one; times count from the first one's."""
         if self._shape is not None and image.shape != self._shape:
             image = np.asarray(cv2.resize(image, self._shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
         self._shape = image.shape

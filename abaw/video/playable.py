@@ -1,4 +1,4 @@
-"""Whether a browser can play a file as it is, frame for frame; a copy that it can play."""
+"""Whether a browser can play a file, frame for frame, and a copy that it can play."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def playable_mime(path: Path) -> str | None:
 
 
 def write_playable(source: Path, target: Path, reader: str, progress: Progress = silent) -> None:
-    """Every frame of `source` as H.264, without sound, whole or not at all; large pictures become smaller.
+    """Every frame of `source` as H.264, without sound; the file is complete or absent. Large pictures become smaller.
 
-    A frame that cannot be decoded repeats the one before it, black before the first: frames keep their numbers.
+    A frame that cannot be decoded repeats the one before it, or is black before the first: frame numbers stay the same.
     """
     with (
         open_video(source, reader) as video,

@@ -73,7 +73,7 @@ def test_other_content_is_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFix
     make_store(tmp_path, "a", [0])
     (tmp_path / "out" / "other").mkdir(parents=True)
     assert export(tmp_path) == 1
-    assert "holds 'other', which no export made" in capsys.readouterr().err
+    assert "contains 'other', which is from no export" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["other"]
 
 
@@ -82,7 +82,7 @@ def test_other_images_of_the_same_video_are_refused(tmp_path: Path, capsys: pyte
     assert export(tmp_path) == 0
     (tmp_path / "out" / "a" / "00002.jpg").unlink()
     assert export(tmp_path) == 1
-    assert "holds other images than" in capsys.readouterr().err
+    assert "contains other images than" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out" / "a").iterdir()] == ["00001.jpg"]
 
 

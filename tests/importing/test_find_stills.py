@@ -39,10 +39,10 @@ def test_flat_takes_every_image_below(tmp_path: Path) -> None:
         pytest.param(
             MAPPED, ["happy/a.jpg", "sad/a.jpg", "hapy/a.jpg"], "no folder of this name.*Did you mean 'happy'", id="?"
         ),
-        pytest.param(MAPPED, ["happy/a.jpg"], "lacks the class folders sad; found happy", id="missing class"),
-        pytest.param(MAPPED, ["a.jpg"], "lacks the class folders happy, sad; found no folder", id="flat images"),
-        pytest.param(MAPPED, ["happy/a.txt", "sad/a.txt"], "no image there", id="no image"),
-        pytest.param(FLAT, ["notes.txt"], "no image there", id="flat, no image"),
+        pytest.param(MAPPED, ["happy/a.jpg"], "missing class folders sad; found happy", id="missing class"),
+        pytest.param(MAPPED, ["a.jpg"], "missing class folders happy, sad; found no folder", id="flat images"),
+        pytest.param(MAPPED, ["happy/a.txt", "sad/a.txt"], "contains no image", id="no image"),
+        pytest.param(FLAT, ["notes.txt"], "contains no image", id="flat, no image"),
     ],
 )
 def test_faults_of_a_folder(tmp_path: Path, descriptor: Descriptor, names: list[str], words: str) -> None:
@@ -67,7 +67,7 @@ def test_expected_counts(tmp_path: Path) -> None:
 
 
 def test_a_subset_of_a_set_without_splits(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="subset 'train': a set of layout flat tells of no splits"):
+    with pytest.raises(ConfigError, match="subset 'train': a set of layout flat has no splits"):
         find_stills(FLAT, tmp_path, "train")
 
 
@@ -98,10 +98,10 @@ def test_a_label_that_stands_for_none(tmp_path: Path) -> None:
 
 def test_faults_of_label_files(tmp_path: Path) -> None:
     descriptor = load_descriptor("affectnet")
-    with pytest.raises(DataError, match="images: no such folder; affectnet has its images there"):
+    with pytest.raises(DataError, match="images: no such folder, though affectnet has its images in it"):
         find_stills(descriptor, tmp_path)
     for name, label, words in (
-        ("unknown", "9", "its label is '9', which the label map of affectnet does not know"),
+        ("unknown", "9", "its label is '9', which is not in the label map of affectnet"),
         ("many", ["1", "2"], "expected one label, found 2 values"),
     ):
         with pytest.raises(DataError, match=words):
@@ -111,5 +111,5 @@ def test_faults_of_label_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a_exp.npy: not readable as .npy"):
         find_stills(descriptor, root)
     (root / "annotations" / "a_exp.npy").unlink()
-    with pytest.raises(DataError, match="a_exp.npy: no such file; it should hold the label of .*a.jpg"):
+    with pytest.raises(DataError, match="a_exp.npy: no such file; it should contain the label of .*a.jpg"):
         find_stills(descriptor, root)

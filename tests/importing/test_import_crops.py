@@ -122,7 +122,7 @@ def test_folders_are_found_from_any_level(tmp_path: Path) -> None:
 
 
 def test_no_crops_no_folder_and_one_name_twice(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no crops there"):
+    with pytest.raises(DataError, match="contains no crops"):
         find_crop_folders([tmp_path])
     with pytest.raises(DataError, match="no such folder"):
         find_crop_folders([tmp_path / "none"])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abaw.core.errors import ConfigError, DataError
-from abaw.importing.descriptor import Descriptor, Table, load_descriptor
+from abaw.importing.descriptor import Descriptor, TableLayout, load_descriptor
 from abaw.importing.find_stills import find_stills
 from abaw.importing.still import Still
 from abaw.importing.still_table import majority, shares
@@ -23,7 +23,7 @@ VOTES = Descriptor(
     "votes",
     "labelled",
     "csv",
-    table=Table("votes.csv", "image", "images", split_column="split", vote_columns=CLASSES),
+    table=TableLayout("votes.csv", "image", "images", split_column="split", vote_columns=CLASSES),
 )
 HEADER = "split,image,happy,sad,contempt,bored,unknown,NF"
 LABELS = Descriptor(
@@ -31,7 +31,7 @@ LABELS = Descriptor(
     "labelled",
     "csv",
     labels={"0": "Neutral", "1": "Happiness", "": None},
-    table=Table("*.csv", "image", label_column="expression"),
+    table=TableLayout("*.csv", "image", label_column="expression"),
 )
 
 
@@ -144,15 +144,15 @@ def test_several_faces_of_a_picture(tmp_path: Path) -> None:
         ([HEADER.replace("sad", "sadd")], "no column 'sad'; it has split, .*Did you mean 'sadd'"),
         ([], "no column 'image'"),
         ([HEADER], "votes.csv lists no image"),
-        ([HEADER, "train,a.png,1,0"], r"votes.csv:2: expected 8 cells \(split, .*\), found 4"),
+        ([HEADER, "train,a.png,1,0"], r"votes.csv:2: expected 8 fields \(split, .*\), found 4"),
         ([HEADER, "train,a.png,1,0,x,0,0,0"], "votes.csv:2: contempt: expected a number, found 'x'"),
         ([HEADER, "train,a.png,1,0,-2,0,0,0"], "votes.csv:2: expected counts of votes, found -2"),
         ([HEADER, "train,a.png,1,0,nan,0,0,0"], "votes.csv:2: contempt: expected a number, found 'nan'"),
         (
             [HEADER, "train,a.png,1,0,0,0,0,0", "train,b.png,1,0,0,0,0,0", "valid,c.png,1,0,0,0,0,0"],
-            r"images: lacks 2 of the 3 images that votes.csv lists, the first is .*b.png \(.*votes.csv:3\)",
+            r"images: 2 of the 3 images listed in votes.csv are missing, the first is .*b.png \(.*votes.csv:3\)",
         ),
-        ([HEADER, *["train,a.png,1,0,0,0,0,0"] * 2], "votes.csv:3: images/a.png stands in the table more than once"),
+        ([HEADER, *["train,a.png,1,0,0,0,0,0"] * 2], "votes.csv:3: images/a.png is in the table more than once"),
     ],
 )
 def test_faults_of_a_table(tmp_path: Path, lines: list[str], words: str) -> None:
@@ -163,22 +163,22 @@ def test_faults_of_a_table(tmp_path: Path, lines: list[str], words: str) -> None
 
 def test_a_label_that_the_map_does_not_know(tmp_path: Path) -> None:
     write(tmp_path, "training.csv", "image,expression", "a.jpg,11", images="a.jpg")
-    with pytest.raises(DataError, match=r"csv:2: expression is '11', which the label map of lists does not know"):
+    with pytest.raises(DataError, match=r"csv:2: expression is '11', which is not in the label map of lists"):
         find_stills(LABELS, tmp_path)
 
 
 def test_a_missing_table_names_the_folder_that_has_it(tmp_path: Path) -> None:
     write(tmp_path, "notes.txt")
-    with pytest.raises(DataError, match=r"no votes.csv there, which lists the images of votes; found notes.txt"):
+    with pytest.raises(DataError, match=r"no votes.csv, which lists the images of votes; found notes.txt"):
         find_stills(VOTES, tmp_path)
     some_votes(tmp_path / "unpacked" / "ferplus")
-    with pytest.raises(DataError, match=r"no votes.csv there.*; give .*unpacked/ferplus$"):
+    with pytest.raises(DataError, match=r"no votes.csv.*; give .*unpacked/ferplus$"):
         find_stills(VOTES, tmp_path)
 
 
 def test_a_missing_image_folder_and_a_table_that_is_no_text(tmp_path: Path) -> None:
     write(tmp_path, "votes.csv", HEADER, "train,a.png,1,0,0,0,0,0")
-    with pytest.raises(DataError, match="images: no such folder; votes has its images there"):
+    with pytest.raises(DataError, match="images: no such folder, though votes has its images in it"):
         find_stills(VOTES, tmp_path)
     (tmp_path / "votes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"votes.csv: not readable as text"):
@@ -191,15 +191,15 @@ def test_expected_counts_by_split(tmp_path: Path) -> None:
     assert len(find_stills(right, root)) == 4
     wrong = replace(VOTES, expected={"train": 3, "valid": 2, ".": 5})
     assert len(find_stills(wrong, root, "train")) == 3
-    with pytest.raises(DataError, match=r"split valid: expected 2 images \(votes\), found 1; get the set again"):
+    with pytest.raises(DataError, match=r"split valid: expected 2 images \(votes\), found 1; download the set again"):
         find_stills(wrong, root, "valid")
     with pytest.raises(DataError, match=r"expected 5 images \(votes\), found 4"):
         find_stills(replace(VOTES, expected={".": 5}), root)
 
 
 def test_a_subset_of_a_table_without_splits(tmp_path: Path) -> None:
-    table = Table("votes.csv", "image", "images", vote_columns=CLASSES)
-    with pytest.raises(ConfigError, match="subset 'train': votes.csv tells of no splits"):
+    table = TableLayout("votes.csv", "image", "images", vote_columns=CLASSES)
+    with pytest.raises(ConfigError, match="subset 'train': votes.csv has no splits"):
         find_stills(replace(VOTES, table=table), some_votes(tmp_path), "train")
 
 

@@ -101,7 +101,7 @@ def test_votes_of_real_stills(tmp_path: Path, shared_data: Path, capsys: pytest.
     assert run(tmp_path, "--dataset", "ferplus", "--root", str(tmp_path / "ferplus"), "--subset", "train") == 1
     assert "split train: expected 26804 images (ferplus), found 40" in capsys.readouterr().err
     assert run(tmp_path, "--dataset", "ferplus", "--root", str(tmp_path), "--subset", "train") == 1
-    assert f"no votes.csv there, which lists the images of ferplus; give {tmp_path}/ferplus" in capsys.readouterr().err
+    assert f"no votes.csv, which lists the images of ferplus; give {tmp_path}/ferplus" in capsys.readouterr().err
 
 
 def test_unreadable_images_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,9 +127,13 @@ def test_again_changes_nothing_and_other_input_is_refused(tmp_path: Path, capsys
     ("words", "status", "message"),
     [
         (["--dataset", "folder_per_clas"], 2, "Did you mean 'folder_per_class'"),
-        (["--dataset", "folder_per_class"], 1, "lacks the class folders Neutral, Anger"),
-        (["--dataset", "unlabelled", "--subset", "train"], 2, "a set of layout flat tells of no splits"),
-        (["--dataset", "lfw"], 1, "expected 13233 images (lfw), found 1; get the set again, or take what is there"),
+        (["--dataset", "folder_per_class"], 1, "missing class folders Neutral, Anger"),
+        (["--dataset", "unlabelled", "--subset", "train"], 2, "a set of layout flat has no splits"),
+        (
+            ["--dataset", "lfw"],
+            1,
+            "expected 13233 images (lfw), found 1; download the set again, or import what exists",
+        ),
         (["--dataset", "unlabelled", "--name", "a/b"], 2, "expected a plain name"),
         (["--dataset", "unlabelled", "--detector", "bultin"], 2, "no detector 'bultin'"),
         (["--dataset", "unlabelled", "--root", "none"], 1, "no such folder"),
@@ -147,7 +151,7 @@ def test_wrong_words(
 def test_an_empty_folder_and_a_file_for_the_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "empty")) == 1
-    assert "no image there" in capsys.readouterr().err
+    assert "contains no image" in capsys.readouterr().err
     save(tmp_path / "set" / "a.jpg")
     (tmp_path / "faces").write_text("")
     assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none") == 1

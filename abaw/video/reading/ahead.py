@@ -1,4 +1,4 @@
-"""Work a few items ahead in a thread, so that decoding and detection overlap."""
+"""Prefetch a few items in a thread: decoding and detection overlap."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _POLL_S = 0.1
 
 
 class Stalled(Exception):
-    """No item came within the time allowed."""
+    """No item was produced in time."""
 
 
 class _End(Generic[Item]):
-    """The last thing in the queue: the source ended, by itself (None) or with an error."""
+    """The last element of the queue: the source has ended, normally (None) or with an error."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def ahead(source: Iterable[Item], depth: int, timeout_s: float | None = None) -> Iterator[Item]:
-    """The items of `source`, made in a thread at most `depth` items before they are asked for.
+    """The items of `source`, produced by a thread at most `depth` items ahead.
 
-    An error of the source is raised here, after the items before it. Leaving early stops the thread.
-    Raises Stalled when an item takes longer than `timeout_s`; the thread, which nothing can stop then, is left behind.
+    An error of the source is raised here, after the items before it. Closing the iterator early stops the thread.
+    Raises Stalled if an item takes longer than `timeout_s`; nothing can stop the thread then, so it is abandoned.
     """
     queue: Queue[Item | _End[Item]] = Queue(maxsize=depth)
     stop = threading.Event()
@@ -58,13 +58,13 @@ def _fill(source: Iterable[Item], queue: Queue[Item | _End[Item]], stop: threadi
         for item in source:
             if not _put(queue, item, stop):
                 return
-    except BaseException as caught:  # handed over to the thread that asks for the items
+    except BaseException as caught:  # passed on to the thread that consumes the items
         error = caught
     _put(queue, _End(error), stop)
 
 
 def _put(queue: Queue[Item | _End[Item]], item: Item | _End[Item], stop: threading.Event) -> bool:
-    """False when the other side has left."""
+    """False if the consumer has stopped."""
     while not stop.is_set():
         try:
             queue.put(item, timeout=_POLL_S)

@@ -1,4 +1,4 @@
-"""The decord reader: selectable, read in order, with guards against what it is known to do wrong."""
+"""The decord reader: optional, read in order, with guards against its known faults."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from abaw.video.reading.frames import VideoFrame, VideoReader
 
 _BATCH = 8
 _STALL_S = 60.0
-_ADVICE = "read it with the pyav reader, which accounts for what is damaged"
+_ADVICE = "use the pyav reader, which keeps count of damaged frames"
 _EXACT_FORMATS = {"mov", "mp4", "matroska", "webm", "flv"}
 
 
 class DecordReader(VideoReader):
-    """Frames in batches, in order, never by a jump: seeking is where decord gives wrong frames.
+    """Frames in batches, in order, never by seeking: after a seek, decord may return wrong frames.
 
-    decord counts packets. Frames hidden by an edit list (with times below zero) are among them; for each of these it
-    repeats the last frame at the end, so as many are left out there. It can wait for ever for a frame that does not
-    come, and it gives up at the first damaged packet: both become a DataError. Of an AVI or an MPEG stream it drops and
-    doubles frames without a word; so these are refused.
+    decord counts packets, including frames hidden by an edit list (with negative times). For each of those it repeats
+    the last frame at the end; these repeats are left out. It may wait forever for a frame that never comes, and it
+    stops at the first damaged packet: both become a DataError. In AVI files and MPEG streams it silently drops and
+    doubles frames, so these formats are refused.
     """
 
     def __init__(self, path: Path) -> None:
         with open_container(path) as container:
             header = read_header(container.streams.video[0], path)
             if not _EXACT_FORMATS & set(container.format.name.split(",")):
-                what = f"decord does not give every frame of this format ({container.format.name})"
-                raise DataError(f"{path}: {what}; read it with the pyav reader, which does")
+                what = f"decord does not return every frame of this format ({container.format.name})"
+                raise DataError(f"{path}: {what}; use the pyav reader, which does")
         decord.logging.set_level(decord.logging.QUIET)
         try:
             self._reader: Any = decord.VideoReader(str(path))
@@ -58,7 +58,7 @@ class DecordReader(VideoReader):
         except (decord.DECORDError, IndexError) as error:
             raise self._fault("stopped", index) from error
         except Stalled as error:
-            raise self._fault(f"gave no frame for {_STALL_S:.0f} s", index) from error
+            raise self._fault(f"returned no frame for {_STALL_S:.0f} s", index) from error
 
     def _pictures(self) -> Iterator[NDArray[np.uint8]]:
         total = len(self._times)

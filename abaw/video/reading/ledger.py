@@ -1,4 +1,4 @@
-"""Which frames the packets of a stream promise, and which of them never came because the stream is damaged."""
+"""Which frames the packets of a stream promise, and which are missing because the stream is damaged."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ NO_PACKET: Final = "no packet came for it: the stream is damaged here"
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A frame that was not decoded. pts: its time stamp in ticks of the stream, None when unknown; reason: why."""
+    """A frame that was not decoded. pts: its time stamp in ticks of the stream, None if unknown; reason: why."""
 
     pts: int | None
     reason: str
 
 
 class Ledger:
-    """Time stamps of packets that went into the decoder against those of the frames that came out, in order.
+    """Compares the time stamps of packets sent to the decoder with those of the frames that it returns.
 
-    A decoder gives frames in order of presentation. So when a frame comes, what was promised for a time before it will
-    not come any more. That alone is no damage: packets of some codecs never become a frame of their own (fields,
-    invisible reference frames), nor do the frames around a cut in an open group of pictures. Hence a frame is missing
-    only where there is evidence: its packet was refused, or packets since the last key frame were refused or marked as
-    corrupt by the container. Where packets went missing altogether, the evidence together with a gap in an otherwise
-    constant frame rate tells how many.
+    A decoder returns frames in presentation order. So once a frame is returned, nothing promised for an earlier time
+    will follow. That alone is no damage: with some codecs, packets do not always become a separate frame (fields,
+    invisible reference frames), nor do the frames around a cut in an open group of pictures. So a frame counts as
+    missing only with evidence: its packet was refused, or packets since the last key frame were refused or marked as
+    corrupt by the container. If whole packets are missing, such evidence together with a gap in an otherwise constant
+    frame rate shows how many.
 
-    from_key: nothing is promised before the first key frame, as in a broadcast that is recorded from some moment on.
+    from_key: nothing is promised before the first key frame, as in a broadcast whose recording starts at any moment.
     """
 
     def __init__(self, from_key: bool) -> None:
@@ -44,7 +44,7 @@ class Ledger:
         self._constant = True
 
     def sent(self, pts: int | None, is_key: bool, refused: bool, corrupt: bool) -> list[Missing]:
-        """A packet that went into the decoder. refused: with an error; corrupt: the container says so.
+        """Note a packet sent to the decoder. refused: with an error; corrupt: marked so by the container.
 
         Returns what is missing at this place: the frame of a refused packet without a time stamp.
         """
@@ -58,7 +58,7 @@ class Ledger:
         return [Missing(None, UNDECODABLE)] if refused and pts is None else []
 
     def came(self, pts: int | None, is_key: bool) -> list[Missing] | None:
-        """The frames missing before this one, in order; None when this one was given up already."""
+        """The frames missing before this one, in order; None if this one was given up already."""
         if pts is None:
             return []
         self._promised.pop(pts, None)
@@ -73,9 +73,9 @@ class Ledger:
         return _in_order(missing)
 
     def ended(self) -> list[Missing]:
-        """The frames missing after the last one that came.
+        """The frames missing after the last one returned.
 
-        Not that of a last packet cut in half: packets for times before it may have followed in the whole file.
+        Not that of a truncated last packet: in the whole file, packets for earlier times may have followed it.
         """
         if self._half is not None:
             self._promised.pop(self._half, None)
@@ -92,7 +92,7 @@ class Ledger:
         return found
 
     def _without_packet(self, times: list[int]) -> dict[int, str]:
-        """Frames that fit into the gaps between these."""
+        """Frames that fit into the gaps between these times."""
         found = {}
         for before, after in pairwise(times):
             if not self._damaged:
@@ -103,7 +103,7 @@ class Ledger:
         return found
 
     def _note_step(self, step: int) -> None:
-        """The frame rate is constant while all steps are the same but for rounding."""
+        """The frame rate is constant as long as all steps are equal up to rounding."""
         if self._step is None:
             self._step = step
         elif abs(step - self._step) > 1:

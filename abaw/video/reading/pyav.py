@@ -24,11 +24,11 @@ _BROADCAST = ("mpegts", "mpeg", "h264", "hevc")
 
 
 class PyAVReader(VideoReader):
-    """Rotation of the container's display matrix is applied; frames that cannot be decoded are given without a picture.
+    """Applies the rotation of the container's display matrix; frames that cannot be decoded come without a picture.
 
-    Decodes in one thread: that leaves the cores to detection, gives the same pictures on every machine, tells which
-    packet is at fault, and keeps the last frames of a cut-off file, which FFmpeg's frame threads drop. An AVI holds no
-    times of presentation: its frames get those of a constant rate, and one that is missing may be a few rows off.
+    Decodes in one thread: this leaves the cores to detection, gives the same pictures on every machine, identifies the
+    damaged packet, and keeps the last frames of a truncated file, which FFmpeg's frame threads drop. An AVI file has no
+    presentation times: its frames get those of a constant rate, and a missing frame may be a few rows off.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +58,7 @@ class PyAVReader(VideoReader):
         return round(float(pts * self._stream.time_base), 6)
 
     def _accounted(self) -> Iterator[AVFrame | Missing]:
-        """Decoded frames, and in their places those that the stream's packets promise and damage took."""
+        """Decoded frames and, in their places, the frames promised by packets but lost to damage."""
         ledger = Ledger(from_key=self._container.format.name in _BROADCAST)
         for packet in self._packets():
             frames, refused = self._decode(packet)
@@ -73,14 +73,14 @@ class PyAVReader(VideoReader):
         yield from ledger.ended()
 
     def _packets(self) -> Iterator[VideoPacket | None]:
-        """None asks the decoder for the frames that it still holds."""
+        """The packets of the stream. None flushes the frames that the decoder still holds."""
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
-            except FFmpegError:  # the file ends in the middle of something; what came before it counts
+            except FFmpegError:  # the file is truncated; what came before counts
                 self.bad_packets += 1
                 yield None
                 return
@@ -88,7 +88,7 @@ class PyAVReader(VideoReader):
             yield packet
 
     def _decode(self, packet: VideoPacket | None) -> tuple[list[AVFrame], bool]:
-        """The frames that this packet releases, and whether the decoder refused it."""
+        """The frames released by this packet, and whether the decoder refused it."""
         try:
             return list(self._stream.decode(packet)), False
         except FFmpegError:

@@ -1,4 +1,4 @@
-"""The torchcodec reader, an optional extra: exact frames in order, from the FFmpeg libraries of the system."""
+"""The torchcodec reader, an optional extra: exact frames in order, decoded by the system's FFmpeg libraries."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from abaw.video.reading.container import open_container, read_header
 from abaw.video.reading.frames import VideoFrame, VideoReader
 
 _BATCH = 8
-_ADVICE = "read it with the pyav reader, which accounts for what is damaged"
-_INSTEAD = "or leave out --reader"
+_ADVICE = "use the pyav reader, which keeps count of damaged frames"
+_INSTEAD = "or omit --reader"
 
 
 class TorchCodecReader(VideoReader):
-    """Frames in batches, in order, of the index that torchcodec makes of all packets when it opens the file.
+    """Frames in batches, in order, from the index of all packets that torchcodec builds when it opens the file.
 
-    Frames that an edit list hides are not in that index, and the rotation is applied by torchcodec. It gives up at the
-    first damaged packet, which becomes a DataError. Raises ConfigError where torchcodec cannot be loaded.
+    Frames hidden by an edit list are not in that index, and torchcodec applies the rotation. It stops at the first
+    damaged packet, which becomes a DataError. Raises ConfigError if torchcodec cannot be loaded.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,12 +57,12 @@ READER = TorchCodecReader
 
 
 def load_decoder() -> Any:
-    """torchcodec's decoder class. Raises ConfigError that says what is missing and what to do."""
+    """torchcodec's decoder class. Raises ConfigError with what is missing and what to do."""
     try:
         package = import_module("torchcodec")
     except ImportError as error:
         raise ConfigError(
-            f"--reader torchcodec: is not installed; `pip install 'abaw[torchcodec]'`, {_INSTEAD}"
+            f"--reader torchcodec: torchcodec is not installed; `pip install 'abaw[torchcodec]'`, {_INSTEAD}"
         ) from error
     except (OSError, RuntimeError) as error:  # earlier versions load FFmpeg here
         raise _unloadable() from error
@@ -74,7 +74,7 @@ def load_decoder() -> Any:
 def _unloadable() -> ConfigError:
     return ConfigError(
         f"--reader torchcodec: torchcodec {version('torchcodec')} is installed but cannot be loaded. It needs the "
-        "shared libraries of FFmpeg 4 or later (libavcodec and its like), which Python packages do not bring for it, "
-        f"and must fit PyTorch {version('torch')}. Install FFmpeg (conda install -c conda-forge ffmpeg, or apt install "
-        f"ffmpeg) and the torchcodec that goes with this PyTorch, {_INSTEAD}"
+        "shared libraries of FFmpeg 4 or later (libavcodec and others), which no Python package provides, "
+        f"and must match PyTorch {version('torch')}. Install FFmpeg (conda install -c conda-forge ffmpeg, or apt "
+        f"install ffmpeg) and the torchcodec version for this PyTorch, {_INSTEAD}"
     )

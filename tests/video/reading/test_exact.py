@@ -58,7 +58,7 @@ def test_files_without_an_index_of_times(clips: Path, name: str) -> None:
     assert [number_of(picture(frame)) for frame in frames] == list(range(1, COUNT + 1))
     times = [frame.time_s for frame in frames]
     np.testing.assert_allclose(np.diff(times), 1 / FPS, atol=1e-5)
-    with pytest.raises(DataError, match="decord does not give every frame of this format .*pyav"):
+    with pytest.raises(DataError, match="decord does not return every frame of this format .*pyav"):
         read(clips / name, "decord")
 
 

@@ -22,7 +22,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_not_installed(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchcodec", None)
-    with pytest.raises(ConfigError, match=r"not installed; `pip install 'abaw\[torchcodec\]'`, or leave out --reader"):
+    with pytest.raises(ConfigError, match=r"not installed; `pip install 'abaw\[torchcodec\]'`, or omit --reader"):
         read(clip, "torchcodec")
 
 

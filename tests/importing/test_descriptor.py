@@ -25,28 +25,28 @@ def test_the_generic_ones() -> None:
 
 
 def test_an_unknown_name_lists_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"no data set 'unlabeled'; there are .*Did you mean 'unlabelled'"):
+    with pytest.raises(ConfigError, match=r"no data set 'unlabeled'; choose one of .*Did you mean 'unlabelled'"):
         load_descriptor("unlabeled")
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("role: labelled\nlayout: flat\n", "does not go with layout flat"),
-        ("role: unlabelled\nlayout: folder_per_class\n", "does not go with"),
+        ("role: labelled\nlayout: flat\n", "does not fit layout flat"),
+        ("role: unlabelled\nlayout: folder_per_class\n", "does not fit"),
         ("role: labelled\nlayout: folder_per_class\n", "needs `labels`"),
         ("role: labelled\nlayout: folder_per_class\nlabels: {a: Joy}\n", "labels.a: no class 'Joy'"),
         ("role: labelled\nlayout: folder_per_class\nlabels: {a: Happines}\n", "Did you mean 'Happiness'"),
         ("role: unlabelled\nlayout: tree\n", "layout must be one of folder_per_class, flat, csv, npy, found 'tree'"),
         ("role: labelled\nlayout: cvs\nfile: a\n", "found 'cvs'.*Did you mean 'csv'"),
-        ("role: unlabelled\nlayout: flat\nfile: a.csv\n", "unknown key 'file'; with layout flat there are role"),
+        ("role: unlabelled\nlayout: flat\nfile: a.csv\n", "unknown key 'file'; the keys of layout flat are role"),
         ("role: unlabelled\nlayout: flat\ntitle: 7\n", "title: expected text, found 7"),
         (
             "role: unlabelled\nlayout: flat\nexpected: {.: many}\n",
             r"expected\..: expected a number of images",
         ),
         ("role: unlabelled\nlayout: flat\nlabels: [a]\n", r"labels: expected a map, found \['a'\]"),
-        ("role: labelled\nlayout: csv\nfile: a.csv\n", "lacks the key 'image_column'"),
+        ("role: labelled\nlayout: csv\nfile: a.csv\n", "the key 'image_column' is missing"),
         (f"{CSV}label_column: l\nvote_columns: {{a: Fear}}\n", "either `label_column` with `labels`, or"),
         (CSV, "either `label_column` with `labels`, or"),
         (f"{CSV}label_column: l\n", "`label_column` needs `labels`"),
@@ -58,10 +58,10 @@ def test_an_unknown_name_lists_those_there_are() -> None:
         (f"{CSV}vote_columns: {{a: Fear}}\nsplits: {{t: t*}}\n", "`splits` needs a `split_column`"),
         (f"{CSV}vote_columns: {{a: Fear}}\nbox_columns: {{left: a}}\n", "box_columns needs left, top, right, bottom"),
         (f"{CSV}vote_columns: {{a: Fear}}\nimage_name: '{{name}}.png'\n", "image_name: .*only {stem} and {suffix}"),
-        ("role: labelled\nlayout: npy\nlabels: {0: Fear}\n", "lacks the key 'label_file'"),
+        ("role: labelled\nlayout: npy\nlabels: {0: Fear}\n", "the key 'label_file' is missing"),
         ("role: labelled\nlayout: npy\nlabels: {0: Fear}\nlabel_file: '{a}.npy'\n", "label_file: .*only {stem}"),
         ("role: unlabelled\nlayout: flat\nexpcted: {}\n", "unknown key 'expcted'.*Did you mean 'expected'"),
-        ("layout: flat\n", "lacks the key 'role'"),
+        ("layout: flat\n", "the key 'role' is missing"),
         ("- a\n", "expected keys with values"),
         ("a: [", "not readable as a descriptor"),
     ],
@@ -81,5 +81,5 @@ def test_numbers_as_keys_are_text() -> None:
 
 
 def test_a_layout_without_its_part() -> None:
-    with pytest.raises(ConfigError, match="goes with a table for csv"):
+    with pytest.raises(ConfigError, match="csv needs a table"):
         Descriptor("d", "labelled", "csv", labels={"a": "Fear"})
