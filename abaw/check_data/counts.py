@@ -1,4 +1,4 @@
-"""What each part of Aff-Wild2 says of a video or of one person in it: labels, frames, crops, rows of the template."""
+"""Counts of a video, or of one person in it, in each part of Aff-Wild2: labels, frames, crops, rows of the template."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from abaw.video.reading.container import open_container, read_header
 from abaw.video.reading.registry import open_video
 
 Severity = Literal["error", "note"]
-_AGAIN = "download the annotations again, or take the file out"
+_AGAIN = "download the annotations again, or remove the file"
 _HEADERS = {
     "expression": EXPRESSION_CLASSES,
     "valence_arousal": VALENCE_AROUSAL,
@@ -32,8 +32,8 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not fit (error) or is worth knowing (note). name: video or subject, empty for the whole set;
-    remedy: what to do about it, empty where nothing need be done."""
+    """A mismatch (error) or something worth knowing (note). name: video or subject, empty for the whole set; remedy:
+    what to do about it, empty if nothing needs to be done."""
 
     severity: Severity
     kind: str
@@ -44,10 +44,10 @@ class Finding:
 
 @dataclass(slots=True)
 class SubjectCounts:
-    """Counts of one name of the annotations, the template, the crops or the videos; None where that part is not there.
+    """Counts of one name in the annotations, template, crops or videos; None if that part does not exist.
 
-    lines: label lines by task; classes: (C,) frames by class; with_aligned: number of annotated frames with an aligned
-    image; with_plain: (C,) frames by class with an image that is not aligned.
+    lines: label lines by task; classes: (C,) frames per class; with_aligned: number of annotated frames with an aligned
+    image; with_plain: (C,) frames per class with an image that is not aligned.
     """
 
     name: str
@@ -65,14 +65,14 @@ class SubjectCounts:
 
     @property
     def frames(self) -> int | None:
-        """Decoded frames where they are known, else those that the header states."""
+        """Decoded frames if known, otherwise those stated by the header."""
         return self.header_frames if self.decoded_frames is None else self.decoded_frames
 
 
 def count_subjects(tree: OfficialTree, template: Mapping[str, int]) -> tuple[list[SubjectCounts], list[Finding]]:
-    """Counts of every name that a part of the data set has, sorted, and the faults of single files.
+    """Counts of every name in any part of the data set, sorted, and the faults of single files.
 
-    template: rows by name. Frames are those that the headers state.
+    template: rows by name. Frames are those stated by the headers.
     """
     findings: list[Finding] = []
     subjects = {name: SubjectCounts(name, _video_of(name, tree)) for name in _names(tree, template)}
@@ -92,7 +92,7 @@ def count_subjects(tree: OfficialTree, template: Mapping[str, int]) -> tuple[lis
 
 
 def _names(tree: OfficialTree, template: Mapping[str, int]) -> list[str]:
-    """Names of people; a video that none of them is of stands for itself."""
+    """Names of people, and of videos without any."""
     people = {*tree.aligned, *tree.plain, *template, *(name for files in tree.annotations.values() for name in files)}
     covered = {_video_of(name, tree) for name in people}
     return sorted(people | (tree.videos.keys() - covered))
@@ -119,7 +119,7 @@ def _count_labels(subject: SubjectCounts, task: str, split: str, path: Path) -> 
         yield Finding("error", kind, subject.name, f"{path}: is empty" if empty else str(error), _AGAIN)
         return
     if not body:
-        yield Finding("error", "empty label file", subject.name, f"{path}: has no line behind the header", _AGAIN)
+        yield Finding("error", "empty label file", subject.name, f"{path}: has no line after the header", _AGAIN)
         return
     try:
         subject.lines[task] = len(_READERS[task](path))
@@ -137,7 +137,7 @@ _READERS: Mapping[str, Callable[[Path], NDArray[np.generic]]] = {
 
 
 def _count_classes(subject: SubjectCounts, split: str, labels: NDArray[np.int8]) -> None:
-    # The first split stands: a video in both is a fault of its own, and must not count twice.
+    # The first split counts: a video in both is a separate fault and must not count twice.
     if subject.split:
         return
     subject.split = split
@@ -149,7 +149,7 @@ def _count_classes(subject: SubjectCounts, split: str, labels: NDArray[np.int8])
 
 
 def _with_image(labels: NDArray[np.int8], crops: Crops) -> NDArray[np.int8]:
-    """(N,) the labels of the frames that have an image."""
+    """(N,) the labels of the frames with an image."""
     return labels[crops.frames[crops.frames <= len(labels)] - 1]
 
 
@@ -164,7 +164,7 @@ def add_decoded_frames(subjects: Iterable[SubjectCounts], frames: Mapping[str, i
 
 
 def decode_frames(path: Path) -> int:
-    """Number of frames that decoding the whole video gives. Raises DataError when it cannot be decoded."""
+    """Number of frames found by decoding the whole video. Raises DataError if it cannot be decoded."""
     with open_video(path) as video:
         for _ in video:
             pass
@@ -172,7 +172,7 @@ def decode_frames(path: Path) -> int:
 
 
 def stored_frames(faces: Iterable[Path]) -> dict[str, int]:
-    """Decoded frames by name, as faces stores made from videos hold them; those made from crops know nothing of it."""
+    """Decoded frames by name, according to faces stores of videos; stores made from crops do not know them."""
     found = {}
     for path in faces:
         store = open_faces(path)
@@ -182,7 +182,7 @@ def stored_frames(faces: Iterable[Path]) -> dict[str, int]:
 
 
 def splits_of(tree: OfficialTree, task: str) -> dict[str, list[str]]:
-    """Splits by name, of one task's label files."""
+    """Splits by name, according to the label files of one task."""
     found: dict[str, list[str]] = {}
     for split in SPLITS:
         for name in tree.annotations.get((task, split), {}):

@@ -1,4 +1,4 @@
-"""The totals of Aff-Wild2 against those that were published (`data_manifests/expression.yaml`)."""
+"""The totals of Aff-Wild2 compared with the published ones (`data_manifests/expression.yaml`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLIT_NAMES: Mapping[str, str] = {TRAIN_SET: "train", VALIDATION_SET: "validatio
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """One sum over the data set. found: None where the part that it is counted from is not there."""
+    """One sum over the data set. found: None if the part that it is counted from does not exist."""
 
     what: str
     found: int | None
@@ -32,7 +32,7 @@ class Total:
 
 
 def totals(tree: OfficialTree, subjects: Sequence[SubjectCounts], template: Mapping[str, int] | None) -> list[Total]:
-    """Every published number beside ours."""
+    """Every published number next to ours."""
     facts = load_manifest("expression")
     found = [
         Total("videos", len(tree.videos) or None, facts["videos_in_all"], "download batch1, batch2 and new_vids again")
@@ -40,7 +40,7 @@ def totals(tree: OfficialTree, subjects: Sequence[SubjectCounts], template: Mapp
     for split, name in SPLIT_NAMES.items():
         found += _of_split([subject for subject in subjects if subject.split == split], name, facts, tree)
     rows = None if template is None else sum(template.values())
-    remedy = "take the template of the 6th edition; other editions have other numbers (--subset)"
+    remedy = "use the template of the 6th edition; other editions have other numbers (--subset)"
     found.append(Total("test videos", None if template is None else len(template), facts["videos"]["test"], remedy))
     found.append(Total("template rows", rows, facts["test_frames"], remedy))
     return found
@@ -52,11 +52,13 @@ def _of_split(
     annotated = sum(int(subject.classes.sum()) for subject in subjects if subject.classes is not None)
     aligned = sum(subject.with_aligned or 0 for subject in subjects)
     labels, crops = "download the annotations again", "download cropped_aligned and cropped_aligned_new_50_vids again"
-    there = bool(subjects)
-    yield Total(f"{name}: annotated frames", annotated if there else None, facts["annotated_frames"][name], labels)
+    has_subjects = bool(subjects)
+    yield Total(
+        f"{name}: annotated frames", annotated if has_subjects else None, facts["annotated_frames"][name], labels
+    )
     yield Total(
         f"{name}: with an aligned image",
-        aligned if there and tree.aligned_roots else None,
+        aligned if has_subjects and tree.aligned_roots else None,
         facts["annotated_frames_with_aligned_image"][name],
         crops,
     )
@@ -70,8 +72,8 @@ def _of_split(
 
 
 def compare_totals(found: Sequence[Total], rules: Rules) -> list[Finding]:
-    """A finding for each number that is not the published one."""
-    remedy_of_subset = "; give --subset if only a part of the data set is there"
+    """A finding for each number that differs from the published one."""
+    remedy_of_subset = "; give --subset if you have only a part of the data set"
     return [
         Finding(
             rules.missing,

@@ -1,4 +1,4 @@
-"""Do the parts of Aff-Wild2 fit each other? Each fault with its remedy in words."""
+"""Do the parts of Aff-Wild2 match each other? Each fault comes with its remedy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from abaw.protocol.official import OfficialTree
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How strictly to look.
+    """How strict to be.
 
-    tolerance: frames by which labels, crops, template and video may differ and still fit: decoders that do not hand out
-    what they hold back at the end, or hand out a frame twice, differ by up to the 16 frames that H.264 lets them hold.
-    subset: only a part of the data set is there, and what is missing as a whole is no fault.
+    tolerance: maximum difference in frames between labels, crops, template and video. Decoders that do not return the
+    frames they hold back at the end, or return a frame twice, differ by up to the 16 frames that H.264 allows.
+    subset: only a part of the data set exists, and what is missing completely is not a fault.
     """
 
     tolerance: int = 16
@@ -31,7 +31,7 @@ class Rules:
 def reconcile(
     tree: OfficialTree, subjects: Sequence[SubjectCounts], template: Mapping[str, int] | None, rules: Rules
 ) -> list[Finding]:
-    """Every fault and note on the parts that are there. template: rows by name, None where none was given."""
+    """Every fault and note on the existing parts. template: rows by name, None if no template was given."""
     findings = [*_places(tree, rules), *_in_both_splits(tree), *_doubled_videos(tree)]
     for subject in subjects:
         findings += _crop_names(subject)
@@ -45,24 +45,26 @@ def _places(tree: OfficialTree, rules: Rules) -> Iterator[Finding]:
     root = tree.root
     if not any(task == "expression" for task, _ in tree.annotations):
         remedy = (
-            "" if rules.subset else "download the annotations and unpack them there, or give --subset to go without"
+            ""
+            if rules.subset
+            else "download the annotations and unpack them there, or give --subset to continue without"
         )
         where = "EXPR_Recognition_Challenge or EXPR_Classification_Challenge"
-        yield Finding(rules.missing, "no annotations", "", f"{root}: no {where}, also not below annotations/", remedy)
+        yield Finding(rules.missing, "no annotations", "", f"{root}: no {where}, not even below annotations/", remedy)
     if not tree.videos:
         remedy = (
             "" if rules.subset else "unpack batch1, batch2 and new_vids there, or give --subset if only crops are used"
         )
-        yield Finding(rules.missing, "no videos", "", f"{root}: no video there", remedy)
+        yield Finding(rules.missing, "no videos", "", f"{root}: contains no video", remedy)
     for (task, split), folders in tree.annotation_folders.items():
         if len(folders) > 1:
-            message = f"{split} of {task} lies in {folders[0]} and {folders[1]}; the first is read"
+            message = f"{split} of {task} is in {folders[0]} and in {folders[1]}; the first is read"
             yield Finding(
                 "error", "two annotation folders", "", message, "keep those of one edition and move the others"
             )
         if not tree.annotations[task, split]:
             remedy = "unpack the annotations again"
-            yield Finding("error", "empty annotation folder", "", f"{folders[0]}: no <video>.txt there", remedy)
+            yield Finding("error", "empty annotation folder", "", f"{folders[0]}: contains no <video>.txt", remedy)
 
 
 def _in_both_splits(tree: OfficialTree) -> Iterator[Finding]:
@@ -70,7 +72,7 @@ def _in_both_splits(tree: OfficialTree) -> Iterator[Finding]:
         for name, splits in splits_of(tree, task).items():
             if len(splits) > 1:
                 files = " and ".join(str(tree.annotations[task, split][name]) for split in splits)
-                remedy = "a video is in one split: take out the file that the official download does not have"
+                remedy = "a video belongs to one split: remove the file that is not in the official download"
                 yield Finding("error", "in both splits", name, f"labels in {files}", remedy)
 
 
@@ -83,18 +85,18 @@ def _doubled_videos(tree: OfficialTree) -> Iterator[Finding]:
 def _crop_names(subject: SubjectCounts) -> Iterator[Finding]:
     for crops in (*subject.aligned, *subject.plain):
         if crops.num_wrong:
-            message = f"{crops.path}: {crops.num_wrong} images are not named as 00001.jpg: {', '.join(crops.wrong)}"
-            remedy = "give them the official names (frames from 1, five digits, .jpg), or take them out"
+            message = f"{crops.path}: {crops.num_wrong} images are not named like 00001.jpg: {', '.join(crops.wrong)}"
+            remedy = "give them the official names (frames from 1, five digits, .jpg), or remove them"
             yield Finding("error", "wrong crop name", subject.name, message, remedy)
         elif not len(crops.frames):
             remedy = "unpack the crops again, unless no face was found in the whole video"
-            yield Finding("note", "empty crops folder", subject.name, f"{crops.path}: no image there", remedy)
+            yield Finding("note", "empty crops folder", subject.name, f"{crops.path}: contains no image", remedy)
 
 
 def _doubled_crops(subject: SubjectCounts) -> Iterator[Finding]:
     for places in (subject.aligned, subject.plain):
         if len(places) > 1:
-            remedy = "keep one of them; import-crops refuses both together"
+            remedy = "keep one of them; import-crops refuses both"
             yield Finding("error", "crops twice", subject.name, _list([crops.path for crops in places]), remedy)
 
 
@@ -104,45 +106,45 @@ def _missing_parts(subject: SubjectCounts, tree: OfficialTree, has_template: boo
     has_crops = bool(subject.aligned or subject.plain)
     has_video = subject.video in tree.videos
     if in_template and not has_video and not has_crops:
-        message = f"the template has {subject.template_rows} rows of it, but there is neither its video nor its crops"
-        remedy = "download the test videos, or give the template of the edition that was downloaded"
+        message = f"the template has {subject.template_rows} rows of it, but its video and crops are missing"
+        remedy = "download the test videos, or give the template of the downloaded edition"
         yield Finding(rules.missing, "unknown video in template", subject.name, message, remedy)
     elif tree.videos and not has_video:
         of = "labels" if labelled else "template rows" if in_template else "crops"
         remedy = f"download the batch (batch1, batch2 or new_vids) that holds {subject.video}.mp4 or .avi"
         yield Finding(rules.missing, "missing video", subject.name, f"has {of} but no video {subject.video}", remedy)
     if tree.aligned_roots and not subject.aligned and (labelled or in_template):
-        message = f"no folder of it in {_list(tree.aligned_roots)}"
-        remedy = "download cropped_aligned (and cropped_aligned_new_50_vids) again, or run `abaw extract` on its video"
+        message = f"no folder of this name in {_list(tree.aligned_roots)}"
+        remedy = "download cropped_aligned (and cropped_aligned_new_50_vids) again, or run `abaw extract` on the video"
         yield Finding(rules.missing, "missing crops", subject.name, message, remedy)
     if labelled or in_template:
         return
     if not has_crops:
-        yield Finding("note", "video without labels", subject.name, "no label file and no template row is of it")
+        yield Finding("note", "video without labels", subject.name, "has no label file and no template row")
     elif has_template:
-        remedy = "download the annotations of all tasks, or take the folder out if it is of another data set"
+        remedy = "download the annotations of all tasks, or remove the folder if it belongs to another data set"
         message = f"{_list([crops.path for crops in (*subject.aligned, *subject.plain)])}: no labels, no template rows"
         yield Finding("error", "crops without labels", subject.name, message, remedy)
     else:
-        remedy = "give --template, which tells the test videos from those whose labels are missing"
+        remedy = "give --template, which distinguishes test videos from those with missing labels"
         yield Finding("note", "crops without labels", subject.name, "not in the annotations", remedy)
 
 
 def _lengths(subject: SubjectCounts, rules: Rules) -> Iterator[Finding]:
-    """Differences of label lines, frames, template rows and the last image."""
+    """Differences between label lines, frames, template rows and the last image."""
     frames, decoded = subject.frames, subject.decoded_frames is not None
     of_video = "decoded frames" if decoded else "frames in the video's header"
-    doubt = "" if decoded else "count the frames with --decode, for a header may lie; then "
+    doubt = "" if decoded else "count the frames with --decode, since a header may be wrong; then "
     if decoded and subject.header_frames not in (None, subject.decoded_frames):
         message = f"the header states {subject.header_frames} frames, {subject.decoded_frames} were decoded"
-        yield Finding("note", "header lies", subject.name, message)
+        yield Finding("note", "wrong header count", subject.name, message)
     for task, lines in subject.lines.items():
         remedy = f"{doubt}download {subject.video} or its label file again, or leave it out"
         yield from _differs(
             "labels and frames", subject.name, (lines, f"{task} label lines"), (frames, of_video), remedy, rules
         )
     rows = (subject.template_rows, "template rows")
-    remedy = f"{doubt}download {subject.video} again, or take the template of the right edition"
+    remedy = f"{doubt}download {subject.video} again, or use the template of the right edition"
     yield from _differs("template and frames", subject.name, rows, (frames, of_video), remedy, rules)
     longest = max((length for length in (frames, *subject.lines.values(), rows[0]) if length is not None), default=None)
     for crops in (*subject.aligned, *subject.plain):
@@ -150,7 +152,7 @@ def _lengths(subject: SubjectCounts, rules: Rules) -> Iterator[Finding]:
             beyond = crops.last_frame - longest
             severity: Severity = "error" if beyond > rules.tolerance else "note"
             message = f"{crops.path}: image {crops.last_frame} is {beyond} beyond the last frame ({longest})"
-            remedy = f"{doubt}the crops may be of another video: download them again" if severity == "error" else ""
+            remedy = f"{doubt}the crops may belong to another video: download them again" if severity == "error" else ""
             yield Finding(severity, "crops beyond the end", subject.name, message, remedy)
 
 

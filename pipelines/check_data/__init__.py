@@ -1,1 +1,1 @@
-"""`abaw check-data`: whether what was downloaded fits together."""
+"""`abaw check-data`: whether the downloaded parts match."""

@@ -1,4 +1,4 @@
-"""`abaw check-data`: do videos, labels, crops and template of Aff-Wild2 fit each other and the published counts?"""
+"""`abaw check-data`: do videos, labels, crops and template of Aff-Wild2 match each other and the published counts?"""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckDataConfig:
-    """Reconcile the parts of Aff-Wild2 and tell what does not fit, with the remedy.
+    """Compare the parts of Aff-Wild2 and report every mismatch with its remedy.
 
     Args:
-        root: folder that holds batch1, batch2, new_vids, annotations, cropped_aligned and the like, or some of them
-        template: template of the test set; without it, test videos are videos without labels
-        faces: folder of faces stores made from the videos; their rows are the decoded frames
-        decode: decode every video to count its frames; hours for the whole data set
-        out: CSV file with the counts of every video and what was found on it
-        tolerance: frames by which labels, template and crops may differ from the video; 16 is what H.264 lets a decoder
-            hold back, which some lose at the end
-        subset: only a part of the data set is there; what is missing as a whole and totals that differ are no faults
-        all: show every video in the table; otherwise those of which something is to be told
+        root: folder with batch1, batch2, new_vids, annotations, cropped_aligned and so on, or some of them
+        template: template of the test set; without it, test videos count as videos without labels
+        faces: folder of faces stores made from the videos; their numbers of rows are taken as the decoded frames
+        decode: decode every video to count its frames; takes hours for the whole data set
+        out: CSV file with the counts and findings of every video
+        tolerance: maximum difference in frames between labels, template or crops and the video; H.264 lets a decoder
+            hold back 16 frames, which some lose at the end
+        subset: only a part of the data set exists; parts that are missing completely and different totals are no faults
+        all: show every video in the table; otherwise only those with findings
     """
 
     root: Path
@@ -42,12 +42,12 @@ class CheckDataConfig:
 
 
 def run(config: CheckDataConfig) -> int:
-    """Exit status: 1 when something does not fit, else 0 (notes are listed)."""
+    """Exit status: 1 if there are faults, otherwise 0 (notes are listed)."""
     from abaw.check_data.counts import add_decoded_frames, count_subjects
     from abaw.check_data.published import compare_totals, totals
     from abaw.check_data.reconcile import Rules, reconcile
     from abaw.protocol.official import scan_tree
-    from pipelines.check_data.report import tell, write_csv
+    from pipelines.check_data.report import print_report, write_csv
 
     if config.tolerance < 0:
         raise ConfigError(f"--tolerance {config.tolerance}: expected a number of frames, 0 or more")
@@ -66,7 +66,7 @@ def run(config: CheckDataConfig) -> int:
     sums = totals(tree, subjects, template)
     findings += [*reconcile(tree, subjects, template, rules), *compare_totals(sums, rules)]
     write_csv(config.out, subjects, findings)
-    tell(subjects, sums, findings, show_all=config.all)
+    print_report(subjects, sums, findings, show_all=config.all)
     say(f"counts of every video: {config.out}")
     return int(any(finding.severity == "error" for finding in findings))
 
@@ -96,13 +96,13 @@ def _decode_all(tree: OfficialTree) -> tuple[dict[str, int], list[Finding]]:
 
 
 def _add_stored_frames(folder: Path, subjects: Sequence[SubjectCounts]) -> list[Finding]:
-    """Notes on the people that have no store."""
+    """Notes on the people without a store."""
     from abaw.check_data.counts import Finding, add_decoded_frames, stored_frames
     from abaw.stores.arrow import find_stores
 
     add_decoded_frames(subjects, stored_frames(find_stores([folder])))
     return [
-        Finding("note", "no faces store", subject.name, f"{folder}: no store of it was made from its video")
+        Finding("note", "no faces store", subject.name, f"{folder}: contains no store made from its video")
         for subject in subjects
         if subject.decoded_frames is None and (subject.lines or subject.template_rows is not None)
     ]

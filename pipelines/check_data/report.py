@@ -1,4 +1,4 @@
-"""What `abaw check-data` tells: tables on the screen and a CSV file."""
+"""The output of `abaw check-data`: tables on the screen and a CSV file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LINES = ("expression", "valence_arousal", "action_units")
 
 
 def numbers_of(subject: SubjectCounts) -> dict[str, int | None]:
-    """The counts and their differences, by column; None where one of the two is not there."""
+    """The counts and their differences, by column; None if a part does not exist."""
     lines = [subject.lines.get(task) for task in _LINES]
     labels = lines[0] if lines[0] is not None else max((each for each in lines if each is not None), default=None)
     images = sum(len(crops.frames) for crops in subject.aligned) if subject.aligned else None
@@ -58,7 +58,7 @@ def _minus(one: int | None, other: int | None) -> int | None:
 
 
 def write_csv(path: Path, subjects: Iterable[SubjectCounts], findings: Sequence[Finding]) -> None:
-    """A row a name with its counts, its frames by class and what was found; the last row is of the whole data set."""
+    """One row per name: counts, frames per class and findings. The last row is for the whole data set."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "video", "split", *_NUMBERS, *EXPRESSION_CLASSES, "errors", "notes", "remedies"])
@@ -66,17 +66,17 @@ def write_csv(path: Path, subjects: Iterable[SubjectCounts], findings: Sequence[
     for subject in subjects:
         names.add(subject.name)
         classes = [""] * len(EXPRESSION_CLASSES) if subject.classes is None else subject.classes.tolist()
-        told = _told([finding for finding in findings if finding.name == subject.name])
+        listed = _joined([finding for finding in findings if finding.name == subject.name])
         split = SPLIT_NAMES.get(subject.split, "test" if subject.template_rows is not None else "")
-        writer.writerow([subject.name, subject.video, split, *numbers_of(subject).values(), *classes, *told])
+        writer.writerow([subject.name, subject.video, split, *numbers_of(subject).values(), *classes, *listed])
     others = [finding for finding in findings if finding.name not in names]
     blank = [""] * (2 + len(_NUMBERS) + len(EXPRESSION_CLASSES))
-    writer.writerow(["(data set)", *blank, *_told(others)])
+    writer.writerow(["(data set)", *blank, *_joined(others)])
     write_text(path, text.getvalue())
 
 
-def _told(findings: Sequence[Finding]) -> list[str]:
-    """Errors, notes and remedies, each in one cell."""
+def _joined(findings: Sequence[Finding]) -> list[str]:
+    """Errors, notes and remedies, each in one field."""
     by_severity = [
         "; ".join(f"{finding.kind}: {finding.message}" for finding in findings if finding.severity == severity)
         for severity in _STYLES
@@ -84,26 +84,29 @@ def _told(findings: Sequence[Finding]) -> list[str]:
     return [*by_severity, "; ".join(dict.fromkeys(finding.remedy for finding in findings if finding.remedy))]
 
 
-def tell(subjects: Sequence[SubjectCounts], sums: Sequence[Total], findings: Sequence[Finding], show_all: bool) -> None:
+def print_report(
+    subjects: Sequence[SubjectCounts], sums: Sequence[Total], findings: Sequence[Finding], show_all: bool
+) -> None:
     """Print the table of videos, classes, totals and findings on standard output."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
     console = Console(file=sys.stdout, width=width, highlight=False)
-    told = {finding.name for finding in findings}
-    shown = [subject for subject in subjects if show_all or subject.name in told]
+    named = {finding.name for finding in findings}
+    shown = [subject for subject in subjects if show_all or subject.name in named]
     if shown:
         console.print(_videos(shown, {finding.name for finding in findings if finding.severity == "error"}))
     console.print(_classes(subjects))
     console.print(_totals(sums))
     _list_findings(console, findings, show_all)
     errors = sum(finding.severity == "error" for finding in findings)
-    parts = f"{len(subjects)} names ({', '.join(_parts(subjects)) or 'nothing of any video'})"
+    parts = f"{len(subjects)} names ({', '.join(_parts(subjects)) or 'no part of any video'})"
     console.print(
-        Text(f"{parts}: {f'{errors} faults' if errors else 'all fits'}, {len(findings) - errors} notes"), soft_wrap=True
+        Text(f"{parts}: {f'{errors} faults' if errors else 'no faults'}, {len(findings) - errors} notes"),
+        soft_wrap=True,
     )
 
 
 def _parts(subjects: Sequence[SubjectCounts]) -> list[str]:
-    """Which part of the data set is there, in words."""
+    """How many names each part of the data set has."""
     counts = {
         "with labels": sum(bool(subject.lines) for subject in subjects),
         "with a video": sum(subject.header_frames is not None for subject in subjects),
@@ -123,8 +126,8 @@ def _videos(subjects: Iterable[SubjectCounts], faulty: set[str]) -> Table:
         table.add_column(heading, justify="right")
     for subject in subjects:
         split = SPLIT_NAMES.get(subject.split, "test" if subject.template_rows is not None else "-")
-        cells = ["-" if number is None else str(number) for number in numbers_of(subject).values()]
-        table.add_row(Text(subject.name), split, *cells, style=_STYLES["error"] if subject.name in faulty else None)
+        fields = ["-" if number is None else str(number) for number in numbers_of(subject).values()]
+        table.add_row(Text(subject.name), split, *fields, style=_STYLES["error"] if subject.name in faulty else None)
     return table
 
 
@@ -134,28 +137,28 @@ def _classes(subjects: Sequence[SubjectCounts]) -> Table:
     for name in SPLIT_NAMES.values():
         table.add_column(name, justify="right")
     for index, label in enumerate(EXPRESSION_CLASSES):
-        cells = [
+        counts = [
             sum(int(s.classes[index]) for s in subjects if s.classes is not None and s.split == split)
             for split in SPLIT_NAMES
         ]
-        table.add_row(label, *(f"{cell:,}" for cell in cells))
+        table.add_row(label, *(f"{count:,}" for count in counts))
     return table
 
 
 def _totals(sums: Iterable[Total]) -> Table:
-    table = Table(title="Against the published numbers")
+    table = Table(title="Compared with the published numbers")
     table.add_column("what")
     for heading in ("found", "published", "difference"):
         table.add_column(heading, justify="right")
     for total in sums:
-        found = "not there" if total.found is None else f"{total.found:,}"
+        found = "missing" if total.found is None else f"{total.found:,}"
         difference = "" if total.found is None else f"{total.found - total.published:+,}"
         table.add_row(total.what, found, f"{total.published:,}", difference, style=None if total.fits else "yellow")
     return table
 
 
 def _list_findings(console: Console, findings: Sequence[Finding], show_all: bool) -> None:
-    """Faults first; of each kind the first ones and the number of the others."""
+    """Faults first; of each kind, the first few and the total number."""
     for severity in _STYLES:
         kinds: dict[str, list[Finding]] = {}
         for finding in findings:
@@ -168,4 +171,4 @@ def _list_findings(console: Console, findings: Sequence[Finding], show_all: bool
                 line = f"{severity}: {kind}: {name}{finding.message}{remedy}"
                 console.print(Text(line, style=_STYLES[severity]), soft_wrap=True)
             if not show_all and len(of_kind) > _SHOWN:
-                console.print(f"{severity}: {kind}: {len(of_kind)} in all, {_SHOWN} shown; --all lists them")
+                console.print(f"{severity}: {kind}: {len(of_kind)} in total, {_SHOWN} shown; --all shows all")

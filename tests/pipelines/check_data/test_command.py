@@ -1,4 +1,4 @@
-"""Made data sets in the official layouts: a sound one fits, and each fault in it is told with its remedy."""
+"""Synthetic data sets in the official layouts: an intact one passes, and each fault is reported with its remedy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def rows_of(root: Path) -> dict[str, dict[str, str]]:
 def test_a_sound_data_set_fits(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tree) == 0
     out = capsys.readouterr().out
-    assert "all fits, 0 notes" in out
+    assert "no faults, 0 notes" in out
     assert "5 names (4 with labels, 5 with a video, 5 with aligned crops, 5 with other crops, 1 in the template)" in out
     rows = rows_of(tree)
     assert list(rows) == sorted(SUBJECTS) + ["(data set)"]
@@ -123,7 +123,7 @@ FAULTS = {
         "download film é.mp4 again",
     ),
     "empty label file": (label("film é", ""), "empty label file: film é", "download the annotations again"),
-    "header alone": (label("film é", HEADER + "\r\n"), "no line behind the header", "download the annotations again"),
+    "header alone": (label("film é", HEADER + "\r\n"), "no line after the header", "download the annotations again"),
     "wrong header": (label("film é", "valence,arousal\n0,0\n"), "wrong header: film é", "download the annotations"),
     "label of 8": (
         label("film é", f"{HEADER}\n0\n8\n"),
@@ -131,13 +131,13 @@ FAULTS = {
         "download the annotations",
     ),
     "labels too long": (longer("film é", 60), "labels and frames: film é: 60 expression label lines", "--decode"),
-    "both splits": (both_splits, "in both splits: film é", "take out the file"),
+    "both splits": (both_splits, "in both splits: film é", "remove the file"),
     "two editions": (moved_annotations, "two annotation folders", "keep those of one edition"),
     "no annotations": (no_labels, "no annotations", "unpack them there"),
     "crops of nobody": (
         lambda r: make_crops(r / "cropped_aligned" / "nobody"),
         "crops without labels: nobody",
-        "take the folder out",
+        "remove the folder",
     ),
     "crops twice": (
         lambda r: make_crops(r / "cropped_aligned_new_50_vids" / "film é"),
@@ -158,15 +158,15 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "finding", "remedy"), FAULTS.values(), ids=FAULTS)
-def test_each_fault_is_told_with_its_remedy(
+def test_each_fault_is_reported_with_its_remedy(
     tree: Path, fault: Callable[[Path], object], finding: str, remedy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fault(tree)
     assert check(tree) == 1
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error") and finding in line]
     assert lines and remedy in lines[0].split(" -> ")[1]
-    cells = [row["errors"] for row in rows_of(tree).values()]
-    assert any(finding.split(": ")[0] in cell or finding in cell for cell in cells)
+    fields = [row["errors"] for row in rows_of(tree).values()]
+    assert any(finding.split(": ")[0] in field or finding in field for field in fields)
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,14 @@ def test_faults_of_the_template(
 
 
 @pytest.mark.parametrize(("words", "status"), [([], 0), (["--tolerance", "3"], 1)])
-def test_a_few_frames_are_told_within_the_tolerance(
+def test_a_few_frames_are_a_note_within_the_tolerance(
     tree: Path, words: list[str], status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tree / TRAIN_FILES / "film é.txt"
     file.write_text(file.read_text() + "-1\n" * 4)
     assert check(tree, *words) == status
-    told = f"{'error' if status else 'note'}: labels and frames: film é: 24 expression label lines, 20 frames"
-    assert told in capsys.readouterr().out
+    expected = f"{'error' if status else 'note'}: labels and frames: film é: 24 expression label lines, 20 frames"
+    assert expected in capsys.readouterr().out
     assert rows_of(tree)["film é"]["labels_minus_frames"] == "4"
 
 
@@ -216,7 +216,7 @@ def test_rows_of_faces_stores_are_decoded_frames_unless_made_from_crops(
     assert rows_of(tree)["film é"]["decoded_frames"] == decoded
     out = capsys.readouterr().out
     assert "note: no faces store: testing" in out
-    assert ("note: header lies: film é: the header states 20 frames, 17 were decoded" in out) is bool(decoded)
+    assert ("note: wrong header count: film é: the header states 20 frames, 17 were decoded" in out) is bool(decoded)
 
 
 def test_a_part_of_the_data_set(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,7 +258,7 @@ def test_wrong_usage(
 def test_a_folder_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x").mkdir()
     assert check(tmp_path / "x", template=False) == 1
-    assert "nothing of Aff-Wild2 there" in capsys.readouterr().err
+    assert "nothing of Aff-Wild2" in capsys.readouterr().err
     assert not (tmp_path / "r.csv").exists()
 
 
