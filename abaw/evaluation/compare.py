@@ -11,7 +11,7 @@ from abaw.evaluation.bootstrap import DRAWS, paired_difference, video_groups
 from abaw.evaluation.intervals import f1_intervals
 from abaw.evaluation.metrics import Counts, Evaluation, macro_f1_of
 from abaw.evaluation.result import Choice, Comparison, Intervals, Option, Result
-from abaw.evaluation.selection import Selection, select_fitted
+from abaw.evaluation.selection import Selection, nested_selection
 
 
 def score_intervals(evaluation: Evaluation, draws: int = DRAWS) -> Intervals:
@@ -64,7 +64,7 @@ def _select(
             for option, row, plain in zip(options, rows, confusions, strict=True)
         ]
         by_fold.append(np.stack(fitted))
-    return select_fitted(confusions, by_fold, np.searchsorted(present, folds))
+    return nested_selection(confusions, by_fold, np.searchsorted(present, folds))
 
 
 def compare(results: Sequence[Result], folds: Mapping[str, int], draws: int = DRAWS) -> Comparison:

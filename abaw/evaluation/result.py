@@ -1,4 +1,4 @@
-"""What a validation found out about one set of predictions, and about several side by side."""
+"""The results of a validation: of one set of predictions, and of several compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from abaw.evaluation.selection import Selection
 class Intervals:
     """95 % intervals by bootstrap over videos (`f1_intervals`).
 
-    per_class: of each class's F1 over all annotated frames.
+    macro_f1_with_face: None without frames with a face; per_class: of each class's F1 over all annotated frames.
     """
 
     draws: int
@@ -32,10 +32,10 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Option:
-    """One way to read the predictions, scored.
+    """The scores of one way to decode the predictions.
 
-    class_bias: (C,) fitted on all scored videos, None for none; by_fold: (K, V, C, C) with the bias that was fitted on
-    the videos outside each fold; calibration: None where the smoothing leaves no probabilities.
+    calibration: None when the smoothing leaves no probabilities; class_bias: (C,) fitted on all scored videos, None for
+    no bias; by_fold: (K, V, C, C), with the bias fitted on the videos outside each fold.
     """
 
     smoothing: str
@@ -55,11 +55,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """The best of several options, chosen on the videos that are scored.
+    """The best of several options, chosen on the scored videos.
 
-    labels: of the options; macro_f1, intervals: of each; differences: of each against the first, None for the first.
-    selection: what the choice brings on videos that it did not see, with honest_interval; None when there are too few
-    videos to tell.
+    labels: of the options; macro_f1, intervals: of each; differences: of each from the first, None for the first;
+    selection: the unbiased estimate by nested selection, with honest_interval; None when there are too few videos.
     """
 
     labels: tuple[str, ...]
@@ -78,12 +77,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """One set of predictions, scored.
+    """The scores of one set of predictions.
 
-    name: short, unique in a report; source: where the predictions lie; options: the ways to read them that were
-    scored; choice: how one of several was chosen, None when there was one; facts: their provenance (checkpoints, …);
-    notes: what a reader must know (videos left out), a sentence each; differences: the same of videos whose label lines
-    and frames differ in number.
+    name: short, unique in a report; source: where the predictions are stored; options: the scored ways to decode them;
+    choice: how one of several options was chosen, None when there is only one; facts: provenance (checkpoints, …);
+    notes: sentences for the reader (videos left out, …); differences: sentences about videos whose numbers of label
+    lines and frames differ.
     """
 
     name: str
@@ -99,7 +98,7 @@ class Result:
 
     @property
     def option(self) -> Option:
-        """The one whose figures the report gives: the best."""
+        """The best option, whose figures are reported."""
         return self.options[self.choice.best if self.choice else 0]
 
     @property
@@ -108,12 +107,12 @@ class Result:
 
     @property
     def leaked(self) -> bool:
-        """Models were trained or chosen on what is scored: no figure is honest."""
+        """Models were trained or chosen on scored videos: no figure is unbiased."""
         return bool(self.origin.trained_on or self.origin.selected_on)
 
     @property
     def optimistic(self) -> bool:
-        """The figures are too high: the setting or the model was chosen on what is scored, or trained on it."""
+        """The figures are too high: the option or the model was chosen on scored videos, or trained on them."""
         return self.choice is not None or self.leaked
 
     @property
@@ -123,10 +122,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Several results on the videos that all of them have.
+    """Several results, compared on the videos that all of them have.
 
-    rows: one a result, its best option; overall: the best of all options of all results (rows itself when no result
-    has chosen); both None when there is no such video. notes: what a reader must know.
+    rows: the best option of each result; overall: the best of all options of all results (equal to rows when no result
+    has a choice); both None when there are no such videos; notes: sentences for the reader.
     """
 
     rows: Choice | None

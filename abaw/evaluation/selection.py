@@ -72,21 +72,11 @@ def video_folds(
     return fold_of_rank[rank[of_video]]
 
 
-def nested_selection(confusions: Counts, groups: Sequence[str], num_folds: int = FOLDS, seed: int = 0) -> Selection:
-    """Choose the option with the highest macro F1, and score this choice by nested selection.
+def nested_selection(confusions: Counts, by_fold: Sequence[Counts], folds: NDArray[np.integer]) -> Selection:
+    """Choose the option with the highest macro F1, the first of equal ones, and score this choice by nested selection.
 
-    confusions: (O, V, C, C), rows annotated, with the same videos for every option; groups: V names; videos with the
-    same name stay in one fold. Of equal options the first is chosen. Raises DataError as `video_folds` does.
-    """
-    folds = video_folds(confusions[0].sum(axis=-1), groups, num_folds, seed)
-    return select_fitted(confusions, [confusions] * (int(folds.max()) + 1), folds)
-
-
-def select_fitted(confusions: Counts, by_fold: Sequence[Counts], folds: NDArray[np.integer]) -> Selection:
-    """As `nested_selection`, for options that are partly fitted on labels.
-
-    confusions: (O, V, C, C), fitted on all videos; by_fold: K arrays (O, V, C, C), fitted on the videos outside each
-    fold; folds: (V,) the fold of each video, 0..K-1.
+    Options may be partly fitted on labels. confusions: (O, V, C, C), rows annotated, fitted on all videos; by_fold: K
+    arrays (O, V, C, C), fitted on the videos outside each fold; folds: (V,) the fold of each video, 0..K-1.
     """
     overall = macro_f1_of(confusions.sum(axis=1))
     nested = np.zeros_like(confusions[0])

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from abaw.core.artifacts import provenance, quick_hash, value_hash
-from abaw.core.errors import ConfigError, DataError
+from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
+from abaw.core.ranges import require_at_least
 from abaw.data.crops import decode_crops
 from abaw.data.views import unit
 from abaw.models.static import ImageInput, StaticModel, image_input, load_static
@@ -43,8 +44,7 @@ class Extractor:
     outputs: Outputs = "features"
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size is {self.batch_size}; expected at least 1")
+        require_at_least(1, self, "batch_size")
 
     @property
     def image(self) -> ImageInput:

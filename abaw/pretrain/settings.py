@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least, require_positive
 
 # What moves with an expression, in crops of `abaw.video.align`: brows, eyes, nose, mouth corners, lips.
 ANCHORS = (
@@ -79,16 +80,11 @@ class ContraWarpingSettings:
     warp: WarpSettings = field(default_factory=WarpSettings)
 
     def __post_init__(self) -> None:
-        for name in ("byol_weight", "warp_weight"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
+        require_at_least(0, self, "byol_weight", "warp_weight")
         if not self.byol_weight and not self.warp_weight:
             raise ConfigError("byol_weight and warp_weight are both 0: nothing would be learned; set one of them")
-        for name in ("warps", "projection"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if not self.temperature > 0:
-            raise ConfigError(f"temperature is {self.temperature}; expected more than 0")
+        require_at_least(1, self, "warps", "projection")
+        require_positive(self, "temperature")
 
     @property
     def warped(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least, require_below_one, require_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +27,9 @@ class LabelledLearning:
     prior_power: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"label_smoothing is {self.label_smoothing}; expected 0 <= label_smoothing < 1")
+        require_below_one(self, "label_smoothing")
         if self.prior_power is not None:
-            require_share("prior_power", self.prior_power)
+            require_share(self, "prior_power")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +50,7 @@ class PseudoLabelling(LabelledLearning):
     def __post_init__(self) -> None:
         # Without arguments, super() does not find its class in a dataclass with slots.
         super(PseudoLabelling, self).__post_init__()
-        if self.unlabelled_weight < 0:
-            raise ConfigError(f"unlabelled_weight is {self.unlabelled_weight}; expected at least 0")
-
-
-def require_share(name: str, value: float) -> None:
-    """Raise ConfigError unless 0 <= value <= 1."""
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{name} is {value}; expected 0 <= {name} <= 1")
-
-
-def require_momentum(name: str, value: float) -> None:
-    """Raise ConfigError unless 0 <= value < 1: at 1 nothing would ever move."""
-    if not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value}; expected 0 <= {name} < 1")
+        require_at_least(0, self, "unlabelled_weight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +70,7 @@ class MarginSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.lowest <= self.highest <= 1:
             raise ConfigError(f"margins from {self.lowest} to {self.highest}; expected 0 <= lowest <= highest <= 1")
-        if self.stage_steps < 1:
-            raise ConfigError(f"stage_steps is {self.stage_steps}; expected at least 1")
+        require_at_least(1, self, "stage_steps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least, require_below_one
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,6 @@ class SequenceLearning:
     action_units_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size is {self.batch_size}; expected at least 1")
-        for name in ("balance_strength", "feature_noise", "valence_arousal_weight", "action_units_weight"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
-        for name in ("label_smoothing", "time_mask"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 <= {name} < 1")
+        require_at_least(1, self, "batch_size")
+        require_at_least(0, self, "balance_strength", "feature_noise", "valence_arousal_weight", "action_units_weight")
+        require_below_one(self, "label_smoothing", "time_mask")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least, require_below_one, require_positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,9 @@ class TrainSettings:
     log_every: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("steps", "devices", "evaluate_every", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
-        for name in ("weight_decay", "warmup_steps", "prefetch"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 0")
-        for name in ("lr", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"ema_decay is {self.ema_decay}; expected 0 <= ema_decay < 1")
+        require_at_least(1, self, "steps", "devices", "evaluate_every", "checkpoint_every", "log_every")
+        require_at_least(0, self, "weight_decay", "warmup_steps", "prefetch")
+        require_positive(self, "lr", "clip_norm")
+        require_below_one(self, "ema_decay")
         if self.warmup_steps >= self.steps:
             raise ConfigError(f"warmup_steps {self.warmup_steps} >= steps {self.steps}: the rate would never fall")

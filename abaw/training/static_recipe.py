@@ -1,4 +1,4 @@
-"""What a static model is and how it learns, as settings: `train-static` makes one run by them, `bench ssl` many."""
+"""The settings of a static model and its training: `train-static` makes one run from them, `bench ssl` many."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from abaw.core.config import to_plain
-from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least
 from abaw.data.settings import Aggregation, Balance
 from abaw.models.architecture import Architecture, Experts
 from abaw.semisup.registry import method_class, method_names, require_method, settings_class
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OWN: Final = "own"
 ONE_OF: Final = "one_of"
-"""Metadata of a group of settings that counts where the setting of this name has the group's name as its value."""
+"""Metadata key of a group of settings: names the setting whose value must be the group's name for it to apply."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,7 @@ class StaticSettings:
 
     def __post_init__(self) -> None:
         require_method(self.method)
-        if self.load_balance < 0:
-            raise ConfigError(f"load_balance is {self.load_balance}; expected at least 0")
+        require_at_least(0, self, "load_balance")
 
     @property
     def method_class(self) -> type[ImageMethod[Any]]:
@@ -68,7 +67,7 @@ class StaticSettings:
 
 
 def with_methods(base: type[StaticSettings], name: str, module: str) -> Any:
-    """The dataclass `base` with a group of settings for every method; `name` is what it is called in `module`."""
+    """The dataclass `base` with a group of settings for every method. name: of the new class in `module`."""
     groups = [
         (method, kind, field(default_factory=kind, metadata={ONE_OF: "method"}))
         for method, kind in ((method, settings_class(method)) for method in method_names())
@@ -84,13 +83,13 @@ StaticRecipe = with_methods(StaticSettings, "StaticRecipe", __name__)
 
 
 def recipe_plain(recipe: StaticSettings) -> dict[str, Any]:
-    """The settings as they are saved: of the methods' groups, that of the method alone."""
+    """The settings as saved: only the chosen method's group is included."""
     others = set(method_names()) - {recipe.method}
     return {name: value for name, value in to_plain(recipe).items() if name not in others}
 
 
 def default_plain(method: str) -> dict[str, Any]:
-    """What settings have that a run of an earlier version does not name."""
+    """The defaults of settings that a run of an earlier version may lack."""
     return recipe_plain(StaticRecipe(method=method))
 
 

@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.evaluation.metrics import macro_f1_of
+from abaw.evaluation.metrics import Counts, macro_f1_of
 from abaw.evaluation.selection import (
     GRID,
+    Selection,
     biased_confusion,
     fit_class_bias,
     log_probs,
     nested_selection,
-    select_fitted,
     video_folds,
 )
 from tests.evaluation.made import options, videos
@@ -26,13 +26,19 @@ def names(num: int) -> list[str]:
     return [f"video{number:03d}" for number in range(num)]
 
 
+def select(confusions: Counts) -> Selection:
+    """Nested selection among options without a fitted part."""
+    folds = video_folds(confusions[0].sum(axis=-1), names(confusions.shape[1]))
+    return nested_selection(confusions, [confusions] * (int(folds.max()) + 1), folds)
+
+
 def test_the_best_of_noise_looks_good_but_its_nested_score_does_not() -> None:
     rng = np.random.default_rng(0)
     optimism, honesty = [], []
     for _ in range(80):
         labels = videos(rng, 0.4, 40).sum(axis=2)
         made = options(rng, [0.4] * 20, labels)
-        found = nested_selection(made, names(40))
+        found = select(made)
         fair = float(macro_f1_of(made.sum(axis=1)).mean())
         optimism.append(found.optimistic_f1 - fair)
         honesty.append(found.honest_f1 - fair)
@@ -44,7 +50,7 @@ def test_a_clearly_better_option_is_chosen_in_every_fold_at_no_loss() -> None:
     rng = np.random.default_rng(1)
     labels = videos(rng, 0.4, 40).sum(axis=2)
     made = options(rng, [0.3, 0.6, 0.3], labels)
-    found = nested_selection(made, names(40))
+    found = select(made)
     assert found.best == 1
     assert found.chosen == (1, 1, 1, 1, 1)
     assert found.honest_f1 == found.optimistic_f1 == pytest.approx(float(macro_f1_of(made[1].sum(axis=0))))
@@ -56,7 +62,7 @@ def test_each_video_is_scored_with_the_best_option_of_the_other_folds() -> None:
     labels = videos(rng, 0.4, 9).sum(axis=2)
     made = options(rng, [0.4] * 6, labels)
     folds = np.array([0, 1, 2] * 3)
-    found = select_fitted(made, [made] * 3, folds)
+    found = nested_selection(made, [made] * 3, folds)
     for fold in range(3):
         inside = folds == fold
         best = macro_f1_of(made[:, ~inside].sum(axis=1)).argmax()
@@ -75,7 +81,7 @@ def test_a_fitted_part_is_scored_as_fitted_without_the_fold() -> None:
     for fold in range(5):
         fitted = np.where((folds == fold)[:, None, None], poor, perfect)
         by_fold.append(np.stack([plain, fitted]))
-    found = select_fitted(np.stack([plain, perfect]), by_fold, folds)
+    found = nested_selection(np.stack([plain, perfect]), by_fold, folds)
     assert (found.best, found.optimistic_f1) == (1, 1.0)
     assert found.honest_f1 == pytest.approx(float(macro_f1_of(poor.sum(axis=0))))
 

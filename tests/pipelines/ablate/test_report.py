@@ -13,7 +13,7 @@ from abaw.evaluation.bootstrap import video_groups
 from abaw.evaluation.intervals import f1_intervals
 from abaw.evaluation.metrics import macro_f1_of
 from abaw.evaluation.seeds import mean_interval, nested_over_seeds
-from abaw.evaluation.selection import nested_selection
+from abaw.evaluation.selection import nested_selection, video_folds
 from pipelines.ablate.plot import write_plot
 from pipelines.ablate.report import best_lines, markdown_table, table_facts
 from pipelines.ablate.scores import Setting, score_table
@@ -94,7 +94,8 @@ def test_nested_selection_with_one_seed_is_the_usual_one() -> None:
     rng = np.random.default_rng(0)
     confusions = rng.integers(0, 50, (4, V, 8, 8))
     groups = [f"video{index}" for index in range(V)]
-    expected = nested_selection(confusions, groups)
+    folds = video_folds(confusions[0].sum(axis=-1), groups)
+    expected = nested_selection(confusions, [confusions] * (int(folds.max()) + 1), folds)
     found = nested_over_seeds(confusions[:, None], groups)
     assert found.chosen == expected.chosen and found.macro_f1 == pytest.approx(expected.honest_f1)
 

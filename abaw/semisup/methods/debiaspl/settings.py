@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.semisup.settings import PseudoLabelling, require_momentum, require_share
+from abaw.core.ranges import require_below_one, require_share
+from abaw.semisup.settings import PseudoLabelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,8 @@ class DebiasPLSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(DebiasPLSettings, self).__post_init__()
-        require_share("threshold", self.threshold)
-        require_momentum("momentum", self.momentum)
+        require_share(self, "threshold")
+        require_below_one(self, "momentum")
 
 
 SETTINGS = DebiasPLSettings

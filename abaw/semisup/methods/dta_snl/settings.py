@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from abaw.semisup.settings import PseudoLabelling, require_momentum, require_share
+from abaw.core.ranges import require_below_one, require_share
+from abaw.semisup.settings import PseudoLabelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +35,8 @@ class DtaSnlSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(DtaSnlSettings, self).__post_init__()
-        require_momentum("momentum", self.momentum)
-        require_share("fixed_threshold", self.fixed_threshold)
-        require_share("unlikely", self.unlikely)
+        require_below_one(self, "momentum")
+        require_share(self, "fixed_threshold", "unlikely")
 
 
 SETTINGS = DtaSnlSettings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.semisup.settings import PseudoLabelling, require_share
+from abaw.core.ranges import require_share
+from abaw.semisup.settings import PseudoLabelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class FixMatchSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(FixMatchSettings, self).__post_init__()
-        require_share("threshold", self.threshold)
+        require_share(self, "threshold")
 
 
 SETTINGS = FixMatchSettings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.semisup.settings import PseudoLabelling, require_momentum
+from abaw.core.ranges import require_below_one
+from abaw.semisup.settings import PseudoLabelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class FreeMatchSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(FreeMatchSettings, self).__post_init__()
-        require_momentum("momentum", self.momentum)
+        require_below_one(self, "momentum")
 
 
 SETTINGS = FreeMatchSettings

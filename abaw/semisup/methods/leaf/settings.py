@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.semisup.settings import MarginLearning, MarginSettings, require_share
+from abaw.core.ranges import require_share
+from abaw.semisup.settings import MarginLearning, MarginSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class LeafSettings(MarginLearning):
 
     def __post_init__(self) -> None:
         super(LeafSettings, self).__post_init__()
-        require_share("enough", self.enough)
+        require_share(self, "enough")
 
 
 SETTINGS = LeafSettings

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from abaw.semisup.settings import MarginSettings, PseudoLabelling, require_momentum, require_share
+from abaw.core.ranges import require_below_one, require_share
+from abaw.semisup.settings import MarginSettings, PseudoLabelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,8 @@ class SpatialSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(SpatialSettings, self).__post_init__()
-        require_share("fixed_threshold", self.fixed_threshold)
-        require_share("finetune", self.finetune)
-        require_share("unlikely", self.unlikely)
-        require_momentum("momentum", self.momentum)
+        require_share(self, "fixed_threshold", "finetune", "unlikely")
+        require_below_one(self, "momentum")
 
 
 SETTINGS = SpatialSettings

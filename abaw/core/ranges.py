@@ -1,0 +1,33 @@
+"""Checks that settings are in their ranges; a message names the setting, its value and what was expected."""
+
+from __future__ import annotations
+
+from abaw.core.errors import ConfigError
+
+
+def require_at_least(minimum: int, settings: object, *names: str) -> None:
+    """Raise ConfigError unless the named settings are at least `minimum`."""
+    for name in names:
+        if not getattr(settings, name) >= minimum:
+            raise ConfigError(f"{name} is {getattr(settings, name)}; expected at least {minimum}")
+
+
+def require_positive(settings: object, *names: str) -> None:
+    """Raise ConfigError unless the named settings are above 0."""
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise ConfigError(f"{name} is {getattr(settings, name)}; expected more than 0")
+
+
+def require_share(settings: object, *names: str) -> None:
+    """Raise ConfigError unless the named settings are within 0..1."""
+    for name in names:
+        if not 0 <= getattr(settings, name) <= 1:
+            raise ConfigError(f"{name} is {getattr(settings, name)}; expected 0 <= {name} <= 1")
+
+
+def require_below_one(settings: object, *names: str) -> None:
+    """Raise ConfigError unless the named settings are at least 0 and below 1."""
+    for name in names:
+        if not 0 <= getattr(settings, name) < 1:
+            raise ConfigError(f"{name} is {getattr(settings, name)}; expected 0 <= {name} < 1")
