@@ -22,6 +22,13 @@ def is_system_file(name: str) -> bool:
     return name.startswith("._") or name in _SYSTEM_NAMES
 
 
+def user_files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, except those that operating systems leave there (see `is_system_file`)."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_system_file(name))
+        yield from (Path(place) / name for name in sorted(files) if not is_system_file(name))
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder next to `path`; on leaving without an error it is renamed to `path`.

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from abaw.core.errors import DataError
+from abaw.core.folders import user_files
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
+VIDEO_SUFFIXES = frozenset(
+    (  # noqa: SIM905 a list of words is easier to read
+        ".3g2 .3gp .amv .apng .asf .avi .bik .divx .drc .dv .f4v .flv .gif .gxf .h264 .h265 .hevc .ivf .m1v .m2t .m2ts "
+        ".m2v .m4v .mjpeg .mjpg .mk3d .mkv .mov .mp4 .mpe .mpeg .mpg .mpv .mts .mxf .nsv .nut .obu .ogm .ogv .qt .rm "
+        ".rmvb .roq .swf .tp .trp .ts .vob .webm .wmv .wtv .xvid .y4m"
+    ).split()
+)
+"""What FFmpeg opens as a video."""
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+_ANIMATED = 0x02
+"""The flag of a WebP's `VP8X` chunk."""
 
 Side = Literal["left", "right"]
 _SUBJECT = re.compile(r"^(?P<video>.+?)_(?P<side>left|right)(?P<number>_\d+)?$")
@@ -48,29 +58,48 @@ def find_videos(paths: Iterable[Path]) -> list[Path]:
     A path to a file is accepted with any suffix. Raises DataError for a missing path, a folder without a video, or two
     videos with the same name, because their stores would overwrite each other.
     """
-    return _find(paths, VIDEO_SUFFIXES, "video")
+    return _find(paths, is_video, "video")
 
 
 def find_media(paths: Iterable[Path]) -> list[Path]:
     """Same as `find_videos`, for videos and still images."""
-    return _find(paths, VIDEO_SUFFIXES | IMAGE_SUFFIXES, "video or image")
+    return _find(paths, lambda path: is_video(path) or is_image(path), "video or image")
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is a still image, by its suffix."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    """Whether a file is a still image, by its suffix; an animated WebP is a video."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_animated_webp(path)
 
 
-def _find(paths: Iterable[Path], suffixes: frozenset[str], what: str) -> list[Path]:
+def is_animated_webp(path: Path) -> bool:
+    """Whether a file is a WebP image of several frames, by its header. False for a file that cannot be read."""
+    if path.suffix.lower() != ".webp" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except OSError:
+        return False
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21] and head[20] & _ANIMATED)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video, by its suffix."""
+    return path.suffix.lower() in VIDEO_SUFFIXES or is_animated_webp(path)
+
+
+def _find(paths: Iterable[Path], wanted: Callable[[Path], bool], what: str) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = [file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()]
+            below = [file for file in user_files(path) if wanted(file) and file.is_file()]
             if not below:
-                raise DataError(f"{path}: no {what} found; searched for {' '.join(sorted(suffixes))}")
+                raise DataError(f"{path}: no {what} found; searched by suffix (.mp4, .avi, .mov, …)")
             found += below
-        elif path.exists():
+        elif path.is_file():
             found.append(path)
+        elif path.exists():
+            raise DataError(f"{path}: is neither a file nor a folder (a pipe or a device); give a file")
         else:
             raise DataError(f"{path}: no such file or folder")
     by_name: dict[str, Path] = {}

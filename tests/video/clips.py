@@ -64,6 +64,17 @@ def corrupt(source: Path, target: Path, start: float, end: float) -> Path:
     return target
 
 
+def set_matrix(source: Path, target: Path, matrix: tuple[float, float, float, float]) -> Path:
+    """The same mp4 with a display matrix (a, b, c, d): place (x, y) is shown at (ax + cy, bx + dy), moved into view."""
+    content = bytearray(source.read_bytes())
+    place = content.find(b"tkhd") + 44
+    a, b, c, d = (round(value * 65536) for value in matrix)
+    numbers = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    content[place : place + 36] = b"".join(number.to_bytes(4, "big", signed=True) for number in numbers)
+    target.write_bytes(content)
+    return target
+
+
 def rotate_metadata(source: Path, target: Path, degrees: int = 90) -> Path:
     """The same mp4 with a display matrix that says: turn clockwise by 90, 180 or 270 degrees, as phones write it."""
     content = bytearray(source.read_bytes())

@@ -7,12 +7,13 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from abaw.core.errors import DataError
 from abaw.video.reading.frames import Header
 
-_STILLS = ("image2", "_pipe", "gif")
+_STILLS = ("image2", "_pipe")
 _TEXT = "tty"
 _MP4_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free")
 
@@ -37,6 +38,33 @@ def _check_format(container: InputContainer, path: Path) -> None:
         raise DataError(f"{path}: is a still image, not a video; use `abaw import-images` for still images")
     if format_name == _TEXT or not container.streams.video:
         raise DataError(f"{path}: is not a video (it has no picture stream); give a video file, or leave this one out")
+    if not _moving_streams(container):
+        raise DataError(f"{path}: is not a video (its picture is a cover); give a video file, or leave this one out")
+
+
+def _moving_streams(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are not cover pictures."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def choose_stream(container: InputContainer) -> tuple[VideoStream, str]:
+    """The video stream that is read, and a note about the others, "" if there are none.
+
+    It is the one flagged as default; if none or several are, the best by FFmpeg's own rule (flags, then number of
+    frames and bit rate).
+    """
+    streams = _moving_streams(container)
+    if len(streams) == 1:
+        return streams[0], ""
+    flagged = [stream for stream in streams if stream.disposition & Disposition.default]
+    best = container.streams.best("video")
+    candidates = flagged or streams
+    chosen = best if best in candidates else candidates[0]
+    assert isinstance(chosen, VideoStream)
+    others = ", ".join(f"{stream.width}×{stream.height}" for stream in streams if stream is not chosen)
+    return chosen, (
+        f"has {len(streams)} video streams; the one of {chosen.width}×{chosen.height} is read, not those of {others}"
+    )
 
 
 def _why_unreadable(path: Path, error: FFmpegError) -> str:

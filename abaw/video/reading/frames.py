@@ -44,7 +44,9 @@ class VideoReader(ABC):
     num_frames: frames delivered so far; missing_frames: those without a picture; fps: mean frame rate of the header;
     header_frames: number of frames stated by the header, None if it states none;
     hidden_frames: frames that an edit list removes from the presentation; they do not count as decoded frames;
-    bad_packets: packets that could not be decoded and were skipped.
+    bad_packets: packets that could not be decoded and were skipped; pictureless_packets: intact packets that contain no
+    picture of their own; backward_times: frames with a time before that of their predecessor; notes: what a user should
+    know about the file, known from the start.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -53,6 +55,9 @@ class VideoReader(ABC):
         self.header_frames = header.num_frames
         self.hidden_frames = 0
         self.bad_packets = 0
+        self.pictureless_packets = 0
+        self.backward_times = 0
+        self.notes: list[str] = []
         self.missing_frames = 0
         self.num_frames = 0
 
@@ -61,14 +66,17 @@ class VideoReader(ABC):
         """Frames that the header states but that were not delivered, not even without a picture."""
         if self.header_frames is None:
             return 0
-        return max(0, self.header_frames - self.hidden_frames - self.num_frames)
+        return max(0, self.header_frames - self.hidden_frames - self.pictureless_packets - self.num_frames)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """Frames in order of presentation, decoded a few ahead in a thread.
 
         Raises DataError if none has a picture.
         """
+        last_s = float("-inf")
         for frame in ahead(self._frames(), _FRAMES_AHEAD):
+            self.backward_times += frame.time_s < last_s
+            last_s = frame.time_s
             self.num_frames = frame.index
             self.missing_frames += frame.image is None
             yield frame

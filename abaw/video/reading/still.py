@@ -15,7 +15,7 @@ from abaw.video.reading.frames import Header, VideoFrame, VideoReader
 class StillReader(VideoReader):
     """One frame at time 0, upright according to the EXIF data. Raises DataError for a file that is not an image."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, square_pixels: bool = True) -> None:
         super().__init__(path, Header(fps=1.0, num_frames=1, start_s=0.0))
         data = np.fromfile(path, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None

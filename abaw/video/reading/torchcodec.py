@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from abaw.core.errors import ConfigError, DataError
-from abaw.video.reading.container import open_container, read_header
+from abaw.video.reading.container import choose_stream, open_container, read_header
 from abaw.video.reading.frames import VideoFrame, VideoReader
+from abaw.video.reading.geometry import geometry_of, squared
 
 _BATCH = 8
 _ADVICE = "use the pyav reader, which keeps count of damaged frames"
@@ -24,14 +26,20 @@ class TorchCodecReader(VideoReader):
     damaged packet, which becomes a DataError. Raises ConfigError if torchcodec cannot be loaded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, square_pixels: bool = True) -> None:
         decoder = load_decoder()
         with open_container(path) as container:
-            stream = container.streams.video[0]
-            header = read_header(stream, path)
-            super().__init__(path, header)
+            stream, about_streams = choose_stream(container)
+            super().__init__(path, read_header(stream, path))
             self.hidden_frames = sum(packet.is_discard for packet in container.demux(stream))
+        with open_container(path) as container:
+            orientation, aspect, notes = geometry_of(container, choose_stream(container)[0])
+            if orientation.is_mirror_image:
+                raise DataError(f"{path}: its display matrix asks for a mirror image; read it with the pyav reader")
             options = {"stream_index": stream.index, "dimension_order": "NHWC", "seek_mode": "exact"}
+        # torchcodec turns the pictures itself.
+        self._aspect = Fraction(1) if not square_pixels else 1 / aspect if orientation.transpose else aspect
+        self.notes += filter(None, (about_streams, *(notes if square_pixels else ())))
         try:
             self._decoder: Any = decoder(str(path), num_ffmpeg_threads=1, **options)
         except (RuntimeError, ValueError) as error:
@@ -50,7 +58,7 @@ class TorchCodecReader(VideoReader):
                 raise DataError(f"{self.path}: torchcodec stopped after frame {index} of {total}; {_ADVICE}") from error
             for image, time_s in zip(batch.data.numpy(), batch.pts_seconds.tolist(), strict=True):
                 index += 1
-                yield VideoFrame(index, round(time_s, 6), image)
+                yield VideoFrame(index, round(time_s, 6), squared(image, self._aspect))
 
 
 READER = TorchCodecReader
