@@ -101,7 +101,7 @@ class Sandbox:
     def run(self, *arguments: str, script: str = "run.sh", cwd: Path | None = None) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
         process = self.start(*arguments, script=script, cwd=cwd)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 
 
@@ -124,7 +124,7 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 
 def _wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.02)
@@ -143,12 +143,18 @@ def test_set_up_from_nothing(sandbox: Sandbox) -> None:
     ]
 
 
+def _time_of_children() -> float:
+    """Processor time in seconds, which other work on the machine does not lengthen."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
 def test_a_second_run_does_nothing(sandbox: Sandbox) -> None:
     sandbox.run("setup")
     assert sandbox.log
-    started = time.monotonic()
+    before = _time_of_children()
     assert sandbox.run("setup") == (0, "", "")
-    assert time.monotonic() - started < 5
+    assert _time_of_children() - before < 5
     assert sandbox.log == []
 
 
@@ -326,7 +332,7 @@ def test_two_at_once_set_up_once(sandbox: Sandbox) -> None:
     status, _, err = sandbox.run("setup")
     assert status == 0
     assert "another set-up of this folder is running" in err
-    first.communicate(timeout=60)
+    first.communicate(timeout=120)
     assert first.returncode == 0
     assert sum(line.startswith("pip install") for line in sandbox.log) == 1
 

@@ -130,7 +130,7 @@ def test_other_settings_or_labels_are_not_taken_for_the_same_run(
 def kill_when(words: list[str], ready: Path) -> None:
     """Run the command in a process of its own and kill it as soon as `ready` is there."""
     process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *words], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not ready.exists():
         assert process.poll() is None and time.monotonic() < deadline, "ended before it could be killed"
         time.sleep(0.005)

@@ -100,6 +100,6 @@ def test_negatives_on_spatial_are_added_to_its_unlabelled_loss() -> None:
         for method in [make("spatial", Fixed(unsure(0.5)), negative_weight=share, threshold="fixed")]
     )
     assert "loss/negative" not in plain.logs
-    added = float(more.loss - plain.loss)
+    added = float((more.loss - plain.loss).detach())
     assert added == pytest.approx(2 * float(more.logs["loss/negative"]), rel=1e-4)
     assert added > 0
