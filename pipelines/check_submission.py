@@ -38,14 +38,16 @@ class CheckSubmissionConfig:
 
 
 def run(config: CheckSubmissionConfig) -> int:
-    """Exit status: 1 when the submission has an error, else 0 (warnings are listed)."""
+    """Return the exit status: 1 when the submission has an error, else 0 (warnings are only listed)."""
     from abaw.protocol.editions import edition
 
     chosen = edition(config.edition)
     if chosen.layout == "files":
         return _check_folder(config, chosen)
     if config.predictions is not None:
-        raise ConfigError(f"--predictions: the template of {chosen.name} tells the rows of each video; leave it out")
+        raise ConfigError(
+            f"--predictions: not needed, the template of {chosen.name} lists the rows of each video; leave it out"
+        )
     return _check_file(config, chosen)
 
 
@@ -56,7 +58,7 @@ def _check_file(config: CheckSubmissionConfig, edition: Edition) -> int:
     template = read_template(config.template)
     require_edition(template, edition)
     faults = check_submission(config.file, template, edition)
-    return tell_faults(config.file, f"{len(template.locations)} rows as in the template", faults, config.all)
+    return report_faults(config.file, f"{len(template.locations)} rows as in the template", faults, config.all)
 
 
 def _check_folder(config: CheckSubmissionConfig, edition: Edition) -> int:
@@ -66,16 +68,16 @@ def _check_folder(config: CheckSubmissionConfig, edition: Edition) -> int:
     videos = read_video_list(config.template)
     if config.predictions is not None:
         if videos.tells_frames:
-            raise ConfigError(f"--predictions: {config.template} tells the frames of each video; leave it out")
+            raise ConfigError(
+                f"--predictions: not needed, {config.template} lists the frames of each video; leave it out"
+            )
         videos = videos.with_frames(_num_frames(config.predictions, videos.num_frames))
     faults = check_folder(config.file, videos, edition)
     what = f"{len(videos.num_frames)} files as in the list"
     unknown = sum(number is None for number in videos.num_frames.values())
     if unknown:
-        what += (
-            f"; the number of lines was not checked for {unknown} of them (the list does not tell it: --predictions)"
-        )
-    return tell_faults(config.file, what, faults, config.all)
+        what += f"; the number of lines was not checked for {unknown} of them (give --predictions to check it)"
+    return report_faults(config.file, what, faults, config.all)
 
 
 def _num_frames(predictions: Path, names: Iterable[str]) -> dict[str, int]:
@@ -86,8 +88,8 @@ def _num_frames(predictions: Path, names: Iterable[str]) -> dict[str, int]:
     return {path.stem: len(read_predictions(path)) for path in find_stores([predictions]) if path.stem in wanted}
 
 
-def tell_faults(file: Path, what: str, faults: Sequence[Fault], show_all: bool = False) -> int:
-    """Print the faults and what they amount to; returns the exit status. what: is told when there is no error."""
+def report_faults(file: Path, what: str, faults: Sequence[Fault], show_all: bool = False) -> int:
+    """Print the faults and a summary, and return the exit status. what: what was checked, for the summary."""
     shown: dict[str, int] = {}
     for fault in faults:
         shown[fault.kind] = shown.get(fault.kind, 0) + 1
@@ -97,16 +99,18 @@ def tell_faults(file: Path, what: str, faults: Sequence[Fault], show_all: bool =
         for kind, count in shown.items():
             if count > _SHOWN:
                 lines = sum(fault.num_lines for fault in faults if fault.kind == kind)
-                result(f"{file}: {kind}: {lines} lines in all, {_SHOWN} shown; --all lists them")
+                result(f"{file}: {kind}: {lines} lines in total, {_SHOWN} shown; --all lists them")
     errors = sum(fault.num_lines for fault in faults if fault.severity == "error")
     warnings = sum(fault.num_lines for fault in faults if fault.severity == "warning")
     if not errors:
-        result(f"{file}: ok, {what}{f', {warnings} to look at' if warnings else ''}")
+        result(f"{file}: ok, {what}{_and_warnings(warnings)}")
         return 0
-    result(
-        f"{file}: {errors} {'fault' if errors == 1 else 'faults'}{f', {warnings} more to look at' if warnings else ''}"
-    )
+    result(f"{file}: {errors} {'error' if errors == 1 else 'errors'}{_and_warnings(warnings)}")
     return 1
+
+
+def _and_warnings(count: int) -> str:
+    return f", {count} {'warning' if count == 1 else 'warnings'}" if count else ""
 
 
 def _text(file: Path, fault: Fault) -> str:

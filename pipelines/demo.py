@@ -1,4 +1,4 @@
-"""`abaw demo`: the whole chain on a data set made on the spot, stage by stage as a user would run it."""
+"""`abaw demo`: runs all stages on a data set that it renders, with the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DemoConfig:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where each stage of the demo puts its result."""
+    """Where each stage of the demo writes its result."""
 
     root: Path
 
@@ -87,17 +87,18 @@ class Places:
 
 
 def run(config: DemoConfig) -> int:
+    """Return exit status 0. Raises AbawError, which names the stage, when a stage fails."""
     from abaw.core.artifacts import read_json, write_json
 
     begin = time.monotonic()
     places = Places(config.out)
     seconds: dict[str, float] = {}
-    for number, (name, work) in enumerate(steps := _steps(config, places), start=1):
+    for number, (name, stage) in enumerate(steps := _steps(config, places), start=1):
         say(f"[{number}/{len(steps)}] {name}")
         start = time.monotonic()
-        status = work()
+        status = stage()
         if status:
-            raise AbawError(f"the demo stopped at '{name}': see the lines above; run it again to go on from there")
+            raise AbawError(f"the demo stopped at '{name}': see the lines above; run it again to continue from there")
         seconds[name] = round(time.monotonic() - start, 1)
     metrics = read_json(places.report / "metrics.json")
     summary = {
@@ -121,7 +122,7 @@ def run(config: DemoConfig) -> int:
 
 
 def _steps(config: DemoConfig, places: Places) -> list[tuple[str, Callable[[], int]]]:
-    """Every stage with the command line that a user would give it."""
+    """Every stage: its name, and a function that runs its command line and returns the exit status."""
     from abaw.demo.dataset import demo_paths
 
     data = demo_paths(places.data)
@@ -144,7 +145,7 @@ def _steps(config: DemoConfig, places: Places) -> list[tuple[str, Callable[[], i
             ),
         ),
         (
-            "features of every frame",
+            "compute features of every frame",
             lambda: _command(
                 "features",
                 "--faces",
@@ -205,7 +206,7 @@ def _steps(config: DemoConfig, places: Places) -> list[tuple[str, Callable[[], i
 
 
 def _command(name: str, *words: str | Path) -> int:
-    """Run a sub-command as the command line does, and show it."""
+    """Print a command and run it as the command line does."""
     from pipelines.cli import dispatch
 
     texts = [str(word) for word in words]

@@ -23,7 +23,7 @@ class ExportCropsConfig:
 
 
 def run(config: ExportCropsConfig) -> int:
-    """Exit status: 1 when a store failed (the others are exported), else 0."""
+    """Return the exit status: 1 when a store failed (the others are exported), else 0."""
     from abaw.importing.export_crops import export_crops, is_exported, prepare_folder, write_lengths
     from abaw.stores.arrow import SUFFIX, find_stores
     from abaw.stores.faces import open_faces
@@ -32,18 +32,18 @@ def run(config: ExportCropsConfig) -> int:
     names = [path.name.removesuffix(SUFFIX) for path in stores]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"two stores are named '{twice}'; export them into folders of their own")
+        raise DataError(f"two stores are named '{twice}'; export them into separate folders")
     lengths = prepare_folder(config.out, names)
 
     def work(path: Path) -> str:
         faces = open_faces(path)
         folder = config.out / path.name.removesuffix(SUFFIX)
-        there = is_exported(faces, folder)
-        # Before the images: a folder of images that no list names would be taken for crops of another origin.
+        exported = is_exported(faces, folder)
+        # Written before the images: a folder of images that is not in the list would count as crops from elsewhere.
         lengths[folder.name] = len(faces)
         write_lengths(config.out, lengths)
-        if there:
-            return "already there"
+        if exported:
+            return "already exists"
         images = export_crops(faces, folder)
         return f"{images} images, {len(faces) - images} frames without a face"
 

@@ -29,7 +29,7 @@ class ImportCropsConfig:
 
 
 def run(config: ImportCropsConfig) -> int:
-    """Exit status: 1 when a folder failed (the others are imported), else 0."""
+    """Return the exit status: 1 when a folder failed (the others are imported), else 0."""
     from abaw.importing.import_crops import find_crop_folders, fingerprint, import_crops, list_crops
     from abaw.stores.arrow import SUFFIX, is_done
 
@@ -45,13 +45,13 @@ def run(config: ImportCropsConfig) -> int:
         due = lengths.get(crops.name, 0)
         num_frames = max(crops.last_frame, due, exported.get(crops.name, 0))
         if is_done(target, fingerprint(crops, num_frames)):
-            return "already there"
+            return "already exists"
         report = import_crops(crops, target, num_frames)
         if report.bad:
             some = ", ".join(report.bad[:_SHOWN]) + (", …" if len(report.bad) > _SHOWN else "")
-            warn(f"{crops.name}: {len(report.bad)} images are no whole JPEG and count as frames without a face: {some}")
+            warn(f"{crops.name}: {len(report.bad)} images are not complete JPEGs, so their frames have no face: {some}")
         if crops.ignored:
-            warn(f"{crops.name}: {len(crops.ignored)} files are no crop and were left out: {crops.ignored[0]}, …")
+            warn(f"{crops.name}: {len(crops.ignored)} files are not crops and were left out: {crops.ignored[0]}, …")
         if 0 < due < crops.last_frame:
             warn(f"{crops.name}: the last image is frame {crops.last_frame}, but labels or template end at {due}")
         return f"{report.num_rows} frames, {report.num_rows - report.num_faces} of them without a face"
@@ -60,7 +60,7 @@ def run(config: ImportCropsConfig) -> int:
 
 
 def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:
-    """Frames of each video as far as annotations or a template tell."""
+    """Video -> number of frames, where annotations or a template say it."""
     from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, read_annotations, split_folder
     from abaw.protocol.template import read_video_list
 
@@ -76,7 +76,7 @@ def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:
 
 
 def _exported_lengths(config: ImportCropsConfig) -> dict[str, int]:
-    """Frames of each video, where `abaw export-crops` made the folder or the one around it."""
+    """Video -> number of frames, for folders (or their parents) that `abaw export-crops` wrote."""
     from abaw.importing.export_crops import read_lengths
 
     lengths: dict[str, int] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.text import listed
-from pipelines.check_submission import tell_faults
+from pipelines.check_submission import report_faults
 from pipelines.console import progress, result, say, warn
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class SubmitConfig:
 
 
 def run(config: SubmitConfig) -> int:
-    """Exit status: 1 when what was written has an error, else 0.
+    """Return the exit status: 1 when the written submission has an error, else 0.
 
-    Raises DataError when a video of the template has no predictions (then nothing is written).
+    Raises DataError, and writes nothing, when a video of the template has no predictions.
     """
     from abaw.protocol.editions import edition
 
@@ -68,7 +68,9 @@ def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
 
     if config.transitions is None or not needs_transitions(config.smoothing):
         if config.transitions is not None:
-            raise ConfigError(f"--transitions: smoothing '{config.smoothing}' does not use them; leave them out")
+            raise ConfigError(
+                f"--transitions: smoothing '{config.smoothing}' does not use transitions; leave --transitions out"
+            )
         smoothing = parse_smoothing(config.smoothing)
     else:
         targets = read_labels(config.transitions, TRAIN_SET, ("expression",))
@@ -76,7 +78,7 @@ def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
         smoothing = parse_smoothing(config.smoothing, count_transitions(labels, NUM_EXPRESSIONS))
     if edition.task == "compound" and smoothing.name == "viterbi":
         raise ConfigError(
-            "smoothing 'viterbi' leaves one class a frame, of which no pair can be scored; use 'forward_backward'"
+            "smoothing 'viterbi' leaves only one class per frame, but compound classes need two; use 'forward_backward'"
         )
     return smoothing
 
@@ -90,11 +92,11 @@ def _submit_file(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -
     require_edition(template, edition)
     values = _values(config, template.videos(), edition, smoothing)
     written = write_submission(config.out, template, edition, values)
-    _tell(written, edition)
-    status = tell_faults(
+    _report_warnings(written, edition)
+    status = report_faults(
         config.out, f"{written.num_rows} rows as in the template", check_submission(config.out, template, edition)
     )
-    return _tell_end(config.out, written, status)
+    return _report_result(config.out, written, status)
 
 
 def _submit_folder(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -> int:
@@ -105,16 +107,16 @@ def _submit_folder(config: SubmitConfig, edition: Edition, smoothing: Smoothing)
     videos = read_video_list(config.template)
     values = _values(config, videos.num_frames, edition, smoothing)
     written = write_folder(config.out, videos, edition, values)
-    _tell(written, edition)
+    _report_warnings(written, edition)
     videos = videos.with_frames({name: len(rows) for name, rows in values.items()})
-    status = tell_faults(config.out, f"{written.num_videos} files", check_folder(config.out, videos, edition))
-    return _tell_end(config.out, written, status)
+    status = report_faults(config.out, f"{written.num_videos} files", check_folder(config.out, videos, edition))
+    return _report_result(config.out, written, status)
 
 
 def _values(
     config: SubmitConfig, wanted: Collection[str], edition: Edition, smoothing: Smoothing
 ) -> dict[str, list[str]]:
-    """What the rows of every frame of the wanted videos say, as far as there are predictions."""
+    """Video -> the values of each frame, for the wanted videos that have predictions."""
     import numpy as np
 
     from abaw.inference.decode import decode
@@ -129,7 +131,7 @@ def _values(
         say(f"{others} videos with predictions are not in the template and are left out")
     if not videos:
         raise DataError(
-            f"{config.predictions}: has no predictions of any video of {config.template}; predict the test videos first"
+            f"{config.predictions}: no predictions for any video of {config.template}; predict the test videos first"
         )
     bias = np.array(config.class_bias) if config.class_bias else None
     values = {}
@@ -143,7 +145,7 @@ def _values(
     return values
 
 
-def _tell(written: Written, edition: Edition) -> None:
+def _report_warnings(written: Written, edition: Edition) -> None:
     if edition.note:
         warn(f"{edition.name}: {edition.note}")
     if not written.extended:
@@ -155,7 +157,7 @@ def _tell(written: Written, edition: Edition) -> None:
     )
 
 
-def _tell_end(out: Path, written: Written, status: int) -> int:
+def _report_result(out: Path, written: Written, status: int) -> int:
     if not status:
         result(f"submission: {out} ({written.num_rows} rows, {written.num_videos} videos), checked")
     return status

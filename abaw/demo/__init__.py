@@ -1,1 +1,1 @@
-"""The demo data set: faces rendered in code, written as video in the layout of Aff-Wild2."""
+"""The demo data set: rendered faces, written as videos in the layout of Aff-Wild2."""

@@ -1,4 +1,4 @@
-"""The whole demo data set on disk, in the layout of Aff-Wild2."""
+"""The complete demo data set on disk, in the layout of Aff-Wild2."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _SETTINGS = "demo.json"
 _FOLDERS = ("batch1", "batch2", "new_vids")
 _SITTING = 2
 _LABEL_OFFSETS = (0, 3, 0, -2, 0, 0)
-"""Label lines too many or too few, video after video of a split."""
+"""Surplus (or missing) label lines of the videos of a split, in turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPaths:
-    """Where the parts lie. test_truth holds what a participant never sees: the labels of the test videos."""
+    """Paths of the parts. test_truth: the labels of the test videos, which a participant never sees."""
 
     videos: Path
     train_annotations: Path
@@ -53,6 +53,7 @@ class DemoPaths:
 
 
 def demo_paths(root: Path) -> DemoPaths:
+    """Paths of the parts of a demo data set in `root`."""
     return DemoPaths(
         videos=root / "videos",
         train_annotations=root / _TASK / TRAIN_SET,
@@ -68,10 +69,10 @@ def demo_paths(root: Path) -> DemoPaths:
 def make_demo_dataset(
     root: Path, size: DemoSize, seed: int, progress: Progress = silent, workers: int = 1
 ) -> DemoPaths:
-    """Render the data set into `root`; what is there whole already is kept.
+    """Render the data set into `root`; complete files are kept.
 
-    The result depends on `size` and `seed` alone. progress counts videos and sittings (the stills of one person).
-    Raises ConfigError when `root` holds a demo set of another size or seed.
+    The result depends only on `size` and `seed`. progress: counts videos and sittings (the stills of one person).
+    Raises ConfigError when `root` contains a demo data set of another size or seed.
     """
     _claim(root, size, seed)
     paths = demo_paths(root)
@@ -86,7 +87,7 @@ def make_demo_dataset(
 
 
 def plan_videos(size: DemoSize, seed: int) -> tuple[list[VideoPlan], list[VideoPlan], list[VideoPlan]]:
-    """The videos of the train, validation and test split. Each split of three or more has one with two people."""
+    """The videos of the train, validation and test split. A split of three or more videos has one with two people."""
     first = 1
     splits = []
     counts = {"train": size.train_videos, "validation": size.validation_videos, "test": size.test_videos}
@@ -125,7 +126,7 @@ def _plan_split(split: str, count: int, first: int, size: DemoSize, seed: int) -
 
 
 def _gaps(index: int, size: DemoSize, rng: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Frames without anybody and frames without a label, each [start, stop): in some videos both, one, or none."""
+    """Frames without a person and frames without a label, each [start, stop). Some videos have both, one or none."""
     start = int(size.frames_per_video * rng.uniform(0.3, 0.6))
     nobody = (start, start + int(size.fps * rng.uniform(0.6, 1.2)))
     early = (0, int(size.fps * rng.uniform(0.3, 0.7)))
@@ -135,7 +136,7 @@ def _gaps(index: int, size: DemoSize, rng: np.random.Generator) -> tuple[tuple[i
 
 
 def plan_stills(paths: DemoPaths, size: DemoSize, seed: int) -> list[Sitting]:
-    """People other than those of the videos, two photographs each; the last sitting may have one."""
+    """People who are in no video, with two photographs each; the last sitting may have one."""
     rng = numpy_generator(seed, "demo", "stills")
     sittings: list[Sitting] = []
     counts = {paths.labelled_stills: size.labelled_stills, paths.unlabelled_stills: size.unlabelled_stills}
@@ -161,7 +162,9 @@ def _claim(root: Path, size: DemoSize, seed: int) -> None:
         return
     changed = differences(read_json(file), settings)
     if changed:
-        raise ConfigError(f"{root}: holds a demo set of other settings ({'; '.join(changed)}); choose another folder")
+        raise ConfigError(
+            f"{root}: contains a demo data set with other settings ({'; '.join(changed)}); choose another folder"
+        )
 
 
 def _write_labels(folder: Path, plans: Sequence[VideoPlan]) -> None:

@@ -1,7 +1,7 @@
-"""How the eight expressions move a face: action units after the Facial Action Coding System (Ekman and Friesen).
+"""How the eight expressions move a face: action units of the Facial Action Coding System (Ekman and Friesen).
 
 An expression is a vector of action strengths, 0 at rest and 1 at full strength. Where the two sides of a face can
-differ there is one action for each side; "left" and "right" are sides of the image.
+differ, each side has its own action; "left" and "right" are sides of the image.
 """
 
 from __future__ import annotations
@@ -89,23 +89,24 @@ def actions(**strengths: float) -> Actions:
 
 
 def strength(vector: Actions, name: str) -> float:
+    """Strength of the named action. Raises KeyError for an unknown action."""
     return float(vector[_INDEX[name]])
 
 
 def num_variants(label: int) -> int:
-    """How many full-blown forms class `label` has."""
+    """Number of prototypes of class `label`."""
     return len(_PROTOTYPES[EXPRESSION_CLASSES[label]])
 
 
 def prototype(label: int, variant: int) -> Actions:
-    """The full-blown form `variant` of class `label` (an index into EXPRESSION_CLASSES)."""
+    """Class `label` (an index into EXPRESSION_CLASSES) at full strength, in one of its variants."""
     return actions(**_PROTOTYPES[EXPRESSION_CLASSES[label]][variant])
 
 
 def perform(label: int, intensity: float, rng: np.random.Generator, looseness: float = 0.12) -> Actions:
-    """One person's way to show class `label`: a random variant, each action a little stronger or weaker.
+    """How one person shows class `label`: a random variant, each action a little stronger or weaker.
 
-    intensity: 0 shows nothing, 1 the full-blown form. looseness: standard deviation of each action's factor.
+    intensity: 0 for a face at rest, 1 for full strength. looseness: standard deviation of the factor of each action.
     """
     form = prototype(label, int(rng.integers(num_variants(label))))
     factors = np.clip(rng.normal(1.0, looseness, len(ACTIONS)), 0.5, 1.4)

@@ -1,6 +1,6 @@
-"""Eyes, brows, nose, mouth and creases, drawn into the texture of a head as its actions say.
+"""Eyes, brows, nose, mouth and creases, drawn into the texture of a head according to its actions.
 
-All points are in head units (see `identity`); the texture is RGB uint8 and drawn on in place.
+All points are in head units (see `identity`); the texture is RGB uint8 and changed in place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ARCH = 1.0 - np.abs(_SPAN) ** 2.2
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Where the drawn features ended up on the frontal plane, head units."""
+    """Positions of the drawn features on the frontal plane, in head units."""
 
     left_eye: tuple[float, float]
     right_eye: tuple[float, float]
@@ -36,14 +36,14 @@ class Landmarks:
 
 
 def jaw_opening(acts: Actions) -> float:
-    """How far the jaw is dropped, head units."""
+    """How far the jaw is dropped, in head units."""
     return 0.21 * strength(acts, "jaw_drop")
 
 
 def draw_features(texture: Image, identity: Identity, acts: Actions, gaze: tuple[float, float]) -> Landmarks:
-    """Draw the face on the bare skin of `texture`.
+    """Draw the face on the bare skin of `texture` (HEIGHT, WIDTH, 3). Returns the positions of its landmarks.
 
-    gaze: offset of the irises in head units (x, y). Returns where eyes, nose and mouth corners lie.
+    gaze: offset (x, y) of the irises in head units.
     """
     creases = np.zeros((HEIGHT, WIDTH), np.uint8)
     _draw_creases(creases, identity, acts)
@@ -78,7 +78,7 @@ def _scalar(colour: npt.ArrayLike) -> tuple[float, ...]:
 
 
 def _smooth(knots: list[tuple[float, float]], samples: int = 16) -> Points:
-    """A quadratic curve through three knots, or the knots' own polyline otherwise."""
+    """A quadratic curve through three knots; any other number of knots is returned unchanged, as a polyline."""
     points = np.asarray(knots, np.float64)
     if len(points) != 3:
         return points
@@ -154,7 +154,7 @@ def _draw_nostrils(texture: Image, identity: Identity, acts: Actions) -> None:
 
 
 def _lid_heights(acts: Actions, side: int) -> tuple[float, float]:
-    """Height of the upper and the lower lid above and below the line between the corners, head units."""
+    """Distance of the upper and the lower lid from the line between the corners of the eye, in head units."""
     closed = np.clip(strength(acts, "close_left" if side < 0 else "close_right"), 0.0, 1.0)
     upper = 0.068 + 0.036 * strength(acts, "lid_raise") - 0.020 * strength(acts, "lid_tight")
     upper -= 0.030 * strength(acts, "droop")
@@ -187,7 +187,7 @@ def _draw_eye(
 def _paint_eyeball(
     texture: Image, identity: Identity, iris: tuple[float, float], xs: Points, top: Points, bottom: Points
 ) -> None:
-    """White, iris, pupil and glint, seen through the opening between the lids."""
+    """Draw white, iris, pupil and glint inside the opening between the lids."""
     low = np.floor(to_texture(np.asarray([xs[0], top.min()]))).astype(int) - 3
     high = np.ceil(to_texture(np.asarray([xs[-1], bottom.max()]))).astype(int) + 4
     patch = texture[low[1] : high[1], low[0] : high[0]]

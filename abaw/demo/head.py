@@ -1,7 +1,7 @@
-"""The head of one person as two height maps over the frontal plane, and the skin and hair painted on it.
+"""The head of one person: two height maps over the frontal plane, with skin and hair painted on them.
 
-A point (x, y, z) in head units is inside the head when back(x, y) < z < front(x, y). The same (x, y) is the place in
-the texture, so that features are drawn once, from the front, and any pose projects them right.
+A point (x, y, z) in head units is inside the head when back(x, y) < z < front(x, y). The same (x, y) is the position in
+the texture, so features are drawn once, from the front, and any pose projects them correctly.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ _YS = (Y_MIN + (np.arange(HEIGHT, dtype=np.float32) + 0.5) / PIXELS_PER_UNIT)[:,
 class Head:
     """A person's head at rest.
 
-    front, back: height maps, (HEIGHT, WIDTH). albedo: RGB uint8 without eyes, brows and lips. hair: 0-1, where the
-    surface is hair. relief: name of a facial action -> height that it adds at full strength.
+    front, back: height maps, (HEIGHT, WIDTH). albedo: RGB uint8 (HEIGHT, WIDTH, 3), without eyes, brows and lips. hair:
+    (HEIGHT, WIDTH) in 0..1, 1 where the surface is hair. relief: name of a facial action -> height (HEIGHT, WIDTH) that
+    it adds at full strength.
     """
 
     identity: Identity
@@ -47,11 +48,12 @@ class Head:
 
 
 def to_texture(points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Head units (..., 2) to texture pixels (..., 2)."""
+    """Convert head units (..., 2) to texture pixels (..., 2)."""
     return (np.asarray(points, np.float64) - (X_MIN, Y_MIN)) * PIXELS_PER_UNIT - 0.5
 
 
 def build_head(identity: Identity) -> Head:
+    """The head of a person; the same identity always gives the same head."""
     rng = np.random.default_rng(identity.texture_seed)
     hair = _hair_mask(identity, rng)
     front, back = _skull(identity)
@@ -60,19 +62,22 @@ def build_head(identity: Identity) -> Head:
 
 
 def jaw_rows(drop: float) -> Map:
-    """For each texture row the row of the face at rest that is seen there when the jaw is open by `drop` head units."""
+    """(HEIGHT,) for each texture row, the row of the face at rest that moves there when the jaw opens by `drop`.
+
+    drop: in head units.
+    """
     below = np.clip((_YS[:, 0] - (MOUTH_Y - 0.2)) / 0.5, 0.0, 1.0)
     below = below * below * (3.0 - 2.0 * below)
     return np.asarray((_YS[:, 0] - drop * below - Y_MIN) * PIXELS_PER_UNIT - 0.5, np.float32)
 
 
 def blob(x: float, y: float, sigma_x: float, sigma_y: float) -> Map:
-    """A Gaussian bump of height 1 over the frontal plane."""
+    """A Gaussian bump of height 1 on the frontal plane, (HEIGHT, WIDTH)."""
     return np.asarray(np.exp(-(((_XS - x) / sigma_x) ** 2) - ((_YS - y) / sigma_y) ** 2), np.float32)
 
 
 def _profile(knots: dict[float, float]) -> Map:
-    """Values between the knots (height -> value) for each texture row, (HEIGHT, 1)."""
+    """Interpolated values of the knots (y -> value) for each texture row, (HEIGHT, 1)."""
     heights = np.asarray(list(knots))
     inside = np.clip(_YS[:, 0], heights[0], heights[-1])
     return np.asarray(PchipInterpolator(heights, np.asarray(list(knots.values())))(inside), np.float32)[:, None]
@@ -138,7 +143,7 @@ def _relief() -> dict[str, Map]:
 
 
 def _hair_mask(identity: Identity, rng: np.random.Generator) -> Map:
-    """0-1: where the frontal map shows hair."""
+    """(HEIGHT, WIDTH) in 0..1: 1 where the frontal map shows hair."""
     if identity.hair_style == "bald":
         return np.zeros((HEIGHT, WIDTH), np.float32)
     side = {"buzz": -0.15, "short": 0.12, "fringe": 0.1, "bob": 0.85, "long": 1.1}[identity.hair_style]
@@ -152,7 +157,7 @@ def _hair_mask(identity: Identity, rng: np.random.Generator) -> Map:
 
 
 def _paint(identity: Identity, hair: Map, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Skin with its blotches, blush and beard, and hair with its strands, RGB uint8 (HEIGHT, WIDTH, 3)."""
+    """Skin with blotches, blush and beard, and hair with strands, RGB uint8 (HEIGHT, WIDTH, 3)."""
     shape = (HEIGHT, WIDTH)
     skin = np.ones((*shape, 3), np.float32) * np.asarray(identity.skin, np.float32)
     coarse = cv2.GaussianBlur(rng.normal(0, 1, shape).astype(np.float32), (0, 0), 8.0) * 12

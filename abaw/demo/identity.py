@@ -1,7 +1,7 @@
-"""Who is in the picture: the traits of one rendered person.
+"""The traits of one rendered person.
 
-Lengths are in head units: the distance between the pupils is about 0.64, the half width of the face about 0.7;
-x points to the right of the image, y down, the origin lies between the eyes.
+Lengths are in head units: the pupils are about 0.64 apart, half the width of the face is about 0.7. x points to the
+right of the image, y down; the origin is between the eyes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STYLES: tuple[HairStyle, ...] = ("short", "short", "short", "fringe", "bob", "l
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The traits that stay the same through a video. Colours are RGB in 0-255, factors are about 1."""
+    """The traits that stay constant throughout a video. Colours are RGB in 0..255; factors are about 1."""
 
     skin: Rgb
     hair: Rgb
@@ -52,7 +52,7 @@ class Identity:
 
 
 def sample_identity(rng: np.random.Generator) -> Identity:
-    """One person, drawn from `rng`."""
+    """A random person."""
     skin = _vary(rng, _SKINS[rng.integers(len(_SKINS))], 9.0)
     style = _STYLES[rng.integers(len(_STYLES))]
     bearded = style in ("bald", "buzz", "short") and rng.random() < 0.35

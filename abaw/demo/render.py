@@ -1,4 +1,4 @@
-"""A head seen by a camera: rays are marched against the height maps, so any pose shows the right side of the face."""
+"""A head seen by a camera: ray marching against the height maps, so every pose shows the correct side of the face."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _COLUMNS = np.repeat(np.arange(WIDTH, dtype=np.float32)[None, :], HEIGHT, 0)
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the head is and where it looks.
+    """Position and orientation of the head.
 
     Angles in degrees: yaw > 0 turns the nose to the right of the image, pitch > 0 down, roll > 0 clockwise.
-    centre_xy: pixel of the head's pivot (between the cheeks). scale: pixels a head unit.
+    centre_xy: pixel of the head's pivot (between the cheeks). scale: pixels per head unit.
     """
 
     yaw: float
@@ -38,7 +38,7 @@ class Pose:
     scale: float
 
     def rotation(self) -> Rotation:
-        """Head units to camera axes, (3, 3)."""
+        """Rotation matrix (3, 3) from head axes to camera axes."""
         yaw, pitch, roll = np.radians((self.yaw, self.pitch, self.roll))
         turn = np.asarray([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
         nod = np.asarray([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
@@ -46,16 +46,17 @@ class Pose:
         return np.asarray(tilt @ turn @ nod, np.float32)
 
     def project(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Head units (..., 3) to pixels (..., 2)."""
+        """Project points (..., 3) in head units to pixels (..., 2)."""
         camera = (np.asarray(points, np.float64) - _PIVOT) @ self.rotation().T.astype(np.float64)
         return np.asarray(camera[..., :2] * self.scale + self.centre_xy)
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """A distant lamp and the light of the room.
+    """A distant lamp and ambient light.
 
-    azimuth > 0: from the right of the image; elevation > 0: from above; degrees. tint: RGB factors.
+    azimuth, elevation: degrees; azimuth > 0 is from the right of the image, elevation > 0 from above. tint: RGB
+    factors.
     """
 
     azimuth: float
@@ -65,6 +66,7 @@ class Light:
     tint: tuple[float, float, float]
 
     def direction(self) -> npt.NDArray[np.float32]:
+        """Unit vector (3,) towards the lamp, in camera axes."""
         azimuth, elevation = np.radians((self.azimuth, self.elevation))
         flat = np.cos(elevation)
         return np.asarray((flat * np.sin(azimuth), -np.sin(elevation), flat * np.cos(azimuth)), np.float32)
@@ -75,7 +77,7 @@ def render_head(
 ) -> npt.NDArray[np.float32]:
     """Draw the head over `canvas` (RGB uint8, in place).
 
-    Returns the landmarks seen by the camera, (5, 2) pixels: the eyes left and right in the image, nose, mouth corners.
+    Returns the landmarks, (5, 2) pixels: left and right eye (in the image), nose, left and right mouth corner.
     """
     front = head.front.copy()
     for name, bump in head.relief.items():
@@ -101,7 +103,7 @@ def _follow_jaw(layer: npt.NDArray[Any], drop: float) -> npt.NDArray[Any]:
 
 
 def _shade(albedo: Image, front: Map, hair: Map, pose: Pose, light: Light) -> Image:
-    """The texture under the lamp, RGB uint8 (HEIGHT, WIDTH, 3). Light varies slowly: it is worked out at half size."""
+    """The lit texture, RGB uint8 (HEIGHT, WIDTH, 3). Light varies slowly, so it is computed at half size."""
     half = (WIDTH // 2, HEIGHT // 2)
     smooth = cv2.GaussianBlur(cv2.resize(front, half, interpolation=cv2.INTER_AREA), (0, 0), 0.7)
     slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=PIXELS_PER_UNIT / 16)
@@ -151,8 +153,8 @@ def _composite(canvas: Image, head: Head, lit: Image, maps: Map, pose: Pose, lig
 def _march(maps: Map, plane: Map, rotation: Rotation) -> tuple[Map, Map, Map]:
     """Where each ray meets the head.
 
-    plane: (H, W, 2) head units on the camera plane. Returns the texture place (H, W, 2), z in head units (H, W), and
-    how deep inside the head the ray got (H, W): below 0 it missed.
+    plane: (H, W, 2) head units on the camera plane. Returns the texture position (H, W, 2), z in head units (H, W), and
+    the largest depth of the ray inside the head (H, W), which is below 0 for rays that miss it.
     """
     origin = plane @ rotation[:2] + _PIVOT
     towards = -rotation[2]
@@ -192,7 +194,7 @@ def _march(maps: Map, plane: Map, rotation: Rotation) -> tuple[Map, Map, Map]:
 
 
 def _cover_back(colour: Image, head: Head, place: Map, depth: Map, light: Light, pose: Pose) -> None:
-    """Put hair (or skin) on the part of the head behind the ears, which the frontal texture does not show."""
+    """Paint hair (or skin) on the part of the head behind the ears, which the frontal texture does not cover."""
     rows, columns = np.nonzero(depth < 0.06)
     behind = np.minimum((0.06 - depth[rows, columns]) / 0.12, 1.0)[:, None]
     y = place[rows, columns, 1] / PIXELS_PER_UNIT + Y_MIN

@@ -1,4 +1,4 @@
-"""A person before a background, and the camera that films them."""
+"""A person in front of a background, and the camera that films them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHIFT = 4
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What the sensor does to a frame.
+    """How the camera changes a frame.
 
     noise: standard deviation in grey levels. blur: sigma of the lens in pixels. gain: exposure factor.
     """
@@ -42,7 +42,7 @@ def draw_person(
 
 
 def make_background(size_wh: tuple[int, int], rng: np.random.Generator) -> Image:
-    """A soft, out-of-focus room: a gradient, some furniture-like patches and lamps, RGB uint8."""
+    """A blurred room: a gradient with patches that resemble furniture and lamps, RGB uint8 (H, W, 3)."""
     width, height = size_wh
     colours = rng.uniform(70, 190, (2, 3)) * 0.3 + rng.uniform(70, 190, (2, 1)) * 0.7
     down = np.linspace(0, 1, height)[:, None, None]
@@ -61,7 +61,7 @@ def make_background(size_wh: tuple[int, int], rng: np.random.Generator) -> Image
 
 
 class Sensor:
-    """Noise of one sensor, drawn once and shifted from frame to frame. Frames are at most `size_wh` large."""
+    """Noise of one sensor, drawn once and shifted for each frame. Frames may be at most `size_wh` large."""
 
     _MARGIN = 48
 
@@ -73,7 +73,7 @@ class Sensor:
         self._rng = rng
 
     def film(self, frame: Image, camera: Camera) -> Image:
-        """The frame as the sensor gives it: blurred, exposed, noisy."""
+        """The frame after blur, exposure and noise, RGB uint8 (H, W, 3)."""
         seen = cv2.GaussianBlur(frame, (0, 0), camera.blur) if camera.blur > 0.2 else frame
         height, width = seen.shape[:2]
         x, y = self._rng.integers(0, self._MARGIN, 2)

@@ -1,4 +1,4 @@
-"""A picture of what the demo shows: every class on several people."""
+"""An overview picture of the demo: every class on several people."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BAND = 22
 
 
 def expression_sheet(seed: int, num_people: int = 4, tile: int = 160) -> Image:
-    """Each class at full strength (columns) on `num_people` people (rows), RGB uint8.
+    """Each class at full strength (columns) on `num_people` people (rows), RGB uint8 (H, W, 3).
 
-    Every second person is turned by 25 degrees. The class names stand above the columns.
+    Every second person is turned by about 25 degrees. The class names are above the columns. tile: pixels.
     """
     rows = [_captions(tile)]
     for person in range(num_people):

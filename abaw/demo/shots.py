@@ -1,4 +1,4 @@
-"""A video before it is filmed: who is in it, what they do, which frames show them; and its frames."""
+"""The plan of a video (people, expressions, frames that show them), and its rendered frames."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from abaw.demo.timeline import Performance, perform_segments, wander
 from abaw.protocol.classes import UNLABELLED
 
 _FACE_SHARE = 0.272
-"""Head unit as a share of the frame's height: hair to chin then takes two thirds of it."""
+"""Head unit as a share of the frame's height; the head then fills two thirds of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoPlan:
-    """One video of the demo, small enough to be sent to a worker.
+    """One video of the demo, small enough to send to a worker.
 
-    name: without suffix. classes: one row of segment classes for each person, left to right in the image.
-    absent: frames [start, stop) in which nobody is there. label_offset: lines that the label file has too many (or too
-    few, when negative).
+    name: without suffix. classes: one row of segment classes per person, from left to right in the image. absent:
+    frames [start, stop) without a person; unlabelled: frames [start, stop) without a label. label_offset: surplus lines
+    of the label file (missing lines when negative).
     """
 
     name: str
@@ -50,27 +50,28 @@ class VideoPlan:
         return f"{self.name}_left", f"{self.name}_right"
 
     def has_face(self) -> npt.NDArray[np.bool_]:
-        """Which frames show the people, (T,)."""
+        """(T,) True on frames that show the people."""
         present = np.ones(self.num_frames, np.bool_)
         present[slice(*self.absent)] = False
         return present
 
 
 def performance(plan: VideoPlan, person: int) -> Performance:
+    """What one person does in the video."""
     rng = numpy_generator(plan.seed, plan.name, "performance", person)
     classes = np.asarray(plan.classes[person], np.int8)
     return perform_segments(classes, plan.num_frames, plan.fps, rng)
 
 
 def frame_labels(plan: VideoPlan, person: int) -> Labels:
-    """Labels as the annotators give them, one for each decoded frame, (T,); -1 where they gave none."""
+    """Labels as an annotator would give them, one per decoded frame, (T,); -1 without a label."""
     labels = performance(plan, person).labels.copy()
     labels[slice(*plan.unlabelled)] = UNLABELLED
     return labels
 
 
 def file_labels(plan: VideoPlan, person: int) -> Labels:
-    """The labels as the file has them: a few lines more or less than the video has frames."""
+    """The labels in the file: a few more or fewer lines than the video has frames."""
     labels = frame_labels(plan, person)
     if plan.label_offset < 0:
         return labels[: plan.label_offset]
@@ -79,7 +80,7 @@ def file_labels(plan: VideoPlan, person: int) -> Labels:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A filmed frame and, for each person in it, the five landmarks (N, 5, 2) in pixels (N = 0: nobody)."""
+    """A filmed frame, RGB uint8 (H, W, 3), and the five landmarks of its N people, (N, 5, 2) pixels."""
 
     image: Image
     landmarks_xy: npt.NDArray[np.float32]
@@ -111,6 +112,7 @@ def film_video(plan: VideoPlan) -> Iterator[Shot]:
 
 
 def sample_light(rng: np.random.Generator) -> Light:
+    """Random light."""
     warmth = rng.normal(0, 0.04)
     return Light(
         azimuth=float(rng.uniform(-40, 40)),

@@ -1,4 +1,4 @@
-"""How large the demo data set is, apart from the renderer, so that reading a configuration loads no OpenCV."""
+"""The size of the demo data set, in a module of its own so that parsing a configuration does not load OpenCV."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class DemoSize:
         train_videos: videos of the training split
         validation_videos: videos of the validation split
         test_videos: videos of the test split
-        frames_per_video: frames a video, on average
+        frames_per_video: average number of frames per video
         segments_per_video: expressions that a person shows in a video, one after another
-        frame_wh: width and height of the frame of one person in pixels; a video of two people is wider
-        fps: frames a second
+        frame_wh: width and height in pixels of a video with one person; a video with two people is wider
+        fps: frames per second
         labelled_stills: labelled photographs, of people who are in no video
         unlabelled_stills: photographs without labels
     """
@@ -42,7 +42,7 @@ class DemoSize:
             )
         if self.frames_per_video < self.segments_per_video * self.fps:
             raise ConfigError(
-                f"segments_per_video {self.segments_per_video}: an expression lasts a second or more, so expected "
+                f"segments_per_video {self.segments_per_video}: an expression lasts at least one second, so expected "
                 f"at most {self.frames_per_video // self.fps} in {self.frames_per_video} frames at {self.fps} fps"
             )
         if min(self.frame_wh) < 96 or any(side % 2 for side in self.frame_wh):

@@ -1,4 +1,4 @@
-"""Photographs of people: one face each, with some room around it."""
+"""Photographs of people: one face each, with some space around it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = 160
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """The photographs of one person. classes[k] is what the person shows in paths[k]."""
+    """The photographs of one person, who shows classes[k] in paths[k]."""
 
     number: int
     classes: tuple[int, ...]
@@ -31,7 +31,7 @@ class Sitting:
 
 
 def photograph(sitting: Sitting) -> None:
-    """Write those photographs of the sitting that are not there yet, as JPEG."""
+    """Write the photographs of the sitting that do not exist yet, as JPEG."""
     if all(path.exists() for path in sitting.paths):
         return
     rng = numpy_generator(sitting.seed, "sitting", sitting.number)

@@ -21,10 +21,10 @@ _MAX_YAW = 34.0
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """One person through T frames.
+    """One person over T frames.
 
-    labels: (T,), the class shown. actions: (T, len(ACTIONS)). yaw, pitch, roll: (T,) degrees. shift_xy: (T, 2) motion
-    of the head in head units. zoom: (T,) factor on the size. gaze_xy: (T, 2) head units.
+    labels: (T,) the class shown. actions: (T, len(ACTIONS)). yaw, pitch, roll: (T,) degrees. shift_xy: (T, 2) motion of
+    the head in head units. zoom: (T,) factor on the size. gaze_xy: (T, 2) head units.
     """
 
     labels: Labels
@@ -38,7 +38,7 @@ class Performance:
 
 
 def perform_segments(classes: npt.NDArray[np.int8], num_frames: int, fps: int, rng: np.random.Generator) -> Performance:
-    """Play the classes one after another over `num_frames` frames; the label changes in the middle of each onset."""
+    """Show the classes one after another over `num_frames` frames; the label changes in the middle of each onset."""
     bounds = cut(num_frames, len(classes), rng)
     labels = np.repeat(classes, np.diff(bounds)).astype(np.int8)
     acts = _expressions(classes, bounds, num_frames, fps, rng)
@@ -68,7 +68,7 @@ def wander(num_frames: int, sigma: float, rng: np.random.Generator) -> Track:
 def _expressions(
     classes: npt.NDArray[np.int8], bounds: npt.NDArray[np.int64], num_frames: int, fps: int, rng: np.random.Generator
 ) -> Track:
-    """Each segment's expression at a strength that wavers, blended into the next around the bound; (T, actions)."""
+    """Each segment's expression with varying strength, blended into the next around the border, (T, actions)."""
     frames = np.arange(num_frames)
     total = np.zeros((num_frames, len(ACTIONS)), np.float32)
     ramps = [_ramp(frames, bound, fps * rng.uniform(0.2, 0.45)) for bound in bounds[1:-1]]
@@ -86,7 +86,7 @@ def _ramp(frames: npt.NDArray[np.int64], centre: int, half: float) -> npt.NDArra
 
 
 def _flash(acts: Track, fps: int, rng: np.random.Generator) -> None:
-    """For a fraction of a second another expression crosses the face: what one frame shows is not always the label."""
+    """Show another expression for a fraction of a second, so a single frame does not always show its label."""
     for start in _moments(len(acts), 1.2 * fps, rng):
         length = int(fps * rng.uniform(0.15, 0.35))
         window = np.hanning(length + 2)[1:-1, None].astype(np.float32)
@@ -96,7 +96,7 @@ def _flash(acts: Track, fps: int, rng: np.random.Generator) -> None:
 
 
 def _speak(acts: Track, fps: int, rng: np.random.Generator) -> None:
-    """Talk now and then: lips and jaw move at a few syllables a second."""
+    """Talk at random times: lips and jaw move at a few syllables per second."""
     for start in _moments(len(acts), 4.0 * fps, rng):
         length = int(fps * rng.uniform(0.8, 2.2))
         part = acts[start : start + length]
@@ -117,7 +117,7 @@ def _blink(acts: Track, fps: int, rng: np.random.Generator) -> None:
 
 
 def _turns(num_frames: int, fps: int, rng: np.random.Generator) -> Track:
-    """Now and then the head turns half away and comes back, degrees, (T,)."""
+    """Yaw in degrees, (T,): at random times the head turns half away and back."""
     yaw = np.zeros(num_frames, np.float32)
     for start in _moments(num_frames, 6.0 * fps, rng):
         length = int(fps * rng.uniform(1.0, 2.0))
@@ -127,7 +127,7 @@ def _turns(num_frames: int, fps: int, rng: np.random.Generator) -> Track:
 
 
 def _moments(num_frames: int, mean_gap: float, rng: np.random.Generator) -> list[int]:
-    """Random frames, on average `mean_gap` apart and never less than 0.4 of it."""
+    """Random frames, `mean_gap` apart on average and at least 0.4 of it."""
     moments: list[int] = []
     at = float(rng.exponential(mean_gap))
     while at < num_frames - 4:

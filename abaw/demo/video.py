@@ -1,4 +1,4 @@
-"""Frames to an H.264 file."""
+"""Writes frames to an H.264 file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTAINERS = {".mp4": "mp4", ".avi": "avi"}
 
 
 def write_h264(path: Path, frames: Iterable[Image], size_wh: tuple[int, int], fps: int) -> None:
-    """Encode RGB frames (H, W, 3) to `path`, whole or not at all; the container follows from the suffix.
+    """Encode RGB frames (H, W, 3) to `path`, in the container of its suffix. The file is complete or absent.
 
     One encoder thread and no B-frames: the same frames give the same bytes on any number of cores, and an .avi keeps
     the order of its frames.

@@ -1,4 +1,4 @@
-"""The weights that ship with the package, one folder a kind beside this file, under the name `builtin`."""
+"""The weights that ship with the package under the name `builtin`, one folder per kind next to this file."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ DETECTOR: Final = _ROOT / "detector" / "detector.onnx"
 
 
 def builtin(kind: Kind) -> Path:
-    """The folder of the checkpoint of that kind. Raises DataError when the package was made without one."""
+    """The folder of the built-in checkpoint of this kind. Raises DataError when the package has none."""
     folder = _ROOT / kind
     if not (folder / _SPEC).is_file():
         raise DataError(
-            f"{NAME}: this package comes without a {kind} checkpoint ({folder} holds no {_SPEC}); give the folder of "
-            "a checkpoint that you have trained, or install a package that has one"
+            f"{NAME}: this package has no {kind} checkpoint (no {_SPEC} in {folder}); give the folder of "
+            "a checkpoint that you trained, or install a package with one"
         )
     return folder
 
 
 def builtin_detector() -> Path:
-    """The face detector's ONNX file. Raises DataError when the package was made without one."""
+    """The ONNX file of the built-in face detector. Raises DataError when the package has none."""
     if not DETECTOR.is_file():
         raise DataError(
-            f"{NAME}: this package comes without a face detector ({DETECTOR} is not there); give insightface:PACK or "
-            "the path of a SCRFD or YuNet .onnx file, or install a package that has one"
+            f"{NAME}: this package has no face detector ({DETECTOR} is missing); give insightface:PACK or "
+            "the path of a SCRFD or YuNet .onnx file, or install a package with one"
         )
     return DETECTOR
 
 
 def resolve_checkpoint(path: Path, kind: Kind) -> Path:
-    """A checkpoint as the user names it: `builtin` is the one of the package, anything else a folder as it is.
+    """The folder of a checkpoint: `builtin` means the one in the package; any other path is returned unchanged.
 
-    A folder of one's own that is called builtin is named by a longer path, such as runs/builtin. Raises DataError as
-    `builtin` does.
+    To name a folder called builtin, use a longer path such as ./runs/builtin. Raises DataError as `builtin` does.
     """
     return builtin(kind) if path == Path(NAME) else path

@@ -1,4 +1,4 @@
-"""The demo data set on disk: layout, the difficulties of the real thing, and that it depends on the seed alone."""
+"""The demo data set on disk: its layout, the difficulties of real data, and that it depends only on the seed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_videos_are_h264_in_the_folders_of_affwild2(made: tuple[Path, DemoPaths]
         assert _decoded_frames(video) == (planned[video.stem], "h264")
 
 
-def test_template_has_a_row_for_every_frame_of_every_test_subject(made: tuple[Path, DemoPaths]) -> None:
+def test_the_template_has_a_row_for_every_frame_of_every_test_subject(made: tuple[Path, DemoPaths]) -> None:
     template = read_template(made[1].template)
     frames = {video.stem: _decoded_frames(video)[0] for video in find_videos([made[1].videos])}
     subjects = template.videos()
@@ -70,7 +70,7 @@ def test_template_has_a_row_for_every_frame_of_every_test_subject(made: tuple[Pa
 
 
 @pytest.mark.parametrize("split", [0, 1, 2])
-def test_a_video_of_two_people_has_two_annotations(split: int) -> None:
+def test_a_video_with_two_people_has_two_annotations(split: int) -> None:
     pairs = [plan.subjects for plan in plan_videos(DemoSize(), 0)[split] if len(plan.subjects) == 2]
     assert [tuple(name.rpartition("_")[2] for name in pair) for pair in pairs] == [("left", "right")]
 
@@ -96,7 +96,7 @@ def test_some_frames_have_no_label_and_some_no_face(made: tuple[Path, DemoPaths]
     assert (labels == -1).any()
 
 
-def test_classes_are_as_unequal_as_in_affwild2() -> None:
+def test_classes_are_imbalanced_as_in_affwild2() -> None:
     counts = np.zeros(len(EXPRESSION_CLASSES))
     for plan in plan_videos(DemoSize(), 0)[0]:
         for classes in plan.classes:
@@ -107,14 +107,14 @@ def test_classes_are_as_unequal_as_in_affwild2() -> None:
     assert counts[common].min() > 2 * counts[rare].max()
 
 
-def test_labelled_stills_lie_in_class_folders(made: tuple[Path, DemoPaths]) -> None:
+def test_labelled_stills_are_in_class_folders(made: tuple[Path, DemoPaths]) -> None:
     folders = {folder.name: len(list(folder.glob("*.jpg"))) for folder in made[1].labelled_stills.iterdir()}
     assert set(folders) == set(EXPRESSION_CLASSES)
     assert sum(folders.values()) == TINY.labelled_stills
     assert len(list(made[1].unlabelled_stills.glob("*.jpg"))) == TINY.unlabelled_stills
 
 
-def test_the_seed_alone_decides(made: tuple[Path, DemoPaths], tmp_path: Path) -> None:
+def test_the_result_depends_only_on_the_seed(made: tuple[Path, DemoPaths], tmp_path: Path) -> None:
     make_demo_dataset(tmp_path / "again", TINY, seed=0, workers=2)
     assert _hashes(tmp_path / "again") == _hashes(made[0])
     make_demo_dataset(tmp_path / "other", replace(TINY, train_videos=1, test_videos=1, labelled_stills=8), seed=1)
@@ -122,7 +122,7 @@ def test_the_seed_alone_decides(made: tuple[Path, DemoPaths], tmp_path: Path) ->
     assert file_hash(first) != file_hash(other)
 
 
-def test_a_set_that_was_cut_off_is_completed_and_the_rest_kept(tmp_path: Path) -> None:
+def test_an_interrupted_data_set_is_completed_and_existing_files_are_kept(tmp_path: Path) -> None:
     paths = make_demo_dataset(tmp_path, replace(TINY, train_videos=1, test_videos=1), seed=0)
     whole = _hashes(tmp_path)
     lost, kept = find_videos([paths.videos])[:2]
@@ -151,6 +151,6 @@ def test_another_set_in_the_same_folder_is_refused(made: tuple[Path, DemoPaths])
         ({"frame_wh": (101, 100)}, "frame_wh"),
     ],
 )
-def test_sizes_that_make_no_sense(changes: dict[str, object], message: str) -> None:
+def test_invalid_sizes_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(TINY, **changes)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Every detector finds the rendered faces, frontal and half turned: at least 96 % of the frames that show one."""
+"""Every detector finds the rendered faces, frontal and half turned, in at least 96 % of the frames that show one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HALF_TURNED = 18.0
 
 @cache
 def shots() -> list[tuple[Shot, npt.NDArray[np.float32]]]:
-    """Every 11th frame of some videos with the yaw (degrees) of each person in it; one of them shows two people."""
+    """Every 11th frame of some videos with the yaw (degrees) of each person in it; one video shows two people."""
     found = []
     for plan in plan_videos(_SIZE, seed=3)[0]:
         yaws = np.stack([performance(plan, person).yaw for person in range(len(plan.classes))], 1)
@@ -30,9 +30,9 @@ def shots() -> list[tuple[Shot, npt.NDArray[np.float32]]]:
 
 
 def rates(detector_name: str, every: int = 1) -> tuple[float, float, float]:
-    """Share of faces found, of half-turned faces found, and boxes on no face for each face.
+    """Share of faces found, of half-turned faces found, and false boxes per face.
 
-    every: take one shot in so many, for the slower detectors.
+    every: use every N-th shot, for the slower detectors.
     """
     detector = open_detector(detector_name)
     hits, turned, false = [], [], 0
@@ -52,7 +52,7 @@ def rates(detector_name: str, every: int = 1) -> tuple[float, float, float]:
 
 
 def _holds(box: npt.NDArray[np.float32], landmarks_xy: npt.NDArray[np.float32]) -> bool:
-    """The box is about this face: its landmarks lie inside, and take a fair part of it."""
+    """Whether the box belongs to this face: its landmarks are inside and fill a fair part of it."""
     low, high = landmarks_xy.min(0), landmarks_xy.max(0)
     inside = (box[:2] <= low + 2).all() and (box[2:] >= high - 2).all()
     return bool(inside and (high - low).max() > 0.25 * (box[2:] - box[:2]).max())

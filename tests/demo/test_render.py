@@ -1,4 +1,4 @@
-"""Rendering: the same seed draws the same person, expressions differ, and every class is shown on the sheet."""
+"""Rendering: the same seed draws the same person, expressions differ, and the overview shows every class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from abaw.demo.timeline import NEUTRAL
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 
-def test_sheet_depends_on_the_seed_alone() -> None:
+def test_the_sheet_depends_only_on_the_seed() -> None:
     first = expression_sheet(0, num_people=1, tile=96)
     assert first.dtype == np.uint8
     assert first.shape[1] == 96 * len(EXPRESSION_CLASSES)
@@ -31,13 +31,13 @@ def test_expressions_look_different() -> None:
             assert np.abs(faces[first] - faces[second]).max() > 60
 
 
-def test_frames_without_anybody_show_no_landmarks() -> None:
+def test_frames_without_a_person_have_no_landmarks() -> None:
     plan = next(plan for plan in plan_videos(DemoSize(), 0)[0] if not plan.has_face().all())
     counts = [len(shot.landmarks_xy) for shot in film_video(plan)]
     assert np.array_equal(np.array(counts) > 0, plan.has_face())
 
 
-def test_an_expression_rises_and_wavers() -> None:
+def test_an_expression_rises_and_varies() -> None:
     act = performance(plan_videos(DemoSize(), 0)[0][0], 0)
     borders = [0, *(np.flatnonzero(np.diff(act.labels)) + 1), len(act.labels)]
     for start, stop in pairwise(borders):

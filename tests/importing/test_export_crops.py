@@ -1,4 +1,4 @@
-"""The official layout from stores, and back to the same stores."""
+"""Exporting stores to the official layout and importing it again gives the same stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JPEGS = [cv2.imencode(".jpg", np.full((8, 8, 3), grey, np.uint8))[1].tobytes() f
 
 
 def make_store(root: Path, name: str, faces: list[int | None]) -> Path:
-    """A store whose row k has the JPEG of that number, None for no face; at least one has."""
+    """A store whose row k has the JPEG with the number faces[k], None without a face; at least one has a face."""
     folder = root / "made" / name
     folder.mkdir(parents=True)
     for frame, number in enumerate(faces, 1):
@@ -42,7 +42,7 @@ def export(root: Path, *words: str) -> int:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.none() | st.integers(0, 2), min_size=1, max_size=30))
-def test_there_and_back_is_the_same(faces: list[int | None]) -> None:
+def test_round_trip(faces: list[int | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         store = make_store(root, "a é_left", faces)
@@ -56,7 +56,7 @@ def test_there_and_back_is_the_same(faces: list[int | None]) -> None:
         assert open_faces(back).keys.to_pylist() == list(range(1, len(faces) + 1))
 
 
-def test_again_makes_nothing_anew_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_keeps_existing_folders_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_store(tmp_path, "a", [0, None, 1])
     assert export(tmp_path) == 0
     before = (tmp_path / "out" / "a" / "00001.jpg").stat().st_mtime_ns
@@ -65,11 +65,11 @@ def test_again_makes_nothing_anew_and_goes_on(tmp_path: Path, capsys: pytest.Cap
     assert export(tmp_path) == 0
     assert (tmp_path / "out" / "a" / "00001.jpg").stat().st_mtime_ns == before
     err = capsys.readouterr().err
-    assert "a: already there" in err and "b: 1 images, 1 frames without a face" in err
+    assert "a: already exists" in err and "b: 1 images, 1 frames without a face" in err
     assert (tmp_path / "out" / "frames.csv").read_text() == "video,frames\na,3\nb,2\n"
 
 
-def test_other_content_is_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_with_other_content_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_store(tmp_path, "a", [0])
     (tmp_path / "out" / "other").mkdir(parents=True)
     assert export(tmp_path) == 1
@@ -86,7 +86,7 @@ def test_other_images_of_the_same_video_are_refused(tmp_path: Path, capsys: pyte
     assert [path.name for path in (tmp_path / "out" / "a").iterdir()] == ["00001.jpg"]
 
 
-def test_a_broken_off_export_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_export_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = open_faces(make_store(tmp_path, "a", [0, 1]))
     names = iter(["00001.jpg", "no/such/folder.jpg"])
     with monkeypatch.context() as patch:
@@ -98,7 +98,7 @@ def test_a_broken_off_export_leaves_no_folder(tmp_path: Path, monkeypatch: pytes
     assert not is_exported(faces, tmp_path / "out" / "a")
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     import socket
 
     faces = open_faces(make_store(tmp_path, "a", [0]))
@@ -111,13 +111,13 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["x,y\n", "video,frames\na,many\n", "video,frames\na\n", ""])
-def test_a_damaged_list_of_lengths(tmp_path: Path, text: str) -> None:
+def test_a_damaged_list_of_lengths_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "frames.csv").write_text(text)
     with pytest.raises(DataError, match="export again"):
         read_lengths(tmp_path)
 
 
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(DataError, match="is a file"):
         prepare_folder(tmp_path / "out", [])

@@ -35,7 +35,7 @@ def test_only_warnings_are_ok(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert check(tmp_path, [f"{location},3" for location in LOCATIONS]) == 0
     out = capsys.readouterr().out
     assert "s.txt:2: warning: one-class: all rows have the same class, 3" in out
-    assert "ok, 40 rows as in the template, 1 to look at" in out
+    assert "ok, 40 rows as in the template, 1 warning" in out
 
 
 def test_faults_are_listed_with_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_faults_are_listed_with_lines(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "s.txt:1: error: edition: wrong edition" in out
     assert "s.txt:6: error: label: expected an integer from 0 to 7, found 9" in out
     assert "s.txt:12: error: missing: row missing: v/00011.jpg" in out
-    assert out.splitlines()[-1].endswith("s.txt: 3 faults")
+    assert out.splitlines()[-1].endswith("s.txt: 3 errors")
 
 
 def test_at_most_ten_faults_per_kind_are_shown_unless_all_are_requested(
@@ -57,8 +57,8 @@ def test_at_most_ten_faults_per_kind_are_shown_unless_all_are_requested(
     assert check(tmp_path, rows) == 1
     out = capsys.readouterr().out
     assert out.count("error: float") == 10
-    assert "float: 40 lines in all, 10 shown; --all lists them" in out
-    assert "40 faults" in out
+    assert "float: 40 lines in total, 10 shown; --all lists them" in out
+    assert "40 errors" in out
     assert check(tmp_path, rows, "--all") == 1
     out = capsys.readouterr().out
     assert out.count("error: float") == 40
@@ -98,9 +98,9 @@ def test_a_folder_against_a_template(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"{tmp_path / 's' / 'a.txt'}:3: error: label: expected an integer from 0 to 7, found 9" in out
     assert f"{tmp_path / 's' / 'a.txt'}:4: error: extra: 1 more lines than the video has frames; expected 2" in out
     assert f"{tmp_path / 's' / 'z.txt'}: error: extra: z.txt belongs to none of the videos" in out
-    assert out.splitlines()[-1].endswith("s: 3 faults")
+    assert out.splitlines()[-1].endswith("s: 3 errors")
     assert check_folder(tmp_path, template, "--predictions", str(tmp_path)) == 2
-    assert "t.txt tells the frames of each video; leave it out" in capsys.readouterr().err
+    assert "t.txt lists the frames of each video; leave it out" in capsys.readouterr().err
 
 
 def test_a_folder_against_a_list_of_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +117,7 @@ def test_a_folder_against_a_list_of_names(tmp_path: Path, capsys: pytest.Capture
 
 def test_predictions_are_only_for_lists_of_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tmp_path, good(), "--predictions", str(tmp_path)) == 2
-    assert "--predictions: the template of abaw6 tells the rows of each video" in capsys.readouterr().err
+    assert "the template of abaw6 lists the rows of each video" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

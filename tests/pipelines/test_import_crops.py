@@ -33,7 +33,7 @@ def test_the_official_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "video 1 é: 3 frames, 1 of them without a face" in capsys.readouterr().err
 
 
-def test_annotations_and_template_tell_the_length(tmp_path: Path) -> None:
+def test_the_length_comes_from_annotations_and_template(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         make_crops(tmp_path / "crops" / name, 1, 2)
     write_annotation(tmp_path / "labels" / "Train_Set" / "a.txt", np.zeros(4, int))
@@ -45,13 +45,15 @@ def test_annotations_and_template_tell_the_length(tmp_path: Path) -> None:
     assert [len(open_faces(tmp_path / "faces" / f"{name}.arrow")) for name in ("a", "b", "c")] == [4, 2, 5]
 
 
-def test_again_changes_nothing_and_other_input_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_changes_nothing_and_other_input_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_crops(tmp_path / "v", 1, 2)
     assert run(tmp_path, str(tmp_path / "v")) == 0
     before = (tmp_path / "faces" / "v.arrow").stat().st_mtime_ns
     assert run(tmp_path, str(tmp_path / "v")) == 0
     assert (tmp_path / "faces" / "v.arrow").stat().st_mtime_ns == before
-    assert "v: already there" in capsys.readouterr().err
+    assert "v: already exists" in capsys.readouterr().err
     make_crops(tmp_path / "v", 3)
     assert run(tmp_path, str(tmp_path / "v")) == 1
     assert "was made from another input" in capsys.readouterr().err
@@ -65,7 +67,7 @@ def test_a_bad_folder_does_not_stop_the_others(tmp_path: Path, capsys: pytest.Ca
     assert sorted(file.name for file in (tmp_path / "faces").iterdir()) == ["b.arrow", "c.arrow"]
     err = capsys.readouterr().err
     assert "00000.jpg: frames are counted from 1" in err
-    assert "c: 2 images are no whole JPEG" in err
+    assert "c: 2 images are not complete JPEGs" in err
     assert "2 done, 1 failed" in err
 
 
@@ -79,7 +81,7 @@ def test_an_empty_folder_and_a_file_for_the_output(tmp_path: Path, capsys: pytes
     assert "cannot write" in capsys.readouterr().err
 
 
-def test_images_beyond_the_labels_are_told_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_beyond_the_labels_are_reported_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_crops(tmp_path / "v", 1, 5)
     write_annotation(tmp_path / "labels" / "v.txt", np.zeros(3, int))
     assert run(tmp_path, str(tmp_path / "v"), "--annotations", str(tmp_path / "labels")) == 0

@@ -91,7 +91,7 @@ def test_predictions_of_other_videos(tmp_path: Path, capsys: pytest.CaptureFixtu
     predict(tmp_path / "p", "x", [1])
     write_template(tmp_path / "t.txt", a=1)
     assert submit(tmp_path) == 1
-    assert "has no predictions of any video" in capsys.readouterr().err
+    assert "no predictions for any video" in capsys.readouterr().err
 
 
 def test_a_video_without_any_predicted_frame_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +225,7 @@ def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothin
     ("words", "message"),
     [
         (["--smoothing", "viterbi"], "--transitions DIR"),
-        (["--transitions", "ann"], "smoothing 'none' does not use them"),
+        (["--transitions", "ann"], "smoothing 'none' does not use transitions"),
         (["--class_bias", "1", "2"], "class bias: expected 8 finite numbers"),
         (["--edition", "abaw6_ce"], "this is the template of edition abaw5"),
     ],

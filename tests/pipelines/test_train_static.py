@@ -385,4 +385,4 @@ def test_starting_from_the_checkpoint_of_the_package(
     assert json.loads((tmp_path / "run/config.json").read_text())["config"]["init_weights"] == spec.weights_id
     monkeypatch.setattr("abaw.weights._ROOT", tmp_path / "nowhere")
     assert train(tmp_path / "other", "--labelled", stills, "--init", "builtin") == 1
-    assert "comes without a static checkpoint" in capsys.readouterr().err
+    assert "this package has no static checkpoint" in capsys.readouterr().err

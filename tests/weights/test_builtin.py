@@ -1,4 +1,4 @@
-"""`builtin`: the checkpoint of the package, here a small one in its place."""
+"""`builtin`: the checkpoint in the package, replaced by a small one here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.data.faces import video_store
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package folder of its own, still empty, and the working directory elsewhere."""
+    """An empty package folder, and a working directory elsewhere."""
     monkeypatch.setattr(abaw.weights, "_ROOT", tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -51,27 +51,27 @@ def words(root: Path, command: str, source: str, checkpoint: str) -> list[str]:
     ]
 
 
-def test_the_name_stands_for_the_folder_in_the_package(root: Path) -> None:
+def test_the_name_means_the_folder_in_the_package(root: Path) -> None:
     folder = ship(root)
     assert builtin("static") == folder
     assert resolve_checkpoint(Path("builtin"), "static") == folder
 
 
 @pytest.mark.parametrize("path", ["runs/builtin", "Builtin", "builtin/last", "/builtin", "run"])
-def test_other_paths_stay_as_they_are(root: Path, path: str) -> None:
+def test_other_paths_are_unchanged(root: Path, path: str) -> None:
     assert resolve_checkpoint(Path(path), "static") == Path(path)
 
 
 @pytest.mark.parametrize("kind", ["static", "temporal"])
-def test_a_package_without_weights_tells_so(root: Path, kind: abaw.weights.Kind) -> None:
+def test_a_package_without_weights_is_reported(root: Path, kind: abaw.weights.Kind) -> None:
     (root / "weights" / kind).mkdir(parents=True)
     (root / "weights" / kind / "LICENCE-NOTE.md").write_text("note")
-    with pytest.raises(DataError, match=rf"builtin: this package comes without a {kind} checkpoint .* give the folder"):
+    with pytest.raises(DataError, match=rf"builtin: this package has no {kind} checkpoint .* give the folder"):
         resolve_checkpoint(Path("builtin"), kind)
 
 
 def test_features_and_predictions_of_the_builtin_checkpoint(root: Path) -> None:
-    """Predictions are the softmax of the model's logits on each face, up to the float16 of stored features."""
+    """Predictions equal the softmax of the model's logits for each face, up to the float16 of stored features."""
     folder = ship(root)
     faces = open_faces(video_store(root / "faces/v.arrow", [0, None, 2, 5]))
     assert main(words(root, "features", "faces", "builtin")) == 0
@@ -97,7 +97,7 @@ def test_features_of_another_checkpoint_are_refused(root: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(("command", "source"), [("features", "faces"), ("predict", "features")])
-def test_commands_tell_that_nothing_ships(
+def test_commands_report_that_no_weights_ship(
     root: Path, command: str, source: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video_store(root / "faces/v.arrow", [0])
@@ -107,11 +107,11 @@ def test_commands_tell_that_nothing_ships(
         (root / "weights/static/spec.json").unlink()
     assert main(words(root, command, source, "builtin")) == 1
     error = capsys.readouterr().err
-    assert "comes without a static checkpoint" in error and "Traceback" not in error
+    assert "this package has no static checkpoint" in error and "Traceback" not in error
 
 
-def test_what_ships_in_this_checkout_is_small_and_has_the_eight_classes() -> None:
-    """Of a checkout without weights there is nothing to see."""
+def test_the_weights_of_this_checkout_are_small_and_have_the_eight_classes() -> None:
+    """Passes for a checkout without weights."""
     folder = Path(abaw.weights.__file__).parent / "static"
     if not folder.is_dir():
         pytest.skip("this checkout holds no static weights")
