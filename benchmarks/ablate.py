@@ -1,16 +1,16 @@
-"""What `abaw ablate` costs beside its training steps, and whether its memory grows with cells or workers.
+"""The overhead of `abaw ablate` over its training steps, and whether its memory grows with cells or workers.
 
     python benchmarks/ablate.py [--steps N] [--workers N] [--folder DIR]
 
-Time: made-up features of 60 videos, a sweep of 8 windows x 2 seeds as the command, from its start to its end, against
+Time: the command on a grid of 8 windows x 2 seeds, with synthetic features of 60 videos, from start to end, against
 
-- the steps inside its cells, as the cells have measured them: wall time x workers / sum of the cells' step seconds;
-- the same steps in processes that do nothing else and have the data in memory from the start, as many at a time:
-  wall time / (sum of their step seconds / processes). This one also sees what the cells lose by running side by side;
-- the same in processor time, all processes of the command together: it says the same on a machine with other work.
+- the steps inside its cells, as measured by the cells: wall time x workers / sum of the cells' step seconds;
+- the same steps in as many processes, which do nothing else and have the data in memory from the start:
+  wall time / (sum of their step seconds / processes). This also shows what the cells lose by running in parallel;
+- the same in processor time, for all processes of the command together, which other work on the machine hardly affects.
 
-Bar: 2. Memory: larger features, few steps, the peak of proportional set sizes (Linux), in which what several
-processes map together counts once.
+The ratios must be at most 2. Memory: larger features, few steps; the peak of proportional set sizes (Linux), in which
+memory mapped by several processes counts once.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ FLAGS = ["--learn.batch_size", "16", "--train.warmup_steps", "1", "--train.accel
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="where the features are made; a temporary folder when not given")
-    parser.add_argument("--steps", type=int, default=100, help="training steps a cell")
+    parser.add_argument("--folder", type=Path, help="folder for the features (default: a temporary folder)")
+    parser.add_argument("--steps", type=int, default=100, help="training steps per cell")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--skip_memory", action="store_true")
     parser.add_argument("--only_steps", nargs="+", metavar="WINDOW:SEED", help=argparse.SUPPRESS)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def make_videos(root: Path, num_training: int, num_validation: int, num_frames: int, dim: int) -> int:
-    """Features of runs of one class under noise, with labels. Returns their bytes."""
+    """Write noisy features of segments of one class each, with labels. Returns their size in bytes."""
     from abaw.protocol.annotations import write_annotation
     from abaw.stores.features import feature_batch, write_features
 
@@ -79,8 +79,10 @@ def make_videos(root: Path, num_training: int, num_validation: int, num_frames: 
 
 @dataclass(frozen=True)
 class Sweep:
-    """seconds: wall time of the command; processor_seconds: of all its processes; parent, worker, together: peaks of
-    proportional set sizes in MB."""
+    """seconds: wall time of the command; processor_seconds: of all its processes.
+
+    parent, worker, together: peaks of proportional set sizes in MB.
+    """
 
     seconds: float
     processor_seconds: float
@@ -107,13 +109,13 @@ def sweep(root: Path, out: Path, windows: Sequence[int], seeds: Sequence[int], s
 
 
 def _processor_seconds() -> float:
-    """Of all processes that this one has started and that have ended."""
+    """Processor time of all ended child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 class _Watch(threading.Thread):
-    """Looks at the memory of a command and of the processes that it has started until it ends."""
+    """Samples the memory of a command and of its child processes until the command ends."""
 
     def __init__(self, pid: int) -> None:
         super().__init__()
@@ -131,7 +133,7 @@ class _Watch(threading.Thread):
 
 
 def _megabytes(pid: int) -> float:
-    """Proportional set size; 0 when the process is gone."""
+    """Proportional set size in MB; 0 when the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -147,7 +149,7 @@ def _children(pid: int) -> list[int]:
 
 
 def report_time(root: Path, steps: int, workers: int) -> bool:
-    """Make, measure, print. Returns whether the bar holds."""
+    """Make the data, measure, print. Returns whether all ratios are within the limit."""
     make_videos(root, 40, 20, 1500, 128)
     found = sweep(root, root / "run", WINDOWS, SEEDS, steps, workers)
     cells = list(csv.DictReader((root / "run" / "ablation.csv").open()))
@@ -160,17 +162,17 @@ def report_time(root: Path, steps: int, workers: int) -> bool:
         "wall / (steps alone / workers):": found.seconds / (alone / workers),
         "processor time / of steps alone:": found.processor_seconds / processor,
     }
-    print(f"sweep of {len(WINDOWS)} windows x {len(SEEDS)} seeds, {steps} steps a cell, {workers} workers")
+    print(f"grid of {len(WINDOWS)} windows x {len(SEEDS)} seeds, {steps} steps per cell, {workers} workers")
     print(f"command, from start to end:        {found.seconds:8.1f} s ({found.processor_seconds:.1f} s processor time)")
     print(f"steps, measured inside the cells:  {inside:8.1f} s in all (evaluating {evaluating:.1f}, cells {total:.1f})")
-    print(f"steps, by processes of their own:  {alone:8.1f} s in all ({processor:.1f} s), {workers} at a time")
+    print(f"steps, in separate processes:      {alone:8.1f} s in all ({processor:.1f} s), {workers} at a time")
     for name, ratio in ratios.items():
-        print(f"{name:34s} {ratio:8.2f}   (bar {RATIO:g})", flush=True)
+        print(f"{name:34s} {ratio:8.2f}   (limit {RATIO:g})", flush=True)
     return max(ratios.values()) <= RATIO
 
 
 def parallel_steps_alone(root: Path, steps: int, workers: int) -> tuple[float, float]:
-    """Wall and processor seconds of all cells' steps, by processes side by side that do nothing else."""
+    """Wall and processor seconds of all cells' steps, in parallel processes that do nothing else."""
     cells = [f"{window}:{seed}" for window in sorted(WINDOWS, reverse=True) for seed in SEEDS]
     words = [sys.executable, __file__, "--folder", str(root), "--steps", str(steps), "--only_steps"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -183,7 +185,7 @@ def parallel_steps_alone(root: Path, steps: int, workers: int) -> tuple[float, f
 
 
 def steps_alone(root: Path, cells: Sequence[str], steps: int) -> tuple[float, float]:
-    """The steps of `train-temporal` without its loop: batch, views, loss, gradient, AdamW, averaged weights."""
+    """Time the steps of `train-temporal` without its loop: batch, views, loss, gradient, AdamW, averaged weights."""
     import torch
 
     from abaw.core.seed import derive_seed, numpy_generator

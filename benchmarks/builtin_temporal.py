@@ -1,11 +1,11 @@
-"""Does a temporal model behind the built-in static model beat plain smoothing? And: the temporal model that ships.
+"""Does a temporal model after the built-in static model beat plain smoothing? Also trains the one that ships.
 
     python benchmarks/builtin_temporal.py --data ferplus.zip --work DIR --seeds 0 1 2
 
-Flip-book clips (docs/flipbook.md) of photos that the built-in static model has not seen: FER+ `valid` without copies of
-`train`. Each seed splits these photos by class: half for the training clips, 15 % for the tuning clips, 35 % for the
-scored clips; no photo stands in two parts, be it cut or lit differently. The classes come as often as in FER+ `train`.
-What is done stands in `--work`, and an interrupted run goes on from there.
+It uses flip-book clips (docs/flipbook.md) of photos that the built-in static model has not seen: FER+ `valid` without
+copies of `train`. Each seed splits these photos by class: half for the training clips, 15 % for the tuning clips, 35 %
+for the scored clips. No photo is in two parts, even if cropped or lit differently. Classes are as frequent as in FER+
+`train`. Finished parts stay in `--work`, and an interrupted run resumes from there.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from abaw.training.temporal_recipe import recipe_of
 from abaw.weights import builtin
 
 PARTS = (0.5, 0.15)
-"""Of each class, for the training clips and for the tuning clips; the rest for the scored clips."""
+"""Shares of each class for the training and the tuning clips; the rest is for the scored clips."""
 COUNTS = {"train": 30, "tuning": 10, "scored": 24}
 PLAIN = "gaussian:12"
-"""What `abaw predict-video` does without a temporal model."""
+"""The smoothing of `abaw predict-video` without a temporal model."""
 
 
 def main() -> None:
@@ -40,10 +40,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    # The built-in model has learned from the whole of `train`: no part of it goes into a clip.
+    # The built-in model was trained on the whole of `train`: no photo of it may be in a clip.
     photos = read_stills(arguments.data, (0.0, 0.0))
     shares = np.bincount([still.label for still in photos.static], minlength=NUM_EXPRESSIONS).tolist()
-    print(f"{len(photos.scored)} photos; frames of the classes as {shares}")
+    print(f"{len(photos.scored)} photos; class shares of the frames {shares}")
     by_seed = []
     for seed in arguments.seeds:
         stills = split(photos.scored, seed)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def split(stills: Sequence[Still], seed: int) -> Stills:
-    """Parts of the photos, class by class; none for a static model."""
+    """Split the photos class by class; the part for a static model stays empty."""
     rng = np.random.default_rng([seed, 7])
     parts: list[list[Still]] = [[], [], []]
     for label in range(NUM_EXPRESSIONS):
@@ -79,10 +79,10 @@ def split(stills: Sequence[Still], seed: int) -> Stills:
 
 
 def table(by_seed: Sequence[Mapping[str, Score]]) -> str:
-    """Markdown: mean and deviation over the seeds, and the difference to plain smoothing with its least value."""
+    """Markdown table: mean and deviation over the seeds, and the difference from plain smoothing with its minimum."""
     reference = f"static, {PLAIN}"
     lines = [
-        "| | macro F1, % | to plain smoothing | accuracy, % | to plain smoothing | smoothing |",
+        "| | macro F1, % | difference from plain smoothing | accuracy, % | difference | smoothing |",
         "|---|" + "---|" * 5,
     ]
     for name in by_seed[0]:

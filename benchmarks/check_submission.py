@@ -2,9 +2,9 @@
 
     python benchmarks/check_submission.py [--editions NAME…] [--folder DIR]
 
-Makes a template and files of every layout, clean and faulty, checks each by the command in a process of its own, and
-prints seconds and peak memory (Linux). Bars for a file with a row a frame: 3 s of the processor, so that a busy machine
-makes no difference, and 300 MB.
+The script makes a template and files of every layout, clean and faulty, checks each with the command in a separate
+process, and prints seconds and peak memory (Linux). Limits for a file with one row per frame: 3 s of processor time,
+which a busy machine hardly affects, and 300 MB.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NUM_ROWS = 1_022_655
 SECONDS = 3.0
 MEGABYTES = 300.0
 
-# What the kernel tells of a finished process is at least the peak of the one that started it, so it is asked within.
+# The kernel reports for an ended process at least the peak of its parent, so the process reads its own peak.
 _MEASURED = """
 import re, sys, time
 from pipelines.cli import main
@@ -75,16 +75,16 @@ FAULTS: dict[str, Callable[[Rows], Rows]] = {
     "clean": lambda rows: rows,
     "missing, extra, moved": structural,
     "a float in every row": lambda rows: [row + ".0" for row in rows],
-    "a space behind every row": lambda rows: [row + " " for row in rows],
+    "a space after every row": lambda rows: [row + " " for row in rows],
     "CR LF": lambda rows: [row + "\r" for row in rows],
-    "a field more in every row": lambda rows: [row + ",0" for row in rows],
+    "an extra field in every row": lambda rows: [row + ",0" for row in rows],
     "videos sorted by name": sorted,
     "rows in reverse": lambda rows: rows[::-1],
 }
 
 
 def measure(file: Path, template: Path, edition: Edition) -> tuple[float, float, float, int, str]:
-    """Seconds of the clock and of the processor, megabytes, exit status and last line of the command."""
+    """Wall seconds, processor seconds, megabytes, exit status and last line of the command."""
     words = ["check-submission", str(file), "--template", str(template), "--edition", edition.name]
     start = time.monotonic()
     process = subprocess.run([sys.executable, "-c", _MEASURED, *words], stdout=subprocess.PIPE, text=True)
@@ -96,7 +96,7 @@ def measure(file: Path, template: Path, edition: Edition) -> tuple[float, float,
 def run(folder: Path, editions: Sequence[str]) -> int:
     template, file = folder / "template.txt", folder / "submission.txt"
     missed = 0
-    print(f"{'edition':<10} {'file':<28} {'seconds':>8} {'CPU s':>6} {'MB':>6}  bar   told")
+    print(f"{'edition':<10} {'file':<28} {'seconds':>8} {'CPU s':>6} {'MB':>6}  limit  reported")
     for name in editions:
         chosen = edition(name)
         template.write_text("\n".join([chosen.header, *(f"{location}," for location in locations())]) + "\n")
@@ -109,14 +109,14 @@ def run(folder: Path, editions: Sequence[str]) -> int:
                 raise ConfigError(f"{name}, {fault}: exit status {status}")
             kept = busy < SECONDS and megabytes < MEGABYTES
             missed += not kept
-            figures = f"{seconds:8.2f} {busy:6.2f} {megabytes:6.0f}  {'kept' if kept else 'MISS'}"
+            figures = f"{seconds:8.2f} {busy:6.2f} {megabytes:6.0f}  {'kept ' if kept else 'MISS '}"
             print(f"{name:<10} {fault:<28} {figures}  {last}", flush=True)
     return min(1, missed)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="where to make the files (about 200 MB); default: a temporary one")
+    parser.add_argument("--folder", type=Path, help="folder for the files, about 200 MB (default: a temporary folder)")
     parser.add_argument("--editions", nargs="+", default=["abaw6", "abaw7_mtl", "abaw7_ce"])
     arguments = parser.parse_args()
     if arguments.folder is not None:

@@ -1,17 +1,16 @@
-"""A face detector against a reference at full size: faces found, false ones, landmarks, time of a small picture.
+"""A face detector against a reference at full size: faces found, false detections, landmarks, time.
 
     python benchmarks/detector.py --reference YUNET.onnx --media CLIP_OR_PICTURE... [--detector builtin] [--every 5]
 
-A YuNet as the reference sees each picture at its own size, without scaling, any other as `abaw` shows pictures to it;
-the detector sees them as `abaw` shows them. A face of the reference is found where one of the detector's overlaps it
-(IoU of at least .5), each in one pair at most; a find is false where no face of the reference does. Faces smaller
-than --least pixels (geometric mean of the box's sides) are left out: one of the reference is not missed, a find is
-not false. Landmark error: mean distance of the five landmarks of the found faces, as a share of the reference's
-distance between the eyes.
+A YuNet reference runs on each picture at full size, without scaling; any other reference, and the detector, run on it
+as `abaw` does. A face of the reference is found when a detection overlaps it (IoU of at least .5); each is in one pair
+at most. A detection is false when it overlaps no face of the reference. Faces smaller than --least pixels (geometric
+mean of the box's sides) count neither as missed nor as false. Landmark error: mean distance of the five landmarks of
+the found faces, as a share of the reference's distance between the eyes.
 
-The last row is the yardstick: the reference against itself, shown the mirror image of each picture.
+The last row is for comparison: the reference against itself on the mirror image of each picture.
 
-Time: one 320×320 canvas, one thread, the two in turns; the time of the process, so other processes count less.
+Time: processor time for one 320×320 canvas on one thread, measured alternately.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ ROUNDS = 100
 
 
 class AtFullSize(YuNetNetwork):
-    """The reference: a canvas as large as the picture."""
+    """The reference, with a canvas as large as the picture."""
 
     def canvas_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
         return whole_strides(image_wh[0]), whole_strides(image_wh[1])
@@ -67,8 +66,8 @@ class Tally:
         false = f"{100 * self.false / self.finds:.2f}" if self.finds else "-"
         apart = f"{100 * np.mean(self.apart):.2f}" if self.apart else "-"
         return (
-            f"{name:<26}{self.pictures:>9}{self.wanted:>8}{self.found:>8}{recall:>8}{self.finds:>8}{self.false:>7}"
-            f"{false:>8}{apart:>11}"
+            f"{name:<26}{self.pictures:>9}{self.wanted:>8}{self.found:>8}{recall:>8}{self.finds:>9}{self.false:>7}"
+            f"{false:>8}{apart:>12}"
         )
 
 
@@ -77,15 +76,17 @@ def main() -> None:
     parser.add_argument("--reference", type=Path, required=True, help="a YuNet or SCRFD .onnx")
     parser.add_argument("--media", type=Path, nargs="+", required=True, help="clips and pictures")
     parser.add_argument("--detector", default="builtin", help="builtin, insightface:PACK or an .onnx file")
-    parser.add_argument("--every", type=int, default=5, help="of a clip, every so many frames")
-    parser.add_argument("--least", type=float, default=48.0, help="size of the smallest face that counts, in pixels")
+    parser.add_argument("--every", type=int, default=5, help="use every N frames of a clip")
+    parser.add_argument("--least", type=float, default=48.0, help="minimum size of a face that counts, in pixels")
     options = parser.parse_args()
     detector = open_detector(options.detector, threads=1)
     reference = open_detector(str(options.reference), threads=1)
     if network_of(options.reference) is YuNetNetwork:
         reference = ScaledDetector(AtFullSize(options.reference, None, 1))
     print(f"{detector.identity} against {reference.identity}, faces of at least {options.least:.0f} px")
-    print(f"{'':<26}{'pictures':>9}{'faces':>8}{'found':>8}{'%':>8}{'finds':>8}{'false':>7}{'%':>8}{'landmarks %':>11}")
+    print(
+        f"{'':<26}{'pictures':>9}{'faces':>8}{'found':>8}{'%':>8}{'detected':>9}{'false':>7}{'%':>8}{'landmarks %':>12}"
+    )
     total, itself = Tally(), Tally()
     for path in options.media:
         tally = Tally()
@@ -120,14 +121,14 @@ def compare(found: Detections, wanted: Detections, least: float) -> Tally:
 
 
 def of_mirrored(detector: Detector, picture: NDArray[np.uint8]) -> Detections:
-    """What the detector says of the mirror image, brought back."""
+    """Detections in the mirror image, mirrored back."""
     return detector.detect(np.ascontiguousarray(picture[:, ::-1])).mirrored(picture.shape[1])
 
 
 def times(canvas: NDArray[np.uint8], detector: Detector, reference: Detector) -> str:
-    """Medians of a look at one canvas on which both find a face, in turns."""
+    """Median milliseconds of each detector on one canvas, measured alternately."""
     if not len(detector.detect(canvas)) or not len(reference.detect(canvas)):
-        return "no time: a detector finds no face in the first picture, and would look twice"
+        return "no time measured: a detector finds no face in the first picture and would need a second pass"
     spent: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for each in (detector, reference):

@@ -1,12 +1,12 @@
-"""How fast `abaw extract` is against the usual loop, and whether it finds the same as a look at every whole picture.
+"""Speed of `abaw extract` against the usual loop, and its agreement with detection on every whole picture.
 
     python benchmarks/extract.py --clips CLIP... --detector WEIGHTS.onnx --usual SCRFD.onnx [--rounds 1]
 
-The usual loop: OpenCV's VideoCapture, insightface's SCRFD at 640 on every frame, its norm_crop, one JPEG file a face.
-Both run over the same clips, each round as a process of its own, in turns; the time is from the first frame to the last
-store or JPEG, without the start of Python and the loading of weights. Then ours once more with `full_every` 1, and the
-two stores of each clip are compared: share of frames whose boxes agree (IoU of .7), mean distance of the landmarks as a
-share of the face's width. The shares of time are of the seconds that the stages took each for itself: they overlap.
+The usual loop: OpenCV's VideoCapture, insightface's SCRFD at 640 on every frame, its norm_crop, one JPEG file per face.
+Both run on the same clips, alternately, each round in a separate process. Time counts from the first frame to the last
+store or JPEG, without the start of Python and the loading of weights. Then ours runs once more with `full_every` 1, and
+the two stores of each clip are compared: share of frames whose boxes agree (IoU of .7), mean distance of the landmarks
+as a share of the face's width. The shares of time are of the sum of the seconds of each stage; the stages overlap.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 
 from abaw.protocol.layout import parse_subject
 from abaw.stores.faces import open_faces
-from abaw.video import extract, reader
+from abaw.video import extract
 from abaw.video.detecting.boxes import iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.registry import open_detector
+from abaw.video.reading import reader
 
 STAGES = ("decode", "detect", "align", "encode")
 USUAL_SIZE = (640, 640)
@@ -42,10 +43,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--clips", type=Path, nargs="+", required=True)
     parser.add_argument("--detector", default="builtin", help="ours: builtin, insightface:PACK or an .onnx file")
-    parser.add_argument("--usual", type=Path, help="SCRFD .onnx of the usual loop; left out when not given")
+    parser.add_argument("--usual", type=Path, help="SCRFD .onnx of the usual loop (default: skip that loop)")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--full_every", type=int, default=extract.ExtractOptions().full_every)
-    parser.add_argument("--no_compare", action="store_true", help="leave the comparison with every whole picture out")
+    parser.add_argument("--no_compare", action="store_true", help="skip the comparison with `full_every` 1")
     parser.add_argument("--part", choices=["usual", "ours"], help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -118,13 +119,13 @@ def usual(options: argparse.Namespace) -> dict[str, Any]:
                 cv2.imwrite(str(folder / f"{index:05d}_{row}.jpg"), norm_crop(read[1], points[row], 112))
             faces += len(boxes) > 0
         if not index:
-            sys.exit(f"{clip}: OpenCV reads no frame of it")
+            sys.exit(f"{clip}: OpenCV reads no frame")
         frames += index
     return {"frames": frames, "faces": faces, "seconds": time.perf_counter() - start}
 
 
 class Timed:
-    """A detector and the seconds that it took."""
+    """A detector that adds up its seconds."""
 
     def __init__(self, detector: Detector, seconds: dict[str, float]) -> None:
         self._detector = detector
@@ -183,12 +184,12 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def compare(first: Path, second: Path, name: str) -> str:
-    """How the chosen faces of one store agree with those of another."""
+    """Agreement of the chosen faces of one store with those of another."""
     tables = [open_faces(folder / f"{name}.arrow").store.table.to_pydict() for folder in (first, second)]
     boxes = [table["box_xyxy"] for table in tables]
     wanted = [row for row, box in enumerate(boxes[1]) if box is not None]
     there = sum(box is not None for box in boxes[0])
-    line = f"{len(boxes[0])} frames, a face on {100 * there / len(boxes[0]):.2f} %"
+    line = f"{len(boxes[0])} frames, a face in {100 * there / len(boxes[0]):.2f} %"
     both = [row for row in wanted if boxes[0][row] is not None]
     if not both:
         return line
@@ -197,7 +198,7 @@ def compare(first: Path, second: Path, name: str) -> str:
         [[table["landmarks_xy"][row] for row in both] for table in tables], [boxes[1][row] for row in both]
     )
     same = "none" if away is None else f"{100 * away:.2f} % of the face's width apart"
-    return f"{line}; IoU >= .7 on {100 * (ious >= 0.7).sum() / len(wanted):.2f} %; landmarks {same}"
+    return f"{line}; IoU >= .7 in {100 * (ious >= 0.7).sum() / len(wanted):.2f} %; landmarks {same}"
 
 
 def distances(landmarks: Sequence[Sequence[Any]], boxes: Sequence[Any]) -> float | None:

@@ -1,8 +1,8 @@
-"""Flip-book: clips with known truth, made of FER+ stills, on which filters and the temporal model are compared.
+"""Flip-book: compare filters and the temporal model on clips with known labels, made of FER+ stills.
 
     python benchmarks/flipbook.py --data ferplus.zip --work DIR --seeds 0 1 2 --json FILE
 
-What is done stands in `--work`, and an interrupted run goes on from there. docs/flipbook.md says what it measures.
+Finished parts stay in `--work`, and an interrupted run resumes from there. docs/flipbook.md says what it measures.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from pipelines.features import run as make_features
 from pipelines.train_temporal import read_split
 
 SPLITS = {"train": "Train_Set", "tuning": "Train_Set", "scored": "Validation_Set"}
-"""The parts of the clips, and whose class shares each takes."""
+"""The parts of the clips, and the split whose class shares each part has."""
 SHARES = (0.3, 0.1)
-"""Of each class of FER+ `train`, for the training clips and for the tuning clips."""
+"""Shares of each class of FER+ `train` for the training clips and for the tuning clips."""
 OUTPUTS: tuple[Literal["features", "logits"], ...] = ("features", "logits")
 SOURCES = ("logits",)
-"""What the temporal model takes, of these."""
+"""The outputs that the temporal model takes as features."""
 RECIPE = TemporalRecipe(
     holdout=0,
     model=TransformerSize(layers=1, heads=4, width=32, dropout=0.3, stem=51),
@@ -101,9 +101,9 @@ def make_clips(
     seed: int,
     shares: Sequence[float] | None = None,
 ) -> Path:
-    """Features, logits and labels of the clips of one seed, made once; returns their folder. The crops are not kept.
+    """Make features, logits and labels of the clips of one seed, once; returns their folder. Crops are not kept.
 
-    counts: clips of each part; shares: of the classes' frames, None for those of Aff-Wild2.
+    counts: clips per part; shares: class shares of the frames, None for those of Aff-Wild2.
     """
     drawn_from = {part: [still.name for still in getattr(stills, part)] for part in SPLITS}
     weights = load_spec(static).weights_id
@@ -133,7 +133,7 @@ def compare(folder: Path, static: Path, recipe: TemporalRecipe) -> dict[str, Sco
 
 
 def comparisons(folder: Path, static: Path, recipe: TemporalRecipe) -> tuple[Comparison, Comparison]:
-    """Of the static model and of the temporal model, which is trained on the training clips of `folder`."""
+    """Comparisons of the static and of the temporal model; trains the latter on the training clips of `folder`."""
     train = _read(folder, "train")
     last = temporal_run(folder, recipe) / "last"
     train_temporal(train, WINDOWS, recipe, last.parent)
@@ -145,7 +145,7 @@ def comparisons(folder: Path, static: Path, recipe: TemporalRecipe) -> tuple[Com
             [one for each in found for one in each.predictions], [one for each in found for one in each.labels]
         )
 
-    # The static model knows neither the training nor the tuning clips; the temporal model knows the first.
+    # The static model has seen neither the training nor the tuning clips; the temporal model has seen the former.
     return (
         Comparison(
             videos(static, ["features"], "train", "tuning"), videos(static, ["features"], "scored"), transitions
@@ -171,9 +171,9 @@ def _predicted(checkpoint: Path, folder: Path, sources: Sequence[str], part: str
 
 
 def table(by_seed: Sequence[Mapping[str, Score]]) -> str:
-    """Markdown: mean and deviation of macro F1 over seeds, and how far each row lies above static and the best filter.
+    """Markdown: mean and deviation of macro F1 over the seeds; each row's difference from static and the best filter.
 
-    The best filter is, of each seed, the highest of all without a bias, its width chosen in hindsight.
+    The best filter of a seed is the highest of all without a bias, its width chosen in hindsight.
     """
     scores = {name: np.array([100 * row[name].macro_f1 for row in by_seed]) for name in by_seed[0]}
     filters = np.max([values for name, values in scores.items() if name.endswith("hindsight")], axis=0)

@@ -1,4 +1,4 @@
-"""Flip-book clips: a timeline of classes, and frames of real pixels drawn from stills of the class that is on.
+"""Flip-book clips: a timeline of classes, and frames of real pixels from stills of the class at that time.
 
 Shapes: T time, C class.
 """
@@ -33,14 +33,14 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """How clips are made. Frames are at 30 a second.
+    """How clips are made, at 30 frames per second.
 
-    dwell: median frames of a run of each class, log-normal with deviation `dwell_spread`. How long runs of Aff-Wild2
-    last is not published: these are our reading (short surprise, long neutral).
-    clip: fewest and most frames of a clip.
-    cast: fewest and most stills that a run draws on; hold: fewest and most frames that one is shown.
-    dropped: share of frames without a face (published: 1.7 %), in runs of `drop_run` frames on average.
-    delay: earliest and latest frame, from its true one, at which annotators changed the label.
+    dwell: median length in frames of a segment of each class, log-normal with deviation `dwell_spread`. The length of
+    segments in Aff-Wild2 is not published: these are our reading (short surprise, long neutral).
+    clip: minimum and maximum frames of a clip.
+    cast: minimum and maximum stills of a segment; hold: minimum and maximum frames that one is shown.
+    dropped: share of frames without a face (published: 1.7 %), in segments of `drop_run` frames on average.
+    delay: earliest and latest frame, relative to the true one, at which annotators changed the label.
     """
 
     dwell: tuple[int, ...] = (240, 120, 90, 90, 150, 210, 75, 210)
@@ -62,29 +62,29 @@ class Timeline:
     face: NDArray[np.bool_]
 
 
-def draw_runs(num_frames: int, shares: Sequence[float], book: Book, rng: np.random.Generator) -> NDArray[np.int8]:
+def draw_segments(num_frames: int, shares: Sequence[float], book: Book, rng: np.random.Generator) -> NDArray[np.int8]:
     """A semi-Markov chain of classes whose frames have the given shares in the long run, (T,). No class follows itself.
 
-    The chance of a run is that of its class's frames over their mean dwell.
+    The probability of a segment is the share of its class's frames divided by their mean dwell.
     """
     means = np.array(book.dwell) * np.exp(book.dwell_spread**2 / 2)
-    runs = _without_repeats(np.array(shares) / means)
+    segments = _without_repeats(np.array(shares) / means)
     labels = np.empty(0, dtype=np.int8)
-    # The chain is entered in the midst of a run, as a video begins: a run counts by its length.
+    # A video begins in the middle of a segment, so the first segment is drawn by length.
     label = int(rng.choice(NUM_EXPRESSIONS, p=np.array(shares) / np.sum(shares)))
     while len(labels) < num_frames:
         length = max(1, round(book.dwell[label] * float(np.exp(book.dwell_spread * rng.standard_normal()))))
         labels = np.concatenate([labels, np.full(length, label, dtype=np.int8)])
-        others = np.where(np.arange(NUM_EXPRESSIONS) == label, 0, runs)
+        others = np.where(np.arange(NUM_EXPRESSIONS) == label, 0, segments)
         label = int(rng.choice(NUM_EXPRESSIONS, p=others / others.sum()))
     first = int(rng.integers(len(labels) - num_frames + 1))
     return labels[first : first + num_frames]
 
 
 def _without_repeats(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights from which the next class is drawn, other than the last, so that runs have these shares in the long run.
+    """Weights for drawing the next class, other than the last, that give segments these shares in the long run.
 
-    Of such a chain the share of a class is in proportion to w (1 - w), with weights w that sum to 1.
+    In such a chain the share of a class is proportional to w (1 - w), with weights w that sum to 1.
     """
     target = shares / shares.sum()
     weights: NDArray[np.float64] = target
@@ -97,13 +97,13 @@ def _without_repeats(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 def draw_timeline(shares: Sequence[float], book: Book, rng: np.random.Generator) -> Timeline:
     """One clip's classes, its labels with the annotators' delay at each border, and the frames that show a face."""
     num_frames = int(rng.integers(book.clip[0], book.clip[1] + 1))
-    shown = draw_runs(num_frames, shares, book, rng)
+    shown = draw_segments(num_frames, shares, book, rng)
     borders = np.flatnonzero(np.diff(shown)) + 1
     moved = borders + rng.integers(book.delay[0], book.delay[1] + 1, size=len(borders))
-    # The order stays: a label may be skipped by a slow hand, but never comes before the one that it follows.
+    # The order is kept: a slow annotator may skip a label, but a label never precedes the one that it follows.
     moved = np.maximum.accumulate(np.clip(moved, 1, num_frames))
-    run_classes = shown[np.concatenate([[0], borders])]
-    labels = run_classes[np.searchsorted(moved, np.arange(num_frames), side="right")]
+    segment_classes = shown[np.concatenate([[0], borders])]
+    labels = segment_classes[np.searchsorted(moved, np.arange(num_frames), side="right")]
     face = np.ones(num_frames, dtype=bool)
     for start in np.flatnonzero(rng.random(num_frames) < book.dropped / book.drop_run):
         face[start : start + rng.geometric(1 / book.drop_run)] = False
@@ -113,9 +113,9 @@ def draw_timeline(shares: Sequence[float], book: Book, rng: np.random.Generator)
 def crops(timeline: Timeline, stills: Sequence[Still], book: Book, rng: np.random.Generator) -> Iterator[bytes | None]:
     """JPEG bytes of every frame, None where there is no face.
 
-    A run has a few stills. One at a time is held for some frames, at a place, size and brightness of its own that
-    wander a little from frame to frame. So neighbouring frames err together, and so does much of a run, as in a video
-    of one person, whose way to show an expression is misread again and again.
+    A segment has a few stills. One at a time is held for some frames, with its own position, size and brightness that
+    drift a little from frame to frame. Neighbouring frames therefore err together, and so does much of a segment, as in
+    a video of one person whose way of showing an expression is misread repeatedly.
     """
     by_class = [[still for still in stills if still.label == label] for label in range(NUM_EXPRESSIONS)]
     left, still, pose, mirror, last = 0, stills[0], np.zeros(4), False, -1
@@ -154,10 +154,10 @@ def write_clips(
     rng: np.random.Generator,
     shares: Sequence[float] | None = None,
 ) -> list[Path]:
-    """Write `num_clips` clips: a faces store each to `folder`/faces, labels of `split` below `folder`/annotations.
+    """Write `num_clips` clips: one faces store each to `folder`/faces, labels of `split` below `folder`/annotations.
 
-    split: Train_Set or Validation_Set; shares: of the classes' frames, None for those of that split. Returns the faces
-    stores.
+    split: Train_Set or Validation_Set; shares: class shares of the frames, None for those of that split. Returns the
+    paths of the faces stores.
     """
     shares = CLASS_FRAMES[split] if shares is None else shares
     paths = []

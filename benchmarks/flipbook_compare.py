@@ -1,4 +1,4 @@
-"""What the flip-book compares: single frames, filters, and the temporal model, on the same scored clips.
+"""The flip-book's comparison of single frames, filters and the temporal model on the same scored clips.
 
 Shapes: T time, C class.
 """
@@ -29,13 +29,13 @@ GRIDS: Mapping[str, tuple[str, ...]] = {
     "viterbi": tuple(f"viterbi:{weight}" for weight in _WEIGHTS),
     "forward_backward": tuple(f"forward_backward:{weight}" for weight in _WEIGHTS),
 }
-# A class bias is fitted on every so manieth frame: neighbours are nearly the same.
+# A class bias is fitted on every N frames: neighbours are nearly the same.
 _BIAS_EVERY = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Videos:
-    """Clips with what a model says of them. predictions: V of them; labels: V of (T,)."""
+    """V clips with the predictions of a model and their labels, each (T,)."""
 
     predictions: Sequence[Predictions]
     labels: Sequence[NDArray[np.int8]]
@@ -43,7 +43,7 @@ class Videos:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Macro F1 and accuracy on the scored clips, and the smoothing (of several) that they were reached with."""
+    """Macro F1 and accuracy on the scored clips, and the smoothing that was used."""
 
     macro_f1: float
     accuracy: float
@@ -63,16 +63,16 @@ class Comparison:
         return self._score(smoothing, None)
 
     def chosen(self, options: Sequence[str]) -> Score:
-        """With the smoothing that is best on the tuning clips: what somebody would get."""
+        """With the smoothing that is best on the tuning clips: the score to expect in practice."""
         best = max(options, key=lambda text: self._f1(self._tuning, text, None))
         return self.plain(best)
 
     def hindsight(self, options: Sequence[str]) -> Score:
-        """With the smoothing that is best on the scored clips themselves: more than anybody would get."""
+        """With the smoothing that is best on the scored clips themselves: an upper bound."""
         return max(map(self.plain, options), key=lambda score: score.macro_f1)
 
     def chosen_with_bias(self, options: Sequence[str]) -> Score:
-        """With the smoothing and its class bias that are best together on the tuning clips."""
+        """With the smoothing and class bias that together are best on the tuning clips."""
         biases = {text: self._bias(text) for text in options}
         best = max(options, key=lambda text: self._f1(self._tuning, text, biases[text]))
         return self._score(best, biases[best])

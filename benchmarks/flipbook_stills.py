@@ -22,7 +22,7 @@ from pipelines.import_images import ImportImagesConfig
 from pipelines.import_images import run as import_images
 from pipelines.train_static import TrainStaticConfig, train_static
 
-# Votes that stand for a class; `contempt` stands for Other. A still that most call `unknown` or `NF` is left out.
+# Votes for a class; `contempt` counts as Other. A still that most annotators call `unknown` or `NF` is left out.
 _CLASS_OF_VOTE = dict(
     zip(
         ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"),
@@ -31,8 +31,8 @@ _CLASS_OF_VOTE = dict(
     )
 )
 _VOTES = (*_CLASS_OF_VOTE, "unknown", "NF")
-# Two stills are one photo when their thumbnails correlate so far: seen in FER+ by eye, where the web gave many photos
-# twice, cut, sized, watermarked or lit differently. Above are hardly any others, below more and more.
+# Two stills are one photo when their thumbnails correlate above this. Chosen by inspecting FER+, which has many photos
+# twice, cropped, scaled, watermarked or lit differently: above are hardly any different photos, below more and more.
 _ALIKE = 0.94
 _THUMBNAIL = 12
 _COMPARED_AT_ONCE = 1000
@@ -40,7 +40,7 @@ _COMPARED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Still:
-    """One FER+ image: its grey pixels (48, 48) uint8, and the class 0..7 that most of ten annotators saw."""
+    """One FER+ image: its grey pixels (48, 48) uint8, and the class 0..7 that most of ten annotators chose."""
 
     name: str
     label: int
@@ -49,8 +49,10 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Stills:
-    """static: for the static model; train and tuning: of the clips to learn from and to choose settings on; scored: of
-    the scored clips. The first three are parts of FER+ `train`, the last is FER+ `valid`."""
+    """Stills of the static model (static) and of the training, tuning and scored clips.
+
+    The first three are parts of FER+ `train`, the last is FER+ `valid`.
+    """
 
     static: Sequence[Still]
     train: Sequence[Still]
@@ -59,7 +61,7 @@ class Stills:
 
 
 def majority(votes: Mapping[str, str]) -> int | None:
-    """The class that most annotators chose, None on a tie and where most chose `unknown` or `NF`."""
+    """The class that most annotators chose; None on a tie or when most chose `unknown` or `NF`."""
     counts = [int(votes[name]) for name in _VOTES]
     winners = [name for name, count in zip(_VOTES, counts, strict=True) if count == max(counts)]
     if len(winners) > 1 or winners[0] not in _CLASS_OF_VOTE:
@@ -68,10 +70,11 @@ def majority(votes: Mapping[str, str]) -> int | None:
 
 
 def read_stills(path: Path, shares: tuple[float, float], seed: int = 0) -> Stills:
-    """Read FER+ and split it: `valid` for the scored clips, of each class of `train` the given shares for the training
-    clips and for the tuning clips, the rest for the static model.
+    """Read FER+ and split it.
 
-    A photo that stands in two parts is left out of the later one, be it cut, lit or mirrored differently.
+    `valid` is for the scored clips. Of each class of `train` the given shares are for the training and the tuning
+    clips, the rest for the static model. A photo in two parts is left out of the later one, even if it is cropped, lit
+    or mirrored differently.
     """
     by_split: dict[str, list[Still]] = {"train": [], "valid": []}
     with zipfile.ZipFile(path) as archive:
@@ -93,7 +96,7 @@ def read_stills(path: Path, shares: tuple[float, float], seed: int = 0) -> Still
 
 
 def apart(parts: Sequence[Sequence[Still]]) -> list[list[Still]]:
-    """Leave out of each part the photos that stand in a part before it."""
+    """Leave out of each part the photos of earlier parts."""
     kept: list[list[Still]] = []
     for part in parts:
         before = [still for earlier in kept for still in earlier]
@@ -103,7 +106,7 @@ def apart(parts: Sequence[Sequence[Still]]) -> list[list[Still]]:
 
 
 def shared(stills: Sequence[Still], others: Sequence[Still]) -> NDArray[np.bool_]:
-    """(N,) True for each of `stills` that shows the same photo as one of `others`, upright or mirrored."""
+    """(N,) True for each of `stills` that shows the same photo as one of `others`, mirrored or not."""
     found = np.zeros(len(stills), dtype=bool)
     if not (stills and others):
         return found
@@ -116,7 +119,7 @@ def shared(stills: Sequence[Still], others: Sequence[Still]) -> NDArray[np.bool_
 
 
 def _thumbnails(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """(N, 144): small, without their mean, of length 1, so that a product of two is their correlation."""
+    """(N, 144): small, centred, of length 1: the product of two is their correlation."""
     side = (_THUMBNAIL, _THUMBNAIL)
     small = np.stack([cv2.resize(image, side, interpolation=cv2.INTER_AREA).ravel() for image in images])
     centred = small.astype(np.float32) - small.mean(axis=1, keepdims=True, dtype=np.float32)
@@ -126,20 +129,20 @@ def _thumbnails(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
 
 
 def require_apart(parts: Sequence[Sequence[Still]]) -> None:
-    """Raise DataError when an image, pixel by pixel, stands in two parts."""
+    """Raise DataError when two parts have an identical image."""
     seen: dict[str, str] = {}
     for part in parts:
         hashes = {hashlib.sha256(still.pixels.tobytes()).hexdigest(): still.name for still in part}
         for value, name in hashes.items():
             if value in seen:
-                raise DataError(f"{name} and {seen[value]} are one image and stand in two parts that must share none")
+                raise DataError(f"{name} and {seen[value]} are the same image in two parts that must share none")
         seen |= hashes
 
 
 def train_static_model(stills: Sequence[Still], work: Path, steps: int) -> Path:
-    """Import the stills and train the static model on them by the project's own stages; returns its checkpoint.
+    """Import the stills and train the static model on them with the project's own stages; returns its checkpoint.
 
-    A run that stands in `work` is resumed, and kept when it is done.
+    An unfinished run in `work` is resumed; a finished one is kept.
     """
     images = work / "stills"
     if not images.is_dir():

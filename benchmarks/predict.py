@@ -1,10 +1,10 @@
-"""How fast `abaw predict` is from stored features, and whether its memory grows with the number of videos.
+"""Speed of `abaw predict` from stored features, and whether its memory grows with the number of videos.
 
     python benchmarks/predict.py [--videos 40] [--frames 5000] [--threads 2]
 
-Makes feature stores of random numbers and a temporal checkpoint of the default shape with random weights (the time does
-not depend on what they are), runs the command on a tenth of the videos and on all of them, each as a process of its
-own, and prints seconds, frames per second with and without the start of the process, and peak memory.
+The script makes feature stores of random numbers and a temporal checkpoint of the default shape with random weights
+(time does not depend on the values). It runs the command on a tenth of the videos and on all of them, each in a
+separate process, and prints seconds, frames per second with and without the start of the process, and peak memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BACKBONE = "0" * 16
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--videos", type=int, default=40)
-    parser.add_argument("--frames", type=int, default=5000, help="frames a video")
+    parser.add_argument("--frames", type=int, default=5000, help="frames per video")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def predict(root: Path, name: str, threads: int) -> tuple[float, float]:
 
 
 def seconds_of(command: list[str], threads: int) -> tuple[float, float]:
-    """Wall time in seconds and peak memory in MB of a process. Ends the benchmark when the process fails."""
+    """Wall seconds and peak memory in MB of a process. Ends the benchmark when the process fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
@@ -100,7 +100,7 @@ def seconds_of(command: list[str], threads: int) -> tuple[float, float]:
 
 
 def peak_megabytes(usage: resource.struct_rusage) -> float:
-    """Linux counts kilobytes, macOS bytes."""
+    """Peak memory in MB: Linux reports kilobytes, macOS bytes."""
     return usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 

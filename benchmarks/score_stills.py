@@ -1,4 +1,4 @@
-"""What a static model scores on labelled stills, such as FER+ `valid`, by the detector that cropped them.
+"""Scores of a static model on labelled stills, such as FER+ `valid`, by the detector that cropped them.
 
 python benchmarks/score_stills.py --checkpoint builtin --faces ferplus_valid.arrow [MORE.arrow] [--flip]
 """
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=Path("builtin"), help="folder of a static checkpoint")
     parser.add_argument("--faces", type=Path, nargs="+", required=True, help="stores of labelled stills")
-    parser.add_argument("--flip", action="store_true", help="also by the mean over each face and its mirror image")
+    parser.add_argument("--flip", action="store_true", help="also score the mean over each face and its mirror image")
     arguments = parser.parse_args()
     checkpoint = resolve_checkpoint(arguments.checkpoint, "static")
     print("| faces | labelled, with a face | mirror | accuracy | macro F1 | " + " | ".join(EXPRESSION_CLASSES) + " |")
@@ -33,8 +33,8 @@ def main() -> None:
         for flip in (False, True) if arguments.flip else (False,):
             scores = score_static(checkpoint, faces, "cpu", flip)
             by_class = " | ".join(f"{f1:.2f}" for f1 in scores["class_f1"])
-            cells = [path.stem, f"{len(faces)} of {with_label}", "yes" if flip else "no"]
-            print(f"| {' | '.join(cells)} | {scores['accuracy']:.4f} | {scores['macro_f1']:.4f} | {by_class} |")
+            fields = [path.stem, f"{len(faces)} of {with_label}", "yes" if flip else "no"]
+            print(f"| {' | '.join(fields)} | {scores['accuracy']:.4f} | {scores['macro_f1']:.4f} | {by_class} |")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
-"""How fast the loop learns from faces: images a second, beside its model alone and beside the common loop.
+"""Speed of the training loop in images per second, compared with its model alone and with the common loop.
 
     python benchmarks/train_throughput.py --faces STORE [--backbone resnet18] [--size 112] [--device auto]
 
-All learn by FixMatch from the same faces of a labelled image set, with the same batches and views as strong, and are
-measured in turn in one process, again and again:
+All variants train FixMatch on the same faces of a labelled image set, with the same batches and equally strong views.
+They are measured alternately in one process, several times:
 
     model   the model alone on random tensors: forward, backward, optimiser, averaged weights
-    views   the same, with the views of one batch that lies on the device
+    views   the same, with the views of one batch that is on the device
     loop    `abaw.training.loop.train`, crops decoded for every batch in `--workers` threads
     kept    the same, crops decoded once and kept in memory (what `train-static` does when they fit)
     common  PIL and torchvision's transforms in a DataLoader with `--workers` processes
 
 Images are those of the batch, labelled and unlabelled; the two views of an unlabelled one count once. The model's step
-is the same everywhere. Ratios are taken within each repeat; the median and the range over the repeats are printed.
-`waits` is the part of a step in which the loop waits for its batch to be on the device; `takes`, on a CPU, the part of
-the process's CPU time that goes beyond `views`: what the loader costs even where it is never waited for. Decoders are
-measured beside. On a machine with other work, `OMP_WAIT_POLICY=PASSIVE` and `--threads 1` give steadier figures.
+is the same everywhere. Ratios are computed within each repeat; the median and the range over the repeats are printed.
+`waits` is the share of a step in which the loop waits for its batch to be on the device. `takes`, on a CPU, is the
+share of the process's CPU time beyond `views`: the cost of the loader even where the loop never waits for it. Decoders
+are measured as well. On a machine with other work, `OMP_WAIT_POLICY=PASSIVE` and `--threads 1` give steadier figures.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _ENOUGH_MB = 1 << 20
 
 
 class Measured(NamedTuple):
-    """speed: images a second; cpu: CPU seconds an image, of this process; waits: part of the time, None by hand."""
+    """speed: images per second; cpu: CPU seconds per image of this process; waits: share of time, None without loop."""
 
     speed: float
     cpu: float
@@ -65,7 +65,7 @@ class Measured(NamedTuple):
 
 
 class Watched(FixMatch):
-    """Notes when each step has its batch on the device."""
+    """Records when each step has its batch on the device."""
 
     def __init__(self, setup: Setup, settings: FixMatchSettings) -> None:
         super().__init__(setup, settings)
@@ -77,7 +77,7 @@ class Watched(FixMatch):
 
 
 class Learner:
-    """The model's step by hand, with nothing around it."""
+    """The model's training step without the loop."""
 
     def __init__(self, fabric: Fabric, options: Options) -> None:
         self.method = options.method(FixMatch)
@@ -191,12 +191,12 @@ def read_faces(options: Options) -> FaceSet:
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Images a second, their ratios and the loader's parts, one value a repeat; microseconds an image by decoder."""
+    """Images per second, ratios and the loader's shares, one value per repeat; microseconds per image by decoder."""
     faces = read_faces(options)
     bench = Bench(options, faces)
     found: dict[str, list[Measured]] = {name: [] for name in VARIANTS}
     for index in range(options.repeats):
-        first = index % len(VARIANTS)  # each variant comes first at times: what the machine does besides changes slowly
+        first = index % len(VARIANTS)  # rotated, since other load on the machine changes slowly
         for name in VARIANTS[first:] + VARIANTS[:first]:
             found[name].append(bench.measure[name]())
     on_gpu = bench.device.type == "cuda"
@@ -226,7 +226,7 @@ def show(figures: dict[str, Any]) -> None:
     settings, machine = figures["settings"], figures["machine"]
     print(
         f"{settings['backbone']}, {settings['size']} px, {settings['batch_size']} labelled and "
-        f"{settings['batch_size'] * settings['ratio']} unlabelled images a step, {settings['precision']}; "
+        f"{settings['batch_size'] * settings['ratio']} unlabelled images per step, {settings['precision']}; "
         f"{machine['device']}, {machine['threads']} threads, {settings['workers']} workers"
     )
     for name, values in figures["images_per_second"].items():
@@ -238,7 +238,7 @@ def show(figures: dict[str, Any]) -> None:
     for name, values in figures["takes"].items():
         print(f"{name}: the loader takes {spread(values, '.2%')} of the CPU time")
     for name, value in figures["decode_us"].items():
-        print(f"decoding by {name}: {value:.0f} µs an image")
+        print(f"decoding by {name}: {value:.0f} µs per image")
 
 
 def main() -> None:

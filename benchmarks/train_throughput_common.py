@@ -21,7 +21,7 @@ _ENDLESS = 10**9
 
 
 def transform(view: View, image: ImageInput) -> transforms.Compose:
-    """The changes of a view, as far as they go there, one image at a time."""
+    """The changes of a view, as far as torchvision has them, one image at a time."""
     return transforms.Compose(
         [
             transforms.Resize((image.size, image.size)),
@@ -39,7 +39,7 @@ def transform(view: View, image: ImageInput) -> transforms.Compose:
 class Groups(Dataset[tuple[Tensor, int, Tensor, Tensor]]):
     """A labelled face and U unlabelled ones, drawn at random.
 
-    An item: the strong view of the first, (3, S, S), its label, and the weak and strong views of the others,
+    An item is the strong view of the labelled face, (3, S, S), its label, and the weak and strong views of the others,
     (U, 3, S, S) each.
     """
 
@@ -68,7 +68,7 @@ class Groups(Dataset[tuple[Tensor, int, Tensor, Tensor]]):
 def common_views(
     faces: FaceSet, image: ImageInput, batch_size: int, ratio: int, workers: int, device: torch.device
 ) -> Iterator[ImageViews]:
-    """Views of batches without end, on the device, made by worker processes that live as long as the iterator."""
+    """Endless views of batches, on the device, made by worker processes that live as long as the iterator."""
     on_gpu = device.type == "cuda"
     loader = DataLoader(Groups(faces, image, ratio), batch_size, num_workers=workers, pin_memory=on_gpu)
 

@@ -1,4 +1,4 @@
-"""Time of the decoders of face crops: OpenCV, torchvision, and a GPU where there is one."""
+"""Time of the decoders of face crops: OpenCV, torchvision, and a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AT_ONCE = 512
 
 
 def decoding(faces: FaceSet, size: int, device: torch.device, repeats: int) -> dict[str, float]:
-    """Microseconds an image, median of the repeats, of each decoder in one thread."""
+    """Microseconds per image of each decoder in one thread, median of the repeats."""
     part = range(min(len(faces), _AT_ONCE))
     jpegs, names = [faces.jpeg(index) for index in part], [faces.name(index) for index in part]
 
@@ -29,11 +29,11 @@ def decoding(faces: FaceSet, size: int, device: torch.device, repeats: int) -> d
         ]
         return torch.stack(images)
 
-    # It warns that it will be dropped.
+    # torchvision warns that this function will be removed.
     warnings.filterwarnings("ignore", message=".*decoding and encoding capabilities of TorchVision")
     ways: dict[str, Callable[[], torch.Tensor]] = {"opencv": lambda: decode_crops(jpegs, size, names)}
     if cv2.imdecode(np.frombuffer(jpegs[0], np.uint8), cv2.IMREAD_COLOR).shape[:2] == (size, size):
-        ways["torchvision"] = by_torchvision  # compared where nothing is resized
+        ways["torchvision"] = by_torchvision  # only if nothing needs resizing
     if device.type == "cuda":
         ways["gpu"] = lambda: decode_crops(jpegs, size, names, device).cpu()
     seconds: dict[str, list[float]] = {name: [] for name in ways}

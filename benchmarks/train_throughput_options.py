@@ -1,4 +1,4 @@
-"""What `train_throughput.py` measures, as its command line tells it."""
+"""The command line of `train_throughput.py`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ Kind = TypeVar("Kind", bound=FixMatch)
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured. batch_size: labelled images; ratio: unlabelled ones for each; workers: threads or processes
-    that make batches; images: how many of the faces are used at most."""
+    """What is measured. batch_size: labelled images; ratio: unlabelled images per labelled one.
+
+    workers: threads or processes that make batches; images: maximum number of faces used.
+    """
 
     faces: tuple[Path, ...]
     backbone: str
@@ -41,7 +43,7 @@ class Options:
 
     @property
     def warmup(self) -> int:
-        """Steps before the clock starts: until what either loader had made ahead is used up."""
+        """Steps before the clock starts: until the batches that either loader made ahead are used up."""
         return 2 * self.workers + 1
 
     @property
@@ -49,7 +51,7 @@ class Options:
         return self.batch_size * (1 + self.ratio)
 
     def settings(self) -> TrainSettings:
-        """Of the loop: the last `workers` steps, for which no batch is made ahead any more, are not measured."""
+        """Settings of the loop. Its last `workers` steps, for which no batch is made ahead, are not measured."""
         steps = self.warmup + self.steps + self.workers + 1
         return TrainSettings(
             steps=steps,
@@ -68,21 +70,21 @@ class Options:
 
 
 def read_options(words: Sequence[str] | None = None) -> tuple[Options, Path | None]:
-    """The options, and where to write the figures."""
-    parser = argparse.ArgumentParser(description="How fast the loop learns from faces, beside its model and others.")
+    """The options, and the file for the figures."""
+    parser = argparse.ArgumentParser(description="Speed of the training loop against its model and the common loop.")
     parser.add_argument("--faces", type=Path, nargs="+", required=True, help="labelled image sets")
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--precision", choices=("32-true", "16-mixed", "bf16-mixed"), default="32-true")
-    parser.add_argument("--batch_size", type=int, default=64, help="labelled images a step")
-    parser.add_argument("--ratio", type=int, default=2, help="unlabelled images for each labelled one")
-    parser.add_argument("--workers", type=int, default=2, help="threads, of the common loop processes, for batches")
-    parser.add_argument("--steps", type=int, default=20, help="measured steps of each variant and repeat")
+    parser.add_argument("--batch_size", type=int, default=64, help="labelled images per step")
+    parser.add_argument("--ratio", type=int, default=2, help="unlabelled images per labelled one")
+    parser.add_argument("--workers", type=int, default=2, help="threads (common loop: processes) that make batches")
+    parser.add_argument("--steps", type=int, default=20, help="measured steps per variant and repeat")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--images", type=int, default=20_000, help="faces to use at most")
-    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves them as they are")
-    parser.add_argument("--json", type=Path, help="write all figures there")
+    parser.add_argument("--images", type=int, default=20_000, help="maximum number of faces to use")
+    parser.add_argument("--threads", type=int, default=0, help="threads of torch; 0 keeps its default")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     values = vars(parser.parse_args(words))
     target = values.pop("json")
     return Options(**{**values, "faces": tuple(values["faces"])}), target

@@ -2,10 +2,10 @@
 
     python benchmarks/validate.py [--folder DIR] [--draws 1000]
 
-Makes annotations and two sets of predictions (a per-frame model and a steadier one, both with what real ones have:
-runs of classes, the published imbalance, videos that are harder than others, dropped frames), runs the command as a
-process of its own, and prints seconds and peak memory: of one set, of a tenth of its videos, of a sweep with class
-biases, of both sets side by side. Bar: 20 s for one set with 1,000 draws. With --folder the reports stay there.
+The script makes annotations and the predictions of two models: a per-frame model and a steadier one. Both have the
+properties of real ones: segments of classes, the published imbalance, some harder videos, dropped frames. It runs the
+command in a separate process and prints seconds and peak memory for one model, a tenth of its videos, a sweep with
+class biases, and both models compared. Limit: 20 s for one model with 1,000 draws. --folder keeps the reports.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ SECONDS = 20.0
 SWEEP = ("none", "box:31", "box:101", "box:201", "gaussian:25", "median:101")
 # Frames of each class in the validation split of Aff-Wild2, as published.
 CLASS_FRAMES = np.array((82_258, 6_126, 5_296, 8_408, 34_511, 25_157, 12_332, 106_444))
-_FLICKER = 60  # frames that the error of a model lasts
+_FLICKER = 60  # frames that an error of a model lasts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--folder", type=Path, help="keep data and reports there (default: a temporary folder)")
+    parser.add_argument("--folder", type=Path, help="keep data and reports here (default: a temporary folder)")
     parser.add_argument("--draws", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -44,27 +44,27 @@ def main() -> None:
         make_data(root, np.random.default_rng(0))
         draws = ["--draws", str(options.draws)]
         both = [root / "static", root / "temporal"]
-        # The second run counts: the first brings files and libraries into the disk cache.
+        # The second time counts: the first loads files and libraries into the disk cache.
         runs = {
-            "one set, first run": ([root / "temporal"], draws),
-            "one set": ([root / "temporal"], draws),
+            "one model, first time": ([root / "temporal"], draws),
+            "one model": ([root / "temporal"], draws),
             "a tenth of the videos": ([root / "few"], draws),
             f"sweep of {len(SWEEP)}": ([root / "temporal"], [*draws, "--smoothing", *SWEEP]),
             "the same with class biases": ([root / "temporal"], [*draws, "--smoothing", *SWEEP, "--fit_bias"]),
-            "two sets, a sweep of 3 each": (both, [*draws, "--smoothing", *SWEEP[:3]]),
+            "two models, a sweep of 3 each": (both, [*draws, "--smoothing", *SWEEP[:3]]),
         }
         for number, (name, (predictions, words)) in enumerate(runs.items()):
             seconds, megabytes = validate(root, predictions, root / f"report{number}", words)
-            bar = f" (bar: {SECONDS:.0f} s)" if name == "one set" else ""
-            print(f"{name}: {seconds:.1f} s{bar}, {megabytes:.0f} MB")
+            limit = f" (limit: {SECONDS:.0f} s)" if name == "one model" else ""
+            print(f"{name}: {seconds:.1f} s{limit}, {megabytes:.0f} MB")
 
 
 def make_data(root: Path, rng: np.random.Generator) -> None:
-    """Annotations and predictions below `root`; `few` holds a tenth of `temporal`."""
+    """Write annotations and predictions below `root`; `few` has a tenth of `temporal`."""
     lengths = rng.dirichlet(np.full(NUM_VIDEOS, 2.0)) * (NUM_FRAMES - 100 * NUM_VIDEOS) + 100
     lengths = np.diff(np.round(np.concatenate([[0], np.cumsum(lengths)]))).astype(int)
     for number, length in enumerate(lengths):
-        # Two people in one video in every tenth.
+        # Every tenth video has two people.
         name = f"{number:03d}-30-1280x720" if number % 10 else f"{number:03d}-30-1280x720_left"
         labels = timeline(int(length), rng)
         write_annotation(root / "annotations" / "Validation_Set" / f"{name}.txt", labels)
@@ -79,7 +79,7 @@ def make_data(root: Path, rng: np.random.Generator) -> None:
 
 
 def timeline(length: int, rng: np.random.Generator) -> NDArray[np.int8]:
-    """(T,) runs of classes; a video shows few of the eight, and 5 % of its runs have no label."""
+    """(T,) segments of classes; a video shows few of the eight, and 5 % of its segments have no label."""
     likely = rng.dirichlet(3.0 * CLASS_FRAMES / CLASS_FRAMES.sum() + 0.02)
     labels = np.empty(length, np.int8)
     at = 0
@@ -91,7 +91,7 @@ def timeline(length: int, rng: np.random.Generator) -> NDArray[np.int8]:
 
 
 def predicted(labels: NDArray[np.int8], skill: float, flicker: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(T, C) overconfident probabilities: errors that last, errors of single frames, a pull to the frequent classes."""
+    """(T, C) overconfident probabilities: lasting errors, single-frame errors, a bias to the frequent classes."""
     length = len(labels)
     slow = np.repeat(rng.normal(0, 1.3, (length // _FLICKER + 1, NUM_EXPRESSIONS)), _FLICKER, axis=0)[:length]
     logits = skill * np.eye(NUM_EXPRESSIONS)[labels] + slow + rng.normal(0, flicker, (length, NUM_EXPRESSIONS))
@@ -107,7 +107,7 @@ def _store(name: str, probs: NDArray[np.float32], faces: NDArray[np.bool_], give
 
 
 def validate(root: Path, predictions: Sequence[Path], out: Path, words: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak megabytes of the command, as a process of its own."""
+    """Seconds and peak megabytes of the command, in a separate process."""
     command = [sys.executable, "-m", "pipelines.cli", "validate", "--predictions", *map(str, predictions)]
     command += ["--annotations", str(root / "annotations"), "--out", str(out), *words]
     begun = time.perf_counter()

@@ -21,7 +21,7 @@ from abaw.training.settings import TrainSettings
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))  # scripts, not a package
 
 from flipbook import RECIPE, SHARES, compare, make_clips, table
-from flipbook_clips import CLASS_FRAMES, Book, crops, draw_runs, draw_timeline
+from flipbook_clips import CLASS_FRAMES, Book, crops, draw_segments, draw_timeline
 from flipbook_stills import Still, majority, read_stills, require_apart, shared, train_static_model
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
@@ -75,7 +75,7 @@ def test_a_changed_copy_goes_to_one_part_only(tmp_path: Path) -> None:
 
 def test_parts_that_share_an_image_are_refused() -> None:
     require_apart([[_still(1), _still(2)], [_still(3)]])
-    with pytest.raises(DataError, match="one image"):
+    with pytest.raises(DataError, match="same image"):
         require_apart([[_still(1), _still(2)], [_still(2)]])
 
 
@@ -94,7 +94,7 @@ def test_the_parts_of_ferplus(shared_data: Path) -> None:
 @pytest.mark.parametrize("split", CLASS_FRAMES)
 def test_class_shares_and_dwell_are_the_wanted_ones(split: str) -> None:
     book = Book()
-    shown = draw_runs(3_000_000, CLASS_FRAMES[split], book, np.random.default_rng(0))
+    shown = draw_segments(3_000_000, CLASS_FRAMES[split], book, np.random.default_rng(0))
     shares = np.bincount(shown, minlength=NUM_EXPRESSIONS) / len(shown)
     np.testing.assert_allclose(shares, np.array(CLASS_FRAMES[split]) / sum(CLASS_FRAMES[split]), rtol=0.15)
     borders = np.flatnonzero(np.diff(shown)) + 1
