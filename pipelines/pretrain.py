@@ -38,7 +38,7 @@ class PretrainConfig:
         backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
         pretrained: start from torchvision's weights for ImageNet (downloaded once)
         size: side of the square input in pixels
-        grey: look at the grey of the images alone: for models trained on grey photos that are to see colour video
+        grey: use only grey values: for models that are trained on grey photos and applied to colour video
         batch_size: faces a step (and process)
         cache_mb: decoded images are kept in memory when they take at most so many MiB
         decode: where JPEGs are decoded: in the processor's threads (`train.prefetch`), or on the device that trains

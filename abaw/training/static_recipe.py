@@ -22,23 +22,24 @@ ONE_OF: Final = "one_of"
 
 @dataclass(frozen=True, kw_only=True)
 class StaticSettings:
-    """How a static model is trained, whatever the faces; beside these, each method has a group of settings.
+    """How a static model is trained, for any faces. In addition, each method has its own group of settings.
 
     Args:
         method: how it learns; each method has a group of settings of its name
         backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
         pretrained: start from torchvision's weights for ImageNet (downloaded once)
         size: side of the square input in pixels
-        grey: look at the grey of the images alone: for models trained on grey photos that are to see colour video
-        balance: how often a class is drawn: own is as the method has it; all alike, by the root of its count, by count
-        aggregation: what stands between backbone and head: own is as the method has it; none; or mixtures of experts,
-            LEAF's, which fit any method
+        grey: use only grey values: for models that are trained on grey photos and applied to colour video
+        balance: how often a class is drawn: all equally, by the square root of its count, or by its count; own uses the
+            method's default
+        aggregation: what is between backbone and head: nothing, or LEAF's mixtures of experts, which work with any
+            method; own uses the method's default
         experts: the mixtures of `aggregation experts`
         load_balance: weight of the loss that keeps the experts of a mixture equally busy
-        batch_size: labelled images a step (and process)
-        unlabelled_ratio: unlabelled images for each labelled one, where the method takes them
-        cache_mb: decoded images are kept in memory when they take at most so many MiB
-        decode: where JPEGs are decoded: in the processor's threads (`train.prefetch`), or on the device that trains
+        batch_size: labelled images per step (and process)
+        unlabelled_ratio: unlabelled images per labelled one, if the method uses them
+        cache_mb: decoded images are kept in memory if they take at most this many MiB
+        decode: where JPEGs are decoded: on the CPU, in the threads of `train.prefetch`, or on the training device
         train: optimiser, schedule, checkpoints
     """
 
