@@ -5,12 +5,12 @@ Of several processes of one training the first speaks for all.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from abaw.core.processes import is_first_process
 from abaw.core.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 def say(text: str) -> None:
     """One line of news."""
-    if speaks():
+    if is_first_process():
         print(text, file=sys.stderr, flush=True)
 
 
@@ -28,22 +28,14 @@ def warn(text: str) -> None:
 
 def result(text: str) -> None:
     """What the command is for, on standard output."""
-    if speaks():
+    if is_first_process():
         print(text, flush=True)
-
-
-def speaks() -> bool:
-    """Whether this is the first process of a training.
-
-    Fabric and torchrun number the processes that they start, on each machine and over all.
-    """
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "RANK"))
 
 
 @contextmanager
 def progress(description: str, unit: str = "") -> Iterator[Progress]:
     """A hook that draws a bar on a terminal and prints a line now and then elsewhere."""
-    if sys.stderr.isatty() and speaks():
+    if sys.stderr.isatty() and is_first_process():
         with _bar(description) as hook:
             yield hook
     else:

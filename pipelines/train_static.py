@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
+from abaw.core.processes import is_first_process
 from abaw.core.text import listed
 from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
-from pipelines.console import progress, result, say, speaks, warn
+from pipelines.console import progress, result, say, warn
 
 if TYPE_CHECKING:
     from abaw.data.face_set import FaceSet
@@ -99,7 +100,7 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
         facts = {"every": config.every, "holdout": config.holdout, "warm_start_steps": config.warm_start_steps}
         outcome = train_static_on(recipe, training, selection, unlabelled, config.out, init, hook, facts)
     shown = config.out / ATTENTION
-    if speaks() and write_attention(shown, config.out / LAST, training, config.train.seed):
+    if is_first_process() and write_attention(shown, config.out / LAST, training, config.train.seed):
         say(f"{shown}: where the model looks")
     return outcome
 

@@ -16,15 +16,26 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+_SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real clips, stills and detector weights that lie beside the checkout; absent on most machines."""
-    if _SHARED.is_dir():
-        return _SHARED
-    reason = f"real test material is not there ({_SHARED.parent.name}/{_SHARED.name} beside the checkout)"
+    """Real clips, stills and detector weights next to the checkout; absent on most machines."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Small inputs that once failed, next to the checkout; absent on most machines."""
+    return _shared("cases")
+
+
+def _shared(name: str) -> Path:
+    folder = _SHARED / name
+    if folder.is_dir():
+        return folder
+    reason = f"real test material is missing ({_SHARED.name}/{name} next to the checkout)"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from abaw.core.artifacts import (
 )
 from abaw.core.config import differences, filled
 from abaw.core.errors import ConfigError, DataError
+from abaw.core.processes import is_first_process
+from abaw.core.run_lock import LOCK, RunLock
 from abaw.core.text import listed
 
 _CONFIG = "config.json"
@@ -26,29 +29,47 @@ class RunFolder:
     """`config.json`, `metrics.jsonl` and whatever the run adds.
 
     Opening a folder that holds a run with the same config resumes it. Raises ConfigError, which names the keys, when
-    the config differs, and DataError when the folder holds something else. defaults: the values of settings that a run
-    of an earlier version lacks.
+    the config differs, DataError when the folder holds something else, and RunLockedError when another process is
+    writing the run. defaults: the values of settings that a run of an earlier version lacks.
+
+    A run folder has one owner, until `close` or until this object is gone; further processes of one training share it.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self.path = path
         with storage_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        file = path / _CONFIG
+        self._lock = RunLock(path) if is_first_process() else None
+        self.close = weakref.finalize(self, self._lock.release if self._lock else _nothing)
+        try:
+            self._open(config, defaults or {})
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        file = self.path / _CONFIG
         if file.exists():
-            changed = differences(filled(read_json(file)["config"], defaults or {}), config)
+            changed = differences(filled(read_json(file)["config"], defaults), config)
             if changed:
                 raise ConfigError(
-                    f"{path}: holds a run with other settings ({listed(changed, separator='; ')}); "
+                    f"{self.path}: holds a run with other settings ({listed(changed, separator='; ')}); "
                     "choose another --out, or repeat the command with the settings of config.json to resume it"
                 )
-        elif any(not entry.name.startswith(f".{_CONFIG}.") for entry in path.iterdir()):  # left by a kill
-            raise DataError(f"{path}: not empty and not a run folder (no {_CONFIG}); choose another --out")
+        elif any(not entry.name.startswith((f".{_CONFIG}.", LOCK, f".{LOCK}")) for entry in self.path.iterdir()):
+            # Files with those names are of this start, or left by a kill.
+            raise DataError(f"{self.path}: not empty and not a run folder (no {_CONFIG}); choose another --out")
         else:
             write_json(file, {**provenance(), "config": dict(config)})
 
+    def require_owned(self) -> None:
+        """Raise RunLockedError if another process took the run over; call it before anything is written."""
+        if self._lock is not None:
+            self._lock.require_held()
+
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl."""
+        self.require_owned()
         line = json.dumps({"step": step, **values})
         with (
             storage_errors(self.path / _METRICS),
@@ -69,3 +90,7 @@ class RunFolder:
         kept = [line for line in self.metrics() if line["step"] <= step]
         with atomic_path(self.path / _METRICS) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+
+def _nothing() -> None:
+    """What there is to release for a process that does not own its run folder."""

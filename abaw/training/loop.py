@@ -227,6 +227,7 @@ class _Trainer:
 
     def _save_model(self, name: str, done: int) -> None:
         if self._fabric.is_global_zero:
+            self._run.require_owned()
             scores = {"scores": dict(self._scores)} if self._scored_at == done else {}
             self._save(self._run.path / name, self._kept_model(), {"step": done, "chosen": name == BEST, **scores})
 
