@@ -202,7 +202,7 @@ def test_assumptions_about_a_format_are_reported(tmp_path: Path, capsys: pytest.
     predict(tmp_path / "p", "a", [1, 2])
     write_template(tmp_path / "t.txt", a=2)
     assert submit(tmp_path, "--edition", "abaw8") == 0
-    assert "abaw8: the format of this edition was not seen" in capsys.readouterr().err
+    assert "abaw8: the format of this edition was not available" in capsys.readouterr().err
 
 
 def test_a_class_bias(tmp_path: Path) -> None:
