@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Sets up .venv beside this file when needed, then runs the demo, the tests or any abaw command.
+# Sets up .venv next to this file if needed, then runs the demo, the tests or any abaw command.
 set -euo pipefail
 
 root=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 venv=$root/.venv
-begun=$venv/.setup-begun # written when this script makes the environment
-stamp=$venv/.setup-done  # written when everything is installed; what it was installed from
+begun=$venv/.setup-begun # written when this script creates the environment
+stamp=$venv/.setup-done  # written when everything is installed; has the fingerprint of its sources
 needed_gib=8
 
 usage() {
@@ -14,7 +14,7 @@ usage: ./run.sh              set up, then run the demo (abaw demo)
        ./run.sh setup        set up only
        ./run.sh test [...]   set up, then run the tests; arguments go to pytest
        ./run.sh abaw ...     set up, then run any abaw command, for instance: ./run.sh abaw doctor
-PYTHON=/path/to/python chooses the Python (3.11 or newer) that .venv is made with.
+PYTHON=/path/to/python chooses the Python (3.11 or newer) for .venv.
 END
 }
 
@@ -25,13 +25,13 @@ fail() {
     exit 1
 }
 
-# The first Python that is new enough and can make virtual environments; sets $python.
+# Finds the first Python that is new enough and can create virtual environments; sets $python.
 find_python() {
     local candidate version old='' bare=''
     local -a candidates=(python3.13 python3.12 python3.11 python3 python)
     [[ -z ${PYTHON:-} ]] || candidates=("$PYTHON")
     for candidate in "${candidates[@]}"; do
-        # Asking for the version also skips launchers that are there without the Python they stand for.
+        # Asking for the version also skips launchers whose Python is not installed.
         version=$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
         if ! "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             old=${old:-"$candidate is Python $version"}
@@ -49,7 +49,7 @@ find_python() {
     fail "Python 3.11 or newer is needed, and none was found; $advice"
 }
 
-# What the environment is made from: project metadata, Python, place. Prints nothing when .venv has no Python of its own.
+# Sources of the environment: project metadata, Python, location. Prints nothing when .venv has no working Python.
 fingerprint() {
     local version
     version=$("$venv/bin/python" -c 'import sys
@@ -66,7 +66,7 @@ is_ready() {
 
 free_gib() { df -Pk -- "$1" | awk 'NR == 2 { print int($4 / 1048576) }'; }
 
-# pip's many lines, cut down to the large downloads and the installation itself.
+# Reduces pip's output to the large downloads and the installation itself.
 show_progress() {
     local line
     while IFS= read -r line; do
@@ -82,58 +82,58 @@ show_progress() {
 
 set_up() {
     local why='' free
-    # Settings that would send packages elsewhere, or let others in.
+    # Settings that would install packages elsewhere, or mix in others.
     unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN
     export PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
-    # An environment that this script began and did not finish, that was moved, or whose Python is gone, is made anew;
-    # one that stands (made by hand, or before pyproject.toml changed) is completed.
+    # An environment that this script did not finish, that was moved, or whose Python is gone, is created again; a working
+    # one (made by hand, or before pyproject.toml changed) is completed.
     if [[ -e $venv || -L $venv ]]; then
         [[ ! -f $begun || -f $stamp ]] || why='was not finished'
-        [[ ! -f $stamp || $(<"$stamp") == *" $venv" ]] || why='comes from another place'
+        [[ ! -f $stamp || $(<"$stamp") == *" $venv" ]] || why='was moved'
         [[ -n $(fingerprint) ]] || why='has no working Python'
         if [[ -n $why ]]; then
-            say ".venv $why; making it anew"
+            say ".venv $why; creating it again"
             rm -rf -- "$venv"
         fi
     fi
     if [[ ! -d $venv ]]; then
         find_python
         free=$(free_gib "$root")
-        ((free >= needed_gib)) || say "only $free GiB free in $root; about $needed_gib GiB are needed, going on"
-        say "making .venv with $("$python" --version); this takes some minutes and about 7 GB of disk"
+        ((free >= needed_gib)) || say "only $free GiB free in $root; about $needed_gib GiB are needed; continuing"
+        say "creating .venv with $("$python" --version); this takes some minutes and about 7 GB of disk space"
         mkdir -- "$venv"
         : >"$begun"
-        "$python" -m venv "$venv" >&2 || fail "$python -m venv failed (above)"
+        "$python" -m venv "$venv" >&2 || fail "$python -m venv failed (see above)"
     fi
     rm -f -- "$stamp"
 
-    say 'installing the project and what it needs with pip'
+    say 'installing the project and its dependencies with pip'
     if ! "$venv/bin/python" -m pip install --progress-bar off --editable "$root[dev]" </dev/null | show_progress; then
-        say "pip failed (above); free disk: $(free_gib "$root") GiB in $root, $(free_gib "${TMPDIR:-/tmp}") GiB in ${TMPDIR:-/tmp}"
-        say 'when "No space left on device" stands above: free some, or set TMPDIR to a larger folder and PIP_NO_CACHE_DIR=1'
-        fail 'run the same command again when the cause is gone'
+        say "pip failed (see above); free disk space: $(free_gib "$root") GiB in $root, $(free_gib "${TMPDIR:-/tmp}") GiB in ${TMPDIR:-/tmp}"
+        say 'if it says "No space left on device": free some, or set TMPDIR to a larger folder and PIP_NO_CACHE_DIR=1'
+        fail 'fix the cause, then run the same command again'
     fi
-    "$venv/bin/abaw" doctor --fix </dev/null >&2 || fail 'abaw doctor --fix failed (above)'
-    "$venv/bin/abaw" doctor </dev/null >&2 || say 'something is broken on this machine (above); going on'
+    "$venv/bin/abaw" doctor --fix </dev/null >&2 || fail 'abaw doctor --fix failed (see above)'
+    "$venv/bin/abaw" doctor </dev/null >&2 || say 'something is broken on this machine (see above); continuing'
     fingerprint >"$stamp.new"
     mv -- "$stamp.new" "$stamp"
-    say 'set up'
+    say 'set-up finished'
 }
 
 ensure_ready() {
     if [[ -n ${PYTHONPATH:-} || -n ${PYTHONHOME:-} ]]; then
-        say 'ignoring PYTHONPATH and PYTHONHOME: .venv holds what is needed'
+        say 'ignoring PYTHONPATH and PYTHONHOME: .venv has everything needed'
         unset PYTHONPATH PYTHONHOME
     fi
     if is_ready; then return; fi
-    # One set-up at a time; whoever waited finds it done.
+    # One set-up at a time; a process that waited finds it done.
     exec 9<"$root"
     flock -n 9 || {
         say 'another set-up of this folder is running; waiting for it'
         flock 9
     }
-    if ! is_ready; then set_up; fi # no `||` here: it would switch off `set -e` inside
+    if ! is_ready; then set_up; fi # no `||` here: it would disable `set -e` inside
     exec 9<&-
 }
 

@@ -1,4 +1,4 @@
-"""run.sh and .ci/run in a sandbox: a copy of the scripts, a PATH of their own, and stand-ins for Python and pip."""
+"""run.sh and .ci/run in a sandbox: a copy of the scripts, a separate PATH, and stand-ins for Python and pip."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Sandbox:
 
     @property
     def log(self) -> list[str]:
-        """What the stand-ins were called with since the last look."""
+        """What the stand-ins were called with since the last call."""
         path = self.folder / "log"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
@@ -200,11 +200,11 @@ def test_usage(sandbox: Sandbox, arguments: list[str], status: int) -> None:
         pytest.param({"python3": BARE}, "", "sudo apt install python3.12-venv", id="without venv"),
         pytest.param({"python3": OLD, "python3.12": BARE}, "", "install python3.12-venv", id="old, without venv"),
         pytest.param({"python3.13": SHIM}, "", "none was found", id="launcher without its Python"),
-        pytest.param({"python3": GOOD}, "nowhere", "PYTHON=nowhere does not run", id="PYTHON that is not there"),
+        pytest.param({"python3": GOOD}, "nowhere", "PYTHON=nowhere does not run", id="missing PYTHON"),
         pytest.param({"python3": GOOD, "old": OLD}, "old", "but old is Python 3.9", id="PYTHON that is old"),
     ],
 )
-def test_one_line_tells_what_to_install(sandbox: Sandbox, pythons: dict[str, str], variable: str, message: str) -> None:
+def test_one_line_says_what_to_install(sandbox: Sandbox, pythons: dict[str, str], variable: str, message: str) -> None:
     (sandbox.folder / "bin" / "python3").unlink()
     for name, script in pythons.items():
         sandbox.python(name, script)
@@ -237,7 +237,7 @@ def test_a_full_disk_is_explained_and_the_next_run_starts_over(sandbox: Sandbox)
     del sandbox.env["PIP_STANDIN"]
     status, _, err = sandbox.run("setup")
     assert status == 0
-    assert ".venv was not finished; making it anew" in err
+    assert ".venv was not finished; creating it again" in err
     assert not left.exists()
 
 
@@ -252,7 +252,7 @@ def test_a_killed_set_up_is_redone(sandbox: Sandbox, how: signal.Signals) -> Non
     del sandbox.env["PIP_STANDIN"]
     status, _, err = sandbox.run("setup")
     assert status == 0
-    assert "making it anew" in err
+    assert "creating it again" in err
 
 
 def test_new_requirements_complete_the_environment(sandbox: Sandbox) -> None:
@@ -280,21 +280,21 @@ def test_an_environment_made_by_hand_is_completed(sandbox: Sandbox) -> None:
     assert sandbox.run("setup") == (0, "", "")
 
 
-def test_a_moved_clone_is_set_up_anew(sandbox: Sandbox) -> None:
+def test_a_moved_clone_is_set_up_again(sandbox: Sandbox) -> None:
     sandbox.run("setup")
     sandbox.clone = sandbox.clone.rename(sandbox.folder / "moved")
     status, _, err = sandbox.run("setup")
     assert status == 0
-    assert ".venv comes from another place; making it anew" in err
+    assert ".venv was moved; creating it again" in err
 
 
 @pytest.mark.parametrize("lost", ["bin/python", "pyvenv.cfg"])
-def test_an_environment_without_its_python_is_made_anew(sandbox: Sandbox, lost: str) -> None:
+def test_an_environment_without_its_python_is_created_again(sandbox: Sandbox, lost: str) -> None:
     sandbox.run("setup")
     (sandbox.clone / ".venv" / lost).unlink()
     status, _, err = sandbox.run("setup")
     assert status == 0
-    assert ".venv has no working Python; making it anew" in err
+    assert ".venv has no working Python; creating it again" in err
 
 
 def test_settings_that_lead_astray_are_dropped(sandbox: Sandbox) -> None:
