@@ -39,7 +39,7 @@ def test_a_tiny_run_gives_all_figures(
     assert all(value < 1 for values in figures["takes"].values() for value in values)
     assert list(figures["decode_us"]) == ["opencv", "torchvision"] and min(figures["decode_us"].values()) > 0
     said = capsys.readouterr().out
-    assert "4 labelled and 8 unlabelled images a step" in said and "loop/model" in said
+    assert "4 labelled and 8 unlabelled images per step" in said and "loop/model" in said
 
 
 def test_the_common_loop_gives_batches_of_the_same_kind(tmp_path: Path) -> None:
