@@ -33,7 +33,7 @@ from abaw.video.detecting.boxes import iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.registry import open_detector
-from abaw.video.reading import reader
+from abaw.video.reading import frames as reading
 
 STAGES = ("decode", "detect", "align", "encode")
 USUAL_SIZE = (640, 640)
@@ -148,7 +148,7 @@ def timed(function: Callable[..., Any], stage: str, seconds: dict[str, float]) -
 
 def ours(options: argparse.Namespace) -> dict[str, Any]:
     seconds = dict.fromkeys(STAGES, 0.0)
-    ahead = reader.ahead
+    ahead = reading.ahead
 
     def timed_ahead(source: Iterable[Any], *arguments: Any) -> Iterator[Any]:
         following = timed(iter(source).__next__, "decode", seconds)
@@ -165,7 +165,7 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     detector = Timed(open_detector(options.detector), seconds)
     settings = extract.ExtractOptions(full_every=options.full_every)
     with (
-        mock.patch.object(reader, "ahead", timed_ahead),
+        mock.patch.object(reading, "ahead", timed_ahead),
         mock.patch.object(extract, "align", timed(extract.align, "align", seconds)),
         mock.patch.object(extract, "encode_crop", timed(extract.encode_crop, "encode", seconds)),
     ):
