@@ -67,7 +67,7 @@ def test_what_is_said_of_the_mirror_image_is_brought_back() -> None:
 
 
 def test_the_detector_that_ships_on_real_clips(shared_data: Path) -> None:
-    """Limits far below the figures of docs/detector.md: the test fails when the weights or the code around them break."""
+    """Limits far below the figures of docs/detector.md: it fails when the weights or the code around them break."""
     ours = open_detector("builtin")
     reference = ScaledDetector(detector.AtFullSize(shared_data / "models" / "yunet_n_dynamic.onnx", None, None))
     total = detector.Tally()
