@@ -86,7 +86,7 @@ def test_the_largest_face_unless_the_set_points_at_another() -> None:
     "box",
     [
         pytest.param((120, 200, 180, 260), id="nothing there"),
-        pytest.param((150, 100, 200, 219), id="a face beside the box"),
+        pytest.param((150, 100, 200, 219), id="a face next to the box"),
         pytest.param((500, 500, 600, 600), id="outside the picture"),
     ],
 )

@@ -46,7 +46,7 @@ def write(root: Path, name: str, *lines: str, images: str = "") -> Path:
     return root
 
 
-def told(stills: list[Still]) -> list[tuple[str, int]]:
+def labels_by_key(stills: list[Still]) -> list[tuple[str, int]]:
     return [(still.key, still.label) for still in stills]
 
 
@@ -65,7 +65,7 @@ def some_votes(root: Path) -> Path:
 def test_votes_give_labels_and_shares_by_split(tmp_path: Path) -> None:
     root = some_votes(tmp_path)
     train = find_stills(VOTES, root, "train")
-    assert told(train) == [("images/a é.png", -1), ("images/b.png", 4), ("images/n.png", -1)]
+    assert labels_by_key(train) == [("images/a é.png", -1), ("images/b.png", 4), ("images/n.png", -1)]
     assert train[0].votes == (0, 0, 0, 0, 0.5, 0.5, 0, 0)
     assert train[1].votes == pytest.approx((0, 0, 0, 0, 6 / 7, 1 / 7, 0, 0))
     assert train[2].votes is None
@@ -106,8 +106,8 @@ def test_shares_sum_to_one_and_their_top_is_the_label(counts: dict[str, float]) 
 def test_several_tables_are_a_split_each(tmp_path: Path) -> None:
     write(tmp_path, "training.csv", "image,expression", "x/a.jpg,1", "x/b.jpg,", images="x/a.jpg x/b.jpg")
     write(tmp_path, "validation.csv", "\ufeffimage,expression", "", "c.jpg , 0", images="c.jpg")
-    assert told(find_stills(LABELS, tmp_path, "training")) == [("x/a.jpg", 4), ("x/b.jpg", -1)]
-    assert told(find_stills(LABELS, tmp_path, "validation")) == [("c.jpg", 0)]
+    assert labels_by_key(find_stills(LABELS, tmp_path, "training")) == [("x/a.jpg", 4), ("x/b.jpg", -1)]
+    assert labels_by_key(find_stills(LABELS, tmp_path, "validation")) == [("c.jpg", 0)]
     assert all(still.votes is None for still in find_stills(LABELS, tmp_path))
     with pytest.raises(ConfigError, match=r"subset 'train': \*.csv has training, validation. Did you mean 'training'"):
         find_stills(LABELS, tmp_path, "train")
@@ -117,8 +117,8 @@ def test_raf_db_as_handed_out(tmp_path: Path) -> None:
     images = "Image/aligned/train_00001_aligned.jpg Image/aligned/test_0001_aligned.jpg"
     write(tmp_path, "EmoLabel/list_patition_label.txt", "train_00001.jpg 5", "test_0001.jpg 7", images=images)
     raf = replace(load_descriptor("raf_db"), expected={"train": 1, "test": 1})
-    assert told(find_stills(raf, tmp_path, "train")) == [("Image/aligned/train_00001_aligned.jpg", 5)]
-    assert told(find_stills(raf, tmp_path, "test")) == [("Image/aligned/test_0001_aligned.jpg", 0)]
+    assert labels_by_key(find_stills(raf, tmp_path, "train")) == [("Image/aligned/train_00001_aligned.jpg", 5)]
+    assert labels_by_key(find_stills(raf, tmp_path, "test")) == [("Image/aligned/test_0001_aligned.jpg", 0)]
     write(tmp_path, "EmoLabel/list_patition_label.txt", "other_1.jpg 5")
     with pytest.raises(
         DataError, match=r"txt:1: image is 'other_1.jpg', which belongs to no split; .* test \(test_\*\)"
@@ -131,7 +131,7 @@ def test_several_faces_of_a_picture(tmp_path: Path) -> None:
     write(tmp_path, "label.lst", *lines, images="origin/a.jpg origin/b.jpg")
     expw = replace(load_descriptor("expw"), expected={".": 3})
     stills = find_stills(expw, tmp_path)
-    assert told(stills) == [("origin/a.jpg#1", 4), ("origin/a.jpg#2", 0), ("origin/b.jpg#1", 1)]
+    assert labels_by_key(stills) == [("origin/a.jpg#1", 4), ("origin/a.jpg#2", 0), ("origin/b.jpg#1", 1)]
     assert [still.box_xyxy for still in stills] == [(10, 20, 60, 70), (80, 5, 99, 30), (2, 1, 3, 4)]
     write(tmp_path, "label.lst", "a.jpg 0 20 60 10 70 41.5 3")
     with pytest.raises(DataError, match=r"label.lst:1: the box ends before it begins: 60 to 10, 20 to 70"):

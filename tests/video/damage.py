@@ -11,7 +11,7 @@ import av
 
 @dataclass(frozen=True, slots=True)
 class PacketPlace:
-    """Where a packet lies in the file.
+    """Where a packet is in the file.
 
     number: in order of decoding, from 0; frame: in order of presentation, from 1.
     """

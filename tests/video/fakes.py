@@ -14,9 +14,9 @@ _POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]
 
 
 class Blobs:
-    """Takes what is bright for faces; its landmarks lie in the template's shape. at_once: regions that one look takes.
+    """Takes bright areas for faces, with landmarks in the template's shape. at_once: number of regions in one pass.
 
-    Notes how often it was asked for the whole picture, and for how many regions each time.
+    Counts the passes over whole pictures, and lists the number of regions of each other pass.
     """
 
     identity = "blobs"
@@ -24,7 +24,7 @@ class Blobs:
     def __init__(self, at_once: int = 1) -> None:
         self.at_once = at_once
         self.whole = 0
-        self.region_looks: list[int] = []
+        self.region_passes: list[int] = []
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         self.whole += 1
@@ -33,7 +33,7 @@ class Blobs:
     def detect_regions(
         self, images: Sequence[NDArray[np.uint8]], regions_xyxy: NDArray[np.int32], side: int
     ) -> list[Detections]:
-        self.region_looks.append(len(images))
+        self.region_passes.append(len(images))
         return [self._inside(image, region) for image, region in zip(images, regions_xyxy, strict=True)]
 
     def regions_at_once(self, side: int) -> int:

@@ -1,4 +1,4 @@
-"""Videos whose frames carry their number as a bar code in the picture, so that each decoded frame can be told."""
+"""Videos whose frames carry their number as a bar code in the picture, to identify each decoded frame."""
 
 from __future__ import annotations
 

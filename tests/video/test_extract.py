@@ -1,4 +1,4 @@
-"""One video becomes stores: every decoded frame a row, whole or not there, the same every time."""
+"""One video becomes stores: one row per decoded frame, complete or absent, the same every time."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Detector(Protocol):
 
 
 class Network(Protocol):
-    """A neural detector that works on canvases of its own size; ScaledDetector makes a Detector of it.
+    """A neural detector that works on canvases of certain sizes; ScaledDetector makes a Detector of it.
 
     canvas_wh: size of the canvas for a picture of `image_wh`; mosaic_wh: size of the canvas for a pass over many
     regions of `side` pixels, one that holds a single region if small canvases cost little; find: faces of a BGR canvas

@@ -40,7 +40,7 @@ def resolve_detector(name: str) -> str:
     """
     if name != AUTO:
         return name
-    # A name other than auto needs no look into packs, nor the library that reads them.
+    # Other names need neither the packs nor onnx, which reads their files.
     from abaw.video.detecting.packs import find_pack
 
     return f"{PACK_PREFIX}{DEFAULT_PACK}" if find_pack(DEFAULT_PACK) is not None else BUILTIN

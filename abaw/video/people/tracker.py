@@ -56,16 +56,16 @@ class Tracker:
     """Association by overlap with the expected box, the best over all pairs at once (Hungarian method).
 
     max_gap: number of frames without the face that a track survives; min_iou: below this overlap a face is somebody
-    else's; sure_score: faces with a lower score only continue a track of the frame before.
+    else's; confident_score: faces with a lower score only continue a track of the frame before.
     Tracks are numbered from 1 in order of appearance. Raises ConfigError for settings out of range.
     """
 
-    def __init__(self, max_gap: int = 15, min_iou: float = 0.3, sure_score: float = 0.6) -> None:
+    def __init__(self, max_gap: int = 15, min_iou: float = 0.3, confident_score: float = 0.6) -> None:
         if max_gap < 0 or not 0 < min_iou <= 1:
             raise ConfigError(f"tracker: expected max_gap >= 0 and 0 < min_iou <= 1, found {max_gap} and {min_iou}")
         self._max_gap = max_gap
         self._min_iou = min_iou
-        self._sure_score = sure_score
+        self._confident_score = confident_score
         self._tracks: list[_Track] = []
         self._count = 0
 
@@ -84,12 +84,12 @@ class Tracker:
         self._tracks = [] if cut else self._live(frame)
         boxes = box_xyxy.astype(np.float64)
         numbers = np.zeros(len(boxes), np.int32)
-        sure = np.ones(len(boxes), bool) if score is None else np.asarray(score >= self._sure_score)
-        free = self._link(frame, boxes, np.flatnonzero(sure), self._tracks, self._min_iou, numbers)
+        confident = np.ones(len(boxes), bool) if score is None else np.asarray(score >= self._confident_score)
+        free = self._link(frame, boxes, np.flatnonzero(confident), self._tracks, self._min_iou, numbers)
         previous = [track for track in free if track.frame == frame - 1]
         min_iou = max(self._min_iou, _MIN_IOU_DOUBTFUL)
-        self._link(frame, boxes, np.flatnonzero(~sure), previous, min_iou, numbers)
-        for row in np.flatnonzero(sure & (numbers == 0)).tolist():
+        self._link(frame, boxes, np.flatnonzero(~confident), previous, min_iou, numbers)
+        for row in np.flatnonzero(confident & (numbers == 0)).tolist():
             self._count += 1
             self._tracks.append(_Track(self._count, frame, boxes[row]))
             numbers[row] = self._count

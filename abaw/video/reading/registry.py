@@ -35,7 +35,7 @@ def open_video(path: Path, reader: str = "pyav", square_pixels: bool = True) -> 
         raise DataError(f"{path}: is not a file (a folder, pipe or device); give a video file")
     if reader != STILL and is_animated_webp(path):
         reader = _ANIMATION
-    # Loaded by name: every reader needs a library of its own, and some are not installed everywhere.
+    # Loaded by name: every reader needs another library, and some are not installed everywhere.
     video: VideoReader = import_module(f"{__package__}.{reader}").READER(path, square_pixels)
     try:
         yield video

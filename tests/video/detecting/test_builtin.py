@@ -28,7 +28,7 @@ def empty(side: int = 64) -> list[NDArray[np.float32]]:
 
 
 def say(grid: NDArray[np.float32], stride: int, row: int, column: int, score: float, shift: float = 0.0) -> None:
-    """The cell sees a face of 24 × 32 pixels around (30 + shift, 28), its landmarks at the centre."""
+    """The grid point sees a face of 24 × 32 pixels around (30 + shift, 28), its landmarks at the centre."""
     x, y = (30 + shift) / stride - column, 28 / stride - row
     grid[:, row, column] = [score, x, y, np.log(24 / stride), np.log(32 / stride), *([x, y] * 5)]
 
@@ -73,7 +73,7 @@ def test_faces_apart_are_two_and_the_surest_comes_first() -> None:
 
 @pytest.mark.parametrize("inner_is_surer", [True, False])
 def test_two_faces_do_not_share_a_place(inner_is_surer: bool) -> None:
-    """Boxes about one centre that overlap little, as a large face gives them: the surer one stays."""
+    """Boxes about one centre that overlap little, as for a large face: the more confident one is kept."""
     grids = empty(128)
     scores = (LOUD, 2.0) if inner_is_surer else (2.0, LOUD)
     grids[0][:, 5, 5] = [scores[0], 0.5, 0.5, np.log(24 / 8), np.log(24 / 8), *([0.5] * 10)]

@@ -1,4 +1,4 @@
-"""Detectors: told apart by what they are, in the picture's pixels at every scale."""
+"""Detectors: recognised by their outputs, and in the picture's pixels at every scale."""
 
 from __future__ import annotations
 
@@ -112,13 +112,13 @@ class _FindsOnlySmall:
     identity = "test"
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.passes = 0
 
     def canvas_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
         return 320, 320
 
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections:
-        self.looks += 1
+        self.passes += 1
         ys, xs = np.nonzero(canvas_bgr[..., 0] > 200)
         box = np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]], np.float32)
         if box[0, 2] - box[0, 0] > 107:
@@ -126,13 +126,13 @@ class _FindsOnlySmall:
         return Detections(box, np.ones(len(box), np.float32), np.repeat(box[:, None, :2], 5, axis=1))
 
 
-@pytest.mark.parametrize(("box", "looks"), [((100, 50, 160, 170), 1), ((100, 50, 280, 170), 2)])
-def test_half_scale_is_tried_when_nothing_is_found(box: tuple[int, int, int, int], looks: int) -> None:
+@pytest.mark.parametrize(("box", "passes"), [((100, 50, 160, 170), 1), ((100, 50, 280, 170), 2)])
+def test_half_scale_is_tried_when_nothing_is_found(box: tuple[int, int, int, int], passes: int) -> None:
     image = np.zeros((240, 400, 3), np.uint8)
     image[box[1] : box[3], box[0] : box[2]] = 255
     network = _FindsOnlySmall()
     found = ScaledDetector(network).detect(image)
-    assert network.looks == looks
+    assert network.passes == passes
     np.testing.assert_allclose(found.box_xyxy, [box], atol=3)
     assert found.landmarks_xy is not None
     np.testing.assert_allclose(found.landmarks_xy[0, 0], box[:2], atol=3)

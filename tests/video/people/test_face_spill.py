@@ -1,4 +1,4 @@
-"""Faces on disk come back as one row a frame."""
+"""Faces on disk come back as one row per frame."""
 
 from __future__ import annotations
 

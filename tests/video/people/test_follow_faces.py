@@ -1,4 +1,4 @@
-"""Following faces from frame to frame: as found on the whole picture, at fewer looks at it."""
+"""Following faces from frame to frame: the same faces, with fewer passes over the whole picture."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def test_the_whole_picture_every_kth_frame_only(at_once: int) -> None:
     done = follow([picture((60 + k % 5, 70, 50)) for k in range(40)], detector, full_every=10)
     assert wholes(done) == [1, 11, 21, 31]
     assert detector.whole == 4
-    assert sum(detector.region_looks) == 36
-    assert len(detector.region_looks) == (36 if at_once == 1 else 4)
+    assert sum(detector.region_passes) == 36
+    assert len(detector.region_passes) == (36 if at_once == 1 else 4)
     assert [followed.frame.index for followed in done] == list(range(1, 41))
     for k, followed in enumerate(done):
         np.testing.assert_array_equal(followed.faces.box_xyxy, [(60 + k % 5, 70, 110 + k % 5, 120)])
         assert followed.tracks.tolist() == [1]
 
 
-def test_full_every_1_never_looks_at_regions() -> None:
+def test_full_every_1_never_searches_regions() -> None:
     detector = Blobs(16)
     assert wholes(follow([picture((60, 70, 50))] * 5, detector, full_every=1)) == [1, 2, 3, 4, 5]
-    assert detector.region_looks == []
+    assert detector.region_passes == []
 
 
 @AT_ONCE
@@ -74,7 +74,7 @@ def test_a_face_that_crosses_the_picture_is_followed_by_regions(at_once: int) ->
 
 
 @AT_ONCE
-def test_a_face_that_jumps_is_looked_for_in_the_whole_picture(at_once: int) -> None:
+def test_a_face_that_jumps_is_searched_in_the_whole_picture(at_once: int) -> None:
     images = [picture((10, 70, 40))] * 5 + [picture((150, 20, 40))] * 5
     done = follow(images, Blobs(at_once), full_every=20)
     assert wholes(done) == [1, 6]
@@ -90,7 +90,7 @@ def test_a_new_face_is_found_within_k_frames(at_once: int) -> None:
 
 
 @AT_ONCE
-def test_nobody_there_means_the_whole_picture_every_time(at_once: int) -> None:
+def test_without_a_face_the_whole_picture_is_searched_every_time(at_once: int) -> None:
     images = [picture()] * 6 + [picture((60, 70, 50))] * 6
     done = follow(images, Blobs(at_once), full_every=20)
     assert wholes(done) == [1, 2, 3, 4, 5, 6, 7]
@@ -99,7 +99,7 @@ def test_nobody_there_means_the_whole_picture_every_time(at_once: int) -> None:
 
 @AT_ONCE
 def test_a_face_that_is_gone_for_a_moment_is_found_again_at_once(at_once: int) -> None:
-    """The other face keeps the regions going; the lost one has a region of its own as long as its track lives."""
+    """The other face keeps the regions in use; the lost face keeps its own region as long as its track lives."""
     both, one = picture((20, 70, 40), (140, 70, 40)), picture((20, 70, 40))
     done = follow([both] * 5 + [one] * 4 + [both] * 5, Blobs(at_once), full_every=30)
     assert [len(followed.faces) for followed in done] == [2] * 5 + [1] * 4 + [2] * 5
@@ -108,7 +108,7 @@ def test_a_face_that_is_gone_for_a_moment_is_found_again_at_once(at_once: int) -
 
 
 @AT_ONCE
-def test_a_cut_starts_anew(at_once: int) -> None:
+def test_a_cut_starts_again(at_once: int) -> None:
     before = [picture((60, 70, 50))] * 5
     after = np.where(np.arange(SIZE)[:, None, None] < SIZE // 2, 100, 0).astype(np.uint8).repeat(SIZE, 1).repeat(3, 2)
     after[110:160, 60:110] = 255

@@ -1,4 +1,4 @@
-"""Tracking: one number a person."""
+"""Tracking: one number per person."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def scores(*values: float) -> np.ndarray:
 
 
 def test_crossing_people_keep_their_numbers() -> None:
-    """In the middle each face lies nearer to where the other one was."""
+    """In the middle, each face is closer to the other one's previous place."""
     frames = [boxes(box(100 + 9 * k), box(280 - 9 * k, y=112)) for k in range(21)]
     assert run(frames) == [[1, 2]] * 21
 
@@ -99,20 +99,20 @@ def test_a_cut_ends_every_track() -> None:
 
 
 def test_a_doubtful_face_goes_on_with_its_track_but_starts_none() -> None:
-    tracker = Tracker(sure_score=0.6)
+    tracker = Tracker(confident_score=0.6)
     assert tracker.update(1, boxes(box(100), box(300)), scores(0.9, 0.4)).tolist() == [1, 0]
     assert tracker.update(2, boxes(box(102), box(300)), scores(0.3, 0.4)).tolist() == [1, 0]
     assert tracker.update(3, boxes(box(300), box(104)), scores(0.7, 0.9)).tolist() == [2, 1]
 
 
 def test_a_sure_face_comes_before_a_doubtful_one_that_fits_better() -> None:
-    tracker = Tracker(sure_score=0.6)
+    tracker = Tracker(confident_score=0.6)
     tracker.update(1, boxes(box(100)))
     assert tracker.update(2, boxes(box(100), box(110)), scores(0.4, 0.8)).tolist() == [0, 1]
 
 
 def test_a_doubtful_face_does_not_bring_a_lost_track_back() -> None:
-    tracker = Tracker(sure_score=0.6)
+    tracker = Tracker(confident_score=0.6)
     tracker.update(1, boxes(box(100)))
     tracker.update(2, boxes())
     assert tracker.update(3, boxes(box(100)), scores(0.4)).tolist() == [0]

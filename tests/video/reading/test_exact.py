@@ -1,4 +1,4 @@
-"""Row k is frame k: every decoded frame is told by the number drawn into it; and the readers agree on real clips."""
+"""Row k is frame k: each decoded frame is identified by a number drawn into it, and readers agree on real clips."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def test_a_header_that_lies_only_changes_what_is_reported(clips: Path, tmp_path:
     length = content.index(b"strh") + 8 + 32
     assert int.from_bytes(content[length : length + 4], "little") == COUNT
     content[length : length + 4] = (98).to_bytes(4, "little")
-    (tmp_path / "lies.avi").write_bytes(content)
-    frames, video = read(tmp_path / "lies.avi")
+    (tmp_path / "wrong.avi").write_bytes(content)
+    frames, video = read(tmp_path / "wrong.avi")
     assert [number_of(picture(frame)) for frame in frames] == list(range(1, COUNT + 1))
     assert (video.header_frames, video.lost_frames) == (98, 98 - COUNT)
 
