@@ -1,4 +1,4 @@
-"""The size of the demo data set, in a module of its own so that parsing a configuration does not load OpenCV."""
+"""The size of the demo data set, in a separate module so that parsing a configuration does not load OpenCV."""
 
 from __future__ import annotations
 

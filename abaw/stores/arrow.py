@@ -166,11 +166,13 @@ def find_stores(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
+        if not path.exists():
+            raise StoreError(f"{path}: no such file or folder")
         if path.is_dir():
             below = sorted(file for file in path.glob(f"*{SUFFIX}") if not is_system_file(file.name))
+            if not below:
+                raise StoreError(f"{path}: contains no store (*{SUFFIX})")
+            found += below
         else:
-            below = [path]
-        if not below or not path.exists():
-            raise StoreError(f"{path}: contains no store (*{SUFFIX})")
-        found += below
+            found.append(path)
     return found

@@ -99,7 +99,7 @@ def test_a_checkpoint_that_does_not_fit(
     assert not list(root.glob("out/*"))
 
 
-@pytest.mark.parametrize(("features", "message"), [("nowhere", "no store"), ("empty", "no store")])
+@pytest.mark.parametrize(("features", "message"), [("nowhere", "no such file or folder"), ("empty", "no store")])
 def test_no_features(root: Path, capsys: pytest.CaptureFixture[str], features: str, message: str) -> None:
     (root / "empty").mkdir()
     assert main([*_words(root, _checkpoint(root / "t")), "--features", str(root / features)]) == 1

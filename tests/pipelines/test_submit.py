@@ -108,7 +108,7 @@ def test_a_video_without_any_predicted_frame_is_reported(tmp_path: Path, capsys:
     [
         (["--edition", "abaw66"], 2, "Did you mean 'abaw6'"),
         (["--smoothing", "box"], 2, "smoothing"),
-        (["--predictions", "none"], 1, "no store"),
+        (["--predictions", "none"], 1, "none: no such file or folder"),
         (["--template", "none.txt"], 1, "not readable as a template"),
     ],
 )

@@ -115,8 +115,15 @@ def test_finding_stores(tmp_path: Path) -> None:
     assert find_stores([tmp_path / "b.arrow"]) == [tmp_path / "b.arrow"]
 
 
-@pytest.mark.parametrize("name", ["none", "none.arrow", "empty"])
-def test_no_stores(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none", "none: no such file or folder"),
+        ("none.arrow", r"none\.arrow: no such file or folder"),
+        ("empty", "empty: contains no store"),
+    ],
+)
+def test_no_stores(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StoreError, match="no store"):
+    with pytest.raises(StoreError, match=message):
         find_stores([tmp_path / name])

@@ -106,7 +106,7 @@ MUTATIONS: dict[str, Mutation] = {
         [(LAST + 1, "extra")],
     ),
     "duplicate row": (lambda s: s.text([*s.rows, s.rows[0]]), [(LAST + 1, "duplicate")]),
-    "duplicate row beside it": (lambda s: s.text([*s.rows[:6], s.rows[5], *s.rows[6:]]), [(8, "duplicate")]),
+    "duplicate row next to it": (lambda s: s.text([*s.rows[:6], s.rows[5], *s.rows[6:]]), [(8, "duplicate")]),
     "duplicate row with another class": (
         lambda s: s.text([*s.rows[:6], s.row(5, k="0"), *s.rows[6:]]),
         [(8, "duplicate")],

@@ -112,18 +112,18 @@ def test_what_is_written_has_no_faults(name: str, lengths: dict[str, int], rando
 
 @settings(max_examples=40, deadline=None)
 @given(LENGTHS, st.integers(0, 3), st.booleans())
-def test_what_is_written_as_a_folder_has_no_faults(lengths: dict[str, int], cut: int, told: bool) -> None:
+def test_what_is_written_as_a_folder_has_no_faults(lengths: dict[str, int], cut: int, known: bool) -> None:
     lengths = {name: count for name, count in lengths.items() if name not in (".", "..")} or {"a": 1}
     chosen = edition("abaw3")
     rng = np.random.default_rng(sum(lengths.values()))
     values = {
         video: frame_values(video, random_decoded(max(1, count - cut), rng), chosen) for video, count in lengths.items()
     }
-    videos = VideoList(Path("t.txt"), lengths if told else dict.fromkeys(lengths))
+    videos = VideoList(Path("t.txt"), lengths if known else dict.fromkeys(lengths))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "s"
         written = write_folder(out, videos, chosen, values)
         due = videos.with_frames({video: len(rows) for video, rows in values.items()})
         faults = check_folder(out, due, chosen)
     assert {fault.kind for fault in faults} <= {"one-class"}
-    assert written.num_rows == sum(lengths.values()) if told else sum(map(len, values.values()))
+    assert written.num_rows == sum(lengths.values()) if known else sum(map(len, values.values()))
