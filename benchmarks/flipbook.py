@@ -31,8 +31,8 @@ from abaw.models.sizes import TransformerSize
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.sequence.hmm import count_transitions
 from abaw.sequence.windows import Windows
-from abaw.stores.checkpoints import load_spec
 from abaw.stores.features import open_features
+from abaw.stores.spec import load_spec
 from abaw.training.sequence_settings import SequenceLearning
 from abaw.training.settings import TrainSettings
 from abaw.training.temporal import train_temporal

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
 from pipelines.console import result
+from pipelines.inputs import InputPath
 
 if TYPE_CHECKING:
     from abaw.protocol.editions import Edition
@@ -22,18 +23,22 @@ class CheckSubmissionConfig:
     """Check a submission against the organisers' template.
 
     Args:
-        file: what is to be handed in; for edition abaw3 the folder of files
-        template: the template of the edition; for abaw3 a list of the test videos will do
+        file: the submission file; for edition abaw3, the folder of files
+        template: the template of the edition; for abaw3, a list of the test videos is enough
         edition: edition of the challenge, see docs/submission.md
-        predictions: folder of prediction stores, for the number of frames of each video where a list of videos does
-            not tell it (abaw3)
-        all: list every fault; otherwise the first ten of each kind and the number of the others
+        predictions: folder of prediction stores, for the number of frames of each video if the list of videos does not
+            have it (abaw3)
+        all: list every fault, not only the first ten of each kind and the number of the others
+
+    Examples:
+        abaw check-submission predictions.txt --template predictions_template.txt
+        abaw check-submission predictions.txt --template predictions_template.txt --all
     """
 
-    file: Path
-    template: Path
+    file: InputPath
+    template: InputPath
     edition: str = "abaw6"
-    predictions: Path | None = None
+    predictions: InputPath | None = None
     all: bool = False
 
 

@@ -18,6 +18,7 @@ from jsonargparse import ArgumentParser
 
 from abaw import __version__
 from abaw.core.errors import AbawError, nearest
+from pipelines.inputs import require_inputs
 from pipelines.settings import make_parser, parse
 
 
@@ -56,10 +57,10 @@ STAGES = {
 }
 
 
-def stage_parser(name: str) -> ArgumentParser:
-    """The parser of one sub-command, from the fields of its config."""
+def stage_parser(name: str, words: Sequence[str] = ()) -> ArgumentParser:
+    """The parser of one sub-command, from the fields of its config. words: see `make_parser`."""
     stage = STAGES[name]
-    return make_parser(_module(stage).__dict__[stage.config], f"abaw {name}", stage.positional, stage.help)
+    return make_parser(_module(stage).__dict__[stage.config], f"abaw {name}", stage.positional, words)
 
 
 def parse_config(name: str, arguments: Sequence[str]) -> Any:
@@ -74,6 +75,8 @@ def _module(stage: Stage) -> ModuleType:
 
 def _run_stage(name: str, arguments: Sequence[str]) -> int:
     config = parse_config(name, arguments)
+    # Before the command loads torch and the like: a mistyped path is reported at once.
+    require_inputs(config)
     status: int = _module(STAGES[name]).run(config)
     return status
 
@@ -84,7 +87,7 @@ def _usage() -> str:
     return "\n".join(
         [f"abaw {__version__}: from videos of faces to a checked ABAW submission", "", "usage: abaw COMMAND …", ""]
         + lines
-        + ["", "`abaw COMMAND --help` lists the settings of a command."]
+        + ["", "`abaw help COMMAND` lists the settings of a command, with examples."]
     )
 
 
@@ -112,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def dispatch(words: list[str]) -> int:
     """Run a sub-command; faults come as AbawError."""
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     if not words or words[0] in ("-h", "--help"):
         print(_usage())
         return 0 if words else 2

@@ -15,6 +15,7 @@ from pipelines.batch import finish_batch
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
 from pipelines.compare.jobs import require_side_by_side
 from pipelines.console import result, say
+from pipelines.inputs import InputPath
 
 if TYPE_CHECKING:
     from abaw.data.clips import Clip
@@ -22,25 +23,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CrossValidateConfig(TemporalRecipe):
-    """Train one temporal model a fold of the videos and predict that fold with it.
+    """Train one temporal model per fold of the videos, and predict each fold with the model that never saw it.
 
     Args:
-        features: folder of feature stores, read once (`abaw features`); the features of several are concatenated
-        annotations: folder that holds Train_Set and Validation_Set
+        features: folder of feature stores, read once (`abaw features`); the features of several folders are
+            concatenated
+        annotations: folder with Train_Set and Validation_Set
         out: run folder; finished folds are kept, an unfinished one is resumed
-        folds: parts that the videos are split into; both people of a video are in one, each class is spread over them
-        workers: folds trained side by side; not given, one a GPU or, without one, a core; results do not depend on it
-        window: frames a window
+        folds: number of folds; both people of a video are in the same fold, and each class is spread over the folds
+        workers: folds trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
+            depend on it
+        window: frames per window
         hop: frames from one window to the next in prediction; at most the window
-        holdout: share of each fold's training videos set apart to choose its best checkpoint; 0 trains on all of them
-        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
-        model: shape of the encoder
-        learn: loss, sampling and augmentation
+        holdout: share of each fold's training videos held out to choose its best checkpoint; 0 trains on all of them
         train: optimiser, schedule, checkpoints; its seed also draws the folds
+
+    Examples:
+        abaw cross-validate --features features/ --annotations annotations/ --out runs/folds
+        abaw cross-validate --features features/ --annotations annotations/ --folds 10 --workers 2 --out runs/ten_folds
     """
 
-    features: tuple[Path, ...]
-    annotations: Path
+    features: tuple[InputPath, ...]
+    annotations: InputPath
     out: Path
     folds: int = 5
     workers: int | None = None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from abaw.core.errors import AbawError
 from abaw.demo.size import DemoSize
 from pipelines.console import progress, result, say
+from pipelines.inputs import DetectorName
 from pipelines.settings import recipe
 
 if TYPE_CHECKING:
@@ -27,19 +28,23 @@ TEMPORAL = "temporal"
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
-    """Render a small data set of the shape of Aff-Wild2 and run every stage on it.
+    """Render a small data set with the layout of Aff-Wild2 and run every stage on it.
 
     Args:
-        out: folder for everything; a demo that stands there is gone on with
+        out: folder for everything; an unfinished demo in it is continued
         seed: seed of the data and of both trainings
         detector: face detector of `abaw extract`; builtin needs no download
-        workers: processes that render and extract; 0 takes one a core
+        workers: processes for rendering and extracting; 0 means one per core
         size: how much is rendered
+
+    Examples:
+        abaw demo
+        abaw demo --out work/demo1 --seed 1 --workers 4
     """
 
     out: Path = Path("work/demo")
     seed: int = 0
-    detector: str = "builtin"
+    detector: DetectorName = "builtin"
     workers: int = 0
     size: DemoSize = field(default_factory=DemoSize)
 

@@ -23,11 +23,15 @@ _STYLES = {State.OK: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Check the installation.
+    """Check the installation: what works, what is broken, and how to repair it.
 
     Args:
         json: print JSON
-        fix: leave one onnxruntime (by whether an NVIDIA GPU is there) and headless OpenCV, instead of checking
+        fix: instead of checking, leave exactly one onnxruntime (for an NVIDIA GPU if there is one) and headless OpenCV
+
+    Examples:
+        abaw doctor
+        abaw doctor --fix
     """
 
     json: bool = False

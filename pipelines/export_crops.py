@@ -7,18 +7,23 @@ from pathlib import Path
 
 from abaw.core.errors import DataError
 from pipelines.batch import run_batch
+from pipelines.inputs import InputPath
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportCropsConfig:
-    """Write faces stores as the organisers lay out their crops: `<video>/00001.jpg`, bytes as stored.
+    """Write faces stores in the official layout of crops: `<video>/00001.jpg`, JPEG files unchanged.
 
     Args:
         faces: faces stores of videos, or folders of them
-        out: new or empty folder for the crops, or one that was exported to before; what is there is not made again
+        out: new or empty folder for the crops, or the folder of an earlier export; existing crops are kept
+
+    Examples:
+        abaw export-crops faces/ --out cropped_aligned/
+        abaw export-crops faces/1-30-1280x720.arrow --out crops/
     """
 
-    faces: tuple[Path, ...]
+    faces: tuple[InputPath, ...]
     out: Path
 
 

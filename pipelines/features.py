@@ -8,25 +8,30 @@ from typing import Literal
 
 from pipelines.batch import run_batch
 from pipelines.console import progress
+from pipelines.inputs import CheckpointPath, InputPath
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
-    """Make per-frame features of faces.
+    """Compute the features of the face in every frame.
 
     Args:
         faces: faces stores of videos, or folders of them
-        checkpoint: folder of a static checkpoint; builtin is the one that comes with the package
-        out: folder for the features stores; those that are there already, made from the same faces, are kept
+        checkpoint: folder of a static checkpoint; builtin is the one of the package
+        out: folder for the features stores; existing ones that were made from the same faces are kept
         outputs: features of the backbone, or the logits of its classifier: few numbers, which a temporal model does not
-            learn by heart
-        flip: mean of the features of each face and its mirror image (twice the time)
-        batch_size: frames a forward pass
-        accelerator: where to compute; auto takes a GPU when there is one
+            memorise
+        flip: mean of the features of each face and its mirror image (takes twice as long)
+        batch_size: frames per forward pass
+        accelerator: where to compute; auto uses a GPU if there is one
+
+    Examples:
+        abaw features --faces faces/ --checkpoint runs/static/last --out features/
+        abaw features --faces faces/ --checkpoint builtin --outputs logits --out logits/
     """
 
-    faces: tuple[Path, ...]
-    checkpoint: Path
+    faces: tuple[InputPath, ...]
+    checkpoint: CheckpointPath
     out: Path
     outputs: Literal["features", "logits"] = "features"
     flip: bool = False

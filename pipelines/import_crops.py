@@ -7,25 +7,30 @@ from pathlib import Path
 
 from pipelines.batch import run_batch
 from pipelines.console import warn
+from pipelines.inputs import InputPath
 
 _SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportCropsConfig:
-    """Take crops as the organisers hand them out (`<video>/00001.jpg`) into faces stores, bytes untouched.
+    """Import the official crops (`<video>/00001.jpg`) into faces stores; the JPEG files are copied unchanged.
 
     Args:
-        folders: `cropped_aligned`, `cropped_aligned_new_50_vids`, a folder that holds both, or the folder of one video
-        out: folder for the stores, one a video; those that are there are not made again
-        annotations: annotation folder; a video gets at least as many rows as its file has label lines
+        folders: `cropped_aligned`, `cropped_aligned_new_50_vids`, a folder with both, or the folder of one video
+        out: folder for the stores, one per video; existing ones are kept
+        annotations: annotation folder; a video gets at least one row per label line of its file
         template: template of an edition; a video gets at least as many rows as its highest frame there
+
+    Examples:
+        abaw import-crops Aff-Wild2/cropped_aligned --out faces/
+        abaw import-crops Aff-Wild2/cropped_aligned --annotations Aff-Wild2/annotations --out faces/
     """
 
-    folders: tuple[Path, ...]
+    folders: tuple[InputPath, ...]
     out: Path
-    annotations: Path | None = None
-    template: Path | None = None
+    annotations: InputPath | None = None
+    template: InputPath | None = None
 
 
 def run(config: ImportCropsConfig) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
 from pipelines.console import progress, result, say, warn
+from pipelines.inputs import DetectorName, InputPath
 
 if TYPE_CHECKING:
     from abaw.importing.face_finder import FaceFinder
@@ -21,23 +22,29 @@ _SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True)
 class ImportImagesConfig:
-    """Take a set of still images into one faces store, the largest face of each aligned like a video's.
+    """Import a set of still images into one faces store: the largest face of each image, aligned as for videos.
 
     Args:
-        dataset: a descriptor that ships (ferplus, raf_db, unlabelled, …), or the path of a .yaml of your own
+        dataset: name of a descriptor that is included (ferplus, raf_db, unlabelled, …), or the path of your own .yaml
         root: folder of the images, laid out as the descriptor says
         out: folder for the store
-        subset: the split to take (train, valid, …) of a set whose table tells of several; by default all
-        name: name of the store; by default the descriptor's, with _SUBSET
-        detector: auto, builtin, insightface:PACK, the path of a SCRFD or YuNet .onnx, or none for images that are crops
+        subset: the split to import (train, valid, …) if the set's table has several; all of them by default
+        name: name of the store; by default the descriptor's name, with _SUBSET
+        detector: auto, builtin, insightface:PACK, the path of a SCRFD or YuNet .onnx, or none for images that are
+            already crops
+
+    Examples:
+        abaw import-images --dataset ferplus --root FERPlus/ --subset train --out stills/
+        abaw import-images --dataset folder_per_class --root photos/ --detector builtin --out stills/
+        abaw import-images --dataset unlabelled --root more_photos/ --out stills/
     """
 
     dataset: str
-    root: Path
+    root: InputPath
     out: Path
     subset: str = ""
     name: str = ""
-    detector: str = "auto"
+    detector: DetectorName = "auto"
 
 
 def run(config: ImportImagesConfig) -> int:

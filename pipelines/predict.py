@@ -8,22 +8,27 @@ from typing import Literal
 
 from abaw.core.errors import ConfigError, DataError
 from pipelines.batch import run_batch
+from pipelines.inputs import CheckpointPath, InputPath
 
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Predict every frame of every video. Probabilities are stored as they are, never smoothed.
+    """Predict every frame of every video. The stored probabilities are not smoothed.
 
     Args:
-        features: folder of feature stores, or one store; several sources in the order of the training
-        checkpoint: a temporal checkpoint, or a static one (frame by frame); of several, such as folds or seeds, the
-            probabilities are averaged; builtin is the static one that comes with the package, for its own features
-        out: folder for the predictions, one store a video; those that are there are not made again
-        accelerator: where to compute; auto takes a GPU when there is one
+        features: folder of feature stores, or one store; several sources in the order used in training
+        checkpoint: a temporal checkpoint, or a static one (frame by frame); the probabilities of several, such as folds
+            or seeds, are averaged; builtin is the static one of the package, for its own features
+        out: folder for the predictions, one store per video; existing ones are kept
+        accelerator: where to compute; auto uses a GPU if there is one
+
+    Examples:
+        abaw predict --features features/ --checkpoint runs/temporal/last --out predictions/
+        abaw predict --features features/ --checkpoint runs/seed0/last runs/seed1/last --out predictions/
     """
 
-    features: tuple[Path, ...]
-    checkpoint: tuple[Path, ...]
+    features: tuple[InputPath, ...]
+    checkpoint: tuple[CheckpointPath, ...]
     out: Path
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -13,6 +13,7 @@ from abaw.pretrain.settings import ContraWarpingSettings
 from abaw.training.settings import TrainSettings
 from abaw.viewer.face_grid import Tile, write_grid
 from pipelines.console import progress, result, say
+from pipelines.inputs import InputPath
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,25 +30,29 @@ _FACES_SHOWN, _WARPS_SHOWN, _SIDE_SHOWN = 8, 7, 112
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """Train a backbone on faces without labels by ContraWarping, or by plain BYOL (`--contrawarping.warp_weight 0`).
+    """Pre-train a backbone on unlabelled faces with ContraWarping, or plain BYOL (`--contrawarping.warp_weight 0`).
 
     Args:
-        out: run folder; a run that stands there is resumed. `--init OUT/last` starts a static model from the backbone
-        faces: image sets or videos' faces, or folders of them; labels that are there are hidden
-        every: of videos, takes every n-th frame
+        out: run folder; an existing run is resumed. `--init OUT/last` starts a static model from the backbone
+        faces: image sets or faces stores of videos, or folders of them; existing labels are ignored
+        every: use one frame in N of a video
         backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
-        pretrained: start from torchvision's weights for ImageNet (downloaded once)
+        pretrained: start from torchvision's ImageNet weights (downloaded once)
         size: side of the square input in pixels
-        grey: use only grey values: for models that are trained on grey photos and applied to colour video
-        batch_size: faces a step (and process)
-        cache_mb: decoded images are kept in memory when they take at most so many MiB
-        decode: where JPEGs are decoded: in the processor's threads (`train.prefetch`), or on the device that trains
+        grey: convert images to grey, for models trained on grey photos that will be used on colour video
+        batch_size: faces per step (and process)
+        cache_mb: decoded images are kept in memory if they need at most this many MiB
+        decode: where JPEGs are decoded: in threads of the processor (`train.prefetch`) or on the training device
         contrawarping: the method
-        train: optimiser, schedule, checkpoints; the target is the average of `train.ema_decay`
+        train: optimiser, schedule, checkpoints; the target network is the average of `train.ema_decay`
+
+    Examples:
+        abaw pretrain --faces faces/ --out runs/pretrain
+        abaw pretrain --config pipelines/recipes/pretrain_contrawarping.yaml --faces faces/ --out runs/pretrain
     """
 
     out: Path
-    faces: tuple[Path, ...]
+    faces: tuple[InputPath, ...]
     every: int = 10
     backbone: str = "small"
     pretrained: bool = False

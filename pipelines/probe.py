@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from abaw.core.errors import ConfigError, DataError
 from abaw.viewer.face_grid import Tile, write_grid
 from pipelines.console import result, say, warn
+from pipelines.inputs import CheckpointPath, InputPath
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,28 +27,32 @@ _SAME, _OTHER = "#009e73", "#d55e00"
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
-    """Probe the features of a checkpoint of `pretrain` or `train-static`, or of a random backbone for comparison.
+    """Measure what the features of a checkpoint, or of a random backbone for comparison, know without training.
 
     Args:
         out: folder for probe.json and retrieval.png
-        labelled: image sets with labels that the probes learn from, or folders of them
-        scored: image sets with labels on which they are scored; faces that are in both are left out of `labelled`
-        people: faces named PERSON_0001.jpg, several of a person: how often is a face's nearest neighbour that person?
-        checkpoint: folder of a checkpoint, or builtin; not given, a backbone with random weights
+        labelled: image sets with labels from which the probes learn, or folders of them
+        scored: image sets with labels on which the probes are scored; their faces are left out of `labelled`
+        people: faces named PERSON_0001.jpg, several per person: how often is the nearest neighbour the same person?
+        checkpoint: folder of a checkpoint, or builtin; without it, a backbone with random weights
         backbone: the random backbone
-        size: its input in pixels
-        grey: whether it sees grey alone
-        seed: of its weights
-        neighbours: K of the nearest neighbours
-        strength: inverse of the weight of the linear probe's L2 penalty
-        accelerator: where features are computed; auto takes a GPU when there is one
+        size: its input size in pixels
+        grey: whether it gets grey images
+        seed: seed of its weights
+        neighbours: number K of nearest neighbours
+        strength: inverse weight of the linear probe's L2 penalty
+        accelerator: where features are computed; auto uses a GPU if there is one
+
+    Examples:
+        abaw probe --labelled stills/train.arrow --scored stills/valid.arrow --checkpoint builtin --out probe/
+        abaw probe --labelled stills/train.arrow --scored stills/valid.arrow --backbone small --out probe_random/
     """
 
     out: Path
-    labelled: tuple[Path, ...]
-    scored: tuple[Path, ...]
-    people: tuple[Path, ...] = ()
-    checkpoint: Path | None = None
+    labelled: tuple[InputPath, ...]
+    scored: tuple[InputPath, ...]
+    people: tuple[InputPath, ...] = ()
+    checkpoint: CheckpointPath | None = None
     backbone: str = "small"
     size: int = 48
     grey: bool = False

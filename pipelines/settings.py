@@ -11,13 +11,17 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
 from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 
+from abaw.core.config import ONE_OF
 from abaw.core.errors import ConfigError, nearest
+from pipelines.compare.overrides import hint
+from pipelines.help import METAVARS, HelpFormatter, examples, plain_error, usage
 
 Config = TypeVar("Config")
 
@@ -34,38 +38,55 @@ def recipe(name: str) -> Path:
 
 def parse(config_class: type[Config], words: Sequence[str], prog: str, positional: str | None = None) -> Config:
     """The config from command-line words. Ends the process with status 2 and one line when they are wrong."""
-    values = make_parser(config_class, prog, positional).parse_args(list(words))
+    values = make_parser(config_class, prog, positional, words).parse_args(list(words))
     config: Config = _build(config_class, values)
     return config
 
 
 def make_parser(
-    config_class: type[Any], prog: str, positional: str | None = None, description: str = ""
+    config_class: type[Any], prog: str, positional: str | None = None, words: Sequence[str] = ()
 ) -> ArgumentParser:
-    """A flag for every field of the config; `positional` names the field that takes the words without a flag."""
-    parser = _Parser(prog=prog, description=description)
-    parser.add_argument("--config", action="config", help="YAML file with settings; flags on the command line win")
-    _add_fields(parser, config_class, prefix="", positional=positional)
+    """A flag for every field of the config; `positional` names the field that takes the words without a flag.
+
+    words: the command line; when it asks for help, only the groups of settings that it chooses are shown.
+    """
+    described = parse_from_object(config_class)
+    parser = _Parser(
+        prog=prog,
+        description=described.short_description or "",
+        epilog=examples(config_class),
+        formatter_class=HelpFormatter,
+    )
+    parser.add_argument("--config", action="config", metavar="PATH", help="YAML file with settings; flags override it")
+    next(each for each in parser._actions if "--print_config" in each.option_strings).help = _PRINT_CONFIG
+    shown = words if {"-h", "--help"} & set(words) else None
+    _add_fields(parser, parser, config_class, prefix="", positional=positional, shown=shown)
+    parser.usage = usage(prog, parser._actions)
     return parser
 
 
-_UNKNOWN = re.compile(r"(?:unrecognized arguments?: |[Oo]ption ['\"])-*([\w.-]+)")
+_PRINT_CONFIG = "print all settings as YAML and exit; with =skip_default, those that differ from the defaults"
+_UNKNOWN = re.compile(r"unrecognized arguments?: (?P<flag>--?[\w.-]+)|Option '(?P<key>[\w.]+)'")
 
 
 class _Parser(ArgumentParser):
     """Errors in one line with the nearest setting, exit status 2."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        text = " ".join(message.split())
-        unknown = _UNKNOWN.search(text)
-        print(f"{self.prog}: error: {text}{self._hint(unknown[1]) if unknown else ''}", file=sys.stderr)
+        print(f"{self.prog}: error: {plain_error(message)}{self._hint(message)}", file=sys.stderr)
         print(f"See `{self.prog} --help`.", file=sys.stderr)
         sys.exit(2)
 
-    def _hint(self, unknown: str) -> str:
-        flags = [option.lstrip("-") for action in self._actions for option in action.option_strings]
-        last = {flag.rpartition(".")[2]: flag for flag in flags}
-        match = nearest(unknown, flags) or nearest(unknown.rpartition(".")[2], last)
+    def _hint(self, message: str) -> str:
+        """The nearest setting: a flag with its dashes, a key of a file without."""
+        unknown = _UNKNOWN.search(message)
+        if unknown is None:
+            return ""
+        flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+        known = dict.fromkeys(flag.removeprefix("--") for flag in flags)
+        match = hint((unknown["flag"] or unknown["key"]).lstrip("-"), known)
+        if unknown["flag"]:
+            match = match.replace("'", "'--", 1)
         return f".{match}" if match else ""
 
 
@@ -121,36 +142,79 @@ def _text(value: Any) -> str:
 
 
 def _add_fields(
-    parser: ArgumentParser, config_class: type[Any], prefix: str, positional: str | None = None, defaults: Any = None
+    parser: ArgumentParser,
+    place: Any,
+    config_class: type[Any],
+    prefix: str,
+    positional: str | None = None,
+    defaults: Any = None,
+    shown: Sequence[str] | None = None,
+    hidden: bool = False,
 ) -> None:
-    """One argument a field: sequences take several words, booleans are switches, nested configs get a prefix.
+    """One argument per field: sequences take several words, booleans are switches, nested configs get a prefix.
 
-    defaults: a config of this class whose values are the defaults; without it, those of the class.
+    place: the parser, or a group of it; defaults: a config of this class with the defaults, None for those of the
+    class; shown: the words that ask for help, which choose among groups; hidden: nothing of this class is shown.
     """
     types = get_type_hints(config_class)
     texts = _texts_of_fields(config_class)
     for field in dataclasses.fields(config_class):
-        kind = types[field.name]
+        kind, text = types[field.name], " ".join((texts.get(field.name) or "").split())
         if dataclasses.is_dataclass(kind):
             assert isinstance(kind, type)
-            _add_fields(parser, kind, f"{prefix}{field.name}.", defaults=_default(field, defaults))
+            title = f"{prefix}{field.name}"
+            left_out = hidden or _is_left_out(field, config_class, shown)
+            if ONE_OF in field.metadata:
+                text = _choice_text(field, config_class)
+            group = parser if left_out else parser.add_argument_group(title, text)
+            inner = _default(field, defaults)
+            _add_fields(parser, group, kind, f"{title}.", defaults=inner, shown=shown, hidden=left_out)
             continue
-        options: dict[str, Any] = {"help": " ".join((texts.get(field.name) or "").split()), "type": kind}
-        if get_origin(kind) is tuple:
-            options.update(nargs="+", type=get_args(kind)[0])
-        if get_origin(kind) is Mapping:
-            options.update(nargs="+", action=_ValuesByName, metavar="NAME=VALUE,VALUE")
-            del options["type"]
-        if kind is bool:
-            options.update(action=ActionYesNo(yes_prefix="", no_prefix="no-"))
-            del options["type"]
         default = _default(field, defaults)
+        options = {**_options(kind), "help": argparse.SUPPRESS if hidden else text}
         if field.name == positional:
-            parser.add_argument(field.name, metavar=field.name.upper(), **options)
+            place.add_argument(field.name, **{**options, "metavar": field.name.upper()})
         elif default is dataclasses.MISSING:
-            parser.add_argument(f"--{prefix}{field.name}", required=True, **options)
+            place.add_argument(f"--{prefix}{field.name}", required=True, **options)
         else:
-            parser.add_argument(f"--{prefix}{field.name}", default=default, **options)
+            place.add_argument(f"--{prefix}{field.name}", default=default, **options)
+
+
+def _options(kind: Any) -> dict[str, Any]:
+    """How an argument of this type is read."""
+    if kind is bool:
+        return {"action": ActionYesNo(yes_prefix="", no_prefix="no-")}
+    if get_origin(kind) is Mapping:
+        return {"nargs": "+", "action": _ValuesByName, "metavar": "NAME=VALUE,VALUE"}
+    several = get_origin(kind) is tuple
+    one = get_args(kind)[0] if several else kind
+    names = [METAVARS[each] for each in (one, *get_args(one)) if each in METAVARS]
+    return {
+        "type": one,
+        **({"nargs": "+"} if several else {}),
+        **({"metavar": names[0]} if names else {}),
+    }
+
+
+def _is_left_out(field: dataclasses.Field[Any], config_class: type[Any], words: Sequence[str] | None) -> bool:
+    """Whether a help text leaves out this group, because the setting that chooses among such groups is another one."""
+    choice = field.metadata.get(ONE_OF)
+    if choice is None or words is None:
+        return False
+    values = [each.default for each in dataclasses.fields(config_class) if each.name == choice]
+    values += [word.partition("=")[2] for word in words if word.startswith(f"--{choice}=")]
+    values += [value for flag, value in pairwise(words) if flag == f"--{choice}"]
+    return values[-1] != field.name
+
+
+def _choice_text(field: dataclasses.Field[Any], config_class: type[Any]) -> str:
+    """What a help text says of a group that a setting chooses: how to see the others."""
+    choice = field.metadata[ONE_OF]
+    names = [each.name for each in dataclasses.fields(config_class) if each.metadata.get(ONE_OF) == choice]
+    return (
+        f"settings of --{choice} {field.name}; `--{choice} NAME --help` shows those of "
+        f"{', '.join(name for name in names if name != field.name)}"
+    )
 
 
 def _texts_of_fields(config_class: type[Any]) -> dict[str, str | None]:

@@ -11,6 +11,7 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.core.text import listed
 from pipelines.check_submission import report_faults
 from pipelines.console import progress, result, say, warn
+from pipelines.inputs import InputPath
 
 if TYPE_CHECKING:
     from abaw.protocol.editions import Edition
@@ -22,26 +23,31 @@ _LISTED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitConfig:
-    """Write what is to be handed in: every row of the template, in its order.
+    """Write the submission file: every row of the template, in its order. It is then checked.
 
     Args:
         predictions: folder of prediction stores (`abaw predict`) of the template's videos
-        template: the file with all rows that the organisers hand out; for edition abaw3 a list of the test videos
-            will do
-        out: the submission file, one that stands there is replaced; for abaw3 a folder that is not there yet
+        template: the file with all rows that the organisers provide; for edition abaw3, a list of the test videos is
+            enough
+        out: the submission file, which replaces an existing one; for abaw3, a folder that does not exist yet
         edition: edition of the challenge, see docs/submission.md
-        smoothing: filter over the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi:WEIGHT or
+        smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi:WEIGHT or
             forward_backward:WEIGHT
-        transitions: annotation folder whose Train_Set tells how classes follow each other (viterbi, forward_backward)
-        class_bias: eight numbers, added to the logarithm of the smoothed probabilities of the eight classes
+        transitions: annotation folder from whose Train_Set viterbi and forward_backward count how classes follow each
+            other
+        class_bias: eight numbers, added to the logarithms of the smoothed probabilities of the eight classes
+
+    Examples:
+        abaw submit --predictions predictions/ --template predictions_template.txt --out predictions.txt
+        abaw submit --predictions predictions/ --template template.txt --smoothing box:101 --out predictions.txt
     """
 
-    predictions: Path
-    template: Path
+    predictions: InputPath
+    template: InputPath
     out: Path
     edition: str = "abaw6"
     smoothing: str = "none"
-    transitions: Path | None = None
+    transitions: InputPath | None = None
     class_bias: tuple[float, ...] = ()
 
 

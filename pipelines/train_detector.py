@@ -12,6 +12,7 @@ from abaw.core.errors import ConfigError
 from abaw.detector.settings import LossWeights, SceneSettings
 from abaw.training.settings import TrainSettings
 from pipelines.console import progress, result, say, warn
+from pipelines.inputs import DetectorName, InputPath
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,16 +42,20 @@ class TrainDetectorConfig:
         scenes: how scenes are composed
         loss: weights of the terms of the loss
         train: optimiser, schedule, checkpoints
+
+    Examples:
+        abaw train-detector --photos photos/ --teacher insightface:buffalo_l --out runs/detector
+        abaw train-detector --config pipelines/recipes/detector_builtin.yaml --photos photos/ --teacher t.onnx --out d
     """
 
     out: Path
-    photos: tuple[Path, ...]
-    teacher: str
-    backgrounds: tuple[Path, ...] = ()
+    photos: tuple[InputPath, ...]
+    teacher: DetectorName
+    backgrounds: tuple[InputPath, ...] = ()
     holdout: float = 0.05
     scored_scenes: int = 200
     batch_size: int = 16
-    init: Path | None = None
+    init: InputPath | None = None
     scenes: SceneSettings = field(default_factory=SceneSettings)
     loss: LossWeights = field(default_factory=LossWeights)
     train: TrainSettings = field(default_factory=TrainSettings)

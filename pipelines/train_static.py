@@ -11,6 +11,7 @@ from abaw.core.processes import is_first_process
 from abaw.core.text import listed
 from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
 from pipelines.console import progress, result, say, warn
+from pipelines.inputs import CheckpointPath, InputPath
 
 if TYPE_CHECKING:
     from abaw.data.face_set import FaceSet
@@ -25,28 +26,35 @@ class TrainStaticSettings(StaticSettings):
     """Train the static model: one face image -> expression.
 
     Args:
-        out: run folder; a run that stands there is resumed
+        out: run folder; an existing run is resumed
         labelled: image sets with labels (`abaw import-images`), or folders of them
-        unlabelled: faces without labels, of image sets or videos, or folders of them; labels that are there are hidden
-        rest_unlabelled: the faces of `labelled` that have no label serve as unlabelled ones too
+        unlabelled: unlabelled faces: image sets or faces stores of videos, or folders of them; existing labels are
+            ignored
+        rest_unlabelled: also use the faces of `labelled` that have no label as unlabelled faces
         videos: folder of faces stores of videos, to train on their frames; needs annotations
-        annotations: folder that holds Train_Set, or the folder of the annotation files itself; needs videos
-        every: takes every n-th labelled frame of a video, and of unlabelled videos every n-th: neighbours are alike
-        holdout: share of the labelled faces set apart to choose the best checkpoint; whole videos for frames; 0 trains
-            on all of them and keeps the last checkpoint alone
-        init: folder of a checkpoint to start from, of train-static or of pretrain, or builtin
-        warm_start_steps: steps on labelled faces alone, a run of its own (OUT.warm_start), from which the method starts
+        annotations: folder with Train_Set, or the folder of the annotation files itself; needs videos
+        every: use one labelled frame in N of a video, and one frame in N of an unlabelled video: neighbours look alike
+        holdout: share of the labelled faces held out to choose the best checkpoint (whole videos for frames); 0 trains
+            on all of them and keeps the last checkpoint only
+        init: folder of the checkpoint to start from (of train-static or pretrain), or builtin
+        warm_start_steps: steps of supervised training before, in a separate run (OUT.warm_start) from which the method
+            starts
+
+    Examples:
+        abaw train-static --labelled stills/ --out runs/static
+        abaw train-static --method fixmatch --labelled stills/ --unlabelled faces/ --out runs/fixmatch
+        abaw train-static --config pipelines/recipes/static_affwild2.yaml --videos faces --annotations labels --out run
     """
 
     out: Path
-    labelled: tuple[Path, ...] = ()
-    unlabelled: tuple[Path, ...] = ()
+    labelled: tuple[InputPath, ...] = ()
+    unlabelled: tuple[InputPath, ...] = ()
     rest_unlabelled: bool = False
-    videos: Path | None = None
-    annotations: Path | None = None
+    videos: InputPath | None = None
+    annotations: InputPath | None = None
     every: int = 10
     holdout: float = 0.1
-    init: Path | None = None
+    init: CheckpointPath | None = None
     warm_start_steps: int = 0
 
     def __post_init__(self) -> None:

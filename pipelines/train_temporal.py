@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.console import progress, result, say, warn
+from pipelines.inputs import InputPath
 
 if TYPE_CHECKING:
     from abaw.data.clips import ClipSet
@@ -19,21 +20,21 @@ class TrainTemporalConfig(TemporalRecipe):
     """Train the temporal model on frozen features.
 
     Args:
-        features: folder of feature stores (`abaw features`); the features of several are concatenated
-        annotations: folder that holds Train_Set (of each task), or the multi-task train_set.txt, or the folder of the
-            annotation files itself
-        out: run folder; a run that stands there is resumed
-        window: frames a window
+        features: folder of feature stores (`abaw features`); the features of several folders are concatenated
+        annotations: folder with Train_Set (of each task), the multi-task train_set.txt, or the folder of the annotation
+            files itself
+        out: run folder; an existing run is resumed
+        window: frames per window
         hop: frames from one window to the next in prediction; at most the window
-        holdout: share of the training videos set apart to choose the best checkpoint; 0 trains on all of them
-        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
-        model: shape of the encoder
-        learn: loss, sampling and augmentation
-        train: optimiser, schedule, checkpoints
+
+    Examples:
+        abaw train-temporal --features features/ --annotations annotations/ --out runs/temporal
+        abaw train-temporal --features features/ --annotations annotations/ --window 100 --hop 50 --out runs/short
+        abaw train-temporal --config pipelines/recipes/temporal_demo.yaml --features f/ --annotations labels/ --out run
     """
 
-    features: tuple[Path, ...]
-    annotations: Path
+    features: tuple[InputPath, ...]
+    annotations: InputPath
     out: Path
     window: int = 300
     hop: int = 200

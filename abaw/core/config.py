@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+ONE_OF: Final = "one_of"
+"""Metadata key of a group of settings: names the setting whose value must be the group's name for it to apply."""
 
 
 def to_plain(value: Any) -> Any:

@@ -15,9 +15,9 @@ class DemoSize:
         train_videos: videos of the training split
         validation_videos: videos of the validation split
         test_videos: videos of the test split
-        frames_per_video: average number of frames per video
+        frames_per_video: mean number of frames per video
         segments_per_video: expressions that a person shows in a video, one after another
-        frame_wh: width and height in pixels of a video with one person; a video with two people is wider
+        frame_wh: width and height of a frame with one person, in pixels; videos of two people are wider
         fps: frames per second
         labelled_stills: labelled photographs, of people who are in no video
         unlabelled_stills: photographs without labels

@@ -8,7 +8,7 @@ from abaw.data.clips import ClipSet
 from abaw.evaluation.metrics import Evaluation, ScoredVideo, evaluate
 from abaw.inference.predict import predict_clips
 from abaw.models.temporal import TemporalTransformer
-from abaw.stores.checkpoints import Spec
+from abaw.stores.spec import Spec
 
 
 def score_clips(model: TemporalTransformer, spec: Spec, clips: ClipSet) -> Evaluation:

@@ -21,9 +21,9 @@ from abaw.data.crops import decode_crops
 from abaw.data.views import unit
 from abaw.models.static import ImageInput, StaticModel, image_input, load_static
 from abaw.stores.arrow import StoreError, is_done
-from abaw.stores.checkpoints import Spec
 from abaw.stores.faces import FaceStore
 from abaw.stores.features import feature_batch, write_features
+from abaw.stores.spec import Spec
 
 Outputs = Literal["features", "logits"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from abaw.core.errors import ConfigError
 from abaw.models.tasks import split_outputs
 from abaw.models.temporal import TemporalTransformer, spec_tasks
-from abaw.stores.checkpoints import Spec
+from abaw.stores.spec import Spec
 
 
 class LivePredictor:

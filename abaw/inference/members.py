@@ -22,8 +22,8 @@ from abaw.models.tasks import split_outputs
 from abaw.models.temporal import TemporalTransformer, load_temporal, spec_tasks
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.windows import Windows
-from abaw.stores.checkpoints import CheckpointError, Spec, load_spec, require_classes
 from abaw.stores.features import FeatureStore
+from abaw.stores.spec import CheckpointError, Spec, load_spec, require_classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,9 +20,9 @@ from abaw.data.read_clips import joined_backbone, joined_features
 from abaw.inference.members import FrameOutputs, Member, require_fit, temporal_outputs
 from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.stores.checkpoints import Spec
 from abaw.stores.features import FeatureStore
 from abaw.stores.predictions import Predictions
+from abaw.stores.spec import Spec
 
 
 def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:

@@ -15,8 +15,8 @@ class Experts:
 
     Args:
         count: experts per mixture
-        top_k: experts used for each face; with 1, the gate learns only from the balance loss
-        shared: use the same expert in every position, as LEAF's published code does
+        top_k: experts used per face; with 1, the gate learns only from the balance loss
+        shared: use one expert for all, as in the code published with LEAF
     """
 
     count: int = 8

@@ -12,20 +12,21 @@ from abaw.core.errors import ConfigError
 class TransformerSize:
     """Shape of the temporal encoder.
 
-    Raises ConfigError when the width is not a multiple of 2 x heads (rotary positions rotate pairs of numbers), the
-    stem is even, or a value is out of range.
+    Raises ConfigError when the width is not a multiple of 2 x heads (rotary positions turn pairs of numbers), the stem
+    is even, or a number is out of range.
 
     Args:
         layers: encoder blocks
         heads: attention heads per block
-        width: numbers per frame inside the encoder
+        width: width of the vector per frame inside the encoder
         dropout: share of numbers dropped in training
-        stem: frames of a convolution before the encoder, odd; it starts as their mean; 0 for none
-        tcn: residual convolutions over time before the encoder (kernel 5, dilation doubles per layer); 0 for none
-        delta: also feed the change of each feature from this many frames before to as many after; 0 for none
-        positions: rotary works with any window length; learned has one vector per position of the training window
+        stem: length of a convolution before the encoder, in frames (odd), which starts as their mean; 0 leaves it out
+        tcn: number of residual convolutions over time before the encoder (kernel 5, dilation doubled each time); 0
+            leaves them out
+        delta: also use the change of each feature over this many frames on either side; 0 leaves it out
+        positions: rotary fits any window length, learned has one vector per place of the training window
         distance_bias: each head prefers near frames, at its own rate
-        causal: no frame sees later frames, for live use
+        causal: a frame sees no later frames, for live use
     """
 
     layers: int = 2

@@ -18,7 +18,8 @@ from abaw.models.architecture import Architecture, read_architecture
 from abaw.models.backbones import build_backbone, probe_feature_dim
 from abaw.models.experts import ExpertMixture
 from abaw.models.local_attention import LocalAttentionPool, attend
-from abaw.stores.checkpoints import Checkpoint, CheckpointError, Spec, load_checkpoint, require_classes, save_checkpoint
+from abaw.stores.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from abaw.stores.spec import CheckpointError, Spec, require_classes
 
 # ImageNet's channel means and deviations in RGB, which pretrained weights expect; good enough for faces.
 _MEAN = (0.485, 0.456, 0.406)

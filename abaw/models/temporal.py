@@ -22,7 +22,8 @@ from abaw.models.attention import Block, attention_bias, rotation
 from abaw.models.sizes import TransformerSize
 from abaw.models.stem import MeanStem, Tcn, changes
 from abaw.models.tasks import NUM_OUTPUTS, ordered_tasks
-from abaw.stores.checkpoints import CheckpointError, Spec, load_checkpoint
+from abaw.stores.checkpoints import load_checkpoint
+from abaw.stores.spec import CheckpointError, Spec
 
 _ARCHITECTURE = "transformer"
 

@@ -14,11 +14,12 @@ class LabelledLearning:
     """How a method learns from labelled faces. Raises ConfigError for values out of range.
 
     Args:
-        view: how far the labelled images are changed
+        view: how strongly labelled images are augmented
         label_smoothing: part of the target that is spread over all classes
-        votes: aims at the shares of the annotators' votes where a set has them, not at the label alone
-        prior_power: the predictions keep the class shares of the labelled faces to this power, however these are drawn
-            (logit adjustment): 1 as they are, 0 all classes alike; not given, as the drawn faces have them
+        votes: use the shares of the annotators' votes as the target if the set has them, not only the label
+        prior_power: exponent of the class shares that the predictions assume, however faces are drawn (logit
+            adjustment): 1 keeps the shares of the labelled faces, 0 makes all classes equally likely; not given, the
+            shares of the drawn faces
     """
 
     view: Literal["weak", "strong"] = "strong"
@@ -36,11 +37,12 @@ class LabelledLearning:
 class PseudoLabelling(LabelledLearning):
     """How a method learns from unlabelled faces as well.
 
-    Labels are not smoothed by default: a model that aims at .9 hardly reaches the confidence that pseudo-labels need.
+    Labels are not smoothed by default: a model trained towards .9 hardly ever reaches the confidence that pseudo-labels
+    need.
 
     Args:
-        unlabelled_weight: weight of the loss on unlabelled faces; the one on labelled faces has weight 1
-        teacher: who labels the weak views: the averaged model (of `train.ema_decay`), or the model as it is
+        unlabelled_weight: weight of the loss on unlabelled faces; the loss on labelled faces has weight 1
+        teacher: what labels the weak views: the averaged model (`train.ema_decay`) or the model itself
     """
 
     label_smoothing: float = 0.0
@@ -58,9 +60,9 @@ class MarginSettings:
     """Thresholds per class and stage.
 
     Args:
-        lowest: no threshold is below it
-        highest: none is above it
-        stage_steps: steps of a stage, after which the thresholds are renewed
+        lowest: minimum threshold
+        highest: maximum threshold
+        stage_steps: steps per stage; thresholds are updated after each stage
     """
 
     lowest: float = 0.8
@@ -78,10 +80,10 @@ class MarginLearning(PseudoLabelling):
     """Settings of methods with a margin.
 
     Args:
-        margin: the thresholds
+        margin: the thresholds per class
         labelled_weight: weight of the loss on labelled faces
-        contrast_weight: weight of the contrastive loss on faces below the margin; 0 leaves it out
-        temperature: of the contrastive loss
+        contrast_weight: weight of the contrastive loss on faces below the margin; 0 turns it off
+        temperature: temperature of the contrastive loss
     """
 
     margin: MarginSettings = MarginSettings()

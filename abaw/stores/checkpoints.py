@@ -7,10 +7,10 @@ weights, which reveals a folder where a killed process left new weights with an 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal
+from typing import Any
 from zipfile import is_zipfile
 
 import torch
@@ -18,47 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from abaw.core.artifacts import atomic_path, file_hash, read_json, write_json
+from abaw.core.artifacts import atomic_path, file_hash, write_json
 from abaw.core.config import to_plain
-from abaw.core.errors import DataError
+from abaw.stores.spec import SPEC, CheckpointError, Kind, Spec, load_spec
 
 WEIGHTS = "weights.safetensors"
-SPEC = "spec.json"
 STATE = "state.pt"
-
-Kind = Literal["static", "backbone", "temporal"]
-
-
-class CheckpointError(DataError):
-    """A checkpoint that is missing, damaged, or unsuitable for its use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """Everything besides the weights that is needed to rebuild and use a model.
-
-    kind: `static` (image -> feature and logits), `backbone` (image -> feature) or `temporal` (features -> logits).
-    architecture: arguments of the model's factory, e.g. {"name": "resnet18"}.
-    classes: class names in the order of the outputs.
-    feature_dim: D of the static model's output, or of the temporal model's input.
-    input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3]}; for `temporal` {"window", "hop",
-    "backbone": hash}.
-    training: provenance (recipe, seeds, data, scores).
-    weights_sha256: filled in on saving.
-    """
-
-    kind: Kind
-    architecture: Mapping[str, Any]
-    classes: tuple[str, ...]
-    feature_dim: int
-    input: Mapping[str, Any]
-    training: Mapping[str, Any] = field(default_factory=dict)
-    weights_sha256: str = ""
-
-    @property
-    def weights_id(self) -> str:
-        """16 hexadecimal digits that identify these weights in stores made with them."""
-        return self.weights_sha256[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +46,6 @@ def save_checkpoint(folder: Path, spec: Spec, weights: Mapping[str, Tensor]) -> 
     return complete
 
 
-def load_spec(folder: Path, kind: Kind | None = None) -> Spec:
-    """Read `spec.json`. Raises CheckpointError when it is missing, lacks a key or is of another kind."""
-    path = folder / SPEC
-    if not path.exists():
-        raise CheckpointError(f"{folder}: no checkpoint there (no {SPEC}); give the folder that holds {SPEC}")
-    values = read_json(path)
-    try:
-        spec = Spec(**{**values, "classes": tuple(values["classes"])})
-    except (TypeError, KeyError) as error:
-        raise CheckpointError(
-            f"{path}: not a spec of this version ({error}); train again or use its version"
-        ) from error
-    if kind is not None and spec.kind != kind:
-        raise CheckpointError(f"{folder}: expected a {kind} checkpoint, found a {spec.kind} one")
-    return spec
-
-
 def load_checkpoint(folder: Path, kind: Kind | None = None) -> Checkpoint:
     """Read spec and weights. Raises CheckpointError when one is missing or damaged, or they do not belong together."""
     spec = load_spec(folder, kind)
@@ -110,14 +58,6 @@ def load_checkpoint(folder: Path, kind: Kind | None = None) -> Checkpoint:
     if digest != spec.weights_sha256:
         raise CheckpointError(f"{folder}: {WEIGHTS} and {SPEC} do not belong together; resume the training run")
     return Checkpoint(folder, spec, weights)
-
-
-def require_classes(spec: Spec, classes: tuple[str, ...], folder: Path) -> None:
-    """Raise CheckpointError when the checkpoint's classes are not these, in this order."""
-    if spec.classes != classes:
-        raise CheckpointError(
-            f"{folder}: class order differs: expected {', '.join(classes)}; found {', '.join(spec.classes)}"
-        )
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

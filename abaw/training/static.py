@@ -32,7 +32,7 @@ from abaw.models.static import (
 )
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.image_method import Setup
-from abaw.stores.checkpoints import load_spec
+from abaw.stores.spec import load_spec
 from abaw.training.loop import LAST, TrainResult, launch, train
 from abaw.training.static_recipe import OWN, StaticSettings, architecture_of, balance_of, default_plain, recipe_plain
 

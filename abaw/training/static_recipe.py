@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from abaw.core.config import to_plain
+from abaw.core.config import ONE_OF, to_plain
 from abaw.core.ranges import require_at_least
 from abaw.data.settings import Aggregation, Balance
 from abaw.models.architecture import Architecture, Experts
@@ -16,30 +16,28 @@ if TYPE_CHECKING:
     from abaw.semisup.image_method import ImageMethod
 
 OWN: Final = "own"
-ONE_OF: Final = "one_of"
-"""Metadata key of a group of settings: names the setting whose value must be the group's name for it to apply."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StaticSettings:
-    """How a static model is trained, for any faces. In addition, each method has its own group of settings.
+    """How a static model is trained, whatever the faces; in addition, each method has a group of settings.
 
     Args:
-        method: how it learns; each method has a group of settings of its name
+        method: training method; it has a group of settings with its name
         backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
-        pretrained: start from torchvision's weights for ImageNet (downloaded once)
+        pretrained: start from torchvision's ImageNet weights (downloaded once)
         size: side of the square input in pixels
-        grey: use only grey values: for models that are trained on grey photos and applied to colour video
-        balance: how often a class is drawn: all equally, by the square root of its count, or by its count; own uses the
-            method's default
-        aggregation: what is between backbone and head: nothing, or LEAF's mixtures of experts, which work with any
-            method; own uses the method's default
+        grey: convert images to grey, for models trained on grey photos that will be used on colour video
+        balance: how often each class is drawn: equally often (uniform), by the square root of its count (sqrt), by its
+            count (natural), or as the method does by default (own)
+        aggregation: what comes between backbone and head: nothing (none), mixtures of experts as in LEAF (experts),
+            which work with any method, or the method's default (own)
         experts: the mixtures of `aggregation experts`
         load_balance: weight of the loss that keeps the experts of a mixture equally busy
         batch_size: labelled images per step (and process)
-        unlabelled_ratio: unlabelled images per labelled one, if the method uses them
-        cache_mb: decoded images are kept in memory if they take at most this many MiB
-        decode: where JPEGs are decoded: on the CPU, in the threads of `train.prefetch`, or on the training device
+        unlabelled_ratio: unlabelled images per labelled image, for methods that use them
+        cache_mb: decoded images are kept in memory if they need at most this many MiB
+        decode: where JPEGs are decoded: in threads of the processor (`train.prefetch`) or on the training device
         train: optimiser, schedule, checkpoints
     """
 

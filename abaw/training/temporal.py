@@ -21,7 +21,8 @@ from abaw.models.tasks import ordered_tasks
 from abaw.models.temporal import TemporalTransformer, build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.windows import Windows
-from abaw.stores.checkpoints import Spec, save_checkpoint
+from abaw.stores.checkpoints import save_checkpoint
+from abaw.stores.spec import Spec
 from abaw.training.loop import TrainResult, launch, train
 from abaw.training.sequence_method import SequenceMethod
 from abaw.training.temporal_recipe import TemporalRecipe

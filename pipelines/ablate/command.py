@@ -17,34 +17,34 @@ from pipelines.batch import finish_batch
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
 from pipelines.compare.jobs import require_side_by_side
 from pipelines.console import result, say
+from pipelines.inputs import InputPath
 
 _WINDOWS = {"window": ("50", "100", "200", "300", "500")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AblateConfig(GridRecipe):
-    """Compare settings. Each cell is the run that `train-temporal` makes with them and one seed.
+    """Compare settings of a temporal model. Each cell is the run that `train-temporal` makes with them and one seed.
 
     Args:
-        features: folder of feature stores, read once (`abaw features`); the features of several are concatenated
-        annotations: folder that holds Train_Set and Validation_Set
+        features: folder of feature stores, read once (`abaw features`); the features of several folders are
+            concatenated
+        annotations: folder with Train_Set and Validation_Set
         out: run folder; finished cells are kept, an unfinished one is resumed
-        vary: what is compared, settings by name: `window=50,100 model.layers=1,2` makes four; not given, windows of 50,
-            100, 200, 300 and 500 frames
-        seeds: one training run a seed for every combination
-        workers: cells trained side by side; not given, one a GPU or, without one, a core; results do not depend on it
-        window: frames a window
-        hop: frames from one window to the next in prediction; not given, it is `hop_fraction` of the window
-        hop_fraction: hop as a share of the window, rounded to frames
-        holdout: share of the training videos set apart, as in train-temporal
-        tasks: what is learned a frame, expression among them: expression, valence_arousal, action_units
-        model: shape of the encoder
-        learn: loss, sampling and augmentation
-        train: optimiser, schedule, checkpoints; its seed is replaced by `seeds`
+        vary: settings to compare, by name: `window=50,100 model.layers=1,2` makes four combinations; by default windows
+            of 50, 100, 200, 300 and 500 frames
+        seeds: every combination is trained once per seed
+        workers: cells trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
+            depend on it
+        train: optimiser, schedule, checkpoints; `seeds` replaces its seed
+
+    Examples:
+        abaw ablate --features features/ --annotations annotations/ --out runs/windows
+        abaw ablate --features features/ --annotations labels/ --vary model.layers=1,2 --seeds 0 1 --out runs/layers
     """
 
-    features: tuple[Path, ...]
-    annotations: Path
+    features: tuple[InputPath, ...]
+    annotations: InputPath
     out: Path
     vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)

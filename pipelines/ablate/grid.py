@@ -18,8 +18,8 @@ class GridRecipe(TemporalRecipe):
     """A recipe with its windows: what can be varied.
 
     Args:
-        window: frames a window
-        hop: frames from one window to the next in prediction; not given, it is `hop_fraction` of the window
+        window: frames per window
+        hop: frames from one window to the next in prediction; by default `hop_fraction` of the window
         hop_fraction: hop as a share of the window, rounded to frames
     """
 

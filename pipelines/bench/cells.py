@@ -118,7 +118,7 @@ def _warm_start(out: Path, entry: Entry, base: Entry, portion: Portion, seed: in
 
 
 def _weights(init: Path | None) -> str | None:
-    from abaw.stores.checkpoints import load_spec
+    from abaw.stores.spec import load_spec
 
     return None if init is None else load_spec(init).weights_id
 

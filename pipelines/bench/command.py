@@ -14,6 +14,7 @@ from pipelines.batch import finish_batch
 from pipelines.bench.entries import Entry, entries, resolved
 from pipelines.compare.jobs import require_side_by_side
 from pipelines.console import result, say, warn
+from pipelines.inputs import CheckpointPath, InputPath
 
 if TYPE_CHECKING:
     from abaw.data.label_portions import BenchFaces, Portion, Sources
@@ -25,35 +26,42 @@ _SHARES = (0.01, 0.05, 0.1, 0.25, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class BenchSettings(StaticSettings):
-    """Compare methods. Each cell is a training run of one entry, one portion of the labels and one seed.
+    """Compare training methods. Each cell is a training run of one entry, one portion of the labels and one seed.
 
     Args:
         what: ssl, the semi-supervised methods
         out: run folder; finished cells are kept, an unfinished one is resumed
-        labelled: image sets with labels, or folders of them; what is not in a cell's portion serves without labels
-        scored: image sets with labels on which every cell is scored, and on which nothing is learnt or chosen
-        unlabelled: further faces without labels: image sets or videos, or folders of them; labels there are hidden
-        every: of unlabelled videos, every n-th frame
+        labelled: image sets with labels, or folders of them; faces outside a cell's portion are used without labels
+        scored: image sets with labels on which every cell is scored; nothing is learnt or chosen on them
+        unlabelled: more unlabelled faces: image sets or faces stores of videos, or folders of them; existing labels are
+            ignored
+        every: use one frame in N of an unlabelled video
         entries: what is compared: `{fixmatch: {}, no_debias: {method: spatial, spatial.debias: 0}}` in a recipe,
-            `no_debias=method=spatial,spatial.debias=0` on the command line; a name without `method` is the method; not
-            given, all methods
-        only: names of the entries to run and report; not given, all of them
-        shares: parts of each class whose labels are known; not given (nor per_class), 0.01 0.05 0.1 0.25 1
-        per_class: in place of shares, so many labels of each class
-        seeds: one cell a seed; a seed draws the labels, the selection split and the weights
-        holdout: share of the known labels set apart to choose the best checkpoint; 0 keeps the last one alone
-        init: folder of a checkpoint from which all entries start, of train-static or of pretrain, or builtin
-        warm_start_steps: steps of `supervised` before, in a run that all cells of a portion and seed start from
-        published: figures of papers to show beside ours, by their name in the manifest `published_semisup`
-        workers: cells trained side by side; not given, one a GPU or, without one, a core; results do not depend on it
-        train: optimiser, schedule, checkpoints; its seed is replaced by `seeds`
+            `no_debias=method=spatial,spatial.debias=0` on the command line; an entry without `method` is the method of
+            its name; all methods by default
+        only: names of the entries to run and report; all of them by default
+        shares: shares of each class whose labels are used; without it (and per_class), 0.01 0.05 0.1 0.25 1
+        per_class: instead of shares, the number of labels per class
+        seeds: one cell per seed, which draws the labels, the selection split and the weights
+        holdout: share of the known labels held out to choose the best checkpoint; 0 keeps only the last one
+        init: folder of the checkpoint from which all entries start (of train-static or pretrain), or builtin
+        warm_start_steps: steps of `supervised` before, in a run from which all cells of a portion and seed start
+        published: published figures to show next to ours, by their name in the manifest `published_semisup`
+        workers: cells trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
+            depend on it
+        train: optimiser, schedule, checkpoints; `seeds` replaces its seed
+
+    Examples:
+        abaw bench ssl --labelled train.arrow --scored valid.arrow --out runs/bench
+        abaw bench ssl --labelled train.arrow --scored valid.arrow --only supervised leaf --shares 0.1 --out runs/leaf
+        abaw bench ssl --config pipelines/recipes/bench/ferplus.yaml --labelled train.arrow --scored val.arrow --out b
     """
 
     what: Literal["ssl"]
     out: Path
-    labelled: tuple[Path, ...]
-    scored: tuple[Path, ...]
-    unlabelled: tuple[Path, ...] = ()
+    labelled: tuple[InputPath, ...]
+    scored: tuple[InputPath, ...]
+    unlabelled: tuple[InputPath, ...] = ()
     every: int = 10
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only: tuple[str, ...] = ()
@@ -61,7 +69,7 @@ class BenchSettings(StaticSettings):
     per_class: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     holdout: float = 0.1
-    init: Path | None = None
+    init: CheckpointPath | None = None
     warm_start_steps: int = 0
     published: str | None = None
     workers: int | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError, DataError
 from pipelines.console import progress, say
+from pipelines.inputs import InputPath
 
 if TYPE_CHECKING:
     from abaw.check_data.counts import Finding, SubjectCounts
@@ -17,23 +18,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckDataConfig:
-    """Compare the parts of Aff-Wild2 and report every mismatch with its remedy.
+    """Check that the parts of Aff-Wild2 fit together, and say how to repair what does not.
 
     Args:
         root: folder with batch1, batch2, new_vids, annotations, cropped_aligned and so on, or some of them
-        template: template of the test set; without it, test videos count as videos without labels
-        faces: folder of faces stores made from the videos; their numbers of rows are taken as the decoded frames
-        decode: decode every video to count its frames; takes hours for the whole data set
-        out: CSV file with the counts and findings of every video
-        tolerance: maximum difference in frames between labels, template or crops and the video; H.264 lets a decoder
-            hold back 16 frames, which some lose at the end
-        subset: only a part of the data set exists; parts that are missing completely and different totals are no faults
-        all: show every video in the table; otherwise only those with findings
+        template: template of the test set; without it, videos without labels count as test videos
+        faces: folder of faces stores made from the videos; they have one row per decoded frame
+        decode: decode every video to count its frames (hours for the whole data set)
+        out: CSV file with the counts of every video and what was found
+        tolerance: frames by which labels, template and crops may differ from the video; 16 is the number that H.264
+            lets a decoder hold back, and some decoders lose them at the end
+        subset: only a part of the data set is here: missing parts and differing totals are not faults
+        all: show every video in the table, not only those with findings
+
+    Examples:
+        abaw check-data --root Aff-Wild2/
+        abaw check-data --root Aff-Wild2/ --template predictions_template.txt --faces faces/ --out counts.csv
     """
 
-    root: Path
-    template: Path | None = None
-    faces: Path | None = None
+    root: InputPath
+    template: InputPath | None = None
+    faces: InputPath | None = None
     decode: bool = False
     out: Path = Path("reconciliation.csv")
     tolerance: int = 16

@@ -12,6 +12,7 @@ from abaw.core.errors import AbawError, ConfigError
 from abaw.protocol.layout import find_videos
 from pipelines.batch import finish_batch
 from pipelines.console import progress, say, warn
+from pipelines.inputs import DetectorName, InputPath, InputText
 
 if TYPE_CHECKING:
     from abaw.video.extract import ExtractedVideo
@@ -46,15 +47,20 @@ class ExtractConfig:
         region: side of such a region, in sizes of the face
         region_px: to how many pixels it is brought
         max_score_drop: a face whose score falls that far under its usual is looked for in the whole picture
+
+    Examples:
+        abaw extract videos/ --out faces/ --workers 4
+        abaw extract clip.mp4 --out faces/ --subjects all --review
+        abaw extract videos/ --out faces/ --detector insightface:buffalo_l --subjects annotations/Train_Set
     """
 
-    videos: tuple[str, ...]
+    videos: tuple[InputText, ...]
     out: Path
-    detector: str = "auto"
+    detector: DetectorName = "auto"
     reader: Literal["pyav", "decord", "torchcodec"] = "pyav"
     subjects: tuple[str, ...] = ("main",)
     review: bool = False
-    corrections: Path | None = None
+    corrections: InputPath | None = None
     workers: int = 1
     min_score: float | None = None
     max_gap: int = 15

@@ -15,6 +15,7 @@ from abaw.core.errors import ConfigError
 from abaw.protocol.layout import find_media
 from pipelines.batch import run_batch
 from pipelines.console import result
+from pipelines.inputs import CheckpointPath, DetectorName, InputPath, InputText
 
 if TYPE_CHECKING:
     from pipelines.predict_video.results import Looks
@@ -23,34 +24,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictVideoConfig:
-    """Predict the expression on every frame of videos, or of still images, and make pages to look at them.
+    """Predict the expression in every frame of videos, or of still images, and make pages to look at the result.
 
     Args:
         videos: video files, still images, or folders of them
-        out: folder for the results; a video whose results are there already is left alone
+        out: folder for the results; a video that already has results is skipped
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; see `abaw extract`
-        reader: what decodes the videos
-        subjects: main (one person a video) or all (every track)
-        checkpoint: folder of a static checkpoint; builtin is the one that comes with the package
-        temporal: folder of a temporal checkpoint trained on features of that one; builtin is the one that comes
-            with the package; without it frame by frame
-        smoothing: filter over the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames)
-        annotations: folder with annotation files <video>.txt (in it or below), shown beside the predictions
-        render: write an annotated video as well
-        video: how the page gets at the video; embed it, link it, or auto, embed it up to 32 MB
-        batch_size: faces a forward pass
-        accelerator: where to compute; auto takes a GPU when there is one
+        reader: library that decodes the videos
+        subjects: main (one person per video) or all (every track)
+        checkpoint: folder of a static checkpoint; builtin is the one of the package
+        temporal: folder of a temporal checkpoint trained on features of that static one; builtin is the one of the
+            package; without it, frames are predicted one by one
+        smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames)
+        annotations: folder with annotation files <video>.txt (in it or below), shown next to the predictions
+        render: also write an annotated video
+        video: how the page includes the video: embed it, link to it, or auto (embed up to 32 MB)
+        batch_size: faces per forward pass
+        accelerator: where to compute; auto uses a GPU if there is one
+
+    Examples:
+        abaw predict-video clip.mp4
+        abaw predict-video videos/ --out pages/ --subjects all --render
+        abaw predict-video clip.mp4 --checkpoint builtin --temporal builtin --out pages/
     """
 
-    videos: tuple[str, ...]
+    videos: tuple[InputText, ...]
     out: Path = Path("expressions")
-    detector: str = "auto"
+    detector: DetectorName = "auto"
     reader: Literal["pyav", "decord", "torchcodec"] = "pyav"
     subjects: Literal["main", "all"] = "main"
-    checkpoint: Path = Path("builtin")
-    temporal: Path | None = None
+    checkpoint: CheckpointPath = Path("builtin")
+    temporal: CheckpointPath | None = None
     smoothing: str = "gaussian:12"
-    annotations: Path | None = None
+    annotations: InputPath | None = None
     render: bool = False
     video: Literal["auto", "embed", "link"] = "auto"
     batch_size: int = 128

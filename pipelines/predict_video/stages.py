@@ -13,10 +13,10 @@ from abaw.inference.members import Member, load_member
 from abaw.inference.predict import fingerprint, predict_stores
 from abaw.protocol.layout import Subject, is_image
 from abaw.stores.arrow import is_done
-from abaw.stores.checkpoints import load_spec
 from abaw.stores.faces import FaceStore, open_faces
 from abaw.stores.features import open_features
 from abaw.stores.predictions import Predictions, read_predictions, write_predictions
+from abaw.stores.spec import load_spec
 from abaw.video.detecting.detector import Detector
 from abaw.video.extract import ExtractOptions, extract_video
 from abaw.video.reading.registry import STILL

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.errors import ConfigError, DataError
 from pipelines.batch import finish_batch
 from pipelines.console import progress, result
+from pipelines.inputs import InputPath
 
 if TYPE_CHECKING:
     from abaw.evaluation.multitask import TaskTally
@@ -24,30 +25,35 @@ _FEW_VIDEOS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateConfig:
-    """Score predictions on annotated videos, in both conventions of the field, with intervals.
+    """Score predictions on annotated videos, in both conventions of the field, with confidence intervals.
 
     Args:
-        predictions: folders of prediction stores (`abaw predict`); several are compared side by side
-        annotations: folder that holds Train_Set and Validation_Set, or the folder of the annotation files itself
+        predictions: folders of prediction stores (`abaw predict`); several are compared with each other
+        annotations: folder with Train_Set and Validation_Set, or the folder of the annotation files itself
         out: folder of the report
-        smoothing: filters over the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi[:WEIGHT],
-          forward_backward[:WEIGHT]; several are swept, and the choice of the best is marked
-        fit_bias: fit a bias a class for each smoothing, and mark the choice
-        transitions: annotations whose Train_Set tells viterbi and forward_backward how classes follow each other
-        split: annotated videos that are scored; both for out-of-fold predictions
+        smoothing: filters of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi[:WEIGHT],
+            forward_backward[:WEIGHT]; several are compared, and the report marks that the best one was chosen
+        fit_bias: fit a bias per class for each smoothing, and mark that it was chosen
+        transitions: annotations from whose Train_Set viterbi and forward_backward count how classes follow each other
+        split: annotated videos that are scored; both is for out-of-fold predictions
         draws: draws of the bootstrap over videos
-        viewers: folder of `abaw predict-video` on these videos; the report's table of videos leads to its pages
+        viewers: folder of `abaw predict-video` for these videos; the report's table of videos links to its pages
+
+    Examples:
+        abaw validate --predictions predictions/ --annotations annotations/ --out report/
+        abaw validate --predictions predictions/ --annotations annotations/ --smoothing none gaussian:12 --out report/
+        abaw validate --predictions static/ temporal/ --annotations annotations/ --out report/
     """
 
-    predictions: tuple[Path, ...]
-    annotations: Path
+    predictions: tuple[InputPath, ...]
+    annotations: InputPath
     out: Path
     smoothing: tuple[str, ...] = ("none",)
     fit_bias: bool = False
-    transitions: Path | None = None
+    transitions: InputPath | None = None
     split: Literal["validation", "train", "both"] = "validation"
     draws: int = 1000
-    viewers: Path | None = None
+    viewers: InputPath | None = None
 
 
 def run(config: ValidateConfig) -> int:

@@ -25,9 +25,10 @@ from abaw.models.temporal import build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES, TASKS
 from abaw.sequence.windows import Windows
 from abaw.stores.arrow import StoreError
-from abaw.stores.checkpoints import CheckpointError, Spec, save_checkpoint
+from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.features import FeatureStore, feature_batch, open_features, write_features
 from abaw.stores.predictions import Predictions
+from abaw.stores.spec import CheckpointError, Spec
 
 D = 12
 BACKBONE = "b" * 16

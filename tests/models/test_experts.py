@@ -21,7 +21,7 @@ from abaw.models.static import (
     save_static,
 )
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.stores.checkpoints import CheckpointError
+from abaw.stores.spec import CheckpointError
 
 WIDTH = 6
 PLAIN = Architecture(backbone="small")

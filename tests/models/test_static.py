@@ -10,7 +10,7 @@ from abaw.core.errors import ConfigError
 from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, StaticModel, build_static, image_input, initialise, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.stores.checkpoints import CheckpointError
+from abaw.stores.spec import CheckpointError
 
 IMAGE = ImageInput(32)
 

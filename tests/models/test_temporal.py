@@ -14,7 +14,8 @@ from abaw.models.stem import changes
 from abaw.models.tasks import ordered_tasks, split_outputs
 from abaw.models.temporal import TemporalTransformer, build_temporal, load_temporal, spec_tasks, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.stores.checkpoints import CheckpointError, Spec, save_checkpoint
+from abaw.stores.checkpoints import save_checkpoint
+from abaw.stores.spec import CheckpointError, Spec
 
 D = 6
 SIZE = TransformerSize(layers=2, heads=2, width=16, dropout=0.1)

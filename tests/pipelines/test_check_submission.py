@@ -69,7 +69,7 @@ def test_wrong_usage_and_missing_files(tmp_path: Path, capsys: pytest.CaptureFix
     assert check(tmp_path, good(), "--edition", "abaw9") == 2
     assert "unknown edition 'abaw9'" in capsys.readouterr().err
     assert main(["check-submission", str(tmp_path / "none.txt"), "--template", str(tmp_path / "t.txt")]) == 1
-    assert "none.txt: not readable" in capsys.readouterr().err
+    assert "none.txt: no such file or folder (file)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["abaw7_mtl", "abaw6_ce"])

@@ -9,8 +9,8 @@ import pytest
 
 from abaw.core.artifacts import read_json
 from abaw.protocol.layout import parse_subject
-from abaw.stores.checkpoints import load_spec
 from abaw.stores.predictions import read_predictions
+from abaw.stores.spec import load_spec
 from pipelines.cli import main
 from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
 

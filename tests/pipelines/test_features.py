@@ -76,7 +76,7 @@ def test_it_goes_on_past_a_bad_store_and_tells_at_the_end(work: Path, capsys: py
     ("words", "status", "message"),
     [
         (["--checkpoint", "nothing"], 1, "nothing: no checkpoint there"),
-        (["--faces", "nothing"], 1, "nothing: no such file or folder"),
+        (["--faces", "nothing"], 1, "nothing: no such file or folder (faces)"),
         (["--batch_size", "0"], 2, "batch_size is 0"),
     ],
 )

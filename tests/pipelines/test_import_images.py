@@ -136,7 +136,7 @@ def test_again_changes_nothing_and_other_input_is_refused(tmp_path: Path, capsys
         ),
         (["--dataset", "unlabelled", "--name", "a/b"], 2, "expected a plain name"),
         (["--dataset", "unlabelled", "--detector", "bultin"], 2, "no detector 'bultin'"),
-        (["--dataset", "unlabelled", "--root", "none"], 1, "no such folder"),
+        (["--dataset", "unlabelled", "--root", "none"], 1, "none: no such file or folder (root)"),
     ],
 )
 def test_wrong_words(

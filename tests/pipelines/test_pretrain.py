@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from abaw.stores.checkpoints import load_spec
+from abaw.stores.spec import load_spec
 from pipelines.cli import main, parse_config
 from pipelines.settings import recipe
 from tests.data.faces import still_store

@@ -108,8 +108,8 @@ def test_a_video_without_any_predicted_frame_is_reported(tmp_path: Path, capsys:
     [
         (["--edition", "abaw66"], 2, "Did you mean 'abaw6'"),
         (["--smoothing", "box"], 2, "smoothing"),
-        (["--predictions", "none"], 1, "none: no such file or folder"),
-        (["--template", "none.txt"], 1, "not readable as a template"),
+        (["--predictions", "none"], 1, "none: no such file or folder (predictions)"),
+        (["--template", "none.txt"], 1, "none.txt: no such file or folder (template)"),
     ],
 )
 def test_invalid_settings(
@@ -225,7 +225,7 @@ def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothin
     ("words", "message"),
     [
         (["--smoothing", "viterbi"], "--transitions DIR"),
-        (["--transitions", "ann"], "smoothing 'none' does not use transitions"),
+        (["--transitions", "."], "smoothing 'none' does not use transitions"),
         (["--class_bias", "1", "2"], "class bias: expected 8 finite numbers"),
         (["--edition", "abaw6_ce"], "this is the template of edition abaw5"),
     ],

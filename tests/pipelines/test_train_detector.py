@@ -113,7 +113,7 @@ def test_a_killed_run_gives_the_weights_of_an_unbroken_one(photos: Path, teacher
         (["--scenes.sides", "100"], "multiples of 32"),
         (["--scored_scenes", "0"], "scored_scenes is 0"),
         (["--holdout", "0.0001"], "give more photos or another holdout"),
-        (["--init", "nowhere/last"], "--init expects the folder of a train-detector checkpoint"),
+        (["--init", "nowhere/last"], "nowhere/last: no such file or folder (init)"),
     ],
 )
 def test_bad_settings(

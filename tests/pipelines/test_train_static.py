@@ -146,8 +146,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
     ("words", "status", "message"),
     [
         ([], 2, "nothing to learn from"),
-        (["--labelled", "nothing.arrow"], 1, "nothing.arrow: no such file or folder"),
-        (["--labelled", "{stills}", "--videos", "faces"], 2, "videos and annotations belong together"),
+        (["--labelled", "nothing.arrow"], 1, "nothing.arrow: no such file or folder (labelled)"),
+        (["--labelled", "{stills}", "--videos", "{stills}"], 2, "videos and annotations belong together"),
         (["--labelled", "{stills}", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
         (["--labelled", "{stills}", "--init", "a", "--pretrained"], 2, "init and pretrained"),
         (["--labelled", "{stills}", "--holdout", "0.9"], 2, "holdout is 0.9"),

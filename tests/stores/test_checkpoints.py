@@ -9,19 +9,8 @@ import pytest
 import torch
 
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.stores.checkpoints import (
-    SPEC,
-    STATE,
-    WEIGHTS,
-    CheckpointError,
-    Spec,
-    load_checkpoint,
-    load_spec,
-    load_state,
-    require_classes,
-    save_checkpoint,
-    save_state,
-)
+from abaw.stores.checkpoints import STATE, WEIGHTS, load_checkpoint, load_state, save_checkpoint, save_state
+from abaw.stores.spec import SPEC, CheckpointError, Spec, load_spec, require_classes
 
 
 def spec(**changes: Any) -> Spec:

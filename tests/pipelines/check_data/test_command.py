@@ -244,8 +244,8 @@ def test_without_a_template_test_videos_are_no_fault(tree: Path, capsys: pytest.
     ("words", "status", "expected"),
     [
         (["--tolerance", "-1"], 2, "--tolerance -1"),
-        (["--decode", "--faces", "f"], 2, "--faces and --decode"),
-        (["--root", "nowhere"], 1, "nowhere: no such folder"),
+        (["--decode", "--faces", "."], 2, "--faces and --decode"),
+        (["--root", "nowhere"], 1, "nowhere: no such file or folder (root)"),
     ],
 )
 def test_wrong_usage(

@@ -157,7 +157,7 @@ def test_subjects_all(videos: Path, tmp_path: Path) -> None:
         (["{empty}/gone.mp4"], 1, "no such file or folder"),
         (["{videos}", "--workers", "0"], 2, "--workers 0: expected at least 1"),
         (["{videos}", "--detector", "bultin"], 2, "Did you mean 'builtin'"),
-        (["{videos}", "--detector", "gone.onnx"], 1, "gone.onnx: no such detector weights"),
+        (["{videos}", "--detector", "gone.onnx"], 1, "gone.onnx: no such file or folder (detector)"),
         (["{videos}", "--subjects", "{empty}"], 1, "annotation files"),
         (["{videos}", "--jpeg_quality", "0"], 2, "jpeg_quality 0: expected 1 to 100"),
     ],

@@ -13,9 +13,9 @@ class DebiasPLSettings(PseudoLabelling):
     """Settings of `debiaspl`.
 
     Args:
-        threshold: confidence that a debiased pseudo-label must reach
-        strength: λ, how much of log q̂ is taken off the teacher's logits and added to the model's
-        momentum: of q̂, the running mean of the predictions
+        threshold: minimum confidence of a debiased pseudo-label
+        strength: λ, the weight of log q̂ that is subtracted from the teacher's logits and added to the model's
+        momentum: momentum of q̂, the running mean of the predictions
     """
 
     threshold: float = 0.95

@@ -11,16 +11,16 @@ from abaw.semisup.settings import PseudoLabelling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtaSnlSettings(PseudoLabelling):
-    """Settings of `dta_snl`; classes are drawn alike (`balance`), the teacher is the average.
+    """Settings of `dta_snl`; classes are drawn equally often (`balance`), the teacher is the average.
 
     Args:
-        threshold: self_adaptive, rises with what each class has learnt (FreeMatch's); fixed, one for all
-        momentum: of the self-adaptive threshold
+        threshold: self_adaptive rises with what each class has learnt (as in FreeMatch), fixed is the same for all
+        momentum: momentum of the self-adaptive threshold
         fixed_threshold: the threshold of `fixed`
-        negative_weight: weight of selective negative learning; 0 leaves it out
-        unlikely: classes to which the teacher gives less are what a face is not
-        attention_maps: local attention maps; 0 leaves them out
-        map_dropout: leaves one map of each image out while training
+        negative_weight: weight of selective negative learning; 0 turns it off
+        unlikely: classes with a lower probability than this, according to the teacher, are negative labels of a face
+        attention_maps: number of local attention maps; 0 turns them off
+        map_dropout: leave out one map of each image while training
     """
 
     view: Literal["weak", "strong"] = "weak"

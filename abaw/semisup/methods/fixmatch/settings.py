@@ -13,7 +13,7 @@ class FixMatchSettings(PseudoLabelling):
     """Settings of `fixmatch`.
 
     Args:
-        threshold: confidence that a pseudo-label must reach
+        threshold: minimum confidence of a pseudo-label
     """
 
     threshold: float = 0.95

@@ -13,8 +13,8 @@ class FreeMatchSettings(PseudoLabelling):
     """Settings of `freematch`.
 
     Args:
-        momentum: of the running means of confidence, class shares and their histogram
-        fairness_weight: weight of the loss that keeps the classes' shares; 0 leaves it out
+        momentum: momentum of the running means of confidence, class shares and their histogram
+        fairness_weight: weight of the loss that keeps the class shares; 0 turns it off
     """
 
     momentum: float = 0.999

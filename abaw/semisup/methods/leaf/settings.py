@@ -10,13 +10,13 @@ from abaw.semisup.settings import MarginLearning, MarginSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafSettings(MarginLearning):
-    """Settings of `leaf`; its mixtures are set by `experts` and left out by `aggregation none`.
+    """Settings of `leaf`; `experts` sets its mixtures, and `aggregation none` turns them off.
 
     Args:
-        enough: the likeliest classes that together have this probability are the pseudo-label, three of them at most
-        ambiguous: pseudo-labels may have several classes; without it, they are the likeliest class alone
+        enough: the most probable classes that together reach this probability are the pseudo-label, at most three
+        ambiguous: pseudo-labels may have several classes; otherwise they are the most probable class
         release_compat: as in the published code: one expert in the place of all, of which the gate takes one, no
-            balance loss, and the margin applied to the mean loss of the batch in place of each face's
+            balance loss, and the margin applied to the mean loss of the batch, not to the loss of each face
     """
 
     prior_power: float | None = 0.5

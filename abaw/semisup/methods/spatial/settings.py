@@ -11,21 +11,22 @@ from abaw.semisup.settings import MarginSettings, PseudoLabelling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpatialSettings(PseudoLabelling):
-    """Settings of `spatial`; how labelled faces are drawn is said by `balance`, the start by `warm_start_steps`.
+    """Settings of `spatial`; `balance` sets how labelled faces are drawn, `warm_start_steps` where it starts.
 
     Args:
-        threshold: margin, per class and stage from labelled faces; self_adaptive, FreeMatch's; fixed, one for all
+        threshold: margin is per class and stage, from labelled faces; self_adaptive is FreeMatch's; fixed is the same
+            for all classes
         margin: the thresholds of `margin`
         fixed_threshold: the threshold of `fixed`
-        debias: λ, how much of log q̂ is taken off the teacher's logits; 0 leaves it out
-        momentum: of q̂ and of the self-adaptive threshold
-        feedback: the teacher is a network of its own, corrected by what its labels did to the student; without it, the
-            teacher is as `teacher` says
-        feedback_step: length of the trial step by which that is measured
-        finetune: share of the steps, at the end, that learn from labelled faces alone; 0 leaves it out
-        negative_weight: weight of selective negative learning on faces below their threshold, which is none of the
-            paper's parts (`dta_snl` has it); 0 leaves it out
-        unlikely: classes to which the teacher gives less are, for that, what a face is not
+        debias: λ, the weight of log q̂ that is subtracted from the teacher's logits; 0 turns it off
+        momentum: momentum of q̂ and of the self-adaptive threshold
+        feedback: the teacher is a separate network, corrected by the effect of its labels on the student; without it,
+            `teacher` applies
+        feedback_step: length of the trial step by which that effect is measured
+        finetune: share of the steps, at the end, that use labelled faces only; 0 turns it off
+        negative_weight: weight of selective negative learning on faces below their threshold, which is not in the paper
+            (`dta_snl` has it); 0 turns it off
+        unlikely: classes with a lower probability than this, according to the teacher, are negative labels of a face
     """
 
     prior_power: float | None = 0.5

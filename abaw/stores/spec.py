@@ -1,0 +1,80 @@
+"""The spec of a checkpoint, `spec.json`: what a model is, read without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from abaw.core.artifacts import read_json
+from abaw.core.errors import DataError
+
+SPEC = "spec.json"
+
+Kind = Literal["static", "backbone", "temporal"]
+
+
+class CheckpointError(DataError):
+    """A checkpoint that is missing, damaged, or unsuitable for its use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Everything besides the weights that is needed to rebuild and use a model.
+
+    kind: `static` (image -> feature and logits), `backbone` (image -> feature) or `temporal` (features -> logits).
+    architecture: arguments of the model's factory, e.g. {"name": "resnet18"}.
+    classes: class names in the order of the outputs.
+    feature_dim: D of the static model's output, or of the temporal model's input.
+    input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3]}; for `temporal` {"window", "hop",
+    "backbone": hash}.
+    training: provenance (recipe, seeds, data, scores).
+    weights_sha256: filled in on saving.
+    """
+
+    kind: Kind
+    architecture: Mapping[str, Any]
+    classes: tuple[str, ...]
+    feature_dim: int
+    input: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+
+    @property
+    def weights_id(self) -> str:
+        """16 hexadecimal digits that identify these weights in stores made with them."""
+        return self.weights_sha256[:16]
+
+
+def load_spec(folder: Path, kind: Kind | None = None) -> Spec:
+    """Read `spec.json`. Raises CheckpointError when it is missing, lacks a key or is of another kind."""
+    path = folder / SPEC
+    if not path.exists():
+        raise CheckpointError(_missing(folder))
+    values = read_json(path)
+    try:
+        spec = Spec(**{**values, "classes": tuple(values["classes"])})
+    except (TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"{path}: not a spec of this version ({error}); train again or use its version"
+        ) from error
+    if kind is not None and spec.kind != kind:
+        raise CheckpointError(f"{folder}: expected a {kind} checkpoint, found a {spec.kind} one")
+    return spec
+
+
+def _missing(folder: Path) -> str:
+    """What is wrong with a folder without a spec, and which folder is probably meant."""
+    for name in ("last", "best"):
+        if (folder / name / SPEC).exists():
+            return f"{folder}: this is a run folder, not a checkpoint (no {SPEC}); give {folder / name}"
+    return f"{folder}: no checkpoint there (no {SPEC}); give the folder that holds {SPEC}"
+
+
+def require_classes(spec: Spec, classes: tuple[str, ...], folder: Path) -> None:
+    """Raise CheckpointError when the checkpoint's classes are not these, in this order."""
+    if spec.classes != classes:
+        raise CheckpointError(
+            f"{folder}: class order differs: expected {', '.join(classes)}; found {', '.join(spec.classes)}"
+        )

@@ -1,0 +1,68 @@
+"""What a command reads, checked before it loads any heavy library: paths that exist, checkpoints that have a spec.
+
+The fields of a config say it by their type: `faces: tuple[InputPath, ...]`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from abaw.core.errors import DataError
+from abaw.stores.spec import load_spec
+from abaw.weights import NAME
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Input:
+    """Marks a field whose values a command reads. require: raises DataError for a value that cannot be read."""
+
+    require: Callable[[Path], None]
+
+
+def _require_path(path: Path) -> None:
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+
+
+def _require_checkpoint(path: Path) -> None:
+    if path != Path(NAME):
+        load_spec(path)
+
+
+def _require_weights(name: Path) -> None:
+    """Detectors are named, or given as the path of their weights."""
+    if name.suffix == ".onnx":
+        _require_path(name)
+
+
+InputPath = Annotated[Path, Input(_require_path)]
+InputText = Annotated[str, Input(_require_path)]
+CheckpointPath = Annotated[Path, Input(_require_checkpoint)]
+"""The folder of a checkpoint, or builtin."""
+DetectorName = Annotated[str, Input(_require_weights)]
+
+
+def require_inputs(config: Any) -> None:
+    """Raise DataError for the first value of a config that cannot be read, with its path and its setting."""
+    types = get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        for mark in _marks(types[field.name]):
+            for each in value if isinstance(value, tuple) else (value,):
+                if each is None:
+                    continue
+                try:
+                    mark.require(Path(each))
+                except DataError as error:
+                    raise type(error)(f"{error} ({field.name})") from error
+
+
+def _marks(kind: Any) -> Iterator[Input]:
+    """The marks of a type, those of its parts included."""
+    if get_origin(kind) is Annotated:
+        yield from (each for each in kind.__metadata__ if isinstance(each, Input))
+    for part in get_args(kind):
+        yield from _marks(part)
