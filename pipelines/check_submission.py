@@ -44,6 +44,7 @@ class CheckSubmissionConfig:
 
 def run(config: CheckSubmissionConfig) -> int:
     """Return the exit status: 1 when the submission has an error, else 0 (warnings are only listed)."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.editions import edition
 
     chosen = edition(config.edition)
@@ -57,6 +58,7 @@ def run(config: CheckSubmissionConfig) -> int:
 
 
 def _check_file(config: CheckSubmissionConfig, edition: Edition) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.template import read_template, require_edition
     from abaw.submission.check import check_submission
 
@@ -67,6 +69,7 @@ def _check_file(config: CheckSubmissionConfig, edition: Edition) -> int:
 
 
 def _check_folder(config: CheckSubmissionConfig, edition: Edition) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.template import read_video_list
     from abaw.submission.folder import check_folder
 
@@ -86,6 +89,7 @@ def _check_folder(config: CheckSubmissionConfig, edition: Edition) -> int:
 
 
 def _num_frames(predictions: Path, names: Iterable[str]) -> dict[str, int]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.stores.arrow import find_stores
     from abaw.stores.predictions import read_predictions
 

@@ -44,6 +44,7 @@ def progress(description: str, unit: str = "") -> Iterator[Progress]:
 
 @contextmanager
 def _bar(description: str) -> Iterator[Progress]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress

@@ -54,6 +54,7 @@ class CrossValidateConfig(TemporalRecipe):
 
 def run(config: CrossValidateConfig) -> int:
     """Exit status: 1 when a fold failed, else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.sequence.windows import Windows
 
     Windows(config.window, config.hop)
@@ -82,6 +83,7 @@ def _settings(config: CrossValidateConfig) -> dict[str, Any]:
 
 def _folds(clips: Sequence[Clip], num_folds: int, seed: int) -> dict[str, int]:
     """The fold of every video by its name. Raises ConfigError when a fold would be empty."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.evaluation.bootstrap import video_groups
@@ -111,6 +113,7 @@ def _cell(config: CrossValidateConfig, splits: Splits, fold_of: Mapping[str, int
 
 
 def _write_report(config: CrossValidateConfig, folds: Sequence[CellResult]) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.core.artifacts import write_json, write_text

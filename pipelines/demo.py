@@ -93,6 +93,7 @@ class Places:
 
 def run(config: DemoConfig) -> int:
     """Return exit status 0. Raises AbawError, which names the stage, when a stage fails."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import read_json, write_json
 
     begin = time.monotonic()
@@ -128,6 +129,7 @@ def run(config: DemoConfig) -> int:
 
 def _steps(config: DemoConfig, places: Places) -> list[tuple[str, Callable[[], int]]]:
     """Every stage: its name, and a function that runs its command line and returns the exit status."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.demo.dataset import demo_paths
 
     data = demo_paths(places.data)
@@ -212,6 +214,7 @@ def _steps(config: DemoConfig, places: Places) -> list[tuple[str, Callable[[], i
 
 def _command(name: str, *words: str | Path) -> int:
     """Print a command and run it as the command line does."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from pipelines.cli import dispatch
 
     texts = [str(word) for word in words]
@@ -220,6 +223,7 @@ def _command(name: str, *words: str | Path) -> int:
 
 
 def _render(config: DemoConfig, places: Places) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_bytes
     from abaw.demo.dataset import make_demo_dataset
     from abaw.demo.sheet import expression_sheet
@@ -236,6 +240,7 @@ def _render(config: DemoConfig, places: Places) -> int:
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import cv2
 
     return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1])

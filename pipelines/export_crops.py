@@ -29,6 +29,7 @@ class ExportCropsConfig:
 
 def run(config: ExportCropsConfig) -> int:
     """Return the exit status: 1 when a store failed (the others are exported), else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.importing.export_crops import export_crops, is_exported, prepare_folder, write_lengths
     from abaw.stores.arrow import SUFFIX, find_stores
     from abaw.stores.faces import open_faces

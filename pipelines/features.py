@@ -41,6 +41,7 @@ class FeaturesConfig:
 
 def run(config: FeaturesConfig) -> int:
     """Exit status: 1 when a store failed, else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.inference.devices import choose_device
     from abaw.inference.features import load_extractor, write_video_features
     from abaw.stores.arrow import find_stores

@@ -35,6 +35,7 @@ class ImportCropsConfig:
 
 def run(config: ImportCropsConfig) -> int:
     """Return the exit status: 1 when a folder failed (the others are imported), else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.importing.import_crops import find_crop_folders, fingerprint, import_crops, list_crops
     from abaw.stores.arrow import SUFFIX, is_done
 
@@ -66,6 +67,7 @@ def run(config: ImportCropsConfig) -> int:
 
 def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:
     """Video -> number of frames, where annotations or a template say it."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, read_annotations, split_folder
     from abaw.protocol.template import read_video_list
 
@@ -82,6 +84,7 @@ def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:
 
 def _exported_lengths(config: ImportCropsConfig) -> dict[str, int]:
     """Video -> number of frames, for folders (or their parents) that `abaw export-crops` wrote."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.importing.export_crops import read_lengths
 
     lengths: dict[str, int] = {}

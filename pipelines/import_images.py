@@ -49,6 +49,7 @@ class ImportImagesConfig:
 
 def run(config: ImportImagesConfig) -> int:
     """Exit status: 1 when an image could not be read or none shows a face (the store is written), else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.importing.descriptor import load_descriptor
     from abaw.importing.find_stills import find_stills
     from abaw.importing.import_stills import fingerprint, import_stills
@@ -70,6 +71,7 @@ def run(config: ImportImagesConfig) -> int:
 
 
 def _finder(detector: str) -> FaceFinder:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.importing.face_finder import LargestFace, WholeImage
     from abaw.video.detecting.registry import open_detector
     from pipelines.extract.command import resolved_detector
@@ -81,6 +83,7 @@ def _finder(detector: str) -> FaceFinder:
 
 def _counts(stills: Sequence[Still]) -> str:
     """`Neutral 3, Anger 1, …`: images a class; empty for a set without a label."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 
     counts = Counter(still.label for still in stills)

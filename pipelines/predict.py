@@ -34,6 +34,7 @@ class PredictConfig:
 
 
 def run(config: PredictConfig) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.inference.devices import choose_device
     from abaw.inference.members import load_member
     from abaw.inference.predict import fingerprint, predict_stores

@@ -79,6 +79,7 @@ def run(config: PretrainConfig) -> int:
 
 def pretrain(config: PretrainConfig) -> TrainResult:
     """One run in its folder, resumed when it was begun. The same settings and faces give the same backbone."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
     from abaw.data.face_set import join, unlabelled_faces
     from abaw.data.images import FaceBatches, ImageReader
@@ -119,6 +120,7 @@ def pretrain(config: PretrainConfig) -> TrainResult:
 
 def write_warps(path: Path, config: PretrainConfig, reader: ImageReader) -> None:
     """Some faces, and what the warps of the recipe make of them: they must read as other expressions."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
     import torch
 
@@ -138,6 +140,7 @@ def write_warps(path: Path, config: PretrainConfig, reader: ImageReader) -> None
 def _saver(
     architecture: Architecture, image: ImageInput, facts: Mapping[str, Any]
 ) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import provenance
     from abaw.models.static import save_backbone
     from abaw.pretrain.contrawarping import Projected

@@ -69,6 +69,7 @@ class ProbeConfig:
 
 
 def run(config: ProbeConfig) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import provenance, write_json
 
     found = probe(config)
@@ -88,6 +89,7 @@ def run(config: ProbeConfig) -> int:
 
 def probe(config: ProbeConfig) -> dict[str, Any]:
     """Scores by name; the picture of queries and neighbours is written to the folder."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.label_portions import Sources, read_faces
     from abaw.evaluation.metrics import score_frames
     from abaw.evaluation.probe import linear_probe, nearest_neighbours, neighbour_vote, retrieval
@@ -122,6 +124,7 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
 
 def _model(config: ProbeConfig) -> tuple[StaticModel, ImageInput, str]:
     """The model, what it takes, and its name in the result."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.models.architecture import Architecture
     from abaw.models.static import ImageInput, build_static, image_input, load_features
     from abaw.weights import resolve_checkpoint
@@ -136,6 +139,7 @@ def _model(config: ProbeConfig) -> tuple[StaticModel, ImageInput, str]:
 
 
 def _features(model: StaticModel, faces: FaceSet, image: ImageInput) -> NDArray[np.float32]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.images import ImageReader
     from abaw.inference.images import read_features
 
@@ -143,6 +147,7 @@ def _features(model: StaticModel, faces: FaceSet, image: ImageInput) -> NDArray[
 
 
 def _people(paths: Sequence[Path], model: StaticModel, image: ImageInput) -> dict[str, Any]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.data.face_set import join, unlabelled_faces
@@ -161,6 +166,7 @@ def _people(paths: Sequence[Path], model: StaticModel, image: ImageInput) -> dic
 
 def _write_retrieval(path: Path, queries: FaceSet, gallery: FaceSet, neighbours: NDArray[np.int64], seed: int) -> None:
     """A row for each class: a query drawn at random and its neighbours, framed by whether they share its label."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.core.seed import numpy_generator

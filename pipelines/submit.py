@@ -56,6 +56,7 @@ def run(config: SubmitConfig) -> int:
 
     Raises DataError, and writes nothing, when a video of the template has no predictions.
     """
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.editions import edition
 
     chosen = edition(config.edition)
@@ -66,6 +67,7 @@ def run(config: SubmitConfig) -> int:
 
 
 def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.protocol.classes import NUM_EXPRESSIONS
     from abaw.protocol.labels import read_labels
@@ -90,6 +92,7 @@ def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
 
 
 def _submit_file(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.template import read_template, require_edition
     from abaw.submission.check import check_submission
     from abaw.submission.write import write_submission
@@ -106,6 +109,7 @@ def _submit_file(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -
 
 
 def _submit_folder(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.template import read_video_list
     from abaw.submission.folder import check_folder
     from abaw.submission.write import write_folder
@@ -123,6 +127,7 @@ def _values(
     config: SubmitConfig, wanted: Collection[str], edition: Edition, smoothing: Smoothing
 ) -> dict[str, list[str]]:
     """Video -> the values of each frame, for the wanted videos that have predictions."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.inference.decode import decode

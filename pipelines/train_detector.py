@@ -69,6 +69,7 @@ class TrainDetectorConfig:
 
 
 def run(config: TrainDetectorConfig) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.detector.checkpoint import DETECTOR
     from abaw.training.loop import BEST, LAST
 
@@ -81,6 +82,7 @@ def run(config: TrainDetectorConfig) -> int:
 
 
 def train_detector(config: TrainDetectorConfig) -> TrainResult:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import file_hash, provenance
     from abaw.core.run_folder import RunFolder
     from abaw.core.seed import derive_seed, numpy_generator
@@ -128,6 +130,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
 
 
 def _read_material(config: TrainDetectorConfig) -> Material:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.detector.material import read_material
     from abaw.video.detecting.registry import open_detector
 

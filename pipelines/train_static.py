@@ -87,6 +87,7 @@ def run(config: TrainStaticSettings) -> int:
 
 def train_static(config: TrainStaticSettings) -> TrainResult:
     """One training run in its folder, resumed when it was begun. The same settings give the same model."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.training.loop import LAST
     from abaw.training.static import train_static_on, warm_start
     from abaw.viewer.attention_figure import ATTENTION, write_attention
@@ -121,6 +122,7 @@ def recipe_of(config: StaticSettings) -> StaticSettings:
 
 def read_labelled(config: TrainStaticSettings) -> FaceSet:
     """All labelled faces of the config, image sets first. What is left out is told as a warning."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.face_set import join, labelled_frames, labelled_stills
     from abaw.protocol.annotations import TRAIN_SET, split_folder
     from abaw.stores.arrow import find_stores
@@ -137,6 +139,7 @@ def read_labelled(config: TrainStaticSettings) -> FaceSet:
 
 def _read_unlabelled(config: TrainStaticSettings) -> FaceSet | None:
     """All unlabelled faces of the config; None where it names none."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.face_set import join, stills, unlabelled_faces
     from abaw.protocol.classes import UNLABELLED
     from abaw.stores.arrow import find_stores
@@ -150,6 +153,7 @@ def _read_unlabelled(config: TrainStaticSettings) -> FaceSet | None:
 
 def _split(config: TrainStaticSettings, samples: FaceSet) -> tuple[FaceSet, FaceSet | None]:
     """The faces to learn from, and those on which the best checkpoint is chosen."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.seed import numpy_generator
     from abaw.data.sampling import hold_out_photos
 
@@ -161,6 +165,7 @@ def _split(config: TrainStaticSettings, samples: FaceSet) -> tuple[FaceSet, Face
 
 
 def _tell_classes(training: FaceSet) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.classes import EXPRESSION_CLASSES
 
     counts = dict(zip(EXPRESSION_CLASSES, training.class_counts().tolist(), strict=True))

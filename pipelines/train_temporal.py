@@ -41,6 +41,7 @@ class TrainTemporalConfig(TemporalRecipe):
 
 
 def run(config: TrainTemporalConfig) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.sequence.windows import Windows
     from abaw.training.temporal import train_temporal
@@ -66,6 +67,7 @@ def read_split(
     features: Sequence[Path], annotations: Path, split: str, tasks: Sequence[str] = ("expression",)
 ) -> ClipSet:
     """Features and labels of one split; what does not match is told as warnings."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.read_clips import read_clips
     from abaw.models.tasks import ordered_tasks
     from abaw.protocol.labels import read_labels

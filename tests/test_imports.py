@@ -185,5 +185,44 @@ def test_what_is_imported_on_loading(text: str, expected: set[str]) -> None:
     assert set(imported(on_loading(ast.parse(text)), "abaw.a", {"abaw.core"})) == expected
 
 
+def late_imports(text: str) -> Iterator[int]:
+    """Lines where imports inside a function begin that have no comment above or at their end to say why."""
+    lines = text.splitlines()
+    found = set()
+    for function in ast.walk(ast.parse(text)):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            found |= {node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)}
+    explained = -1
+    for node in sorted(found, key=lambda node: node.lineno):
+        # The imports that follow belong to the same block, across blank lines too.
+        above = next((line for line in reversed(lines[: node.lineno - 1]) if line.strip()), "").strip()
+        said = above.startswith("#") or "  # " in lines[node.end_lineno - 1]
+        follows = explained >= 0 and not any(line.strip() for line in lines[explained : node.lineno - 1])
+        if said or follows:
+            explained = node.end_lineno or node.lineno
+        else:
+            yield node.lineno
+
+
+def test_an_import_inside_a_function_says_why() -> None:
+    files = [*modules("abaw").values(), *modules("pipelines").values()]
+    bare = {str(file.relative_to(ROOT)): list(late_imports(file.read_text(encoding="utf-8"))) for file in files}
+    assert {name: lines for name, lines in bare.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("import a\n", []),
+        ("def f():\n    import a\n", [2]),
+        ("def f():\n    # why\n    import a\n\n    import b\n", []),
+        ("def f():\n    import a  # why\n", []),
+        ("def f():\n    # why\n    import a\n    a()\n    import b\n", [5]),
+    ],
+)
+def test_an_import_without_a_reason_is_seen(text: str, lines: list[int]) -> None:
+    assert list(late_imports(text)) == lines
+
+
 def test_a_cycle_is_seen() -> None:
     assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}})

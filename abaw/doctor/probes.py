@@ -109,6 +109,7 @@ def one_line(error: Exception, limit: int = 300) -> str:
 
 def probe_torch() -> TorchFacts:
     """Import torch and torchvision, run one operator of torchvision and a matrix product on every CUDA device."""
+    # Loaded on use: this probe tries it.
     import torch
     import torchvision
 
@@ -128,6 +129,7 @@ def probe_torch() -> TorchFacts:
 
 def probe_opencv() -> OpenCVFacts:
     """Import cv2, warp a picture, and read the window system of the build."""
+    # Loaded on use: this probe tries it.
     import cv2
     import numpy as np
 
@@ -141,6 +143,7 @@ def probe_opencv() -> OpenCVFacts:
 
 def probe_providers() -> tuple[ProviderRun, ...]:
     """Run a one-layer ONNX network once on each provider that this project uses and the wheel contains."""
+    # Loaded on use: this probe tries it.
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
@@ -152,6 +155,7 @@ def probe_providers() -> tuple[ProviderRun, ...]:
 
 
 def _run_provider(model: bytes, name: str) -> ProviderRun:
+    # Loaded on use: this probe tries it.
     import numpy as np
     import onnxruntime
 
@@ -168,6 +172,7 @@ def _run_provider(model: bytes, name: str) -> ProviderRun:
 
 def _why_not_loaded(name: str) -> str:
     """Why onnxruntime silently fell back to another provider: usually its library needs another one that is missing."""
+    # Loaded on use: this probe tries it.
     import onnxruntime
 
     folder = Path(onnxruntime.__file__).parent / "capi"
@@ -185,6 +190,7 @@ def _convolution() -> bytes:
 
     A convolution, because face detectors consist of them and the CUDA provider needs cuDNN for them.
     """
+    # Loaded on use: this probe tries it.
     from onnx import TensorProto, checker, helper
 
     graph = helper.make_graph(
@@ -203,6 +209,7 @@ def _convolution() -> bytes:
 
 def write_clip(path: Path, num_frames: int = CLIP_FRAMES) -> None:
     """Write an H.264 video of plain grey frames of increasing brightness, with PyAV."""
+    # Loaded on use: this probe tries it.
     import av
     import numpy as np
 
@@ -239,6 +246,7 @@ def _decode_clip(decode: Callable[[Path], int]) -> int:
 
 
 def _decode_with_pyav(path: Path) -> int:
+    # Loaded on use: this probe tries it.
     import av
 
     with av.open(str(path)) as container:
@@ -246,6 +254,7 @@ def _decode_with_pyav(path: Path) -> int:
 
 
 def _decode_with_decord(path: Path) -> int:
+    # Loaded on use: this probe tries it.
     import decord
 
     reader: Any = decord.VideoReader(str(path))
@@ -253,6 +262,7 @@ def _decode_with_decord(path: Path) -> int:
 
 
 def _decode_with_torchcodec(path: Path) -> int:
+    # Loaded on use: this probe tries it.
     from torchcodec.decoders import VideoDecoder
 
     return sum(1 for _ in VideoDecoder(str(path)))

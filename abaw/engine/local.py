@@ -39,6 +39,7 @@ def worker_places(workers: int | None, accelerator: str) -> list[str | None]:
 
     workers: at least 1; None takes as many as there are GPUs or, without one, cores; more workers than GPUs share them.
     """
+    # Loaded on use: torch takes seconds.
     import torch
 
     gpus: list[str] = []

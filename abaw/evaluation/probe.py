@@ -33,6 +33,7 @@ def linear_probe(features: Features, labels: Labels, scored: Features, strength:
 
     strength: inverse of the L2 penalty's weight. A feature that never changes takes no part.
     """
+    # Loaded on use: scikit-learn takes seconds.
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 

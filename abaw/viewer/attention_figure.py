@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from abaw.core.seed import numpy_generator
+from abaw.data.face_set import FaceSet
+from abaw.data.images import ImageReader
+from abaw.models.local_attention import attention_of
+from abaw.models.static import StaticModel, image_input, load_static
+from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.viewer.face_grid import Tile, write_grid
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from abaw.data.face_set import FaceSet
-    from abaw.models.static import StaticModel
 
 ATTENTION = "figures/attention.png"
 _SIDE_SHOWN = 112
@@ -25,14 +27,6 @@ def write_attention(path: Path, checkpoint: Path, faces: FaceSet, seed: int) -> 
     Each map is drawn from dark (its minimum) to bright (its maximum); both values are below it. A plain mean would have
     the value 1 everywhere. Returns False, without writing, when the model of the checkpoint has no attention.
     """
-    import numpy as np
-
-    from abaw.core.seed import numpy_generator
-    from abaw.data.images import ImageReader
-    from abaw.models.local_attention import attention_of
-    from abaw.models.static import image_input, load_static
-    from abaw.protocol.classes import EXPRESSION_CLASSES
-
     model, spec = load_static(checkpoint)
     if attention_of(model) is None:
         return False
@@ -51,10 +45,6 @@ def write_attention(path: Path, checkpoint: Path, faces: FaceSet, seed: int) -> 
 
 def _attention(model: StaticModel, views: Tensor) -> NDArray[np.float32]:
     """Attention maps (B, K, H, W) of standardised images (B, 3, S, S)."""
-    import torch
-
-    from abaw.models.local_attention import attention_of
-
     pool = attention_of(model)
     assert pool is not None
     seen: list[torch.Tensor] = []

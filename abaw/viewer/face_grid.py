@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abaw.core.artifacts import atomic_path
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -33,9 +35,8 @@ def write_grid(
     path: Path, rows: Sequence[Sequence[Tile]], heads: Sequence[str] = (), sides: Sequence[str] = (), title: str = ""
 ) -> None:
     """Write a PNG. rows: tiles, the same number in each; heads: titles of the columns; sides: titles of the rows."""
+    # Loaded on use: matplotlib takes seconds.
     from matplotlib.figure import Figure
-
-    from abaw.core.artifacts import atomic_path
 
     width, captions = max(map(len, rows)), any(tile.caption for row in rows for tile in row)
     size = (width * _TILE_INCHES + 1.2, len(rows) * (_TILE_INCHES + 0.18 * captions) + 0.6)

@@ -105,6 +105,7 @@ def _of_seeds(point: Point, seeds: Sequence[int], results: Mapping[str, CellResu
 
 
 def _write_report(config: AblateConfig, settings: Sequence[Setting]) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_json, write_text
     from pipelines.ablate.plot import write_plot
     from pipelines.ablate.scores import score_table

@@ -74,6 +74,7 @@ def _name(values: Mapping[str, Any]) -> str:
 
 
 def _point(config: GridRecipe, name: str, values: Mapping[str, Any]) -> Point:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.sequence.windows import Windows
 
     chosen = replaced(config, values)

@@ -20,6 +20,7 @@ _DOT = 14
 def write_plot(path: Path, table: Table) -> bool:
     """A band for the interval over videos, a dot a run; a line a value of the second field. False, and no file, when
     more than two fields have more than one value."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.figure import Figure
 
     from abaw.core.artifacts import atomic_path
@@ -64,6 +65,7 @@ def _is_numeric(values: Any) -> bool:
 
 def _positions(values: Sequence[Any], axes: Axes) -> Mapping[Any, float]:
     """Where each value lies on the axis, which gets a tick for each: numbers at their place, words side by side."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.ticker import NullFormatter, NullLocator
 
     different = list(dict.fromkeys(values))

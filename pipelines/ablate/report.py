@@ -101,6 +101,7 @@ def _honest(table: Table) -> str:
 
 def write_csv(path: Path, table: Table) -> None:
     """One row a cell."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_text
 
     rows = [facts for row in table.rows for facts in cell_facts(row)]

@@ -71,6 +71,7 @@ class Setting:
 
 def score_table(settings: Sequence[Setting]) -> Table:
     """settings: each with one cell at least, all scored on the same videos."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.evaluation.bootstrap import bootstrap_macro_f1, interval, video_groups
@@ -100,6 +101,7 @@ def score_table(settings: Sequence[Setting]) -> Table:
 
 
 def _honest(settings: Sequence[Setting], groups: Sequence[str]) -> Honest | None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.evaluation.seeds import nested_over_seeds

@@ -105,6 +105,7 @@ def _cell(out: Path, entry: Entry, base: Entry, portion: Portion, seed: int) -> 
 
 def _warm_start(out: Path, entry: Entry, base: Entry, portion: Portion, seed: int) -> WarmStart:
     """One for all entries with the same network, init and steps; what else an entry changes is not of it."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import value_hash
 
     shape = {name: getattr(entry.recipe, name) for name in _SHAPE}
@@ -118,6 +119,7 @@ def _warm_start(out: Path, entry: Entry, base: Entry, portion: Portion, seed: in
 
 
 def _weights(init: Path | None) -> str | None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.stores.spec import load_spec
 
     return None if init is None else load_spec(init).weights_id
@@ -170,6 +172,7 @@ class _Worker:
 
 class _DoWarmStart(_Worker):
     def __call__(self, job: WarmStart, hook: Progress) -> Path:
+        # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.core.artifacts import write_json
         from abaw.training.static import warm_start
 
@@ -181,6 +184,7 @@ class _DoWarmStart(_Worker):
 
 class _DoCell(_Worker):
     def __call__(self, cell: BenchCell, hook: Progress) -> BenchResult:
+        # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.core.artifacts import write_json
         from abaw.core.config import to_plain
         from abaw.training.loop import BEST, LAST
@@ -213,6 +217,7 @@ class _DoCell(_Worker):
         return result
 
     def _score(self, checkpoint: Path, cell: BenchCell) -> CellScores:
+        # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.training.static import score_static
 
         faces = self.read().scored
@@ -265,6 +270,7 @@ def _scores(values: Mapping[str, Any]) -> CellScores:
 
 def _read(job: WarmStart | BenchCell) -> dict[str, Any]:
     """What a finished run left. Raises ConfigError when it was made with other settings."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import read_json
     from abaw.core.config import differences, filled
 

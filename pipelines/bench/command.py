@@ -80,6 +80,7 @@ BenchConfig = with_methods(BenchSettings, "BenchConfig", __name__)
 
 def run(config: BenchSettings) -> int:
     """Exit status: 1 when a cell failed, else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.label_portions import portions, read_faces
     from pipelines.bench.cells import cells_of, run_bench_cells
 
@@ -111,6 +112,7 @@ def _entries(config: BenchSettings) -> tuple[list[Entry], Entry]:
 
 
 def _require_usable(config: BenchSettings) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from pipelines.bench.published import published_rows
 
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
@@ -125,6 +127,7 @@ def _require_usable(config: BenchSettings) -> None:
 
 
 def _sources(config: BenchSettings) -> Sources:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.label_portions import Sources
 
     return Sources(config.labelled, config.scored, config.unlabelled, config.every)
@@ -132,6 +135,7 @@ def _sources(config: BenchSettings) -> Sources:
 
 def _open_run(config: BenchSettings, faces: BenchFaces) -> None:
     """Faces are the same for all cells; entries, portions and seeds may be added, each cell knows its own settings."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
 
     unlabelled = None if faces.unlabelled is None else faces.unlabelled.fingerprint()
@@ -148,6 +152,7 @@ def _write_report(
     cells: Sequence[BenchCell],
     results: Mapping[str, BenchResult],
 ) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_json, write_text
     from pipelines.bench.plot import write_curves, write_scores
     from pipelines.bench.published import published_rows

@@ -29,6 +29,7 @@ class Entry:
 
 def resolved(init: Path | None) -> Path | None:
     """The folder of a checkpoint to start from; `builtin` is the one of the package."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.weights import resolve_checkpoint
 
     return None if init is None else resolve_checkpoint(init, "static")

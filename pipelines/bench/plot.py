@@ -23,6 +23,7 @@ _PANEL = (3.4, 2.8)
 
 def write_scores(path: Path, table: Table, published: Sequence[Published]) -> None:
     """Macro F1 and accuracy of the last checkpoints, a line an entry; bars: standard deviation over the seeds."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.0, 4.4), layout="constrained")
@@ -66,6 +67,7 @@ def _draw_published(axes: Axes, table: Table, published: Sequence[Published]) ->
 
 
 def _label_portions(axes: Axes, table: Table) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.ticker import NullFormatter, NullLocator
 
     places = sorted({portion.value: portion.heading for portion in table.portions}.items())
@@ -82,6 +84,7 @@ def write_curves(path: Path, cells: Sequence[BenchCell]) -> None:
 
     One column a portion, one line an entry: mean over the seeds.
     """
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.figure import Figure
 
     parts = list(dict.fromkeys(cell.portion for cell in cells))
@@ -127,6 +130,7 @@ def _legend(figure: Figure) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import atomic_path
 
     with atomic_path(path) as temporary:

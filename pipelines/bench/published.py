@@ -23,6 +23,7 @@ class Published:
 
 def published_rows(name: str) -> tuple[Published, ...]:
     """The rows of one protocol. Raises ConfigError for a name that is not in the manifest."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.manifests import load_manifest
 
     protocols = load_manifest(_MANIFEST)

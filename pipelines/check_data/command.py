@@ -48,6 +48,7 @@ class CheckDataConfig:
 
 def run(config: CheckDataConfig) -> int:
     """Exit status: 1 if there are faults, otherwise 0 (notes are listed)."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.check_data.counts import add_decoded_frames, count_subjects
     from abaw.check_data.published import compare_totals, totals
     from abaw.check_data.reconcile import Rules, reconcile
@@ -79,12 +80,14 @@ def run(config: CheckDataConfig) -> int:
 def _template_rows(path: Path | None) -> dict[str, int] | None:
     if path is None:
         return None
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.template import read_template
 
     return read_template(path).videos()
 
 
 def _decode_all(tree: OfficialTree) -> tuple[dict[str, int], list[Finding]]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.check_data.counts import Finding, decode_frames
 
     found: dict[str, int] = {}
@@ -102,6 +105,7 @@ def _decode_all(tree: OfficialTree) -> tuple[dict[str, int], list[Finding]]:
 
 def _add_stored_frames(folder: Path, subjects: Sequence[SubjectCounts]) -> list[Finding]:
     """Notes on the people without a store."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.check_data.counts import Finding, add_decoded_frames, stored_frames
     from abaw.stores.arrow import find_stores
 

@@ -81,6 +81,7 @@ class Splits:
 
 def read_splits(features: Sequence[Path], annotations: Path, tasks: Sequence[str]) -> tuple[ClipSet, ClipSet]:
     """Train_Set and Validation_Set. Raises DataError when they share a video or two backbones made their features."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
 
     training = read_split(features, annotations, TRAIN_SET, tasks)
@@ -94,6 +95,7 @@ def share(training: ClipSet, validation: ClipSet, out: Path, settings: Mapping[s
 
     Raises ConfigError when the folder holds a run with other settings or labels.
     """
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
 
     labels = {"training": training.fingerprint(), "validation": validation.fingerprint()}
@@ -141,6 +143,7 @@ class _DoCell:
     clips: Shared[ClipSet]
 
     def __call__(self, cell: Cell, hook: Progress) -> CellResult:
+        # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.core.artifacts import write_json
         from abaw.sequence.windows import Windows
         from abaw.training.loop import LAST
@@ -168,6 +171,7 @@ class _DoCell:
 
 def _predict(cell: Cell, clips: ClipSet) -> tuple[list[VideoTally], int]:
     """Predict with the last checkpoint, which no score has chosen: stores, frame counts, and its number of weights."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.evaluation.metrics import ScoredVideo, tally
@@ -188,6 +192,7 @@ def _predict(cell: Cell, clips: ClipSet) -> tuple[list[VideoTally], int]:
 
 
 def _result(tallies: Sequence[VideoTally], **facts: Any) -> CellResult:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.metrics import evaluate_tallies
 
     scores = evaluate_tallies(tallies)
@@ -206,6 +211,7 @@ def _plain(result: CellResult) -> dict[str, Any]:
 
 
 def _read(path: Path) -> CellResult:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.core.artifacts import read_json

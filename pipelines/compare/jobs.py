@@ -29,6 +29,7 @@ Outcome = TypeVar("Outcome")
 
 def require_side_by_side(train: TrainSettings, workers: int | None, command: str) -> None:
     """Raise ConfigError when runs of these settings cannot be trained side by side here."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.inference.devices import choose_device
 
     choose_device(train.accelerator)

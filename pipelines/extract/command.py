@@ -93,6 +93,7 @@ def run(config: ExtractConfig) -> int:
         for text in finished.outcome.warnings:
             warn(f"{name}: {text}")
     if config.review and stores:
+        # Loaded on use: `--help` and wrong usage are answered without it.
         from pipelines.extract.review import review
 
         review(dict(sorted(stores.items())), config.out)
@@ -100,6 +101,7 @@ def run(config: ExtractConfig) -> int:
 
 
 def _setting(config: ExtractConfig) -> Setting:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.extract import ExtractOptions
     from pipelines.extract.workers import Setting
 
@@ -120,6 +122,7 @@ def _setting(config: ExtractConfig) -> Setting:
 
 def resolved_detector(name: str) -> str:
     """The detector that `name` stands for; warns when it is the builtin one."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.detecting.registry import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
 
     resolved = resolve_detector(name)
@@ -132,6 +135,7 @@ def resolved_detector(name: str) -> str:
 
 
 def _works(config: ExtractConfig) -> list[Work]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.people.corrections import assign, read_corrections
     from abaw.video.people.subject_names import plan_subjects, read_names
     from pipelines.extract.workers import Work
@@ -154,6 +158,7 @@ def _works(config: ExtractConfig) -> list[Work]:
 
 
 def _extract(works: list[Work], setting: Setting, workers: int) -> Iterator[Finished]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.detecting.registry import open_detector
     from pipelines.extract.workers import extract_one, extract_side_by_side
 

@@ -17,6 +17,7 @@ _COLUMNS = ("video", "subject", "choice", "tracks", "margin", "runner_up", "face
 
 def review(stores: Mapping[Path, Sequence[Path]], out: Path) -> None:
     """Write `<out>/review/<video>.png` for each video with its stores, and `review.csv`, most doubtful first."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.people.contact_sheet import by_doubt, read_review, write_sheet
 
     everything: list[Review] = []
@@ -30,6 +31,7 @@ def review(stores: Mapping[Path, Sequence[Path]], out: Path) -> None:
 
 
 def _write_table(path: Path, reviews: Sequence[Review]) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import csv
     import io
 
@@ -46,6 +48,7 @@ def _write_table(path: Path, reviews: Sequence[Review]) -> None:
 
 
 def _tell(ranked: Sequence[Review], num_videos: int, folder: Path) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.people.subject_stores import CLOSE_MARGIN
 
     close = [one for one in ranked if one.margin is not None and one.margin < CLOSE_MARGIN]

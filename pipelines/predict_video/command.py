@@ -65,6 +65,7 @@ class PredictVideoConfig:
 
 def run(config: PredictVideoConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from pipelines.predict_video.results import VideoResults, write_index
 
     if not config.videos:
@@ -84,6 +85,7 @@ def run(config: PredictVideoConfig) -> int:
 
 
 def _looks(config: PredictVideoConfig) -> Looks:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.sequence.smooth import needs_transitions, parse_smoothing
     from pipelines.predict_video.results import Looks, find_annotations
 
@@ -95,6 +97,7 @@ def _looks(config: PredictVideoConfig) -> Looks:
 
 def _stages(config: PredictVideoConfig) -> Stages:
     """The models, loaded once: a fault of theirs ends the command."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.detecting.registry import open_detector
     from pipelines.extract.command import resolved_detector
     from pipelines.predict_video.stages import Stages, load_models

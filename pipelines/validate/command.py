@@ -61,6 +61,7 @@ def run(config: ValidateConfig) -> int:
 
     Raises DataError when no video has both annotations and predictions.
     """
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.report import write_report
     from abaw.evaluation.scored_labels import read_scored_labels
     from abaw.evaluation.scoring import score_store
@@ -93,6 +94,7 @@ def run(config: ValidateConfig) -> int:
 
 
 def _splits(split: str) -> list[str]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
 
     return {"validation": [VALIDATION_SET], "train": [TRAIN_SET], "both": [TRAIN_SET, VALIDATION_SET]}[split]
@@ -100,6 +102,7 @@ def _splits(split: str) -> list[str]:
 
 def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
     """The filters to score, and the videos that transitions were counted on."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.protocol.classes import NUM_EXPRESSIONS
     from abaw.protocol.labels import read_labels
@@ -123,6 +126,7 @@ def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
 
 def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
     """What the predictions hold beside expression, by the columns of each folder's first store."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
     from abaw.stores.arrow import StoreError, find_stores, open_store
     from abaw.stores.predictions import KIND
@@ -147,6 +151,7 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
 
 def _folds(found: Sequence[StoreScores], labels: ScoredLabels) -> dict[str, int]:
     """A fold for every scored video, the same for all predictions; one fold when there are too few videos for more."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
     from abaw.evaluation.bootstrap import video_groups
@@ -172,6 +177,7 @@ def _result(
     counted_on: set[str],
     config: ValidateConfig,
 ) -> Result:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.bootstrap import video_groups
     from abaw.evaluation.compare import choose, score_intervals
     from abaw.evaluation.multitask import score_tasks
@@ -205,6 +211,7 @@ def _options(
     fit_bias: bool,
 ) -> tuple[list[Option], list[list[TaskTally]], int]:
     """Every smoothing without a class bias, then with one; their other tasks; the stride of the fitted frames."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.scoring import biased_option
 
     options = [tallies.option() for tallies in found.tallies]
@@ -221,6 +228,7 @@ def _options(
 
 
 def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[str], stride: int) -> list[str]:
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.bootstrap import video_groups
 
     notes = []
@@ -242,6 +250,7 @@ def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[
 
 def _compare(results: Sequence[Result], folds: Mapping[str, int], draws: int) -> Comparison | None:
     """Side by side on the videos that all have; None for one set of predictions."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.compare import compare
 
     return compare(results, folds, draws) if len(results) > 1 else None

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from abaw.core.errors import ConfigError, DataError, nearest
 from abaw.video.detecting.detector import Detector, Network
 from abaw.video.detecting.graph import Graph, read_graph
+from abaw.weights import builtin_detector
 
 BUILTIN = "builtin"
 AUTO = "auto"
@@ -62,10 +63,9 @@ def open_detector(name: str, min_score: float | None = None, threads: int | None
 
 def _weights(name: str) -> Path:
     if name == BUILTIN:
-        from abaw.weights import builtin_detector
-
         weights = builtin_detector()
     elif name.startswith(PACK_PREFIX):
+        # Loaded on use: other detectors do not need it.
         from abaw.video.detecting.packs import fetch_pack
 
         weights = fetch_pack(name.removeprefix(PACK_PREFIX))
