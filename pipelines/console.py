@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from abaw.core.processes import is_first_process
 from abaw.core.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -35,28 +41,74 @@ def result(text: str) -> None:
 @contextmanager
 def progress(description: str, unit: str = "") -> Iterator[Progress]:
     """A hook that draws a bar on a terminal and prints a line now and then elsewhere."""
-    if sys.stderr.isatty() and is_first_process():
-        with _bar(description) as hook:
-            yield hook
-    else:
+    if not _draws():
         yield _lines(description, unit)
+        return
+    with _new_bars() as bars:
+        yield _bar(bars, description)
 
 
-@contextmanager
-def _bar(description: str) -> Iterator[Progress]:
-    # Loaded on use: `--help` and wrong usage are answered without it.
+class ItemBars:
+    """The progress of the items of an engine: a bar per current item on a terminal, a line now and then elsewhere.
+
+    names: of the items; unit: of their progress.
+    """
+
+    def __init__(self, names: Sequence[str], unit: str) -> None:
+        self._names, self._unit = names, unit
+        self._bars = _new_bars() if _draws() else None
+        self._hooks: dict[int, Progress] = {}
+
+    def __call__(self, index: int, done: int, total: int | None) -> None:
+        if index not in self._hooks:
+            self._hooks[index] = self._begin(self._names[index])
+        self._hooks[index](done, total)
+
+    def _begin(self, name: str) -> Progress:
+        if self._bars is None:
+            return _lines(name, self._unit)
+        self._bars.start()
+        return _bar(self._bars, name)
+
+    def end(self, index: int) -> None:
+        """Remove the bar of an item."""
+        hook = self._hooks.pop(index, None)
+        if self._bars is None or not isinstance(hook, _Bar):
+            return
+        self._bars.remove_task(hook.task)
+        if not self._hooks:
+            self._bars.stop()
+
+    def stop(self) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+
+def _draws() -> bool:
+    return sys.stderr.isatty() and is_first_process()
+
+
+def _new_bars() -> RichProgress:
+    # Loaded for a terminal alone: most commands of a script never need it.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(description, total=None)
+    return RichProgress(*columns, console=Console(stderr=True), transient=True)
 
-        def hook(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total)
 
-        yield hook
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    bars: RichProgress
+    task: TaskID
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self.bars.update(self.task, completed=done, total=total)
+
+
+def _bar(bars: RichProgress, description: str) -> _Bar:
+    return _Bar(bars, bars.add_task(description, total=None))
 
 
 def _lines(description: str, unit: str) -> Progress:

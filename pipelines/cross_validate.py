@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
-from pipelines.batch import finish_batch
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
-from pipelines.compare.jobs import require_side_by_side
+from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
 from pipelines.inputs import InputPath
+from pipelines.items import finish_items
 
 if TYPE_CHECKING:
     from abaw.data.clips import Clip
@@ -60,13 +60,13 @@ def run(config: CrossValidateConfig) -> int:
     Windows(config.window, config.hop)
     if config.folds < 2:
         raise ConfigError(f"folds {config.folds}: expected at least 2")
-    require_side_by_side(config.train, config.workers, "cross-validate")
+    require_parallel(config.train, config.workers, "cross-validate")
     splits, fold_of = _splits(config)
     cells = [_cell(config, splits, fold_of, fold) for fold in range(config.folds)]
-    results, failures = run_cells(cells, splits.clips, config.workers)
+    results, failures = run_cells(cells, splits.clips, config.workers, config.out)
     if not failures:
         _write_report(config, list(results.values()))
-    return finish_batch(len(results), failures)
+    return finish_items(len(results), failures)
 
 
 def _splits(config: CrossValidateConfig) -> tuple[Splits, dict[str, int]]:

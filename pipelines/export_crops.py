@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abaw.core.errors import DataError
-from pipelines.batch import run_batch
 from pipelines.inputs import InputPath
+from pipelines.items import Plain, run_items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def run(config: ExportCropsConfig) -> int:
         raise DataError(f"two stores are named '{twice}'; export them into separate folders")
     lengths = prepare_folder(config.out, names)
 
-    def work(path: Path) -> str:
+    def export(path: Path) -> str:
         faces = open_faces(path)
         folder = config.out / path.name.removesuffix(SUFFIX)
         exported = is_exported(faces, folder)
@@ -53,4 +53,4 @@ def run(config: ExportCropsConfig) -> int:
         images = export_crops(faces, folder)
         return f"{images} images, {len(faces) - images} frames without a face"
 
-    return run_batch(stores, lambda path: path.name.removesuffix(SUFFIX), work)
+    return run_items(stores, lambda path: path.name.removesuffix(SUFFIX), Plain(export), config.out)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pipelines.batch import run_batch
-from pipelines.console import progress
+from abaw.core.progress import Progress
 from pipelines.inputs import CheckpointPath, InputPath
+from pipelines.items import engine_for, require_workers, run_items
+
+if TYPE_CHECKING:
+    from abaw.inference.features import Extractor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,7 @@ class FeaturesConfig:
         flip: mean of the features of each face and its mirror image (takes twice as long)
         batch_size: frames per forward pass
         accelerator: where to compute; auto uses a GPU if there is one
+        workers: stores processed in parallel, each worker with its own model; the features do not depend on it
 
     Examples:
         abaw features --faces faces/ --checkpoint runs/static/last --out features/
@@ -37,29 +42,47 @@ class FeaturesConfig:
     flip: bool = False
     batch_size: int = 128
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = 1
 
 
 def run(config: FeaturesConfig) -> int:
     """Exit status: 1 when a store failed, else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.inference.devices import choose_device
-    from abaw.inference.features import load_extractor, write_video_features
     from abaw.stores.arrow import find_stores
-    from abaw.stores.faces import open_faces
-    from abaw.weights import resolve_checkpoint
 
-    extractor = load_extractor(
-        resolve_checkpoint(config.checkpoint, "static"),
-        choose_device(config.accelerator),
-        flip=config.flip,
-        batch_size=config.batch_size,
-        outputs=config.outputs,
-    )
+    require_workers(config.workers)
+    items = find_stores(config.faces)
+    engine = engine_for(config.workers, len(items), config.accelerator)
+    return run_items(items, lambda path: path.stem, MakeFeatures(config), config.out, engine, "frames")
 
-    def work(path: Path) -> str:
+
+@dataclass(frozen=True, slots=True)
+class MakeFeatures:
+    """What workers apply to faces stores. Returns a line on the result."""
+
+    config: FeaturesConfig
+
+    def set_up(self, threads: int | None) -> Callable[[Path, Progress], str]:
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.inference.devices import choose_device
+        from abaw.inference.features import load_extractor
+        from abaw.weights import resolve_checkpoint
+
+        extractor = load_extractor(
+            resolve_checkpoint(self.config.checkpoint, "static"),
+            choose_device(self.config.accelerator),
+            flip=self.config.flip,
+            batch_size=self.config.batch_size,
+            outputs=self.config.outputs,
+        )
+        return lambda path, progress: self._write(extractor, path, progress)
+
+    def _write(self, extractor: Extractor, path: Path, progress: Progress) -> str:
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.inference.features import write_video_features
+        from abaw.stores.faces import open_faces
+
         faces = open_faces(path)
-        with progress(path.stem, "frames") as hook:
-            written = write_video_features(faces, extractor, config.out / path.name, hook)
-        return f"{len(faces)} frames, {int(faces.valid.sum())} with a face" if written else "is there already"
-
-    return run_batch(find_stores(config.faces), lambda path: path.stem, work)
+        if not write_video_features(faces, extractor, self.config.out / path.name, progress):
+            return "already exists"
+        return f"{len(faces)} frames, {int(faces.valid.sum())} with a face"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.batch import run_batch
 from pipelines.console import warn
 from pipelines.inputs import InputPath
+from pipelines.items import Plain, run_items
 
 _SHOWN = 3
 
@@ -45,7 +45,7 @@ def run(config: ImportCropsConfig) -> int:
         config.folders, {name for known in (lengths, exported) for name in known if known[name]}
     )
 
-    def work(folder: Path) -> str:
+    def import_folder(folder: Path) -> str:
         crops = list_crops(folder)
         target = config.out / f"{crops.name}{SUFFIX}"
         due = lengths.get(crops.name, 0)
@@ -62,7 +62,7 @@ def run(config: ImportCropsConfig) -> int:
             warn(f"{crops.name}: the last image is frame {crops.last_frame}, but labels or template end at {due}")
         return f"{report.num_rows} frames, {report.num_rows - report.num_faces} of them without a face"
 
-    return run_batch(folders, lambda folder: folder.resolve().name, work)
+    return run_items(folders, lambda folder: folder.resolve().name, Plain(import_folder), config.out)
 
 
 def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:

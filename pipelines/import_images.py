@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
 from pipelines.console import progress, result, say, warn
 from pipelines.inputs import DetectorName, InputPath
+from pipelines.items import engine_for, report_failure, require_workers
 
 if TYPE_CHECKING:
-    from abaw.importing.face_finder import FaceFinder
+    from abaw.importing.face_finder import OpenFinder
     from abaw.importing.import_stills import StillsReport
     from abaw.importing.still import Still
 
@@ -32,6 +34,7 @@ class ImportImagesConfig:
         name: name of the store; by default the descriptor's name, with _SUBSET
         detector: auto, builtin, insightface:PACK, the path of a SCRFD or YuNet .onnx, or none for images that are
             already crops
+        workers: images processed in parallel, each worker with its own detector; the store does not depend on it
 
     Examples:
         abaw import-images --dataset ferplus --root FERPlus/ --subset train --out stills/
@@ -45,44 +48,42 @@ class ImportImagesConfig:
     subset: str = ""
     name: str = ""
     detector: DetectorName = "auto"
+    workers: int = 1
 
 
 def run(config: ImportImagesConfig) -> int:
-    """Exit status: 1 when an image could not be read or none shows a face (the store is written), else 0."""
+    """Exit status: 1 when an image could not be imported or none shows a face (the store is written), else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.importing.descriptor import load_descriptor
     from abaw.importing.find_stills import find_stills
-    from abaw.importing.import_stills import fingerprint, import_stills
-    from abaw.stores.arrow import SUFFIX, is_done
+    from abaw.importing.import_stills import import_stills
+    from abaw.stores.arrow import SUFFIX
 
+    require_workers(config.workers)
     descriptor = load_descriptor(config.dataset)
     name = config.name or "_".join(filter(None, (descriptor.name, config.subset)))
     if Path(name).name != name:
         raise ConfigError(f"name '{name}': expected a plain name without a folder")
     stills = find_stills(descriptor, config.root, config.subset)
-    finder = _finder(config.detector)
-    target = config.out / f"{name}{SUFFIX}"
-    if is_done(target, fingerprint(descriptor, stills, finder)):
-        say(f"{name}: already there")
-        return 0
+    finder, target = _finder(config.detector), config.out / f"{name}{SUFFIX}"
     with progress(f"{name}: importing", "images") as hook:
-        report = import_stills(descriptor, stills, finder, target, hook)
-    return _tell(name, report, _counts(stills))
+        report = import_stills(descriptor, stills, finder, target, engine_for(config.workers, len(stills)), hook)
+    if report is None:
+        say(f"{name}: already exists")
+        return 0
+    return _report(name, report, _counts(stills), config.out)
 
 
-def _finder(detector: str) -> FaceFinder:
+def _finder(detector: str) -> OpenFinder:
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.importing.face_finder import LargestFace, WholeImage
-    from abaw.video.detecting.registry import open_detector
+    from abaw.importing.face_finder import open_finder
     from pipelines.extract.command import resolved_detector
 
-    if detector == "none":
-        return WholeImage()
-    return LargestFace(open_detector(resolved_detector(detector)))
+    return partial(open_finder, detector if detector == "none" else resolved_detector(detector))
 
 
 def _counts(stills: Sequence[Still]) -> str:
-    """`Neutral 3, Anger 1, …`: images a class; empty for a set without a label."""
+    """`Neutral 3, Anger 1, …`: images per class; empty for a set without labels."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 
@@ -93,12 +94,16 @@ def _counts(stills: Sequence[Still]) -> str:
     return ", ".join([*named, *([f"no label {counts[UNLABELLED]}"] if counts[UNLABELLED] else [])])
 
 
-def _tell(name: str, report: StillsReport, counts: str) -> int:
+def _report(name: str, report: StillsReport, counts: str, out: Path) -> int:
+    """Print the result; returns the exit status."""
     without = report.num_rows - report.num_faces
     result(f"{name}: {report.num_rows} images, {without} of them without a face" + (f"; {counts}" if counts else ""))
     if report.unreadable:
         some = ", ".join(report.unreadable[:_SHOWN]) + (", …" if len(report.unreadable) > _SHOWN else "")
         warn(f"{name}: {len(report.unreadable)} images could not be read: {some}")
+    failures = [report_failure(key, error, out) for key, error in report.failed]
+    if failures:
+        warn(f"{name}: {len(failures)} images failed and have no face in the store; to retry, remove it and run again")
     if not report.num_faces:
-        warn(f"{name}: not one image shows a face; try another --detector, or none for images that are crops already")
-    return 1 if report.unreadable or not report.num_faces else 0
+        warn(f"{name}: no image shows a face; try another --detector, or none for images that are crops already")
+    return 1 if report.unreadable or failures or not report.num_faces else 0

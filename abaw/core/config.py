@@ -6,10 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+Config = TypeVar("Config")
 
 ONE_OF: Final = "one_of"
 """Metadata key of a group of settings: names the setting whose value must be the group's name for it to apply."""
+
+
+def part_of(config: Any, part: type[Config]) -> Config:
+    """The settings of a config that the dataclass `part`, from which it is derived, has."""
+    return part(**{field.name: getattr(config, field.name) for field in fields(part)})  # type: ignore[arg-type]
 
 
 def to_plain(value: Any) -> Any:

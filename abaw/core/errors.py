@@ -22,6 +22,17 @@ class ConfigError(AbawError):
     exit_status = 2
 
 
+class UnexpectedError(AbawError):
+    """An exception that nobody foresaw, while one of several items was processed. traceback: where it was raised."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message, traceback)
+        self.message, self.traceback = message, traceback
+
+    def __str__(self) -> str:
+        return self.message
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the closest known name, or an empty string when none is close."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from abaw.core.artifacts import write_text
 from abaw.core.errors import DataError
 from abaw.core.folders import PARTIAL, atomic_folder
+from abaw.engine.error_log import ERROR_LOG
 from abaw.protocol.layout import frame_name
 from abaw.stores.faces import FaceStore
 
@@ -54,7 +55,7 @@ def prepare_folder(out: Path, names: Iterable[str]) -> dict[str, int]:
     if not out.is_dir():
         raise DataError(f"{out}: is a file; choose another --out")
     before = read_lengths(out)
-    known = {*names, *before, LENGTHS} if before else set()
+    known = {ERROR_LOG, *((*names, *before, LENGTHS) if before else ())}
     others = sorted(entry for entry in os.listdir(out) if entry not in known and not _is_temporary(entry))
     if others:
         raise DataError(

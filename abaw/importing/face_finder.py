@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from abaw.video.align import CROP_SIZE, align
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
+from abaw.video.detecting.registry import open_detector
 
 Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -43,6 +45,15 @@ class FaceFinder(Protocol):
     def __call__(self, image: Image, box_xyxy: Box | None = None) -> Crop | None:
         """image: (H, W, 3) RGB; box_xyxy: where the face is, according to the set. None if no face is found."""
         ...
+
+
+OpenFinder = Callable[[int | None], FaceFinder]
+"""Opens a finder that uses so many processor threads, None for the default. Workers get it pickled."""
+
+
+def open_finder(detector: str, threads: int | None = None) -> FaceFinder:
+    """detector: none for images that are crops already, or a name for `open_detector`."""
+    return WholeImage() if detector == "none" else LargestFace(open_detector(detector, threads=threads))
 
 
 class WholeImage:

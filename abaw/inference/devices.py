@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from abaw.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What the figures of a training run may depend on. threads: of torch; instruction_set: such as AVX512."""
+
+    threads: int
+    instruction_set: str
+
+
+def processor() -> Processor:
+    """What this process uses now."""
+    return Processor(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability())
 
 
 def choose_device(accelerator: Literal["auto", "cpu", "cuda"]) -> torch.device:

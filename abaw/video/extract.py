@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.config import to_plain
-from abaw.core.errors import ConfigError, DataError
+from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.protocol.layout import Subject
 from abaw.video.align import CROP_SIZE, align
 from abaw.video.detecting.detector import Detector
+from abaw.video.options import ExtractOptions
 from abaw.video.people.appearance import DEPTH, appearances
 from abaw.video.people.corrections import Corrections
 from abaw.video.people.face_spill import FaceSpill
@@ -33,50 +34,6 @@ _CROPS_AHEAD = 8
 
 _Crops = tuple[list[bytes], NDArray[np.float32]]
 """The encoded crops of the N faces of a frame and their appearances (N, D)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractOptions:
-    """Settings that change what a store holds.
-
-    reader: one of READERS, or STILL; min_score: the detector's threshold, None for its own default; max_gap, min_iou:
-    see Tracker; min_track_frames: shorter tracks get no store of their own when every track does; jpeg_quality: 1-100;
-    full_every: the whole picture is looked at on every that manyth frame at least, 1 for every frame, and only the
-    regions around known faces between; region: side of such a region in sizes of the face; region_px: to how many
-    pixels it is brought; max_score_drop: a face whose score falls that far under its usual is looked for in the whole
-    picture.
-    """
-
-    reader: str = "pyav"
-    min_score: float | None = None
-    max_gap: int = 15
-    min_iou: float = 0.3
-    min_track_frames: int = 10
-    jpeg_quality: int = 95
-    full_every: int = 17
-    region: float = 1.7
-    region_px: int = 152
-    max_score_drop: float = 0.2
-
-    def __post_init__(self) -> None:
-        if self.min_score is not None and not 0 < self.min_score < 1:
-            raise ConfigError(f"min_score {self.min_score}: expected a number between 0 and 1")
-        if self.max_gap < 0:
-            raise ConfigError(f"max_gap {self.max_gap}: expected at least 0 frames")
-        if not 0 < self.min_iou <= 1:
-            raise ConfigError(f"min_iou {self.min_iou}: expected above 0 and at most 1")
-        if self.min_track_frames < 1:
-            raise ConfigError(f"min_track_frames {self.min_track_frames}: expected at least 1")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise ConfigError(f"jpeg_quality {self.jpeg_quality}: expected 1 to 100")
-        if self.full_every < 1:
-            raise ConfigError(f"full_every {self.full_every}: expected at least 1 frame")
-        if not 1.2 <= self.region <= 4:
-            raise ConfigError(f"region {self.region}: expected 1.2 to 4 sizes of the face")
-        if not 64 <= self.region_px <= 320:
-            raise ConfigError(f"region_px {self.region_px}: expected 64 to 320 pixels")
-        if not 0 < self.max_score_drop <= 1:
-            raise ConfigError(f"max_score_drop {self.max_score_drop}: expected above 0 and at most 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from abaw.training.temporal_recipe import recipe_of
 from pipelines.ablate.grid import GridRecipe, Point, points
 from pipelines.ablate.report import best_lines, markdown_table, table_facts, write_csv
 from pipelines.ablate.scores import Setting
-from pipelines.batch import finish_batch
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
-from pipelines.compare.jobs import require_side_by_side
+from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
 from pipelines.inputs import InputPath
+from pipelines.items import finish_items
 
 _WINDOWS = {"window": ("50", "100", "200", "300", "500")}
 
@@ -57,15 +57,15 @@ def run(config: AblateConfig) -> int:
     grid = points(config, vary)
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
-    require_side_by_side(config.train, config.workers, "ablate")
+    require_parallel(config.train, config.workers, "ablate")
     say(f"{len(grid)} settings with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
     splits = share(*read_splits(config.features, config.annotations, config.tasks), config.out, _fixed(config, vary))
     cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
-    results, failures = run_cells(list(cells.values()), splits.clips, config.workers)
+    results, failures = run_cells(list(cells.values()), splits.clips, config.workers, config.out)
     finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
     if results:
         _write_report(config, [Setting(p.values, p.window, p.hop, found) for p, found in finished if found])
-    return finish_batch(len(results), failures)
+    return finish_items(len(results), failures)
 
 
 def _fixed(config: AblateConfig, vary: Mapping[str, Sequence[str]]) -> dict[str, Any]:

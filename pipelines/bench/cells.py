@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.core.text import listed
-from abaw.data.label_portions import BenchFaces, Portion, Sources, Split, read_faces, split
+from abaw.data.label_portions import BenchFaces, Portion, Sources, read_faces, split
 from abaw.training.settings import TrainSettings
 from abaw.training.static_recipe import StaticSettings, default_plain, recipe_plain
 from pipelines.bench.entries import Entry
-from pipelines.compare.jobs import run_jobs
+from pipelines.compare.runs import train_runs
 
 if TYPE_CHECKING:
     from abaw.data.face_set import FaceSet
@@ -139,7 +139,8 @@ class BenchResult:
     """What a cell gives. best: of the checkpoint that was chosen on the selection split, None without one.
 
     labelled, selection, unlabelled: faces that it learnt from, chose on, and had without labels. total_seconds: wall
-    time of the cell without its warm start, None when it was interrupted.
+    time of the cell without its warm start, None when it was interrupted. threads, instruction_set: see Processor,
+    None in cells of earlier versions.
     """
 
     last: CellScores
@@ -151,48 +152,60 @@ class BenchResult:
     step_seconds: float
     evaluation_seconds: float
     total_seconds: float | None
+    threads: int | None = None
+    instruction_set: str | None = None
 
 
-@dataclass(eq=False)
-class _Worker:
-    """What a worker process keeps from cell to cell."""
+@dataclass(frozen=True, slots=True)
+class _TrainWarmStarts:
+    """What workers apply to warm starts."""
 
     sources: Sources
     holdout: float
-    faces: BenchFaces | None = field(default=None, init=False)
 
-    def read(self) -> BenchFaces:
-        if self.faces is None:
-            self.faces = read_faces(self.sources)
-        return self.faces
+    def set_up(self, threads: int | None) -> Callable[[WarmStart, Progress], Path]:
+        faces = read_faces(self.sources)
 
-    def split(self, portion: Portion, seed: int) -> Split:
-        return split(self.read(), portion, self.holdout, seed)
+        def train(run: WarmStart, hook: Progress) -> Path:
+            # Loaded on use: `--help` and wrong usage are answered without it.
+            from abaw.core.artifacts import write_json
+            from abaw.training.static import warm_start
 
+            part = split(faces, run.portion, self.holdout, run.seed)
+            warm_start(run.recipe, run.steps, part.training, part.selection, run.folder, run.init, hook)
+            write_json(run.file, {"made_with": run.plain()})
+            return run.checkpoint
 
-class _DoWarmStart(_Worker):
-    def __call__(self, job: WarmStart, hook: Progress) -> Path:
-        # Loaded on use: `--help` and wrong usage are answered without it.
-        from abaw.core.artifacts import write_json
-        from abaw.training.static import warm_start
-
-        part = self.split(job.portion, job.seed)
-        warm_start(job.recipe, job.steps, part.training, part.selection, job.folder, job.init, hook)
-        write_json(job.file, {"made_with": job.plain()})
-        return job.checkpoint
+        return train
 
 
-class _DoCell(_Worker):
+@dataclass(frozen=True, slots=True)
+class _TrainCells:
+    """What workers apply to cells."""
+
+    sources: Sources
+    holdout: float
+
+    def set_up(self, threads: int | None) -> Callable[[BenchCell, Progress], BenchResult]:
+        return _CellTrainer(read_faces(self.sources), self.holdout)
+
+
+@dataclass(frozen=True, slots=True)
+class _CellTrainer:
+    faces: BenchFaces
+    holdout: float
+
     def __call__(self, cell: BenchCell, hook: Progress) -> BenchResult:
         # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.core.artifacts import write_json
         from abaw.core.config import to_plain
+        from abaw.inference.devices import processor
         from abaw.training.loop import BEST, LAST
         from abaw.training.static import train_static_on
 
         begun = time.perf_counter()
         interrupted = (cell.folder / LAST).exists()
-        part = self.split(cell.portion, cell.seed)
+        part = split(self.faces, cell.portion, self.holdout, cell.seed)
         init = cell.entry.init if cell.warm is None else cell.warm.checkpoint
         facts = {"portion": cell.portion.name}
         trained = train_static_on(
@@ -212,6 +225,7 @@ class _DoCell(_Worker):
             step_seconds=trained.step_seconds,
             evaluation_seconds=trained.evaluation_seconds + ended - scoring,
             total_seconds=None if interrupted else ended - begun,
+            **vars(processor()),
         )
         write_json(cell.file, {"made_with": cell.plain(), **to_plain(result)})
         return result
@@ -220,7 +234,7 @@ class _DoCell(_Worker):
         # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.training.static import score_static
 
-        faces = self.read().scored
+        faces = self.faces.scored
         scores = score_static(checkpoint, faces, cell.train.accelerator)
         # A data set may lack a class of the eight, which then cannot be scored.
         present = [f1 for f1, count in zip(scores["class_f1"], faces.class_counts(), strict=True) if count]
@@ -232,16 +246,17 @@ def _count(faces: FaceSet | None) -> int:
 
 
 def run_bench_cells(
-    cells: Sequence[BenchCell], sources: Sources, holdout: float, workers: int | None
+    cells: Sequence[BenchCell], sources: Sources, holdout: float, workers: int | None, out: Path
 ) -> tuple[dict[str, BenchResult], list[str]]:
     """Results by cell name, finished ones as a former run left them; and a line for every run that failed."""
     left = [cell for cell in cells if not cell.file.exists()]
     warm = list({cell.warm.name: cell.warm for cell in left if cell.warm is not None}.values())
     failures: list[str] = []
     if warm:
-        ready, failures = run_jobs(warm, _DoWarmStart(sources, holdout), _read_warm_start, str, workers, "warm starts")
+        trainer = _TrainWarmStarts(sources, holdout)
+        ready, failures = train_runs(warm, trainer, _read_warm_start, str, workers, out, "warm starts")
         cells = [cell for cell in cells if cell.file.exists() or cell.warm is None or cell.warm.name in ready]
-    results, failed = run_jobs(cells, _DoCell(sources, holdout), _read_cell, _line, workers)
+    results, failed = train_runs(cells, _TrainCells(sources, holdout), _read_cell, _line, workers, out)
     return results, [*(f"warm start {line}" for line in failures), *failed]
 
 
@@ -250,9 +265,9 @@ def _line(result: BenchResult) -> str:
     return f"macro F1 {result.last.macro_f1:.4f}, accuracy {result.last.accuracy:.4f}{seconds}"
 
 
-def _read_warm_start(job: WarmStart) -> Path:
-    _read(job)
-    return job.checkpoint
+def _read_warm_start(run: WarmStart) -> Path:
+    _read(run)
+    return run.checkpoint
 
 
 def _read_cell(cell: BenchCell) -> BenchResult:
@@ -268,17 +283,17 @@ def _scores(values: Mapping[str, Any]) -> CellScores:
     return CellScores(values["macro_f1"], values["accuracy"], tuple(values["class_f1"]))
 
 
-def _read(job: WarmStart | BenchCell) -> dict[str, Any]:
+def _read(run: WarmStart | BenchCell) -> dict[str, Any]:
     """What a finished run left. Raises ConfigError when it was made with other settings."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import read_json
     from abaw.core.config import differences, filled
 
-    values = dict(read_json(job.file))
-    changed = differences(filled(values.pop("made_with", {}), job.defaults()), job.plain())
+    values = dict(read_json(run.file))
+    changed = differences(filled(values.pop("made_with", {}), run.defaults()), run.plain())
     if changed:
         raise ConfigError(
-            f"{job.folder}: finished with other settings ({listed(changed, separator='; ')}); give the variant "
+            f"{run.folder}: finished with other settings ({listed(changed, separator='; ')}); give the variant "
             "another name, or choose another --out"
         )
     return values

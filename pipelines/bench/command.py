@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, nearest
 from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
-from pipelines.batch import finish_batch
 from pipelines.bench.entries import Entry, entries, resolved
-from pipelines.compare.jobs import require_side_by_side
+from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say, warn
 from pipelines.inputs import CheckpointPath, InputPath
+from pipelines.items import finish_items
 
 if TYPE_CHECKING:
     from abaw.data.label_portions import BenchFaces, Portion, Sources
@@ -91,10 +91,10 @@ def run(config: BenchSettings) -> int:
     _open_run(config, faces)
     cells = cells_of(config.out, found, base, parts, config.seeds)
     say(f"{len(found)} entries, {len(parts)} portions of the labels, {len(config.seeds)} seeds: {len(cells)} cells")
-    results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers)
+    results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers, config.out)
     if results:
         _write_report(config, faces, parts, cells, results)
-    return finish_batch(len(results), failures)
+    return finish_items(len(results), failures)
 
 
 def _entries(config: BenchSettings) -> tuple[list[Entry], Entry]:
@@ -123,7 +123,7 @@ def _require_usable(config: BenchSettings) -> None:
         raise ConfigError(f"warm_start_steps {config.warm_start_steps}; expected at least 0")
     if config.published is not None:
         published_rows(config.published)
-    require_side_by_side(config.train, config.workers, "bench")
+    require_parallel(config.train, config.workers, "bench")
 
 
 def _sources(config: BenchSettings) -> Sources:

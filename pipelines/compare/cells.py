@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from abaw.core.text import listed
 from abaw.engine.shared_value import Shared
 from abaw.training.settings import TrainSettings
 from abaw.training.temporal_recipe import TemporalRecipe
-from pipelines.compare.jobs import run_jobs
+from pipelines.compare.runs import train_runs
 from pipelines.train_temporal import read_split
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class CellResult:
     macro_f1: over all annotated frames; macro_f1_with_face: over those with a face, None when there is none.
     step_seconds: of the training steps with their batches; evaluation_seconds: of scoring, while training and at the
     end; total_seconds: wall time of the cell, None when it was interrupted. videos: V names; confusions: (V, C, C)
-    frame counts over all annotated frames, rows annotated.
+    frame counts over all annotated frames, rows annotated. threads, instruction_set: see Processor, None in cells of
+    earlier versions.
     """
 
     macro_f1: float
@@ -68,6 +70,8 @@ class CellResult:
     total_seconds: float | None
     videos: tuple[str, ...]
     confusions: NDArray[np.int64]
+    threads: int | None = None
+    instruction_set: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +126,12 @@ def _require_fit(training: ClipSet, validation: ClipSet) -> None:
 
 
 def run_cells(
-    cells: Sequence[Cell], clips: Shared[ClipSet], workers: int | None
+    cells: Sequence[Cell], clips: Shared[ClipSet], workers: int | None, out: Path
 ) -> tuple[dict[str, CellResult], list[str]]:
     """Results by cell name, finished ones as a former run left them; and a line for every cell that failed."""
     # The longest ones first, so that no worker is left with one when the others are done.
     longest = sorted(cells, key=lambda cell: -cell.window * cell.recipe.learn.batch_size * cell.recipe.train.steps)
-    results, failures = run_jobs(longest, _DoCell(clips), lambda cell: _read(cell.file), _line, workers)
+    results, failures = train_runs(longest, _TrainCells(clips), lambda cell: _read(cell.file), _line, workers, out)
     return {cell.name: results[cell.name] for cell in cells if cell.name in results}, failures
 
 
@@ -137,36 +141,41 @@ def _line(result: CellResult) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _DoCell:
-    """What a worker process calls for every cell."""
+class _TrainCells:
+    """What workers apply to cells."""
 
     clips: Shared[ClipSet]
 
-    def __call__(self, cell: Cell, hook: Progress) -> CellResult:
-        # Loaded on use: `--help` and wrong usage are answered without it.
-        from abaw.core.artifacts import write_json
-        from abaw.sequence.windows import Windows
-        from abaw.training.loop import LAST
-        from abaw.training.temporal import train_temporal
+    def set_up(self, threads: int | None) -> Callable[[Cell, Progress], CellResult]:
+        return partial(_train_cell, self.clips.get())
 
-        begun = time.perf_counter()
-        interrupted = (cell.folder / LAST).exists()
-        clips = self.clips.get()
-        by_name = {clip.name: clip for clip in clips.clips}
-        training = clips.subset([by_name[name] for name in cell.training])
-        trained = train_temporal(training, Windows(cell.window, cell.hop), cell.recipe, cell.folder, hook)
-        scoring = time.perf_counter()
-        tallies, parameters = _predict(cell, clips.subset([by_name[name] for name in cell.scored]))
-        ended = time.perf_counter()
-        result = _result(
-            tallies,
-            parameters=parameters,
-            step_seconds=trained.step_seconds,
-            evaluation_seconds=trained.evaluation_seconds + ended - scoring,
-            total_seconds=None if interrupted else ended - begun,
-        )
-        write_json(cell.file, _plain(result))
-        return result
+
+def _train_cell(clips: ClipSet, cell: Cell, hook: Progress) -> CellResult:
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.core.artifacts import write_json
+    from abaw.inference.devices import processor
+    from abaw.sequence.windows import Windows
+    from abaw.training.loop import LAST
+    from abaw.training.temporal import train_temporal
+
+    begun = time.perf_counter()
+    interrupted = (cell.folder / LAST).exists()
+    by_name = {clip.name: clip for clip in clips.clips}
+    training = clips.subset([by_name[name] for name in cell.training])
+    trained = train_temporal(training, Windows(cell.window, cell.hop), cell.recipe, cell.folder, hook)
+    scoring = time.perf_counter()
+    tallies, parameters = _predict(cell, clips.subset([by_name[name] for name in cell.scored]))
+    ended = time.perf_counter()
+    result = _result(
+        tallies,
+        parameters=parameters,
+        step_seconds=trained.step_seconds,
+        evaluation_seconds=trained.evaluation_seconds + ended - scoring,
+        total_seconds=None if interrupted else ended - begun,
+        **vars(processor()),
+    )
+    write_json(cell.file, _plain(result))
+    return result
 
 
 def _predict(cell: Cell, clips: ClipSet) -> tuple[list[VideoTally], int]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.artifacts import remove_orphans
 from abaw.core.errors import ConfigError
 from abaw.protocol.layout import find_media
-from pipelines.batch import run_batch
 from pipelines.console import result
 from pipelines.inputs import CheckpointPath, DetectorName, InputPath, InputText
+from pipelines.items import Plain, run_items
 
 if TYPE_CHECKING:
     from pipelines.predict_video.results import Looks
@@ -74,7 +74,7 @@ def run(config: PredictVideoConfig) -> int:
     remove_orphans(config.out)
     stages = _stages(config)
     results = VideoResults(config.out, stages, _looks(config))
-    status = run_batch(paths, lambda path: path.name, results.make)
+    status = run_items(paths, lambda path: path.name, Plain(results.make), config.out)
     index = write_index(config.out)
     pages = results.pages
     if index is not None:

@@ -18,7 +18,8 @@ from abaw.stores.features import open_features
 from abaw.stores.predictions import Predictions, read_predictions, write_predictions
 from abaw.stores.spec import load_spec
 from abaw.video.detecting.detector import Detector
-from abaw.video.extract import ExtractOptions, extract_video
+from abaw.video.extract import extract_video
+from abaw.video.options import ExtractOptions
 from abaw.video.reading.registry import STILL
 from abaw.weights import resolve_checkpoint
 from pipelines.console import progress

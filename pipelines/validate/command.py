@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from abaw.core.errors import ConfigError, DataError
-from pipelines.batch import finish_batch
 from pipelines.console import progress, result
 from pipelines.inputs import InputPath
+from pipelines.items import finish_items
 
 if TYPE_CHECKING:
     from abaw.evaluation.multitask import TaskTally
@@ -90,7 +90,7 @@ def run(config: ValidateConfig) -> int:
     if comparison:
         tell_comparison(comparison, any(scored.leaked for scored in results))
     result(f"report: {page}")
-    return finish_batch(sum(len(scored.evaluation.videos) for scored in results), failures)
+    return finish_items(sum(len(scored.evaluation.videos) for scored in results), failures)
 
 
 def _splits(split: str) -> list[str]:

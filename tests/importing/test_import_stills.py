@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import StorageError
 from abaw.importing import import_stills as module
 from abaw.importing.descriptor import Descriptor
-from abaw.importing.face_finder import LargestFace, WholeImage
+from abaw.importing.face_finder import Crop, LargestFace, WholeImage, open_finder
 from abaw.importing.find_stills import find_stills
 from abaw.importing.import_stills import fingerprint, import_stills, read_rgb
 from abaw.importing.still import Still
@@ -20,6 +21,9 @@ from abaw.video.detecting.detections import Detections
 
 FLAT = Descriptor("flat", "unlabelled", "flat")
 LABELLED = Descriptor("two", "labelled", "folder_per_class", labels={"a": "Anger", "o": "Other"})
+
+
+NO_DETECTOR = partial(open_finder, "none")
 
 
 def save(path: Path, colour: tuple[int, int, int] = (200, 120, 40), size: tuple[int, int] = (60, 80)) -> None:
@@ -49,7 +53,7 @@ class FakeDetector:
 def test_the_largest_face_is_taken_with_its_box_and_landmarks(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     finder = LargestFace(FakeDetector((0, 0, 10, 10), (20, 10, 60, 50), (0, 0, 5, 60)))
-    report = import_stills(FLAT, find_stills(FLAT, tmp_path), finder, tmp_path / "out.arrow")
+    report = import_stills(FLAT, find_stills(FLAT, tmp_path), lambda threads: finder, tmp_path / "out.arrow")
     assert (report.num_rows, report.num_faces, report.unreadable) == (1, 1, [])
     faces = open_faces(tmp_path / "out.arrow")
     (row,) = faces.store.table.to_pylist()
@@ -67,7 +71,7 @@ def test_the_largest_face_is_taken_with_its_box_and_landmarks(tmp_path: Path) ->
 def test_a_detector_without_landmarks_gives_none(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     finder = LargestFace(FakeDetector((20, 10, 60, 50), landmarks=False))
-    import_stills(FLAT, find_stills(FLAT, tmp_path), finder, tmp_path / "out.arrow")
+    import_stills(FLAT, find_stills(FLAT, tmp_path), lambda threads: finder, tmp_path / "out.arrow")
     (row,) = open_faces(tmp_path / "out.arrow").store.table.to_pylist()
     assert row["landmarks_xy"] is None
     assert row["box_xyxy"] == pytest.approx([20, 10, 60, 50], abs=0.5)
@@ -82,8 +86,9 @@ def test_labels_faceless_and_unreadable_images(tmp_path: Path) -> None:
     (tmp_path / "set" / "o" / "5.jpg").write_bytes(b"")
     stills = find_stills(LABELLED, tmp_path / "set")
     seen: list[tuple[int, int | None]] = []
+    finder = LargestFace(FakeDetector((0, 0, 50, 50)))
     report = import_stills(
-        LABELLED, stills, LargestFace(FakeDetector((0, 0, 50, 50))), tmp_path / "s.arrow", lambda *at: seen.append(at)
+        LABELLED, stills, lambda threads: finder, tmp_path / "s.arrow", progress=lambda *at: seen.append(at)
     )
     assert (report.num_rows, report.num_faces, report.unreadable) == (5, 2, ["o/4.jpg", "o/5.jpg"])
     faces = open_faces(tmp_path / "s.arrow")
@@ -96,7 +101,7 @@ def test_labels_faceless_and_unreadable_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(48, 48), (160, 160), (60, 90)])
 def test_without_a_detector_the_whole_image_is_taken(tmp_path: Path, size: tuple[int, int]) -> None:
     save(tmp_path / "a.png", size=size)
-    import_stills(FLAT, find_stills(FLAT, tmp_path), WholeImage(), tmp_path / "s.arrow")
+    import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, tmp_path / "s.arrow")
     (row,) = open_faces(tmp_path / "s.arrow").store.table.to_pylist()
     crop = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_COLOR)
     assert crop.shape == (112, 112, 3)
@@ -108,7 +113,7 @@ def test_many_images_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "_ROWS", 3)
     for index in range(7):
         save(tmp_path / f"{index}.png", size=(8, 8))
-    report = import_stills(FLAT, find_stills(FLAT, tmp_path), WholeImage(), tmp_path / "out" / "s.arrow")
+    report = import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, tmp_path / "out" / "s.arrow")
     faces = open_faces(tmp_path / "out" / "s.arrow")
     assert report.num_rows == len(faces) == 7
     assert faces.keys.to_pylist() == [f"{index}.png" for index in range(7)]
@@ -131,7 +136,7 @@ def test_votes_and_boxes_of_the_set(tmp_path: Path) -> None:
         Still("a.png#2", path, 4, None, (45, 10, 75, 45)),
         Still("a.png", path, 2),
     ]
-    import_stills(LABELLED, stills, WholeImage(), tmp_path / "s.arrow")
+    import_stills(LABELLED, stills, NO_DETECTOR, tmp_path / "s.arrow")
     faces = open_faces(tmp_path / "s.arrow")
     assert faces.keys.to_pylist() == ["a.png#1", "a.png#2", "a.png"]
     assert faces.labels.tolist() == [-1, 4, 2]
@@ -147,24 +152,40 @@ def test_the_fingerprint_changes_with_files_labels_and_finder(tmp_path: Path) ->
     save(tmp_path / "a.png")
     still = find_stills(FLAT, tmp_path)[0]
     prints = [
-        fingerprint(FLAT, [still], WholeImage()),
-        fingerprint(FLAT, [still], LargestFace(FakeDetector())),
-        fingerprint(LABELLED, [Still(still.key, still.path, 1)], WholeImage()),
-        fingerprint(LABELLED, [Still(still.key, still.path, 1, votes=(0.5, 0.5))], WholeImage()),
-        fingerprint(LABELLED, [Still(still.key, still.path, 1, box_xyxy=(0, 0, 5, 5))], WholeImage()),
-        fingerprint(FLAT, [], WholeImage()),
+        fingerprint(FLAT, [still], "none"),
+        fingerprint(FLAT, [still], "a detector"),
+        fingerprint(LABELLED, [Still(still.key, still.path, 1)], "none"),
+        fingerprint(LABELLED, [Still(still.key, still.path, 1, votes=(0.5, 0.5))], "none"),
+        fingerprint(LABELLED, [Still(still.key, still.path, 1, box_xyxy=(0, 0, 5, 5))], "none"),
+        fingerprint(FLAT, [], "none"),
     ]
     assert len(set(prints)) == 6
-    assert fingerprint(FLAT, [still], WholeImage()) == prints[0]
+    assert fingerprint(FLAT, [still], "none") == prints[0]
 
 
 def test_a_full_disk_leaves_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "a.png")
 
-    def full(image: object, quality: int) -> bytes:
+    def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "encode_crop", full)
+    monkeypatch.setattr("abaw.core.artifacts._fsync", full)
     with pytest.raises(StorageError, match=r"s\.arrow: cannot write: the disk is full"):
-        import_stills(FLAT, find_stills(FLAT, tmp_path), WholeImage(), tmp_path / "out" / "s.arrow")
+        import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, tmp_path / "out" / "s.arrow")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_image_whose_processing_fails_is_a_row_without_a_face(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.png", size=(50, 50))
+
+    class Broken(WholeImage):
+        def __call__(self, image: NDArray[np.uint8], box_xyxy: object = None) -> Crop:
+            if image.shape[0] == 50:
+                raise ZeroDivisionError("division by zero")
+            return super().__call__(image)
+
+    report = import_stills(FLAT, find_stills(FLAT, tmp_path), lambda threads: Broken(), tmp_path / "out.arrow")
+    assert report is not None
+    assert [(key, str(error)) for key, error in report.failed] == [("b.png", "ZeroDivisionError: division by zero")]
+    assert open_faces(tmp_path / "out.arrow").valid.tolist() == [True, False]

@@ -61,7 +61,7 @@ def test_a_second_run_keeps_what_is_there(work: Path, capsys: pytest.CaptureFixt
     before = (work / "features/a.arrow").stat().st_mtime_ns
     assert features(work) == 0
     assert (work / "features/a.arrow").stat().st_mtime_ns == before
-    assert "a: is there already" in capsys.readouterr().err
+    assert "a: already exists" in capsys.readouterr().err
 
 
 def test_it_goes_on_past_a_bad_store_and_tells_at_the_end(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

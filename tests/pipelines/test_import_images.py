@@ -46,7 +46,7 @@ def test_the_builtin_detector_says_that_there_are_better_ones(
     assert run(tmp_path, *words) == 1
     err = capsys.readouterr().err
     assert err.count("builtin detector") == 1
-    assert "not one image shows a face" in err
+    assert "no image shows a face" in err
     assert open_faces(tmp_path / "faces" / "unlabelled.arrow").valid.tolist() == [False]
 
 
@@ -117,7 +117,7 @@ def test_again_changes_nothing_and_other_input_is_refused(tmp_path: Path, capsys
     words = ["--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none"]
     assert run(tmp_path, *words) == 0
     assert run(tmp_path, *words) == 0
-    assert "unlabelled: already there" in capsys.readouterr().err
+    assert "unlabelled: already exists" in capsys.readouterr().err
     save(tmp_path / "set" / "b.jpg")
     assert run(tmp_path, *words) == 1
     assert "was made from another input" in capsys.readouterr().err

@@ -17,7 +17,8 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.layout import Subject, parse_subject
 from abaw.stores.arrow import StoreError
 from abaw.stores.faces import open_faces
-from abaw.video.extract import ExtractOptions, encode_crop, extract_video
+from abaw.video.extract import encode_crop, extract_video
+from abaw.video.options import ExtractOptions
 from tests.video.clips import cut_off, noise, portrait, write_clip
 from tests.video.fakes import Blobs
 

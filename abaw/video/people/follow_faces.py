@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.regions import is_stale, near_edge, own_face, square_regions, two_claim_one
 from abaw.video.detecting.windows import detect_in_windows
+from abaw.video.options import ExtractOptions
 from abaw.video.people.shot_cuts import is_cut, thumbnail
 from abaw.video.people.tracker import Tracker
 from abaw.video.reading.frames import VideoFrame
@@ -23,22 +23,6 @@ from abaw.video.reading.frames import VideoFrame
 _BYTES_AHEAD = 96 * 2**20
 _SCORE_MEMORY = 0.9
 """Weight of a face's previous mean score when a new score is added."""
-
-
-class FollowOptions(Protocol):
-    """full_every, region, region_px, max_score_drop: see ExtractOptions."""
-
-    @property
-    def full_every(self) -> int: ...
-
-    @property
-    def region(self) -> float: ...
-
-    @property
-    def region_px(self) -> int: ...
-
-    @property
-    def max_score_drop(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +69,7 @@ class Follower:
     several frames; if a face leaves its region meanwhile, the frames after it are searched again.
     """
 
-    def __init__(self, detector: Detector, tracker: Tracker, options: FollowOptions) -> None:
+    def __init__(self, detector: Detector, tracker: Tracker, options: ExtractOptions) -> None:
         self._detector = detector
         self._tracker = tracker
         self._options = options

@@ -16,7 +16,7 @@ import pytest
 
 from abaw.protocol.annotations import write_annotation
 from abaw.stores.faces import open_faces
-from abaw.video.extract import ExtractOptions
+from abaw.video.options import ExtractOptions
 from pipelines.cli import main
 from pipelines.extract.command import ExtractConfig
 from tests.video.clips import cut_off, noise, portraits, write_clip
@@ -60,7 +60,7 @@ def test_one_store_a_video_with_a_row_for_every_frame(
     assert sum("the builtin detector is small" in line for line in said) == 1
     assert any(line.startswith("plain.mp4: 12 frames, 12 with a face (100.0 %), ") for line in said)
     assert extract(videos, "--out", tmp_path, "--detector", "builtin") == 0
-    assert "plain.mp4: is there already" in capsys.readouterr().err
+    assert "plain.mp4: already exists" in capsys.readouterr().err
 
 
 def test_auto_without_a_pack_is_builtin(

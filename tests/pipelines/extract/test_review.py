@@ -100,7 +100,7 @@ def test_corrections(videos: Path, weights: Path, tmp_path: Path, capsys: pytest
     capsys.readouterr()
     assert extract(*base, "--corrections", file) == 0
     assert extract(*base) == 0
-    assert capsys.readouterr().err.count("two.mp4: is there already") == 2, "a corrected store stands"
+    assert capsys.readouterr().err.count("two.mp4: already exists") == 2, "a corrected store stands"
 
     file.write_text("video,track\ntwo,9\n")
     assert extract(*base, "--corrections", file) == 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from abaw.video.detecting.boxes import iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.registry import open_detector
-from abaw.video.extract import ExtractOptions
+from abaw.video.options import ExtractOptions
 from abaw.video.people.follow_faces import Followed, Follower
 from abaw.video.people.tracker import Tracker
 from abaw.video.reading.frames import VideoFrame

@@ -1,0 +1,127 @@
+"""Many items by one command: it goes on past a bad one and lists at the end which failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic
+
+from abaw.core.errors import AbawError, ConfigError, UnexpectedError
+from abaw.core.progress import Progress
+from abaw.engine.engine import Engine, Function, Item, Outcome
+from abaw.engine.error_log import log_error
+from abaw.engine.local import LocalEngine
+from abaw.engine.places import threads_each, worker_places
+from abaw.engine.serial import SERIAL
+from pipelines.console import ItemBars, say
+
+
+@dataclass(frozen=True, slots=True)
+class Success(Generic[Item, Outcome]):
+    """An item that did not fail. name: of the item, as messages call it."""
+
+    item: Item
+    name: str
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plain(Generic[Item, Outcome]):
+    """A function that needs no set-up and reports no progress, for the serial engine."""
+
+    apply: Callable[[Item], Outcome]
+
+    def set_up(self, threads: int | None) -> Callable[[Item, Progress], Outcome]:
+        return lambda item, progress: self.apply(item)
+
+
+def require_workers(workers: int | None) -> None:
+    """Raise ConfigError for a number of workers below 1."""
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers {workers}: expected at least 1")
+
+
+def engine_for(workers: int, num_items: int, accelerator: str = "cpu") -> Engine:
+    """The engine of `--workers`: with 1 the items are processed here; more share the cores, and the GPUs if there are.
+
+    accelerator: auto, cpu or cuda.
+    """
+    number = min(workers, num_items)
+    if number <= 1:
+        return SERIAL
+    return LocalEngine(worker_places(number, accelerator), threads_each(number))
+
+
+def run_items(
+    items: Sequence[Item],
+    name: Callable[[Item], str],
+    function: Function[Item, str],
+    out: Path,
+    engine: Engine = SERIAL,
+    unit: str = "",
+) -> int:
+    """Process the items and print the line that each returns. Returns the exit status: 1 when any item failed, else 0.
+
+    out: folder of the log of unexpected errors; engine: by default items are processed here; unit: of their progress.
+    """
+    failures: list[str] = []
+    done = 0
+    for success in successes(items, name, function, out, engine, failures, unit):
+        say(f"{success.name}: {success.outcome}")
+        done += 1
+    return finish_items(done, failures)
+
+
+def successes(
+    items: Sequence[Item],
+    name: Callable[[Item], str],
+    function: Function[Item, Outcome],
+    out: Path,
+    engine: Engine,
+    failures: list[str],
+    unit: str = "",
+) -> Iterator[Success[Item, Outcome]]:
+    """The items that do not fail, as they are ready; failed ones are reported.
+
+    failures: filled at the end with a line per failed item, in the order of the items.
+    """
+    bars = ItemBars([name(item) for item in items], unit)
+    failed: dict[int, str] = {}
+    try:
+        for result in engine.map(function, items, bars):
+            bars.end(result.index)
+            if isinstance(result.outcome, AbawError):
+                failed[result.index] = report_failure(name(result.item), result.outcome, out)
+            else:
+                yield Success(result.item, name(result.item), result.outcome, result.seconds)
+    finally:
+        bars.stop()
+    failures += [failed[index] for index in sorted(failed)]
+
+
+def report_failure(name: str, error: AbawError, out: Path) -> str:
+    """Print that an item failed and why; returns the line for the summary.
+
+    The traceback of an unexpected error goes to a log in `out`, which the line names.
+    """
+    where = _log(name, error, out) if isinstance(error, UnexpectedError) else ""
+    say(f"{name}: failed: {error}{where}")
+    return f"{name}: {error}{where}"
+
+
+def _log(name: str, error: UnexpectedError, out: Path) -> str:
+    try:
+        return f" (unexpected; see {log_error(out, name, error)})"
+    except AbawError as fault:
+        return f" (unexpected, and its traceback could not be saved: {fault})"
+
+
+def finish_items(done: int, failures: Sequence[str]) -> int:
+    """Print how many items failed, and which; returns the exit status."""
+    if failures:
+        say(f"{done} done, {len(failures)} failed:")
+        for failure in failures:
+            say(f"  {failure}")
+    return 1 if failures else 0
