@@ -153,7 +153,7 @@ def test_subjects_all(videos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["{empty}"], 1, "no video there"),
+        (["{empty}"], 1, "no video found"),
         (["{empty}/gone.mp4"], 1, "no such file or folder"),
         (["{videos}", "--workers", "0"], 2, "--workers 0: expected at least 1"),
         (["{videos}", "--detector", "bultin"], 2, "Did you mean 'builtin'"),
