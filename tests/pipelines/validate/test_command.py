@@ -155,5 +155,7 @@ def test_a_file_where_the_report_should_be(tmp_path: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize("smoothing", ["box", "box:4", "gaussian:0", "bx:5"])
 def test_wrong_smoothing_is_wrong_usage(tmp_path: Path, smoothing: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert validate(tmp_path, "predictions", "--smoothing", smoothing) == 2
+    for name in ("labels", "predictions"):
+        (tmp_path / name).mkdir()
+    assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", smoothing) == 2
     assert "smoothing" in capsys.readouterr().err
