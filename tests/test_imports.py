@@ -22,9 +22,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "inference",
         "evaluation",
         "learning",
-        "semisup pretrain detector",
+        "semisup detector",
         "training",
         "submission viewer",
+        "pretrain",
         "demo",
     )
 )

@@ -1,0 +1,71 @@
+"""One pre-training run in its own folder: faces without labels -> a backbone from which static models start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from abaw.core.artifacts import provenance
+from abaw.core.config import to_plain
+from abaw.core.progress import Progress, silent
+from abaw.core.run_folder import RunFolder
+from abaw.data.face_set import FaceSet
+from abaw.data.images import FaceBatches, ImageReader
+from abaw.models.architecture import Architecture
+from abaw.models.static import ImageInput, save_backbone
+from abaw.pretrain.contrawarping import Projected, build_contrawarping
+from abaw.pretrain.recipe import PretrainRecipe
+from abaw.pretrain.warp_figure import write_warps
+from abaw.training.loop import TrainResult, launch, train
+
+WARPS = "figures/warps.png"
+
+
+def pretrain(
+    recipe: PretrainRecipe,
+    faces: FaceSet,
+    out: Path,
+    hook: Progress = silent,
+    facts: Mapping[str, Any] | None = None,
+) -> TrainResult:
+    """Train a backbone; a run that exists in `out` is resumed. A figure shows what the warps do to some faces.
+
+    facts: what else distinguishes this run from others; kept in its folder and its checkpoints. Raises ConfigError when
+    the folder holds a run with other settings or faces.
+    """
+    architecture, image = Architecture(backbone=recipe.backbone), ImageInput(recipe.size, recipe.grey)
+    seed = recipe.train.seed
+    method = build_contrawarping(architecture, image, recipe.contrawarping, seed=seed, pretrained=recipe.pretrained)
+    fabric = launch(recipe.train)
+    settings = {**(facts or {}), **to_plain(recipe)}
+    with fabric.rank_zero_first():
+        folder = RunFolder(out, {**settings, "faces": faces.fingerprint()})
+    if fabric.is_global_zero and recipe.contrawarping.warped:
+        write_warps(out / WARPS, faces, recipe.contrawarping.warp, seed)
+    device = fabric.device if recipe.decode == "device" else "cpu"
+    return train(
+        fabric,
+        method,
+        FaceBatches(ImageReader(faces, recipe.size, recipe.cache_mb, device=device), recipe.batch_size, seed),
+        folder,
+        recipe.train,
+        evaluate=None,
+        save=_saver(architecture, image, {"settings": settings, "num_faces": len(faces)}),
+        select_by="",
+        progress=hook,
+    )
+
+
+def _saver(
+    architecture: Architecture, image: ImageInput, facts: Mapping[str, Any]
+) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
+    written = provenance(**facts)
+
+    def save(folder: Path, model: nn.Module, outcome: Mapping[str, Any]) -> None:
+        assert isinstance(model, Projected)
+        save_backbone(folder, model.backbone, model.feature_dim, architecture, image, {**written, **outcome})
+
+    return save
