@@ -1,6 +1,6 @@
-"""What frozen features know of expressions, and of people: a linear probe, nearest neighbours, retrieval.
+"""How well frozen features separate expressions and identities: a linear probe, nearest neighbours, retrieval.
 
-N faces to learn from, M scored, D feature, C class.
+Shapes: N faces to learn from, M scored faces, D feature, K neighbours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _QUERIES_AT_ONCE = 512
 @dataclass(frozen=True, slots=True)
 class Retrieval:
     """precision: share of the neighbours that share the query's label; macro_precision: its mean over the labels that
-    queries have; chance: the macro precision that a random order gives."""
+    queries have; chance: the macro precision of a random order."""
 
     precision: float
     macro_precision: float
@@ -31,7 +31,7 @@ class Retrieval:
 def linear_probe(features: Features, labels: Labels, scored: Features, strength: float = 1.0) -> NDArray[np.int64]:
     """Classes (M,) by a logistic regression on standardised features: (N, D), (N,) and (M, D).
 
-    strength: inverse of the L2 penalty's weight. A feature that never changes takes no part.
+    strength: inverse of the L2 penalty's weight. A constant feature has no influence.
     """
     # Loaded on use: scikit-learn takes seconds.
     from sklearn.linear_model import LogisticRegression
@@ -43,7 +43,7 @@ def linear_probe(features: Features, labels: Labels, scored: Features, strength:
 
 
 def nearest_neighbours(queries: Features, gallery: Features, count: int, *, same: bool = False) -> NDArray[np.int64]:
-    """(M, count) indices into the gallery (N, D), by falling cosine with each query (M, D).
+    """(M, count) indices into the gallery (N, D), by decreasing cosine similarity to each query (M, D).
 
     same: the queries are the gallery, and a face is not its own neighbour. Raises DataError when it is too small.
     """
@@ -63,8 +63,10 @@ def nearest_neighbours(queries: Features, gallery: Features, count: int, *, same
 
 
 def neighbour_vote(neighbours: NDArray[np.int64], labels: Labels) -> NDArray[np.int64]:
-    """Classes (M,) by the majority of each query's neighbours (M, K), of which labels (N,) are known; of several with
-    as many votes, the one that has the nearest neighbour."""
+    """Classes (M,) by the majority of each query's neighbours (M, K), whose labels (N,) are known.
+
+    Of several classes with equally many votes, the one of the nearest neighbour is taken.
+    """
     votes = labels[neighbours]
     counts = (votes[:, :, None] == votes[:, None, :]).sum(2)
     return np.asarray(votes[np.arange(len(votes)), counts.argmax(1)], dtype=np.int64)
@@ -81,17 +83,18 @@ def retrieval(neighbours: NDArray[np.int64], labels: Labels, query_labels: Label
     )
 
 
-def same_person(features: Features, people: Labels) -> tuple[float, int]:
-    """How often a face's nearest neighbour among the other faces shows the same person; faces (N, D), people (N,).
+def same_identity(features: Features, identities: Labels) -> tuple[float, int]:
+    """How often a face's nearest neighbour among the other faces shows the same identity: (N, D) and (N,).
 
-    Of people with one face alone there is nothing to ask. Returns the share, and how many faces were asked.
+    Identities with a single face are not counted. Returns the share, and the number of faces counted. Raises DataError
+    when no identity has two faces.
     """
     nearest = nearest_neighbours(features, features, 1, same=True)[:, 0]
-    _, inverse, counts = np.unique(people, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(identities, return_inverse=True, return_counts=True)
     asked = counts[inverse] > 1
     if not asked.any():
         raise DataError("no person has two faces; give photos named PERSON_0001.jpg with several of a person")
-    return float((people[nearest] == people)[asked].mean()), int(asked.sum())
+    return float((identities[nearest] == identities)[asked].mean()), int(asked.sum())
 
 
 def _unit(features: Features) -> Features:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from abaw.core.errors import DataError
-from abaw.evaluation.probe import linear_probe, nearest_neighbours, neighbour_vote, retrieval, same_person
+from abaw.evaluation.probe import linear_probe, nearest_neighbours, neighbour_vote, retrieval, same_identity
 
 
 def test_a_linear_probe_reads_what_is_linear() -> None:
@@ -65,6 +65,6 @@ def test_retrieval_counts_neighbours_of_the_same_label() -> None:
 
 def test_people_are_asked_of_those_with_several_faces() -> None:
     people = np.array([0, 0, 1, 2])
-    assert same_person(GALLERY, people) == (1.0, 2)
+    assert same_identity(GALLERY, people) == (1.0, 2)
     with pytest.raises(DataError, match="no person has two faces"):
-        same_person(GALLERY, np.arange(4))
+        same_identity(GALLERY, np.arange(4))
