@@ -1,1 +1,1 @@
-"""`abaw predict-video`: videos in, pages to look at out."""
+"""`abaw predict-video`: videos -> tables and pages."""

@@ -1,7 +1,7 @@
-"""`abaw predict-video`: one video in, something to look at out.
+"""`abaw predict-video`: videos -> tables and pages.
 
-Each video goes through the stages of the pipeline (extract, features, predict), whose stores stay in `OUT/stores`; then
-its tables and its page are made from them.
+Each video goes through the stages of the pipeline (extract, features, predict), whose stores stay in `OUT/stores`; its
+tables and its page are made from them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pipelines.inputs import CheckpointPath, DetectorName, InputPath, InputText
 from pipelines.items import Plain, run_items
 
 if TYPE_CHECKING:
-    from pipelines.predict_video.results import Looks
-    from pipelines.predict_video.stages import Stages
+    from abaw.inference.video import VideoPipeline
+    from pipelines.predict_video.results import Presentation
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ def run(config: PredictVideoConfig) -> int:
         raise ConfigError("no video given; use `abaw predict-video VIDEO…`")
     paths = find_media(Path(video) for video in config.videos)
     remove_orphans(config.out)
-    stages = _stages(config)
-    results = VideoResults(config.out, stages, _looks(config))
+    results = VideoResults(config.out, _pipeline(config), _presentation(config))
     status = run_items(paths, lambda path: path.name, Plain(results.make), config.out)
     index = write_index(config.out)
     pages = results.pages
@@ -84,24 +83,24 @@ def run(config: PredictVideoConfig) -> int:
     return status
 
 
-def _looks(config: PredictVideoConfig) -> Looks:
+def _presentation(config: PredictVideoConfig) -> Presentation:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.sequence.smooth import needs_transitions, parse_smoothing
-    from pipelines.predict_video.results import Looks, find_annotations
+    from pipelines.predict_video.results import Presentation, find_annotations
 
     if needs_transitions(config.smoothing):
         raise ConfigError(f"--smoothing {config.smoothing}: needs annotated videos; use a filter, such as gaussian:12")
     annotations = {} if config.annotations is None else find_annotations(config.annotations)
-    return Looks(parse_smoothing(config.smoothing), annotations, config.render, config.video)
+    return Presentation(parse_smoothing(config.smoothing), annotations, config.render, config.video)
 
 
-def _stages(config: PredictVideoConfig) -> Stages:
-    """The models, loaded once: a fault of theirs ends the command."""
+def _pipeline(config: PredictVideoConfig) -> VideoPipeline:
+    """The models, loaded once: an error in one of them ends the command."""
     # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.inference.video import VideoPipeline, load_models
     from abaw.video.detecting.registry import open_detector
     from pipelines.extract.command import resolved_detector
-    from pipelines.predict_video.stages import Stages, load_models
 
     detector = open_detector(resolved_detector(config.detector))
     models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size)
-    return Stages(config.out / "stores", detector, models, config.reader, config.subjects == "all")
+    return VideoPipeline(config.out / "stores", detector, models, config.reader, config.subjects == "all")

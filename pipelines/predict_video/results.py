@@ -1,4 +1,4 @@
-"""Tables, page and annotated video of one video after its stages, and the index over several."""
+"""The results of one video after its predictions (tables, page, annotated video), and the index over several."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, value_hash, write_json, write_text
 from abaw.core.errors import DataError
+from abaw.inference.video import StageProgress, VideoPipeline, VideoPredictions
 from abaw.page.parts import data_url
 from abaw.protocol.annotations import read_annotation
 from abaw.protocol.layout import is_image
@@ -25,15 +26,14 @@ from abaw.viewer.person_timeline import PersonTimeline, read_timeline
 from abaw.viewer.render import render_video
 from abaw.viewer.tables import frames_csv, person_summary
 from pipelines.console import progress, warn
-from pipelines.predict_video.stages import Stages, Subjects
 
 _KIND = "predict-video"
 INDEX = "index.html"
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """How results are shown. annotations: files by name; render: an annotated video, too; video: see prepare_media."""
+class Presentation:
+    """How results are shown. annotations: files by name; render: also an annotated video; video: see prepare_media."""
 
     smoothing: Smoothing
     annotations: Mapping[str, Path]
@@ -42,25 +42,27 @@ class Looks:
 
 
 def find_annotations(folder: Path) -> dict[str, Path]:
-    """The annotation files in a folder and below it by name. Raises DataError when there is none."""
+    """The annotation files in a folder and below it, by name. Raises DataError when there is none."""
     files = {path.stem: path for path in sorted(folder.rglob("*.txt"))}
     if not files:
-        raise DataError(f"{folder}: no annotation file (*.txt) there or below; check the path of --annotations")
+        raise DataError(f"{folder}: no annotation file (*.txt) in it or below; check the path of --annotations")
     return files
 
 
 @dataclass(slots=True)
 class VideoResults:
-    """Results in the folder `out`. pages: those that are there by now."""
+    """Results in the folder `out`. pages: those that exist by now."""
 
     out: Path
-    stages: Stages
-    looks: Looks
+    pipeline: VideoPipeline
+    presentation: Presentation
     pages: list[Path] = field(default_factory=list)
 
     def make(self, path: Path) -> str:
-        """Everything of one video; a line on what was done. Raises DataError when it cannot be read, or when files that
-        are no results stand where results belong."""
+        """Make all results of one video; returns a line on what was done.
+
+        Raises DataError when the video cannot be read, or when other files have the names of results.
+        """
         start = time.monotonic()
         summary_path, page_path = self.out / f"{path.stem}.json", self.out / f"{path.stem}.html"
         rendered = self.out / f"{path.stem}{'.png' if is_image(path) else '.mp4'}"
@@ -68,31 +70,36 @@ class VideoResults:
         before = _summary(summary_path)
         if before is not None and self._is_done(before, fingerprint, rendered):
             self.pages.append(page_path)
-            return "is there already"
+            return "exists already"
         if before is None:
             _require_free(
-                [summary_path, page_path, self.out / f"{path.stem}.csv", *([rendered] if self.looks.render else [])]
+                [
+                    summary_path,
+                    page_path,
+                    self.out / f"{path.stem}.csv",
+                    *([rendered] if self.presentation.render else []),
+                ]
             )
-        subjects = self.stages.run(path)
-        # First, so that files which a kill leaves behind are known as results.
+        predicted = self.pipeline.run(path, self._stages(path))
+        # Written first: it marks the files as results even if the process is killed before the end.
         unfinished = {**provenance(kind=_KIND), "video": path.stem, "files": (before or {}).get("files", [])}
         write_json(summary_path, unfinished)
-        for text in subjects.warnings:
+        for text in predicted.warnings:
             warn(f"{path.name}: {text}")
         people = [
             self._person(faces, predictions)
-            for faces, predictions in zip(subjects.faces, subjects.predictions, strict=True)
+            for faces, predictions in zip(predicted.faces, predicted.predictions, strict=True)
         ]
-        meta = subjects.faces[0].meta
+        meta = predicted.faces[0].meta
         files = [f"{person.name}.csv" for person in people]
         for person, file in zip(people, files, strict=True):
             write_text(self.out / file, frames_csv(person))
         video = Video(path.stem, path.name, meta["fps"], tuple(meta["frame_size_wh"]), self._settings())
         with progress(f"{path.name}: page", "frames") as hook:
-            media = prepare_media(path, page_path, self.looks.video, meta, hook)
+            media = prepare_media(path, page_path, self.presentation.video, meta, hook)
         write_text(page_path, render_viewer(video, people, media))
         files.append(page_path.name)
-        if self.looks.render:
+        if self.presentation.render:
             with progress(f"{path.name}: annotated video", "frames") as hook:
                 render_video(path, rendered, people, video.frame_wh, meta["options"]["reader"], hook)
             files.append(rendered.name)
@@ -107,71 +114,74 @@ class VideoResults:
                 "settings": self._settings(),
                 "models": {
                     "detector": meta["detector"],
-                    "static": self.stages.models.extractor.spec.weights_id,
-                    "predicts": self.stages.models.member.spec.weights_id,
+                    "static": self.pipeline.models.extractor.spec.weights_id,
+                    "predicts": self.pipeline.models.member.spec.weights_id,
                 },
                 "people": [person_summary(person) for person in people],
-                "warnings": list(subjects.warnings),
+                "warnings": list(predicted.warnings),
                 "files": files,
                 "portrait": _portrait(people),
                 "fingerprint": fingerprint,
             },
         )
         self.pages.append(page_path)
-        return _line(people, subjects, time.monotonic() - start)
+        return _line(people, predicted, time.monotonic() - start)
+
+    def _stages(self, path: Path) -> StageProgress:
+        return lambda stage: progress(path.name if stage == "faces" else f"{path.name}: {stage}", "frames")
 
     def _is_done(self, summary: Mapping[str, Any], fingerprint: str, rendered: Path) -> bool:
-        wanted = [*summary["files"], *([rendered.name] if self.looks.render else [])]
+        wanted = [*summary["files"], *([rendered.name] if self.presentation.render else [])]
         return summary.get("fingerprint") == fingerprint and all((self.out / name).exists() for name in wanted)
 
     def _fingerprint(self, path: Path) -> str:
-        stages, looks = self.stages, self.looks
-        annotation = looks.annotations.get(path.stem)
+        pipeline, shown = self.pipeline, self.presentation
+        annotation = shown.annotations.get(path.stem)
         try:
             source = quick_hash(path)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
         return value_hash(
             {
-                **provenance(source=source, detector=stages.detector.identity, reader=stages.reader),
-                "models": [stages.models.extractor.source, stages.models.member.spec.weights_id],
-                "everybody": stages.everybody,
-                "smoothing": str(looks.smoothing),
+                **provenance(source=source, detector=pipeline.detector.identity, reader=pipeline.reader),
+                "models": [pipeline.models.extractor.source, pipeline.models.member.spec.weights_id],
+                "everybody": pipeline.everybody,
+                "smoothing": str(shown.smoothing),
                 "annotation": file_hash(annotation) if annotation is not None else None,
-                "video": looks.video,
+                "video": shown.video,
             }
         )
 
     def _person(self, faces: Any, predictions: Any) -> PersonTimeline:
-        return read_timeline(faces, predictions, self.looks.smoothing, self._annotated(faces.name, len(faces)))
+        return read_timeline(faces, predictions, self.presentation.smoothing, self._annotated(faces.name, len(faces)))
 
     def _annotated(self, name: str, num_frames: int) -> NDArray[np.int8] | None:
-        file = self.looks.annotations.get(name)
+        file = self.presentation.annotations.get(name)
         return None if file is None else read_annotation(file).for_frames(num_frames)
 
     def _settings(self) -> dict[str, str]:
         return {
-            "detector": self.stages.detector.identity,
-            "model": self.stages.models.label,
-            "smoothing": str(self.looks.smoothing),
-            "people": "every track" if self.stages.everybody else "the main person",
+            "detector": self.pipeline.detector.identity,
+            "model": self.pipeline.models.label,
+            "smoothing": str(self.presentation.smoothing),
+            "people": "every track" if self.pipeline.everybody else "the main person",
         }
 
 
 def _summary(path: Path) -> dict[str, Any] | None:
-    """What an earlier run wrote there, None when there is nothing. Raises DataError for another file."""
+    """The summary of an earlier run, None when there is no file. Raises DataError for a file of another kind."""
     if not path.exists():
         return None
     found = read_json(path)
     if not isinstance(found, dict) or found.get("kind") != _KIND:
-        raise DataError(f"{path}: stands where a result belongs and is none; choose another --out or move it")
+        raise DataError(f"{path}: has the name of a result and is none; choose another --out or move it")
     return found
 
 
 def _require_free(paths: Sequence[Path]) -> None:
     for path in paths:
         if path.exists():
-            raise DataError(f"{path}: stands where a result belongs and is none; choose another --out or move it")
+            raise DataError(f"{path}: has the name of a result and is none; choose another --out or move it")
 
 
 def _portrait(people: Sequence[PersonTimeline]) -> str | None:
@@ -179,10 +189,10 @@ def _portrait(people: Sequence[PersonTimeline]) -> str | None:
     return None if face is None else data_url(face, "image/jpeg")
 
 
-def _line(people: Sequence[PersonTimeline], subjects: Subjects, seconds: float) -> str:
+def _line(people: Sequence[PersonTimeline], predicted: VideoPredictions, seconds: float) -> str:
     frames = len(people[0])
     seen = int(np.any([person.valid for person in people], axis=0).sum())
-    others = f"; {subjects.others} more seen, --subjects all shows each" if subjects.others else ""
+    others = f"; {predicted.others} more seen, --subjects all shows each" if predicted.others else ""
     if frames == 1:
         return f"{seen and len(people)} faces{others}"
     who = f", {len(people)} people" if len(people) > 1 else ""
@@ -211,6 +221,6 @@ def write_index(out: Path) -> Path | None:
 def _finished(path: Path) -> dict[str, Any] | None:
     try:
         summary = _summary(path)
-    except DataError:  # somebody else's file
+    except DataError:  # a file of another kind
         return None
     return summary if summary is not None and "fingerprint" in summary else None

@@ -97,7 +97,7 @@ def test_again_nothing_is_done(made: Path, videos: Path, capsys: pytest.CaptureF
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file() and path.name != "index.html"}
     assert predict_video(videos, "--out", made, "--render") == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert capsys.readouterr().err.count("is there already") == 3
+    assert capsys.readouterr().err.count("exists already") == 3
 
 
 def test_what_changes_is_made_anew(made: Path, videos: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_files_of_others_are_left_alone(
 ) -> None:
     (tmp_path / name).write_text('{"mine": 1}')
     assert predict_video(videos / "nobody.mp4", "--out", tmp_path) == 1
-    assert f"{name}: stands where a result belongs and is none" in capsys.readouterr().err
+    assert f"{name}: has the name of a result and is none" in capsys.readouterr().err
     assert results(tmp_path) == {name: b'{"mine": 1}'}
 
 

@@ -1,12 +1,14 @@
-"""The stages of the pipeline on one video: faces, features, predictions, each a store that is made once."""
+"""A video or image to predictions per person: faces, features and predictions, each a store that is made once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from abaw.core.progress import Progress
+from abaw.core.progress import Progress, silent
 from abaw.inference.devices import choose_device
 from abaw.inference.features import Extractor, load_extractor, write_video_features
 from abaw.inference.members import Member, load_member
@@ -22,15 +24,25 @@ from abaw.video.extract import extract_video
 from abaw.video.options import ExtractOptions
 from abaw.video.reading.registry import STILL
 from abaw.weights import resolve_checkpoint
-from pipelines.console import progress
 
 _LOGITS = "/logits"
 
+StageProgress = Callable[[str], AbstractContextManager[Progress]]
+"""Opened for each stage, "faces" and "expressions"; the hook that it returns counts frames."""
+
+
+def silent_stages(stage: str) -> AbstractContextManager[Progress]:
+    """Reports nothing."""
+    return nullcontext(silent)
+
 
 @dataclass(frozen=True, slots=True)
-class Models:
-    """extractor: makes features of faces; member: makes probabilities of features, the static model's own head or a
-    temporal model; label: in words."""
+class VideoModels:
+    """The models of the pipeline.
+
+    extractor: faces to features; member: features to probabilities, the head of the static model or a temporal model;
+    label: a description of both.
+    """
 
     extractor: Extractor
     member: Member
@@ -38,31 +50,39 @@ class Models:
 
 
 def load_models(
-    checkpoint: Path, temporal: Path | None, accelerator: Literal["auto", "cpu", "cuda"], batch_size: int
-) -> Models:
-    """Raises CheckpointError for a checkpoint that is missing, damaged or of another kind."""
+    checkpoint: Path,
+    temporal: Path | None = None,
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto",
+    batch_size: int = 128,
+) -> VideoModels:
+    """checkpoint, temporal: folders, or `builtin`; without temporal, each frame is predicted by itself.
+
+    Raises CheckpointError for a checkpoint that is missing, damaged or of another kind.
+    """
     static = resolve_checkpoint(checkpoint, "static")
     sequence = None if temporal is None else resolve_checkpoint(temporal, "temporal")
     device = choose_device(accelerator)
-    wants_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(_LOGITS)
-    extractor = load_extractor(static, device, batch_size=batch_size, outputs="logits" if wants_logits else "features")
-    label = f"{_told(checkpoint)} ({extractor.spec.weights_id}), frame by frame"
+    needs_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(_LOGITS)
+    extractor = load_extractor(static, device, batch_size=batch_size, outputs="logits" if needs_logits else "features")
+    label = f"{_short_name(checkpoint)} ({extractor.spec.weights_id}), frame by frame"
     if temporal is None or sequence is None:
-        return Models(extractor, load_member(static, device), label)
+        return VideoModels(extractor, load_member(static, device), label)
     member = load_member(sequence, device)
-    return Models(extractor, member, f"{_told(checkpoint)}, then {_told(temporal)} ({member.spec.weights_id})")
+    return VideoModels(
+        extractor, member, f"{_short_name(checkpoint)}, then {_short_name(temporal)} ({member.spec.weights_id})"
+    )
 
 
-def _told(checkpoint: Path) -> str:
+def _short_name(checkpoint: Path) -> str:
     """`builtin`, `static/last`."""
     return "/".join(checkpoint.parts[-2:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subjects:
-    """The people of one video: faces and predictions of each, those seen longest first.
+class VideoPredictions:
+    """Faces and predictions of the people of one video, the longest visible person first.
 
-    warnings: what became of the video; others: people who are seen and not among them.
+    warnings: problems while reading the video; others: number of visible people who were left out.
     """
 
     faces: tuple[FaceStore, ...]
@@ -72,28 +92,36 @@ class Subjects:
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
-    """folder: of the stores; everybody: a store a track, not the main person alone."""
+class VideoPipeline:
+    """All stages from a file to predictions.
+
+    folder: of the stores; reader: see `open_video`; everybody: one store per track, instead of the main person only.
+    """
 
     folder: Path
     detector: Detector
-    models: Models
+    models: VideoModels
     reader: str
     everybody: bool
 
-    def run(self, path: Path) -> Subjects:
-        """All stages on one video or image. Raises DataError for a file that cannot be read."""
+    def run(self, path: Path, progress: StageProgress = silent_stages) -> VideoPredictions:
+        """Run all stages on one video or image. Stores that exist already are reused.
+
+        Raises DataError for a file that cannot be read.
+        """
         still = is_image(path)
         options = ExtractOptions(reader=STILL, min_track_frames=1) if still else ExtractOptions(reader=self.reader)
         subjects = None if self.everybody else [Subject(path.stem, path.stem, None)]
-        with progress(path.name, "frames") as hook:
+        with progress("faces") as hook:
             extracted = extract_video(path, self.folder / "faces", self.detector, subjects, options, progress=hook)
         stores = sorted(extracted.stores, key=lambda store: -store.faces)
         faces = tuple(open_faces(store.path) for store in stores)
-        with progress(f"{path.name}: expressions", "frames") as hook:
+        with progress("expressions") as hook:
             predictions = tuple(self._predict(one, hook) for one in faces)
         people = len(faces[0].meta["people"])
-        return Subjects(faces, predictions, extracted.warnings, max(0, people - 1) if subjects is not None else 0)
+        return VideoPredictions(
+            faces, predictions, extracted.warnings, max(0, people - 1) if subjects is not None else 0
+        )
 
     def _predict(self, faces: FaceStore, hook: Progress) -> Predictions:
         name = faces.store.path.name
