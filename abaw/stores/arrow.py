@@ -176,3 +176,18 @@ def find_stores(paths: Iterable[Path]) -> list[Path]:
         else:
             found.append(path)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStore:
+    """A store of one video, subject or image set. meta: its provenance."""
+
+    name: str
+    store: OpenStore
+
+    def __len__(self) -> int:
+        return int(self.store.table.num_rows)
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        return self.store.meta

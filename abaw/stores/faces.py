@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from abaw.protocol.classes import NUM_EXPRESSIONS
-from abaw.stores.arrow import OpenStore, StoreError, open_store, require_columns, types_of, write_store
+from abaw.stores.arrow import NamedStore, OpenStore, StoreError, open_store, require_columns, types_of, write_store
 
 KIND = "faces"
 _FAULT = "fault"
@@ -49,21 +49,11 @@ IMAGE_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class FaceStore:
+class FaceStore(NamedStore):
     """One faces store, memory-mapped; crops are read on access.
 
     name: video or image set; meta: provenance (fps, frame size, counts, detector, …).
     """
-
-    name: str
-    store: OpenStore
-
-    def __len__(self) -> int:
-        return int(self.store.table.num_rows)
-
-    @property
-    def meta(self) -> Mapping[str, Any]:
-        return self.store.meta
 
     @property
     def is_video(self) -> bool:

@@ -12,7 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.stores.arrow import OpenStore, StoreError, open_store, require_columns, require_frames, types_of, write_store
+from abaw.stores.arrow import (
+    NamedStore,
+    StoreError,
+    open_store,
+    require_columns,
+    require_frames,
+    types_of,
+    write_store,
+)
 
 KIND = "features"
 
@@ -29,21 +37,11 @@ def features_schema(feature_dim: int) -> pa.Schema:
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureStore:
+class FeatureStore(NamedStore):
     """The features of one video, memory-mapped.
 
     name: video or subject; meta: `backbone` (hash of the static weights), `feature_dim`, `fps`, provenance.
     """
-
-    name: str
-    store: OpenStore
-
-    def __len__(self) -> int:
-        return int(self.store.table.num_rows)
-
-    @property
-    def meta(self) -> Mapping[str, Any]:
-        return self.store.meta
 
     @property
     def backbone(self) -> str:

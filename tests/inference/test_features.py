@@ -9,33 +9,20 @@ import torch
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.crops import decode_crops
 from abaw.inference.features import Extractor, load_extractor, write_video_features
-from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, build_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.arrow import StoreError
 from abaw.stores.faces import open_faces
 from abaw.stores.features import open_features
+from tests.checkpoints import static_checkpoint
 from tests.data.faces import picture, still_store, video_store
 
 LABELS = [0, None, 2, 3, 4, None, 6]
 CPU = torch.device("cpu")
 
 
-def checkpoint(folder: Path, seed: int = 0) -> Path:
-    save_static(
-        folder,
-        build_static(Architecture(backbone="small"), 8, 32, seed=seed),
-        Architecture(backbone="small"),
-        EXPRESSION_CLASSES,
-        ImageInput(32),
-        {},
-    )
-    return folder
-
-
 @pytest.fixture(scope="module")
 def extractor(tmp_path_factory: pytest.TempPathFactory) -> Extractor:
-    return load_extractor(checkpoint(tmp_path_factory.mktemp("static") / "ckpt"), CPU)
+    return load_extractor(static_checkpoint(tmp_path_factory.mktemp("static") / "ckpt"), CPU)
 
 
 def test_there_is_one_row_per_frame_and_frames_without_a_face_are_masked(tmp_path: Path, extractor: Extractor) -> None:
@@ -99,7 +86,7 @@ def test_features_of_the_same_faces_are_kept_and_others_refused(tmp_path: Path, 
     assert out.stat().st_mtime_ns == before
     others = [
         (faces, Extractor(extractor.model, extractor.spec, CPU, flip=True)),
-        (faces, load_extractor(checkpoint(tmp_path / "other", seed=1), CPU)),
+        (faces, load_extractor(static_checkpoint(tmp_path / "other", seed=1), CPU)),
         (open_faces(video_store(tmp_path / "w.arrow", LABELS, seed=1)), extractor),
     ]
     for other_faces, other in others:
@@ -122,7 +109,7 @@ def test_a_damaged_crop_is_reported_and_leaves_no_store(tmp_path: Path, extracto
 
 
 def test_a_feature_too_large_for_its_type_is_reported(tmp_path: Path) -> None:
-    broken = load_extractor(checkpoint(tmp_path / "ckpt"), CPU)
+    broken = load_extractor(static_checkpoint(tmp_path / "ckpt"), CPU)
     with torch.no_grad():
         broken.model.backbone.get_parameter("blocks.2.second_norm.bias").fill_(1e6)
     faces = open_faces(video_store(tmp_path / "v.arrow", [0, 1]))

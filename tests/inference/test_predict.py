@@ -29,6 +29,7 @@ from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.features import FeatureStore, feature_batch, open_features, write_features
 from abaw.stores.predictions import Predictions
 from abaw.stores.spec import CheckpointError, Spec
+from tests.checkpoints import temporal_checkpoint
 
 D = 12
 BACKBONE = "b" * 16
@@ -48,13 +49,7 @@ def _store(
 
 
 def _temporal(folder: Path, seed: int = 0, **changes: object) -> Path:
-    size = TransformerSize(layers=1, heads=2, width=16)
-    spec = temporal_spec(
-        size, window=10, hop=6, feature_dim=D, classes=EXPRESSION_CLASSES, backbone=BACKBONE, training={}
-    )
-    spec = replace(spec, **changes)  # type: ignore[arg-type]
-    save_checkpoint(folder, spec, build_temporal(spec, seed=seed).state_dict())
-    return folder
+    return temporal_checkpoint(folder, D, BACKBONE, window=10, hop=6, seed=seed, **changes)
 
 
 def _static(folder: Path) -> tuple[StaticModel, Spec]:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from abaw.models.sizes import TransformerSize
-from abaw.models.temporal import build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.features import feature_batch, write_features
 from abaw.stores.predictions import read_predictions
 from pipelines.cli import main
+from tests.checkpoints import temporal_checkpoint
 from tests.pipelines.temporal_data import BACKBONE, D, make_split
 
 
 def _checkpoint(folder: Path, seed: int = 0, **changes: object) -> Path:
-    size = TransformerSize(layers=1, heads=2, width=16)
-    spec = temporal_spec(
-        size, window=50, hop=30, feature_dim=D, classes=EXPRESSION_CLASSES, backbone=BACKBONE, training={}
-    )
-    spec = replace(spec, **changes)  # type: ignore[arg-type]
-    save_checkpoint(folder, spec, build_temporal(spec, seed=seed).state_dict())
-    return folder
+    return temporal_checkpoint(folder, D, BACKBONE, window=50, hop=30, seed=seed, **changes)
 
 
 def _words(root: Path, *checkpoints: Path) -> list[str]:

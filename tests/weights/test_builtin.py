@@ -12,14 +12,14 @@ import abaw.weights
 from abaw.core.errors import DataError
 from abaw.data.crops import decode_crops
 from abaw.data.views import unit
-from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, build_static, image_input, load_static, save_static
+from abaw.models.static import image_input, load_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.faces import open_faces
 from abaw.stores.features import open_features
 from abaw.stores.predictions import read_predictions
 from abaw.weights import builtin, resolve_checkpoint
 from pipelines.cli import main
+from tests.checkpoints import static_checkpoint
 from tests.data.faces import video_store
 
 
@@ -32,16 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ship(root: Path, seed: int = 0) -> Path:
-    folder = root / "weights/static"
-    save_static(
-        folder,
-        build_static(Architecture(backbone="small"), 8, 32, seed=seed),
-        Architecture(backbone="small"),
-        EXPRESSION_CLASSES,
-        ImageInput(32),
-        {},
-    )
-    return folder
+    return static_checkpoint(root / "weights/static", seed)
 
 
 def words(root: Path, command: str, source: str, checkpoint: str) -> list[str]:

@@ -1,0 +1,40 @@
+"""Tiny checkpoints for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from abaw.models.architecture import Architecture
+from abaw.models.sizes import TransformerSize
+from abaw.models.static import ImageInput, build_static, save_static
+from abaw.models.temporal import build_temporal, temporal_spec
+from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.checkpoints import save_checkpoint
+
+
+def static_checkpoint(folder: Path, seed: int = 0) -> Path:
+    """A small network on crops of 32 pixels."""
+    architecture = Architecture(backbone="small")
+    save_static(
+        folder, build_static(architecture, 8, 32, seed=seed), architecture, EXPRESSION_CLASSES, ImageInput(32), {}
+    )
+    return folder
+
+
+def temporal_checkpoint(
+    folder: Path, num_features: int, backbone: str, window: int, hop: int, seed: int = 0, **changes: object
+) -> Path:
+    """A transformer of one layer. changes: of its spec."""
+    spec = temporal_spec(
+        TransformerSize(layers=1, heads=2, width=16),
+        window=window,
+        hop=hop,
+        feature_dim=num_features,
+        classes=EXPRESSION_CLASSES,
+        backbone=backbone,
+        training={},
+    )
+    spec = replace(spec, **changes)  # type: ignore[arg-type]
+    save_checkpoint(folder, spec, build_temporal(spec, seed=seed).state_dict())
+    return folder
