@@ -1,4 +1,4 @@
-"""`abaw cross-validate`: k-fold over both official splits; every video is predicted by a model that never saw it."""
+"""`abaw cross-validate`: k folds over both official splits; a model predicts only videos it was not trained on."""
 
 from __future__ import annotations
 
@@ -82,20 +82,14 @@ def _settings(config: CrossValidateConfig) -> dict[str, Any]:
 
 
 def _folds(clips: Sequence[Clip], num_folds: int, seed: int) -> dict[str, int]:
-    """The fold of every video by its name. Raises ConfigError when a fold would be empty."""
+    """The fold of each video by its name. Raises ConfigError when a fold would be empty."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    import numpy as np
+    from abaw.evaluation.folds import folds_by_name, require_filled
 
-    from abaw.evaluation.bootstrap import video_groups
-    from abaw.evaluation.selection import video_folds
-
-    names = [clip.name for clip in clips]
-    counts = np.stack([clip.class_counts() for clip in clips])
-    folds = video_folds(counts, video_groups(names), num_folds, seed)
-    filled = np.unique(folds[counts.any(axis=1)])
-    if len(filled) < num_folds:
-        raise ConfigError(f"folds {num_folds}: the annotated videos fill only {len(filled)} of them; use fewer folds")
-    return dict(zip(names, map(int, folds), strict=True))
+    counts = {clip.name: clip.class_counts() for clip in clips}
+    folds = folds_by_name(counts, num_folds, seed)
+    require_filled(folds, counts, num_folds)
+    return folds
 
 
 def _cell(config: CrossValidateConfig, splits: Splits, fold_of: Mapping[str, int], fold: int) -> Cell:

@@ -81,8 +81,8 @@ def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
             )
         smoothing = parse_smoothing(config.smoothing)
     else:
-        targets = read_labels(config.transitions, TRAIN_SET, ("expression",))
-        labels = (video.expression for video in targets.values())
+        annotated = read_labels(config.transitions, TRAIN_SET, ("expression",))
+        labels = (video.expression for video in annotated.values())
         smoothing = parse_smoothing(config.smoothing, count_transitions(labels, NUM_EXPRESSIONS))
     if edition.task == "compound" and smoothing.name == "viterbi":
         raise ConfigError(

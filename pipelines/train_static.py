@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abaw.core.config import part_of
 from abaw.core.errors import ConfigError
 from abaw.core.processes import is_first_process
 from abaw.core.text import listed
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from abaw.training.loop import TrainResult
 
 WARM_START = "warm_start"
-"""The run that a run starts from lies beside it, in the folder of its name with this ending."""
+"""The run that a run starts from is next to it, in a folder of the same name with this ending."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,6 @@ class TrainStaticSettings(StaticSettings):
     warm_start_steps: int = 0
 
     def __post_init__(self) -> None:
-        # Without arguments, super() does not find its class once a group for every method is added.
         super().__post_init__()
         if not self.labelled and self.videos is None:
             raise ConfigError("nothing to learn from: give labelled image sets, or videos with annotations")
@@ -76,7 +76,7 @@ TrainStaticConfig = with_methods(TrainStaticSettings, "TrainStaticConfig", __nam
 def run(config: TrainStaticSettings) -> int:
     outcome = train_static(config)
     if not config.holdout:
-        result(f"{config.out / 'last'}: step {outcome.steps}; nothing was held out, so that there is no score")
+        result(f"{config.out / 'last'}: step {outcome.steps}; nothing was held out, so there is no score")
         return 0
     say(f"scores on {config.holdout:.0%} of the labelled faces, held out; the best step was chosen on them")
     for name, step, scores in (("last", outcome.steps, outcome.last), ("best", outcome.best_step, outcome.best)):
@@ -86,7 +86,7 @@ def run(config: TrainStaticSettings) -> int:
 
 
 def train_static(config: TrainStaticSettings) -> TrainResult:
-    """One training run in its folder, resumed when it was begun. The same settings give the same model."""
+    """One training run in its folder, resumed if it exists. The same settings give the same model."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.training.loop import LAST
     from abaw.training.static import train_static_on, warm_start
@@ -96,7 +96,7 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
     init = None if config.init is None else resolve_checkpoint(config.init, "static")
     samples = read_labelled(config)
     training, selection = _split(config, samples)
-    _tell_classes(training)
+    _report_classes(training)
     unlabelled = _read_unlabelled(config) if config.method_class.takes_unlabelled else None
     if unlabelled is not None:
         say(f"{len(unlabelled)} unlabelled faces")
@@ -116,12 +116,12 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
 
 def recipe_of(config: StaticSettings) -> StaticSettings:
     """The part of a config that is the recipe."""
-    recipe: StaticSettings = StaticRecipe(**{each.name: getattr(config, each.name) for each in fields(StaticRecipe)})
+    recipe: StaticSettings = part_of(config, StaticRecipe)
     return recipe
 
 
 def read_labelled(config: TrainStaticSettings) -> FaceSet:
-    """All labelled faces of the config, image sets first. What is left out is told as a warning."""
+    """All labelled faces of the config, image sets first. Missing stores are reported as a warning."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.face_set import join, labelled_frames, labelled_stills
     from abaw.protocol.annotations import TRAIN_SET, split_folder
@@ -138,7 +138,7 @@ def read_labelled(config: TrainStaticSettings) -> FaceSet:
 
 
 def _read_unlabelled(config: TrainStaticSettings) -> FaceSet | None:
-    """All unlabelled faces of the config; None where it names none."""
+    """All unlabelled faces of the config; None without any."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.face_set import join, stills, unlabelled_faces
     from abaw.protocol.classes import UNLABELLED
@@ -152,7 +152,7 @@ def _read_unlabelled(config: TrainStaticSettings) -> FaceSet | None:
 
 
 def _split(config: TrainStaticSettings, samples: FaceSet) -> tuple[FaceSet, FaceSet | None]:
-    """The faces to learn from, and those on which the best checkpoint is chosen."""
+    """The faces to learn from, and those that choose the best checkpoint."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.seed import numpy_generator
     from abaw.data.sampling import hold_out_photos
@@ -164,7 +164,7 @@ def _split(config: TrainStaticSettings, samples: FaceSet) -> tuple[FaceSet, Face
     return samples.take(~held), samples.take(held)
 
 
-def _tell_classes(training: FaceSet) -> None:
+def _report_classes(training: FaceSet) -> None:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.classes import EXPRESSION_CLASSES
 
@@ -172,4 +172,4 @@ def _tell_classes(training: FaceSet) -> None:
     say(f"{len(training)} faces to learn from: {', '.join(f'{name} {count}' for name, count in counts.items())}")
     absent = [name for name, count in counts.items() if count == 0]
     if absent:
-        warn(f"no face is labelled {', '.join(absent)}: the model cannot learn to tell these classes")
+        warn(f"no face is labelled {', '.join(absent)}: the model cannot learn these classes")

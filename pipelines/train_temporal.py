@@ -54,7 +54,7 @@ def run(config: TrainTemporalConfig) -> int:
     scored_on = (
         f"{config.holdout:.0%} of the {num_videos} training videos, held out"
         if config.holdout
-        else f"the {num_videos} training videos themselves (no holdout)"
+        else f"the {num_videos} training videos themselves (nothing held out)"
     )
     say(f"scores on {scored_on}; the best step was chosen on them")
     for name, step, scores in (("last", outcome.steps, outcome.last), ("best", outcome.best_step, outcome.best)):
@@ -66,16 +66,16 @@ def run(config: TrainTemporalConfig) -> int:
 def read_split(
     features: Sequence[Path], annotations: Path, split: str, tasks: Sequence[str] = ("expression",)
 ) -> ClipSet:
-    """Features and labels of one split; what does not match is told as warnings."""
+    """Features and labels of one split; mismatches are reported as warnings."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.read_clips import read_clips
     from abaw.models.tasks import ordered_tasks
     from abaw.protocol.labels import read_labels
     from abaw.stores.arrow import find_stores
 
-    targets = read_labels(annotations, split, ordered_tasks(tasks))
+    labels = read_labels(annotations, split, ordered_tasks(tasks))
     with progress(f"read {split}", "videos") as hook:
-        clips, warnings = read_clips([find_stores([folder]) for folder in features], targets, tasks, hook)
+        clips, warnings = read_clips([find_stores([folder]) for folder in features], labels, tasks, hook)
     for text in warnings:
         warn(f"{split}: {text}")
     num_frames = sum(map(len, clips.clips))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from abaw.evaluation.bootstrap import DRAWS, paired_difference, video_groups
 from abaw.evaluation.intervals import f1_intervals
 from abaw.evaluation.metrics import Counts, Evaluation, macro_f1_of
-from abaw.evaluation.result import Choice, Comparison, Intervals, Option, Result
+from abaw.evaluation.result import BestOption, Comparison, Intervals, Option, Result
 from abaw.evaluation.selection import Selection, nested_selection
 
 
@@ -28,7 +28,7 @@ def score_intervals(evaluation: Evaluation, draws: int = DRAWS) -> Intervals:
     )
 
 
-def choose(options: Sequence[tuple[str, Option]], folds: Mapping[str, int], draws: int = DRAWS) -> Choice:
+def compare_options(options: Sequence[tuple[str, Option]], folds: Mapping[str, int], draws: int = DRAWS) -> BestOption:
     """Compare options on the videos that all of them have; each is compared with the first.
 
     options: label and option; folds: by video, for the nested selection of the best.
@@ -39,14 +39,14 @@ def choose(options: Sequence[tuple[str, Option]], folds: Mapping[str, int], draw
     groups = video_groups(names)
     selection = _select([option for _, option in options], rows, confusions, np.array([folds[name] for name in names]))
     scores = tuple(macro_f1_of(confusions.sum(axis=1)).tolist())
-    return Choice(
+    return BestOption(
         labels=tuple(label for label, _ in options),
         macro_f1=scores,
         intervals=tuple(f1_intervals(each, groups, draws).macro for each in confusions),
         differences=(None, *(paired_difference(confusions[0], each, groups, draws) for each in confusions[1:])),
         best=int(np.argmax(scores)),
         selection=selection,
-        honest_interval=f1_intervals(selection.confusions, groups, draws).macro if selection else None,
+        nested_interval=f1_intervals(selection.confusions, groups, draws).macro if selection else None,
         num_videos=len(names),
     )
 
@@ -84,11 +84,11 @@ def compare(results: Sequence[Result], folds: Mapping[str, int], draws: int = DR
     frames = [_frames(result.evaluation, shared) for result in results]
     if any(each != frames[0] for each in frames):
         notes.append("the predictions of a video differ in length: the compared frames are not quite the same")
-    rows = choose([(result.name, result.option) for result in results], folds, draws)
+    rows = compare_options([(result.name, result.option) for result in results], folds, draws)
     if not any(result.choice for result in results):
         return Comparison(rows, rows, tuple(notes))
     every = [(f"{result.name}, {option.label}", option) for result in results for option in result.options]
-    return Comparison(rows, choose(every, folds, draws), tuple(notes))
+    return Comparison(rows, compare_options(every, folds, draws), tuple(notes))
 
 
 def _frames(evaluation: Evaluation, names: set[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The validation report as one HTML file: what was scored, how sure it is, and what was chosen on it."""
+"""The validation report as one HTML file: scores, their intervals, and the choices made on the scored videos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHOLE = Interval(0.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Of one result, as PNG. calibration: None where there are no probabilities to judge."""
+    """Figures of one result, as PNG. calibration: None where there are no probabilities."""
 
     confusion: bytes
     calibration: bytes | None
@@ -34,9 +34,9 @@ def render_page(
     comparison: Comparison | None,
     viewers: Mapping[str, str],
 ) -> str:
-    """The page of one or several results side by side.
+    """The page of one or several results.
 
-    pictures: one set a result; viewers: where pages on single videos are, seen from this one, by the video's name.
+    pictures: one set per result; viewers: links from this page to those of single videos, by the video's name.
     """
     names = ", ".join(escape(result.name) for result in results)
     parts = [f'<main>\n<h1>Expression validation</h1>\n<p class="soft">{names} against {escape(annotations)}</p>']
@@ -90,11 +90,11 @@ def _cards(result: Result) -> str:
     ]
     if choice and choice.selection:
         where = (
-            f"95 %: <span>{span(choice.honest_interval)}</span><br>each video with the setting that is best on the "
-            "others"
+            f"95 %: <span>{span(choice.nested_interval)}</span><br>each video scored with the setting that is best on "
+            "the others"
         )
-        what = "macro F1, nested" if result.leaked else "macro F1, honest"
-        cards.append(card(number(choice.selection.honest_f1), what, where, tag if result.leaked else ""))
+        what = "macro F1, nested selection" if result.leaked else "macro F1, unbiased estimate"
+        cards.append(card(number(choice.selection.nested_f1), what, where, tag if result.leaked else ""))
     if with_face:
         cards.append(
             card(
@@ -139,12 +139,12 @@ def _pictures(result: Result, images: Pictures) -> str:
         picture(
             images.confusion,
             f"confusion matrix; share of each annotated class that is recognised: {recalls}",
-            "Rows: annotated class; each cell the share of its frames in percent.",
+            "Rows: annotated class; each field is the share of its frames in percent.",
         )
     ]
     calibration = result.option.calibration
     if calibration is None or images.calibration is None:
-        figures.append("<p>Viterbi leaves one path and no probabilities: there is nothing to calibrate.</p>")
+        figures.append("<p>Viterbi returns one path and no probabilities, so there is nothing to calibrate.</p>")
     else:
         direction = "over" if calibration.mean_confidence > calibration.accuracy else "under"
         figures.append(
@@ -154,8 +154,8 @@ def _pictures(result: Result, images: Pictures) -> str:
                 f"{direction}confident: mean confidence {number(calibration.mean_confidence)}, "
                 f"accuracy {number(calibration.accuracy)}",
                 f"ECE {number(calibration.ece)} (0 is best), negative log-likelihood {number(calibration.nll)} "
-                f"(2.079 for guessing evenly), Brier score {number(calibration.brier_score)} (0.875 for guessing "
-                f"evenly); the model is {direction}confident.",
+                f"(2.079 for uniform guessing), Brier score {number(calibration.brier_score)} (0.875 for uniform "
+                f"guessing); the model is {direction}confident.",
             )
         )
     return f"<div class='pictures'>{''.join(figures)}</div>"
@@ -170,7 +170,7 @@ def _tasks(tasks: TaskScores) -> str:
         frames = f"{tasks.num_action_units:,}"
         rows += [(f"{name}, F1", each, frames) for name, each in zip(ACTION_UNITS, tasks.action_units, strict=True)]
         rows.append(("mean F1 of the action units", tasks.mean_action_units, frames))
-    cells = [
+    table_rows = [
         (name, number(each.value), span(each.interval), range_cell(each.value, each.interval, _WHOLE), frames)
         for name, each, frames in rows
     ]
@@ -181,11 +181,11 @@ def _tasks(tasks: TaskScores) -> str:
         else ""
     )
     header = ("task", "score", "95 %", "0 to 1", "frames")
-    return f"<h3>Valence, arousal and action units</h3>\n{table(header, cells)}\n{total}"
+    return f"<h3>Valence, arousal and action units</h3>\n{table(header, table_rows)}\n{total}"
 
 
 def _video_tables(videos: Sequence[VideoScore], viewers: Mapping[str, str]) -> str:
-    """The worst open, the others folded; videos without an annotated frame last."""
+    """The worst videos, the others in a folded section; videos without an annotated frame last."""
     ordered = sorted(videos, key=lambda video: (not video.num_frames, video.macro_f1, video.name))
     first, others = ordered[:_WORST], ordered[_WORST:]
     if not others:
@@ -244,13 +244,13 @@ def _reading(draws: int) -> str:
     return (
         "<section>\n<h2>How to read it</h2>\n"
         "<p>Macro F1 is the mean of the F1 of the eight classes; a class neither annotated nor predicted counts as 0. "
-        "Frames labelled −1 are left out. The field is divided on annotated frames without a face image: both figures "
-        "are given. Frames without a prediction are filled from their neighbours, as in a submission.</p>\n"
+        "Frames labelled −1 are left out. Teams differ in whether annotated frames without a face image count, so both "
+        "figures are given. Frames without a prediction are filled from their neighbours, as in a submission.</p>\n"
         f"<p>The 95 % intervals come from {draws:,} bootstrap draws of whole videos (both people of one video "
         "together), because frames of one video resemble each other. Within one video, F1 is the mean over the classes "
         "annotated there.</p>\n"
-        "<p>A setting that was chosen by these figures makes them too high; such a figure is marked <b>optimistic</b>. "
-        "The <b>honest</b> figure repeats the choice five times without a fifth of the videos, and scores that fifth "
-        "with it. It does not undo a choice made elsewhere, such as an epoch. On Aff-Wild2, validation has overstated "
-        "the test score by about .09.</p>\n</section>"
+        "<p>If a setting was chosen by these figures, they are too high; they are then marked <b>optimistic</b>. For "
+        "the <b>unbiased estimate</b>, the choice is repeated five times, each time without a fifth of the videos; the "
+        "fifth is then scored with it. It does not correct for other choices, such as that of an epoch. On Aff-Wild2, "
+        "validation scores have been about .09 above the test scores.</p>\n</section>"
     )

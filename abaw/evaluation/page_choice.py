@@ -1,4 +1,4 @@
-"""The parts of the report's page on options: a sweep of settings, and several predictions side by side."""
+"""The parts of the report's page on options: a sweep of settings, and a comparison of several predictions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from abaw.evaluation.bootstrap import Difference, Interval
 from abaw.evaluation.page_parts import range_cell, span
-from abaw.evaluation.result import Choice, Comparison, Result
+from abaw.evaluation.result import BestOption, Comparison, Result
 from abaw.page.parts import box, number, signed, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
-_AGAINST = ("against the first", "95 %", "better in draws")
+_AGAINST = ("difference from the first", "95 %", "better in draws")
 
 
-def choice_section(choice: Choice, class_bias: NDArray[np.float64] | None, leaked: bool) -> str:
-    """The options of one set of predictions, the chosen one marked, and what the choice is worth.
+def choice_section(choice: BestOption, class_bias: NDArray[np.float64] | None, leaked: bool) -> str:
+    """The options of one set of predictions, with the chosen one marked, and the estimate of its score.
 
-    leaked: as of Result.
+    leaked: see Result.
     """
     scale = _scale(choice)
     header = ("setting", "macro F1", "95 %", f"{number(scale.low)} to {number(scale.high)}", *_AGAINST)
@@ -52,14 +52,14 @@ def choice_section(choice: Choice, class_bias: NDArray[np.float64] | None, leake
 
 
 def comparison_section(comparison: Comparison, results: Sequence[Result]) -> str:
-    """One row a result, each against the first, and what taking the best of them is worth."""
+    """One row per result, each compared with the first, and the estimate of the best of them."""
     notes = "".join(box("caution-box", note) for note in comparison.notes)
     rows = comparison.rows
     if rows is None or comparison.overall is None:
-        return f"<section>\n<h2>Side by side</h2>\n{notes}\n</section>"
+        return f"<section>\n<h2>Comparison</h2>\n{notes}\n</section>"
     scale = _scale(rows)
     header = ("predictions", "macro F1", "95 %", f"{number(scale.low)} to {number(scale.high)}", *_AGAINST)
-    cells = [
+    table_rows = [
         (
             escape(label)
             + (' <span class="tag">optimistic</span>' if result.optimistic else "")
@@ -73,51 +73,51 @@ def comparison_section(comparison: Comparison, results: Sequence[Result]) -> str
     ]
     return "\n".join(
         [
-            f"<section>\n<h2>Side by side</h2>\n{notes}",
-            f"<p>All annotated frames of {rows.num_videos} videos. Differences are paired: the same draws of videos "
-            "for both.</p>",
-            table(header, cells, chosen=rows.best),
-            "<p><b>Taking the best of them is a choice, too.</b></p>",
+            f"<section>\n<h2>Comparison</h2>\n{notes}",
+            f"<p>All annotated frames of {rows.num_videos} videos. Differences are paired: both are scored on the "
+            "same draws of videos.</p>",
+            table(header, table_rows, chosen=rows.best),
+            "<p><b>Taking the best of them is a choice like any other.</b></p>",
             box("caution-box", choice_text(comparison.overall, any(result.leaked for result in results))),
             "</section>",
         ]
     )
 
 
-def choice_text(choice: Choice, leaked: bool) -> str:
-    """In words: what was chosen, what it scores where it was chosen, and what it is worth elsewhere.
+def choice_text(choice: BestOption, leaked: bool) -> str:
+    """A text: what was chosen, its score on the videos it was chosen on, and the unbiased estimate.
 
-    leaked: models had seen what is scored, and no figure is honest.
+    leaked: models were trained or chosen on scored videos, so no figure is unbiased.
     """
     text = (
-        f"‘{choice.labels[choice.best]}’ is the best of {len(choice.labels)}, chosen on the videos that it is "
-        f"scored on: its {number(choice.optimistic_f1)} is optimistic."
+        f"‘{choice.labels[choice.best]}’ is the best of {len(choice.labels)}, chosen on the videos that score it: "
+        f"its {number(choice.optimistic_f1)} is optimistic."
     )
     if choice.selection is None:
-        return f"{text} There are too few videos to nest the choice."
-    word = "Nested" if leaked else "Honest"
+        return f"{text} There are too few videos for nested selection."
+    word = "Nested selection" if leaked else "Unbiased estimate"
     return (
-        f"{text} {word}, each video scored with what is best on the others: {number(choice.selection.honest_f1)} "
-        f"(95 %: {span(choice.honest_interval)})."
+        f"{text} {word}, each video scored with the best option on the others: {number(choice.selection.nested_f1)} "
+        f"(95 %: {span(choice.nested_interval)})."
     )
 
 
 def bias_words(class_bias: NDArray[np.float64]) -> str:
-    """As it is given on a command line."""
+    """In the form of `--class_bias`."""
     return " ".join(f"{value:g}" for value in class_bias)
 
 
-def _folds_text(choice: Choice) -> str:
+def _folds_text(choice: BestOption) -> str:
     if choice.selection is None:
         return ""
     chosen = choice.selection.chosen
     names = "; ".join(
         f"{escape(choice.labels[option])} in {chosen.count(option)}" for option in sorted(set(chosen), key=chosen.index)
     )
-    return f"<p class='soft'>Best without one fold of the videos: {names} of {len(chosen)} folds.</p>"
+    return f"<p class='soft'>Best when one fold of the videos is left out: {names} of {len(chosen)} folds.</p>"
 
 
-def _rows(choice: Choice) -> list[tuple[str, float, Interval, Difference | None]]:
+def _rows(choice: BestOption) -> list[tuple[str, float, Interval, Difference | None]]:
     return list(zip(choice.labels, choice.macro_f1, choice.intervals, choice.differences, strict=True))
 
 
@@ -131,8 +131,8 @@ def _difference_cells(difference: Difference | None) -> tuple[str, str, str]:
     )
 
 
-def _scale(choice: Choice) -> Interval:
-    """The ends of the axis that all intervals of a table share, in tenths."""
+def _scale(choice: BestOption) -> Interval:
+    """The ends of the common axis of all intervals of a table, in tenths."""
     low = min(interval.low for interval in choice.intervals)
     high = max(interval.high for interval in choice.intervals)
     return Interval(float(np.floor(10 * low) / 10), float(np.ceil(10 * high) / 10))

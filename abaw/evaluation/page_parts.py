@@ -1,4 +1,4 @@
-"""Building blocks that only the report's page has: intervals and pictures."""
+"""Building blocks of the report's page only: intervals and pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ figure img { display: block; width: 100%; max-width: 42rem; margin: .5rem auto; 
 
 
 def range_cell(value: float, interval: Interval, scale: Interval) -> str:
-    """A cell that draws an interval and the value in it, from one end of the scale to the other."""
+    """A table field that draws an interval and the value in it on a scale."""
 
     def place(x: float) -> str:
         span = max(scale.high - scale.low, 1e-9)
@@ -34,7 +34,7 @@ def span(interval: Interval | None) -> str:
 
 
 def picture(png: bytes, alternative: str, caption: str) -> str:
-    """An image inside the page; `alternative` says the same in words."""
+    """An image embedded in the page; `alternative`: its content as text."""
     return (
         f'<figure><img alt="{escape(alternative)}" src="{data_url(png, "image/png")}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"

@@ -1,4 +1,4 @@
-"""The report folder of a validation: metrics.json, CSV tables, the confusion matrix, a page that holds it all."""
+"""The report folder of a validation: metrics.json, CSV tables, figures, and a page with all of it."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def write_report(
 ) -> Path:
     """Write the report of one or several results and return the path of its page.
 
-    metrics.json and index.html tell of all results. per_class.csv, per_video.csv, confusion.csv, confusion.png and
-    calibration.png lie beside them when there is one result, otherwise in a folder for each, named like it. viewers: a
-    folder with pages on single videos (<video>.html) that the table of videos leads to. An older report is replaced.
-    Raises DataError when the folder holds something else, or two results have one name.
+    metrics.json and index.html cover all results. per_class.csv, per_video.csv, confusion.csv, confusion.png and
+    calibration.png are next to them for one result, otherwise in one folder per result, of its name. viewers: a folder
+    with pages on single videos (<video>.html) that the table of videos links to. An older report is replaced. Raises
+    DataError when the folder holds something else, or when two results have the same name.
     """
     names = [result.name for result in results]
     if len(set(names)) < len(names):
-        raise DataError(f"two results have one name: {', '.join(names)}")
+        raise DataError(f"two results have the same name: {', '.join(names)}")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / METRICS).exists():
         raise DataError(f"{folder}: is not empty and holds no report (no {METRICS}); choose another --out")
-    # First, so that a folder in which a kill left half a report is known as one.
+    # Written first: it marks the folder as a report even if the process is killed before the end.
     write_json(folder / METRICS, metrics_json(results, annotations, comparison))
     pictures = []
     for result in results:
@@ -63,7 +63,7 @@ def write_report(
 
 
 def _links(folder: Path, viewers: Path | None) -> dict[str, str]:
-    """Where the pages in `viewers` are, seen from `folder`, by the names of their videos."""
+    """Links from `folder` to the pages in `viewers`, by the names of their videos."""
     pages = [] if viewers is None else sorted(viewers.glob("*.html"))
     base = folder.resolve()
     return {page.stem: quote(Path(os.path.relpath(page.resolve(), base)).as_posix()) for page in pages}
@@ -78,15 +78,15 @@ def _draw(result: Result) -> Pictures:
 
 
 def _class_rows(result: Result) -> list[list[Any]]:
-    """Intervals are given for all annotated frames."""
+    """Intervals are given only for all annotated frames."""
     rows: list[list[Any]] = [["frames", "class", "f1", "f1_low", "f1_high", "precision", "recall", "support"]]
     for convention, scores in (("all", result.evaluation.all_frames), ("with_face", result.evaluation.with_face)):
         if scores is None:
             continue
         for name, item, known in zip(EXPRESSION_CLASSES, scores.per_class, result.intervals.per_class, strict=True):
-            ends = [_cell(known.low), _cell(known.high)] if convention == "all" else ["", ""]
+            ends = [_field(known.low), _field(known.high)] if convention == "all" else ["", ""]
             rows.append(
-                [convention, name, _cell(item.f1), *ends, _cell(item.precision), _cell(item.recall), item.support]
+                [convention, name, _field(item.f1), *ends, _field(item.precision), _field(item.recall), item.support]
             )
     return rows
 
@@ -97,7 +97,7 @@ def _video_rows(videos: Iterable[VideoScore]) -> list[list[Any]]:
         header,
         *(
             [video.name, video.num_frames, video.num_frames_with_face, video.num_classes]
-            + [_cell(value) for value in (video.macro_f1, video.macro_f1_with_face, video.accuracy)]
+            + [_field(value) for value in (video.macro_f1, video.macro_f1_with_face, video.accuracy)]
             for video in videos
         ),
     ]
@@ -109,7 +109,7 @@ def _confusion_rows(confusion: NDArray[np.int64]) -> list[list[Any]]:
     return [["annotated", *EXPRESSION_CLASSES], *rows]
 
 
-def _cell(value: float) -> str:
+def _field(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6f}"
 
 

@@ -1,4 +1,4 @@
-"""metrics.json: the figures of a report for programs. What is not known is null."""
+"""metrics.json: the figures of a report for programs. Unknown values are null."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from abaw.evaluation.calibration import Calibration
 from abaw.evaluation.metrics import Scores
 from abaw.evaluation.multitask import Estimate, TaskScores
 from abaw.evaluation.origin import Origin
-from abaw.evaluation.result import Choice, Comparison, Result
+from abaw.evaluation.result import BestOption, Comparison, Result
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
 
 
@@ -84,8 +84,8 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def _choice(choice: Choice) -> dict[str, Any]:
-    """A choice made on the scored videos; honest_* is null with too few videos."""
+def _choice(choice: BestOption) -> dict[str, Any]:
+    """A choice made on the scored videos. honest_*: the unbiased estimate, null with too few videos."""
     selection = choice.selection
     return {
         "num_videos": choice.num_videos,
@@ -102,8 +102,8 @@ def _choice(choice: Choice) -> dict[str, Any]:
         ],
         "best": choice.labels[choice.best],
         "optimistic_f1": choice.optimistic_f1,
-        "honest_f1": selection.honest_f1 if selection else None,
-        "honest_interval": _interval(choice.honest_interval),
+        "honest_f1": selection.nested_f1 if selection else None,
+        "honest_interval": _interval(choice.nested_interval),
         "chosen_by_fold": [choice.labels[option] for option in selection.chosen] if selection else None,
     }
 

@@ -54,11 +54,11 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class BestOption:
     """The best of several options, chosen on the scored videos.
 
     labels: of the options; macro_f1, intervals: of each; differences: of each from the first, None for the first;
-    selection: the unbiased estimate by nested selection, with honest_interval; None when there are too few videos.
+    selection: the unbiased estimate by nested selection, with nested_interval; None when there are too few videos.
     """
 
     labels: tuple[str, ...]
@@ -67,7 +67,7 @@ class Choice:
     differences: tuple[Difference | None, ...]
     best: int
     selection: Selection | None
-    honest_interval: Interval | None
+    nested_interval: Interval | None
     num_videos: int
 
     @property
@@ -90,7 +90,7 @@ class Result:
     options: tuple[Option, ...]
     intervals: Intervals
     origin: Origin
-    choice: Choice | None = None
+    choice: BestOption | None = None
     tasks: TaskScores | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -128,6 +128,6 @@ class Comparison:
     has a choice); both None when there are no such videos; notes: sentences for the reader.
     """
 
-    rows: Choice | None
-    overall: Choice | None
+    rows: BestOption | None
+    overall: BestOption | None
     notes: tuple[str, ...]

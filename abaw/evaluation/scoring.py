@@ -1,4 +1,4 @@
-"""Passes over prediction stores, one video in memory at a time: what is kept of a video are counts.
+"""Passes over prediction stores, with one video in memory at a time; only counts are kept of a video.
 
 Shapes: T time, C class, V videos, K folds.
 """
@@ -33,7 +33,7 @@ _FACTS = ("tool", "backbone", "checkpoints")
 
 @dataclass(slots=True)
 class Tallies:
-    """What one way to decode the predictions has scored so far; a video a row."""
+    """The counts of one way to decode the predictions so far, one entry per video."""
 
     smoothing: Smoothing
     calibration: Calibration | None
@@ -55,7 +55,7 @@ class Tallies:
 
 
 def new_tallies(smoothing: Smoothing) -> Tallies:
-    """Calibration is left out where the smoothing leaves no probabilities."""
+    """Without calibration if the smoothing returns no probabilities."""
     return Tallies(smoothing, None if smoothing.name == "viterbi" else no_frames())
 
 
@@ -63,13 +63,13 @@ def _task_tally(name: str, num_frames: int, decoded: Decoded, labels: ScoredLabe
     nothing = no_tasks()
     if name not in labels.other:
         return nothing
-    targets = labels.other[name].for_frames(num_frames)
+    other = labels.other[name].for_frames(num_frames)
     return TaskTally(
         nothing.moments
         if decoded.valence_arousal is None
-        else moments_of(targets.valence_arousal, decoded.valence_arousal),
-        nothing.counts if decoded.action_units is None else unit_counts(targets.action_units, decoded.action_units),
-        0 if decoded.action_units is None else int((targets.action_units >= 0).any(axis=1).sum()),
+        else moments_of(other.valence_arousal, decoded.valence_arousal),
+        nothing.counts if decoded.action_units is None else unit_counts(other.action_units, decoded.action_units),
+        0 if decoded.action_units is None else int((other.action_units >= 0).any(axis=1).sum()),
     )
 
 
@@ -77,8 +77,8 @@ def _task_tally(name: str, num_frames: int, decoded: Decoded, labels: ScoredLabe
 class StoreScores:
     """One folder of predictions after the first pass.
 
-    tallies: one a smoothing; metas: what the predictions of each scored video say of their training; notes,
-    differences, facts: as in Result.
+    tallies: one per smoothing; metas: the training metadata of each scored video's predictions; notes, differences,
+    facts: as in Result.
     """
 
     name: str
@@ -103,7 +103,7 @@ def score_store(
     failures: list[str],
     progress: Progress = silent,
 ) -> StoreScores:
-    """Decode and tally every video that has labels, with every smoothing. A store at fault is noted in `failures`.
+    """Decode and tally every video that has labels, with every smoothing. A faulty store is added to `failures`.
 
     Raises DataError when no video could be scored.
     """
@@ -133,12 +133,12 @@ def score_store(
             found.notes.append(f"{video}: no frame was predicted; all count as the first class")
         progress(done, len(matched))
     if not found.metas:
-        raise DataError(f"{path}: not one of its videos could be scored: {'; '.join(failures)}")
+        raise DataError(f"{path}: none of its videos could be scored: {'; '.join(failures)}")
     return found
 
 
 def _training(predictions: Predictions, seen: dict[tuple[str, ...], tuple[str, ...]]) -> dict[str, Any]:
-    """The lists of training videos, each kept once however many videos share it."""
+    """The lists of training videos, each kept once even if many videos share it."""
     lists = {key: tuple(predictions.meta[key]) for key in ("trained_on", "selected_on") if key in predictions.meta}
     return {key: seen.setdefault(names, names) for key, names in lists.items()}
 
@@ -148,10 +148,10 @@ def _length_difference(name: str, predictions: Predictions, labels: ScoredLabels
         return []
     lines = labels.expression[name]
     if len(lines) > len(predictions):
-        behind = lines[len(predictions) :]
+        extra = lines[len(predictions) :]
         return [
-            f"{name}: {len(behind)} label lines behind its {len(predictions)} predicted frames are not scored "
-            f"({int((behind >= 0).sum())} of them annotated)"
+            f"{name}: {len(extra)} label lines after its {len(predictions)} predicted frames are not scored "
+            f"({int((extra >= 0).sum())} of them annotated)"
         ]
     if len(predictions) > len(lines):
         return [f"{name}: its last {len(predictions) - len(lines)} frames have no label line"]
@@ -180,8 +180,8 @@ def biased_option(
 ) -> tuple[Option, list[TaskTally], int]:
     """The smoothing with a class bias fitted on the scored videos, and on those outside each fold.
 
-    folds: by video. Returns the option, the tallies of its other tasks and the stride of the frames that were fitted
-    on. Two passes: the first keeps a bounded sample of frames, the second counts; progress: videos of both.
+    folds: by video. Returns the option, the tallies of its other tasks and the stride of the frames of the fit. Two
+    passes: the first keeps a bounded sample of frames, the second counts; progress: videos of both passes.
     """
     sample = FrameSample()
     for video, predictions in _read_again(found, progress, passes_done=0):

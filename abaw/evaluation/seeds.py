@@ -1,36 +1,127 @@
-"""Settings trained with several seeds: nested selection among them, and intervals of their means.
+"""Variants that were trained with several seeds: means, paired differences, intervals, and nested selection.
 
-Shapes: O settings, S seeds, V videos, C class.
+Shapes: O variants, S seeds, V videos, C class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.evaluation.bootstrap import Interval
+from abaw.evaluation.bootstrap import Interval, bootstrap_macro_f1, interval, video_groups
+from abaw.evaluation.folds import video_folds
 from abaw.evaluation.intervals import f1_intervals
-from abaw.evaluation.metrics import macro_f1_of
-from abaw.evaluation.selection import video_folds
+from abaw.evaluation.metrics import Counts, macro_f1_of
 
 
-@dataclass(frozen=True)
-class Honest:
-    """The score of nested selection. chosen: index of the chosen setting per fold."""
+@dataclass(frozen=True, slots=True)
+class SeedMean:
+    """Over `count` seeds. spread: standard deviation, None with one seed."""
+
+    mean: float
+    spread: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeedDifference:
+    """Mean over the seeds that both variants have. error: standard error of that mean, None with one seed."""
+
+    mean: float
+    error: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NestedScore:
+    """The score of choosing a variant, on videos that took no part in the choice. chosen: an index per fold."""
 
     macro_f1: float
     interval: Interval
     chosen: tuple[int, ...]
 
 
-def nested_over_seeds(confusions: NDArray[np.int64], groups: Sequence[str]) -> Honest:
-    """Score each video with the setting whose mean over the seeds is best on the other folds.
+@dataclass(frozen=True, slots=True)
+class VariantScore:
+    """The macro F1 of one variant over its seeds.
 
-    As `nested_selection`, but a setting is represented by all its seeds: no seed is chosen. confusions: (O, S, V, C,
-    C); groups: V names.
+    interval: 95 %, by bootstrap over videos, of the mean over the seeds; below_best: difference between the best
+    variant and this one; below_best_interval: 95 % of the draws of videos, the same draws for both.
+    """
+
+    macro_f1: SeedMean
+    interval: Interval
+    below_best: float
+    below_best_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class VariantScores:
+    """variants: in the order given; best: index of the highest mean; nested: None when there is no choice to make, or
+    too little data to make it."""
+
+    variants: tuple[VariantScore, ...]
+    best: int
+    nested: NestedScore | None
+
+
+def seed_mean(values: Sequence[float]) -> SeedMean:
+    """values: one per seed, at least one."""
+    return SeedMean(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def seed_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> SeedDifference | None:
+    """ours - theirs, paired by seed; None when they have no seed in common."""
+    found = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    if not found:
+        return None
+    return SeedDifference(mean(found), stdev(found) / sqrt(len(found)) if len(found) > 1 else None, len(found))
+
+
+def score_variants(confusions: Sequence[Mapping[int, Counts]], videos: Sequence[str]) -> VariantScores:
+    """Scores of O variants, the differences from the best, and the score of choosing it.
+
+    confusions: of each variant by seed, at least one, (V, C, C) of the same V videos; videos: their names.
+    """
+    groups = video_groups(videos)
+    draws = [
+        np.mean([bootstrap_macro_f1(counts, groups) for counts in by_seed.values()], axis=0) for by_seed in confusions
+    ]
+    means = [
+        seed_mean([float(macro_f1_of(counts.sum(axis=0))) for counts in by_seed.values()]) for by_seed in confusions
+    ]
+    best = int(np.argmax([each.mean for each in means]))
+    variants = [
+        VariantScore(
+            each,
+            mean_interval(np.stack(list(by_seed.values())), groups),
+            means[best].mean - each.mean,
+            interval(draws[best] - samples),
+        )
+        for by_seed, samples, each in zip(confusions, draws, means, strict=True)
+    ]
+    return VariantScores(tuple(variants), best, _nested(confusions, groups))
+
+
+def _nested(confusions: Sequence[Mapping[int, Counts]], groups: Sequence[str]) -> NestedScore | None:
+    """On the seeds that all variants have; None with one variant, without such a seed, or with one annotated video."""
+    seeds = [seed for seed in confusions[0] if all(seed in by_seed for by_seed in confusions)]
+    first = next(iter(confusions[0].values()))
+    annotated = {group for group, counts in zip(groups, first, strict=True) if counts.any()}
+    if len(confusions) < 2 or not seeds or len(annotated) < 2:
+        return None
+    return nested_over_seeds(np.stack([[by_seed[seed] for seed in seeds] for by_seed in confusions]), groups)
+
+
+def nested_over_seeds(confusions: NDArray[np.int64], groups: Sequence[str]) -> NestedScore:
+    """Score each video with the variant whose mean over the seeds is best on the folds without that video.
+
+    As `nested_selection`, but a variant stands for all its seeds: no seed is chosen. confusions: (O, S, V, C, C).
     """
     folds = video_folds(confusions[0, 0].sum(axis=-1), groups)
     scored = np.zeros_like(confusions[0])
@@ -42,13 +133,13 @@ def nested_over_seeds(confusions: NDArray[np.int64], groups: Sequence[str]) -> H
         scored[:, inside] = confusions[option][:, inside]
         chosen.append(option)
     score = float(macro_f1_of(scored.sum(axis=1)).mean())
-    return Honest(score, mean_interval(scored, groups), tuple(chosen))
+    return NestedScore(score, mean_interval(scored, groups), tuple(chosen))
 
 
 def mean_interval(confusions: NDArray[np.int64], groups: Sequence[str]) -> Interval:
-    """95 % interval, over videos, of the mean macro F1 over the seeds. confusions: (S, V, C, C); groups: V names.
+    """95 % interval over videos of the mean over the seeds of macro F1. confusions: (S, V, C, C).
 
-    The classes of all seeds are treated as S x C classes, whose mean F1 is the mean over the seeds.
+    The classes of all seeds together are S x C classes, and the mean of their F1 is the mean over the seeds.
     """
     seeds, videos, classes, _ = confusions.shape
     blocks = np.zeros((videos, seeds, classes, seeds, classes), dtype=np.int64)

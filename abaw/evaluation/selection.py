@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from abaw.core.errors import DataError
 from abaw.evaluation.metrics import Counts, Floats, confusion_of, macro_f1_of
 from abaw.protocol.classes import UNLABELLED
 
-FOLDS = 5
 GRID: Floats = np.round(np.arange(-120, 121) * 0.05, 2)
 """The possible values of a class's bias, ascending."""
 
@@ -24,7 +22,6 @@ _TINY = 1e-7
 _MAX_ROUNDS = 12
 _MIN_GAIN = 1e-4
 _FRAMES_AT_FIRST = 30_000
-_SAMPLES = 20_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,44 +29,15 @@ class Selection:
     """A choice among options by macro F1.
 
     best: the option that is best on all videos; optimistic_f1: its score there, too high because it was chosen there;
-    honest_f1: the unbiased estimate by nested selection, which scores each video with the option that is best on the
-    other folds; chosen: that option per fold; confusions: (V, C, C), the counts of honest_f1.
+    nested_f1: the unbiased estimate by nested selection, which scores each video with the option that is best on the
+    other folds; chosen: that option per fold; confusions: (V, C, C), the counts of nested_f1.
     """
 
     best: int
     optimistic_f1: float
-    honest_f1: float
+    nested_f1: float
     chosen: tuple[int, ...]
     confusions: Counts
-
-
-def video_folds(
-    label_counts: NDArray[np.integer], groups: Sequence[str], num_folds: int = FOLDS, seed: int = 0
-) -> NDArray[np.int64]:
-    """The fold of each video, (V,): groups stay together, and classes are spread over the folds as evenly as possible.
-
-    label_counts: (V, C) annotated frames; groups: V names; seed: decides between groups with equal label shares. There
-    are no more folds than groups with annotated frames. Raises DataError when fewer than two groups have annotated
-    frames.
-    """
-    counts = np.asarray(label_counts, dtype=np.int64)
-    names, of_video = np.unique(np.asarray(groups), return_inverse=True)
-    annotated = len(np.unique(of_video[counts.sum(axis=1) > 0]))
-    if annotated < 2:
-        raise DataError(f"folds need annotated frames of at least two different videos; found {annotated}")
-    folds = min(num_folds, annotated)
-    # Each sample represents the same number of frames of a video and class: shares do not change.
-    samples = -(-counts * _SAMPLES // max(int(counts.sum()), _SAMPLES))
-    if samples.sum(axis=0)[counts.any(axis=0)].min() < folds:
-        samples = samples * folds  # scikit-learn needs at least as many samples of a class as folds
-    videos, classes = (np.repeat(index.ravel(), samples.ravel()) for index in np.indices(samples.shape))
-    # Groups with equal label shares are taken in this order: scikit-learn's own shuffling depends on its version.
-    rank = np.random.default_rng(seed).permutation(len(names))
-    fold_of_rank = np.zeros(len(names), dtype=np.int64)
-    rank_of_sample = rank[of_video[videos]]
-    for fold, (_, held_out) in enumerate(StratifiedGroupKFold(folds).split(classes, classes, rank_of_sample)):
-        fold_of_rank[np.unique(rank_of_sample[held_out])] = fold
-    return fold_of_rank[rank[of_video]]
 
 
 def nested_selection(confusions: Counts, by_fold: Sequence[Counts], folds: NDArray[np.integer]) -> Selection:

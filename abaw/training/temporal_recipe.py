@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from abaw.core.config import part_of
 from abaw.models.sizes import TransformerSize
 from abaw.training.sequence_settings import SequenceLearning
 from abaw.training.settings import TrainSettings
@@ -30,7 +31,5 @@ class TemporalRecipe:
 
 def recipe_of(config: TemporalRecipe, seed: int | None = None) -> TemporalRecipe:
     """The recipe without the paths of `config`, which do not belong in a checkpoint. seed: replaces its seed."""
-    train = config.train if seed is None else replace(config.train, seed=seed)
-    return TemporalRecipe(
-        holdout=config.holdout, tasks=config.tasks, model=config.model, learn=config.learn, train=train
-    )
+    recipe = part_of(config, TemporalRecipe)
+    return recipe if seed is None else replace(recipe, train=replace(recipe.train, seed=seed))

@@ -1,1 +1,1 @@
-"""`abaw ablate`: temporal models of many settings and seeds."""
+"""`abaw ablate`: compare temporal models with many settings and seeds."""

@@ -1,18 +1,18 @@
-"""`abaw ablate`: temporal models of many settings and seeds from one set of features. Which window length, for one?"""
+"""`abaw ablate`: train temporal models with many settings and seeds on one set of features, and compare them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from abaw.core.config import to_plain
+from abaw.core.config import part_of, to_plain
 from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import recipe_of
 from pipelines.ablate.grid import GridRecipe, Point, points
 from pipelines.ablate.report import best_lines, markdown_table, table_facts, write_csv
-from pipelines.ablate.scores import Setting
+from pipelines.ablate.scores import VariantCells
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
@@ -58,20 +58,19 @@ def run(config: AblateConfig) -> int:
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
     require_parallel(config.train, config.workers, "ablate")
-    say(f"{len(grid)} settings with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
+    say(f"{len(grid)} variants with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
     splits = share(*read_splits(config.features, config.annotations, config.tasks), config.out, _fixed(config, vary))
     cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
     results, failures = run_cells(list(cells.values()), splits.clips, config.workers, config.out)
     finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
     if results:
-        _write_report(config, [Setting(p.values, p.window, p.hop, found) for p, found in finished if found])
+        _write_report(config, [VariantCells(p.values, p.window, p.hop, found) for p, found in finished if found])
     return finish_items(len(results), failures)
 
 
 def _fixed(config: AblateConfig, vary: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """What all cells have in common. Seeds and values of what is varied are left out: they may be added later."""
-    recipe = {each.name: getattr(config, each.name) for each in fields(GridRecipe)}
-    plain = to_plain(replace(GridRecipe(**recipe), train=replace(config.train, seed=0)))
+    """What all cells have in common. Seeds and varied settings are left out: values may be added later."""
+    plain = to_plain(replace(part_of(config, GridRecipe), train=replace(config.train, seed=0)))
     for name in vary:
         part, _, inner = name.partition(".")
         if inner:
@@ -104,13 +103,13 @@ def _of_seeds(point: Point, seeds: Sequence[int], results: Mapping[str, CellResu
     return {seed: results[name] for seed, name in names.items() if name in results}
 
 
-def _write_report(config: AblateConfig, settings: Sequence[Setting]) -> None:
+def _write_report(config: AblateConfig, variants: Sequence[VariantCells]) -> None:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_json, write_text
     from pipelines.ablate.plot import write_plot
     from pipelines.ablate.scores import score_table
 
-    table = score_table(settings)
+    table = score_table(variants)
     text, lines = markdown_table(table), best_lines(table)
     drawn = write_plot(config.out / "ablation.png", table)
     plot = "\n![macro F1](ablation.png)\n" if drawn else ""
@@ -121,4 +120,4 @@ def _write_report(config: AblateConfig, settings: Sequence[Setting]) -> None:
     result(lines)
     say(f"{config.out / 'ablation.md'}, ablation.csv, ablation.json{', ablation.png' if drawn else ''}")
     if not drawn:
-        say("no plot: more than two fields are varied")
+        say("no plot: more than two settings are varied")

@@ -1,4 +1,4 @@
-"""Macro F1 against one or two varied settings, with intervals."""
+"""A plot of macro F1 against one or two varied settings, with intervals."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.ablate.scores import Row, Table
+from pipelines.ablate.scores import AblationTable, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LOG_FROM = 6.0
-_MOST_FIELDS = 2
+_MAX_SETTINGS = 2
 _BETWEEN_WORDS = 0.08
 _DOT = 14
 
 
-def write_plot(path: Path, table: Table) -> bool:
-    """A band for the interval over videos, a dot a run; a line a value of the second field. False, and no file, when
-    more than two fields have more than one value."""
+def write_plot(path: Path, table: AblationTable) -> bool:
+    """Draw a line per value of the second setting, a band for the interval over videos, and a dot per run.
+
+    Returns False, and writes no file, when more than two settings have more than one value.
+    """
     # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.figure import Figure
 
     from abaw.core.artifacts import atomic_path
 
-    fields = _drawn_fields(table.rows)
-    if len(fields) > _MOST_FIELDS:
-        path.unlink(missing_ok=True)  # one of a smaller grid would not be of this table
+    settings = _drawn_settings(table.rows)
+    if len(settings) > _MAX_SETTINGS:
+        path.unlink(missing_ok=True)  # a plot of an earlier, smaller grid does not belong to this table
         return False
-    across = fields[0] if fields else next(iter(table.rows[0].values))
+    across = settings[0] if settings else next(iter(table.rows[0].values))
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     positions = _positions([row.values[across] for row in table.rows], axes)
     numeric = _is_numeric(positions)
-    second = fields[1] if len(fields) > 1 else None
+    second = settings[1] if len(settings) > 1 else None
     groups = _by_value(table.rows, second)
     for number, (value, rows) in enumerate(groups.items()):
         shift = 0.0 if numeric else (number - (len(groups) - 1) / 2) * _BETWEEN_WORDS
@@ -52,8 +54,8 @@ def write_plot(path: Path, table: Table) -> bool:
     return True
 
 
-def _drawn_fields(rows: Sequence[Row]) -> list[str]:
-    """Fields of more than one value; the first is drawn along the axis: a numeric one, of those the one of most."""
+def _drawn_settings(rows: Sequence[Row]) -> list[str]:
+    """Settings with more than one value, the one for the axis first: a numeric one, with the most values."""
     values = {name: {row.values[name] for row in rows} for name in rows[0].values}
     several = [name for name, found in values.items() if len(found) > 1]
     return sorted(several, key=lambda name: (not _is_numeric(values[name]), -len(values[name])))
@@ -64,7 +66,7 @@ def _is_numeric(values: Any) -> bool:
 
 
 def _positions(values: Sequence[Any], axes: Axes) -> Mapping[Any, float]:
-    """Where each value lies on the axis, which gets a tick for each: numbers at their place, words side by side."""
+    """The position of each value on the axis, which gets a tick for each: numbers at their value, words evenly."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.ticker import NullFormatter, NullLocator
 
@@ -82,10 +84,10 @@ def _positions(values: Sequence[Any], axes: Axes) -> Mapping[Any, float]:
     return {value: float(value) for value in ordered}
 
 
-def _by_value(rows: Sequence[Row], field: str | None) -> dict[Any, list[Row]]:
+def _by_value(rows: Sequence[Row], setting: str | None) -> dict[Any, list[Row]]:
     groups: dict[Any, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row.values[field] if field else None, []).append(row)
+        groups.setdefault(row.values[setting] if setting else None, []).append(row)
     return groups
 
 
@@ -94,12 +96,12 @@ def _draw(axes: Axes, rows: Sequence[Row], places: Sequence[float], colour: str,
     pairs = sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])
     across = [place for place, _ in pairs]
     means = [row.macro_f1 for _, row in pairs]
-    low, high = [row.interval.low for _, row in pairs], [row.interval.high for _, row in pairs]
+    low, high = [row.score.interval.low for _, row in pairs], [row.score.interval.high for _, row in pairs]
     axes.plot(across, means, color=colour, marker="o", linestyle="-" if numeric else "none", label=name)
     if numeric and len(pairs) > 1:
         axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
     else:
         axes.vlines(across, low, high, color=colour, alpha=0.5)
-    dots = [(place, score) for place, row in pairs for score in row.scores]
+    dots = [(place, score) for place, row in pairs for score in (cell.macro_f1 for cell in row.cells.values())]
     where, scores = [place for place, _ in dots], [score for _, score in dots]
     axes.scatter(where, scores, s=_DOT, color=colour, edgecolors="black", linewidths=0.7, zorder=3)

@@ -1,36 +1,35 @@
-"""What an ablation found, as a table, a CSV file and a few lines."""
+"""The report of an ablation: a table, a CSV file and a few lines."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from pipelines.ablate.scores import Row, Table
+from pipelines.ablate.scores import AblationTable, Row
+from pipelines.compare.csv_text import csv_text
 
 _NONE = "–"
 
 
-def markdown_table(table: Table) -> str:
-    """One row a setting. Ends with a line end."""
+def markdown_table(table: AblationTable) -> str:
+    """One row per variant. Ends with a line end."""
     fields = list(table.rows[0].values)
     heads = [*fields, *_windows(fields), "seeds", "macro F1", "95 % interval", "below the best"]
-    heads += ["with face", "accuracy", "s in steps", "s evaluating", "s in all", "parameters"]
+    heads += ["with face", "accuracy", "s in steps", "s evaluating", "s in total", "parameters"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for index, row in enumerate(table.rows):
         cells = list(row.cells.values())
-        behind = f"{row.behind:.4f} {row.behind_interval:.4f}"
-        entries = [
+        below_best = f"{row.score.below_best:.4f} {row.score.below_best_interval:.4f}"
+        texts = [
             *map(str, row.values.values()),
-            *(str(getattr(row, name)) for name in _windows(fields)),
+            *(str(getattr(row.variant, name)) for name in _windows(fields)),
             str(len(cells)),
             _mean_and_deviation(row),
-            f"{row.interval:.4f}",
-            "best" if index == table.best else behind,
+            f"{row.score.interval:.4f}",
+            "best" if index == table.best else below_best,
             _mean([cell.macro_f1_with_face for cell in cells], ".4f"),
             _mean([cell.accuracy for cell in cells], ".4f"),
             _mean([cell.step_seconds for cell in cells], ".1f"),
@@ -38,12 +37,12 @@ def markdown_table(table: Table) -> str:
             _mean([cell.total_seconds for cell in cells], ".1f"),
             f"{cells[0].parameters:,}",
         ]
-        lines.append(f"| {' | '.join(entries)} |")
+        lines.append(f"| {' | '.join(texts)} |")
     return "\n".join(lines) + "\n"
 
 
 def _windows(fields: Sequence[str]) -> list[str]:
-    """What follows from the varied fields and is worth a column: the hop in frames."""
+    """A further column that follows from the varied settings: the hop in frames."""
     return ["hop"] if {"window", "hop_fraction"} & set(fields) and "hop" not in fields else []
 
 
@@ -56,85 +55,83 @@ def _mean_and_deviation(row: Row) -> str:
     return f"{row.macro_f1:.4f}" if row.spread is None else f"{row.macro_f1:.4f} ± {row.spread:.4f}"
 
 
-def setting_name(row: Row) -> str:
+def variant_name(row: Row) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.values.items())
 
 
-def best_lines(table: Table) -> str:
-    """The setting with the highest mean, what that number is worth, and the honest one beside it."""
+def best_lines(table: AblationTable) -> str:
+    """The variant with the highest mean, what that figure means, and an unbiased estimate."""
     best = table.rows[table.best]
     text = (
-        f"best: {setting_name(best)}: macro F1 {_mean_and_deviation(best)}, 95 % interval {best.interval:.4f}, "
+        f"best: {variant_name(best)}: macro F1 {_mean_and_deviation(best)}, 95 % interval {best.score.interval:.4f}, "
         f"on {table.num_videos} validation videos"
     )
     if best.spread is None:
-        text += "; one seed, no spread known"
+        text += "; one seed, so the spread is unknown"
     if len(table.rows) == 1:
         return f"{text}; last checkpoints, no smoothing"
     text += (
-        f". Caveat: chosen among {len(table.rows)} on the very videos it is scored on, so the figure is optimistic. "
+        f". Caveat: chosen among {len(table.rows)} on the same videos that score it, so the figure is optimistic. "
         "Last checkpoints, no smoothing."
     )
-    return f"{text}\n{_level(table)}\n{_honest(table)}"
+    return f"{text}\n{_equal_line(table)}\n{_nested_line(table)}"
 
 
-def _level(table: Table) -> str:
-    level = [row for row in table.rows if row is not table.rows[table.best] and row.behind_interval.low <= 0]
-    if not level:
-        return "All others lie below the best with the whole 95 % interval of the difference (over videos)."
-    names = "; ".join(setting_name(row) for row in level)
-    return f"Not to be told from the best on these videos (the interval of the difference holds 0): {names}."
-
-
-def _honest(table: Table) -> str:
-    if table.honest is None:
-        return "honest: not known, for nested selection needs two annotated videos and a seed that every setting has."
-    counts = Counter(table.honest.chosen).most_common()
-    choices = "; ".join(f"{setting_name(table.rows[index])} in {count}" for index, count in counts)
-    honest = table.honest
+def _equal_line(table: AblationTable) -> str:
+    equal = [row for row in table.rows if row is not table.rows[table.best] and row.score.below_best_interval.low <= 0]
+    if not equal:
+        return "All others are significantly below the best: the 95 % interval of the difference is above 0."
+    names = "; ".join(variant_name(row) for row in equal)
     return (
-        f"honest: macro F1 {honest.macro_f1:.4f}, 95 % interval {honest.interval:.4f}: each video scored with the "
-        "setting that is best on the folds without it (nested selection, mean over seeds; chosen of "
-        f"{len(honest.chosen)} folds: {choices})"
+        "Not significantly different from the best on these videos (the interval of the difference contains 0): "
+        f"{names}."
     )
 
 
-def write_csv(path: Path, table: Table) -> None:
-    """One row a cell."""
+def _nested_line(table: AblationTable) -> str:
+    if table.nested is None:
+        return "unbiased estimate: none; nested selection needs two annotated videos and a seed that all variants have."
+    counts = Counter(table.nested.chosen).most_common()
+    choices = "; ".join(f"{variant_name(table.rows[index])} in {count}" for index, count in counts)
+    nested = table.nested
+    return (
+        f"unbiased estimate: macro F1 {nested.macro_f1:.4f}, 95 % interval {nested.interval:.4f}: each video scored "
+        "with the setting that is best on the folds without it (nested selection, mean over seeds; chosen of "
+        f"{len(nested.chosen)} folds: {choices})"
+    )
+
+
+def write_csv(path: Path, table: AblationTable) -> None:
+    """One row per cell."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_text
 
-    rows = [facts for row in table.rows for facts in cell_facts(row)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([facts for row in table.rows for facts in cell_facts(row)]))
 
 
-def table_facts(table: Table) -> dict[str, Any]:
+def table_facts(table: AblationTable) -> dict[str, Any]:
     """The table as plain values."""
     best = table.rows[table.best]
-    honest = table.honest
+    nested = table.nested
     return {
         "best": {**best.values, "macro_f1": best.macro_f1, "chosen_on_the_scored_videos": len(table.rows) > 1},
         "honest": None
-        if honest is None
+        if nested is None
         else {
-            "macro_f1": honest.macro_f1,
-            "interval": honest.interval.ends,
-            "chosen": [dict(table.rows[index].values) for index in honest.chosen],
+            "macro_f1": nested.macro_f1,
+            "interval": nested.interval.ends,
+            "chosen": [dict(table.rows[index].values) for index in nested.chosen],
         },
         "settings": [
             {
                 **row.values,
-                "window": row.window,
-                "hop": row.hop,
+                "window": row.variant.window,
+                "hop": row.variant.hop,
                 "macro_f1": row.macro_f1,
                 "spread": row.spread,
-                "interval": row.interval.ends,
-                "below_the_best": row.behind,
-                "below_the_best_interval": row.behind_interval.ends,
+                "interval": row.score.interval.ends,
+                "below_the_best": row.score.below_best,
+                "below_the_best_interval": row.score.below_best_interval.ends,
             }
             for row in table.rows
         ],
@@ -143,14 +140,14 @@ def table_facts(table: Table) -> dict[str, Any]:
 
 
 def cell_facts(row: Row) -> list[dict[str, Any]]:
-    """What is told of each cell of a setting; its frame counts are in the cell's own folder."""
+    """The reported facts of each cell of a variant; its frame counts are in the cell's folder."""
     scores = ("macro_f1", "macro_f1_with_face", "accuracy", "parameters")
     names = (*scores, "step_seconds", "evaluation_seconds", "total_seconds")
     return [
         {
             **row.values,
-            "window": row.window,
-            "hop": row.hop,
+            "window": row.variant.window,
+            "hop": row.variant.hop,
             "seed": seed,
             **{name: getattr(cell, name) for name in names},
         }

@@ -1,1 +1,1 @@
-"""`abaw bench`: semi-supervised methods against each other."""
+"""`abaw bench`: compare semi-supervised methods."""

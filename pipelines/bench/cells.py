@@ -1,4 +1,4 @@
-"""The cells of the benchmark: one variant of a recipe, one portion of the labels, one seed; and the runs they need."""
+"""The cells of the benchmark: one variant of a recipe, one portion of the labels, one seed; and their warm starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from abaw.core.text import listed
 from abaw.data.label_portions import BenchFaces, Portion, Sources, read_faces, split
 from abaw.training.settings import TrainSettings
 from abaw.training.static_recipe import StaticSettings, default_plain, recipe_plain
-from pipelines.bench.entries import Entry
+from pipelines.bench.variants import Variant
 from pipelines.compare.runs import train_runs
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _SHAPE = ("backbone", "pretrained", "size", "grey")
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A run of `supervised` from which all cells of a portion and seed start."""
+    """A run of `supervised` that all cells of a portion and seed start from."""
 
     name: str
     folder: Path
@@ -59,11 +59,11 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class BenchCell:
-    """One run. warm: from which it starts, None where it starts by itself, or from `entry.init`."""
+    """One training run. warm: what it starts from; None when it starts from `variant.init`, or from new weights."""
 
     name: str
     folder: Path
-    entry: Entry
+    variant: Variant
     portion: Portion
     seed: int
     recipe: StaticSettings
@@ -78,44 +78,44 @@ class BenchCell:
         return self.recipe.train
 
     def plain(self) -> dict[str, Any]:
-        """What must be equal for a finished cell to be kept."""
+        """The settings that must be equal for a finished cell to be kept."""
         warm = None if self.warm is None else self.warm.plain()
-        init = _weights(self.entry.init) if self.warm is None else None
+        init = _weights(self.variant.init) if self.warm is None else None
         return {"recipe": recipe_plain(self.recipe), "init": init, "warm_start": warm}
 
     def defaults(self) -> dict[str, Any]:
-        """What settings had that a cell of an earlier version does not name."""
+        """The values of settings that cells of an earlier version do not name."""
         found = {"recipe": default_plain(self.recipe.method)}
         return found if self.warm is None else {**found, "warm_start": self.warm.defaults()}
 
 
 def cells_of(
-    out: Path, found: Sequence[Entry], base: Entry, parts: Sequence[Portion], seeds: Sequence[int]
+    out: Path, variants: Sequence[Variant], base: Variant, parts: Sequence[Portion], seeds: Sequence[int]
 ) -> list[BenchCell]:
-    """Every cell; those of the first seed come first. base: the recipe as it is, by which warm starts are made."""
-    return [_cell(out, entry, base, portion, seed) for seed in seeds for portion in parts for entry in found]
+    """Every cell, those of the first seed first. base: the unchanged recipe, which warm starts use."""
+    return [_cell(out, variant, base, portion, seed) for seed in seeds for portion in parts for variant in variants]
 
 
-def _cell(out: Path, entry: Entry, base: Entry, portion: Portion, seed: int) -> BenchCell:
-    name = f"{entry.name},{portion.name},seed={seed}"
-    recipe = replace(entry.recipe, train=replace(entry.recipe.train, seed=seed))
-    warm = _warm_start(out, entry, base, portion, seed) if entry.warm_start_steps else None
-    return BenchCell(name, out / "cells" / name, entry, portion, seed, recipe, warm)
+def _cell(out: Path, variant: Variant, base: Variant, portion: Portion, seed: int) -> BenchCell:
+    name = f"{variant.name},{portion.name},seed={seed}"
+    recipe = replace(variant.recipe, train=replace(variant.recipe.train, seed=seed))
+    warm = _warm_start(out, variant, base, portion, seed) if variant.warm_start_steps else None
+    return BenchCell(name, out / "cells" / name, variant, portion, seed, recipe, warm)
 
 
-def _warm_start(out: Path, entry: Entry, base: Entry, portion: Portion, seed: int) -> WarmStart:
-    """One for all entries with the same network, init and steps; what else an entry changes is not of it."""
+def _warm_start(out: Path, variant: Variant, base: Variant, portion: Portion, seed: int) -> WarmStart:
+    """One for all variants with the same network, init and steps; other overrides do not apply to it."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import value_hash
 
-    shape = {name: getattr(entry.recipe, name) for name in _SHAPE}
+    shape = {name: getattr(variant.recipe, name) for name in _SHAPE}
     train = replace(base.recipe.train, seed=seed)
     recipe = replace(base.recipe, **shape, train=train)
     name = f"{portion.name},seed={seed}"
     usual = {field: getattr(base.recipe, field) for field in _SHAPE}
-    if (shape, entry.init, entry.warm_start_steps) != (usual, base.init, base.warm_start_steps):
-        name += f",{value_hash([shape, str(entry.init), entry.warm_start_steps])[:8]}"
-    return WarmStart(name, out / "warm_starts" / name, portion, seed, recipe, entry.init, entry.warm_start_steps)
+    if (shape, variant.init, variant.warm_start_steps) != (usual, base.init, base.warm_start_steps):
+        name += f",{value_hash([shape, str(variant.init), variant.warm_start_steps])[:8]}"
+    return WarmStart(name, out / "warm_starts" / name, portion, seed, recipe, variant.init, variant.warm_start_steps)
 
 
 def _weights(init: Path | None) -> str | None:
@@ -127,7 +127,7 @@ def _weights(init: Path | None) -> str | None:
 
 @dataclass(frozen=True)
 class CellScores:
-    """On the scored faces. macro_f1: over the classes that they have; class_f1: (C,)."""
+    """On the scored faces. macro_f1: over the classes that occur; class_f1: (C,)."""
 
     macro_f1: float
     accuracy: float
@@ -136,10 +136,10 @@ class CellScores:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What a cell gives. best: of the checkpoint that was chosen on the selection split, None without one.
+    """The result of a cell. best: of the checkpoint that was chosen on the selection split, None without one.
 
-    labelled, selection, unlabelled: faces that it learnt from, chose on, and had without labels. total_seconds: wall
-    time of the cell without its warm start, None when it was interrupted. threads, instruction_set: see Processor,
+    labelled, selection, unlabelled: number of faces for learning, for the choice, and without labels. total_seconds:
+    wall time of the cell without its warm start, None when it was interrupted. threads, instruction_set: see Processor,
     None in cells of earlier versions.
     """
 
@@ -206,7 +206,7 @@ class _CellTrainer:
         begun = time.perf_counter()
         interrupted = (cell.folder / LAST).exists()
         part = split(self.faces, cell.portion, self.holdout, cell.seed)
-        init = cell.entry.init if cell.warm is None else cell.warm.checkpoint
+        init = cell.variant.init if cell.warm is None else cell.warm.checkpoint
         facts = {"portion": cell.portion.name}
         trained = train_static_on(
             cell.recipe, part.training, part.selection, part.unlabelled, cell.folder, init, hook, facts
@@ -236,7 +236,7 @@ class _CellTrainer:
 
         faces = self.faces.scored
         scores = score_static(checkpoint, faces, cell.train.accelerator)
-        # A data set may lack a class of the eight, which then cannot be scored.
+        # A class that the data set lacks cannot be scored.
         present = [f1 for f1, count in zip(scores["class_f1"], faces.class_counts(), strict=True) if count]
         return CellScores(sum(present) / len(present), scores["accuracy"], tuple(scores["class_f1"]))
 
@@ -248,7 +248,7 @@ def _count(faces: FaceSet | None) -> int:
 def run_bench_cells(
     cells: Sequence[BenchCell], sources: Sources, holdout: float, workers: int | None, out: Path
 ) -> tuple[dict[str, BenchResult], list[str]]:
-    """Results by cell name, finished ones as a former run left them; and a line for every run that failed."""
+    """Results by cell name, including those of cells that finished earlier, and a line per failed run."""
     left = [cell for cell in cells if not cell.file.exists()]
     warm = list({cell.warm.name: cell.warm for cell in left if cell.warm is not None}.values())
     failures: list[str] = []
@@ -284,7 +284,7 @@ def _scores(values: Mapping[str, Any]) -> CellScores:
 
 
 def _read(run: WarmStart | BenchCell) -> dict[str, Any]:
-    """What a finished run left. Raises ConfigError when it was made with other settings."""
+    """The result of a finished run. Raises ConfigError when it was made with other settings."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import read_json
     from abaw.core.config import differences, filled

@@ -1,16 +1,16 @@
-"""`abaw bench ssl`: semi-supervised methods against each other, by share of the labels and seed, in one fair table."""
+"""`abaw bench ssl`: compare semi-supervised methods, by portion of the labels and seed, in one table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from abaw.core.config import to_plain
+from abaw.core.config import part_of, to_plain
 from abaw.core.errors import ConfigError, nearest
 from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
-from pipelines.bench.entries import Entry, entries, resolved
+from pipelines.bench.variants import Variant, resolved, variants_of
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say, warn
 from pipelines.inputs import CheckpointPath, InputPath
@@ -19,7 +19,7 @@ from pipelines.items import finish_items
 if TYPE_CHECKING:
     from abaw.data.label_portions import BenchFaces, Portion, Sources
     from pipelines.bench.cells import BenchCell, BenchResult
-    from pipelines.bench.scores import Table
+    from pipelines.bench.scores import BenchTable
 
 _SHARES = (0.01, 0.05, 0.1, 0.25, 1.0)
 
@@ -84,31 +84,31 @@ def run(config: BenchSettings) -> int:
     from abaw.data.label_portions import portions, read_faces
     from pipelines.bench.cells import cells_of, run_bench_cells
 
-    found, base = _entries(config)
+    variants, base = _variants(config)
     parts = portions(config.shares or (() if config.per_class else _SHARES), config.per_class)
     _require_usable(config)
     faces = read_faces(_sources(config))
     _open_run(config, faces)
-    cells = cells_of(config.out, found, base, parts, config.seeds)
-    say(f"{len(found)} entries, {len(parts)} portions of the labels, {len(config.seeds)} seeds: {len(cells)} cells")
+    cells = cells_of(config.out, variants, base, parts, config.seeds)
+    say(f"{len(variants)} variants, {len(parts)} portions of the labels, {len(config.seeds)} seeds: {len(cells)} cells")
     results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers, config.out)
     if results:
         _write_report(config, faces, parts, cells, results)
     return finish_items(len(results), failures)
 
 
-def _entries(config: BenchSettings) -> tuple[list[Entry], Entry]:
-    """The entries to run, and the recipe as it is, by which warm starts are made."""
+def _variants(config: BenchSettings) -> tuple[list[Variant], Variant]:
+    """The variants to run, and the unchanged recipe, which warm starts use."""
     if config.method != StaticSettings.method:
-        raise ConfigError(f"--method {config.method}: methods are named as entries; use --only {config.method}")
-    recipe = StaticRecipe(**{each.name: getattr(config, each.name) for each in fields(StaticRecipe)})
-    found = entries(recipe, config.init, config.warm_start_steps, config.entries)
-    names = [entry.name for entry in found]
+        raise ConfigError(f"--method {config.method}: methods are named by --entries; use --only {config.method}")
+    recipe = part_of(config, StaticRecipe)
+    found = variants_of(recipe, config.init, config.warm_start_steps, config.entries)
+    names = [variant.name for variant in found]
     for name in config.only:
         if name not in names:
             raise ConfigError(f"--only {name}: no such entry; there are {', '.join(names)}.{nearest(name, names)}")
-    chosen = [entry for entry in found if entry.name in (config.only or names)]
-    return chosen, Entry("", recipe, resolved(config.init), config.warm_start_steps)
+    chosen = [variant for variant in found if variant.name in (config.only or names)]
+    return chosen, Variant("", recipe, resolved(config.init), config.warm_start_steps)
 
 
 def _require_usable(config: BenchSettings) -> None:
@@ -134,7 +134,7 @@ def _sources(config: BenchSettings) -> Sources:
 
 
 def _open_run(config: BenchSettings, faces: BenchFaces) -> None:
-    """Faces are the same for all cells; entries, portions and seeds may be added, each cell knows its own settings."""
+    """Faces are the same for all cells; variants, portions and seeds may be added: each cell records its settings."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
 
@@ -156,10 +156,11 @@ def _write_report(
     from abaw.core.artifacts import write_json, write_text
     from pipelines.bench.plot import write_curves, write_scores
     from pipelines.bench.published import published_rows
-    from pipelines.bench.report import cell_rows, csv_text, markdown, table_facts
+    from pipelines.bench.report import cell_rows, markdown, table_facts
     from pipelines.bench.scores import bench_table
+    from pipelines.compare.csv_text import csv_text
 
-    table: Table = bench_table(cells, results)
+    table: BenchTable = bench_table(cells, results)
     published = published_rows(config.published) if config.published is not None else ()
     text = markdown(table, published, _head(config, faces))
     write_text(config.out / "bench.md", text)
@@ -173,20 +174,20 @@ def _write_report(
 
 
 def _head(config: BenchSettings, faces: BenchFaces) -> str:
-    """How it was made, in words: what a reader needs to judge the figures."""
+    """How the table was made: what a reader needs to judge the figures."""
     classes = sum(count > 0 for count in faces.scored.class_counts())
     others = 0 if faces.unlabelled is None else len(faces.unlabelled)
     labelled = int(faces.labelled.class_counts().sum())
     warm = f"{config.warm_start_steps} steps of `supervised` on the same labels, then " * bool(config.warm_start_steps)
     chosen = (
-        f"{config.holdout:.0%} of the known labels are set apart; `best` was chosen on them, `last` on nothing."
+        f"{config.holdout:.0%} of the known labels are held out; `best` was chosen on them, `last` was not chosen."
         if config.holdout
-        else "All known labels are learnt from; only the last checkpoint is there, and nothing was chosen."
+        else "All known labels are used for learning; only the last checkpoint is kept, and nothing was chosen."
     )
     return (
-        f"Scored on {len(faces.scored)} faces of {classes} classes, which serve for nothing else. {labelled} labelled "
-        f"faces, of which each portion knows its part; the rest of {len(faces.labelled)} and {others} further faces "
-        f"serve without labels. Every cell: {warm}{config.train.steps} steps of {config.batch_size} labelled images "
-        f"({config.backbone}, {config.size} px). {chosen} Macro F1 is over the classes that the scored faces have. "
+        f"Scored on {len(faces.scored)} faces of {classes} classes, which are used for nothing else. {labelled} "
+        f"labelled faces, of which each portion uses a part; the rest of {len(faces.labelled)} and {others} further "
+        f"faces are used without labels. Every cell: {warm}{config.train.steps} steps of {config.batch_size} labelled "
+        f"images ({config.backbone}, {config.size} px). {chosen} Macro F1 is over the classes of the scored faces. "
         "Mean ± standard deviation over the seeds (n)."
     )

@@ -1,4 +1,4 @@
-"""Pictures of a benchmark: scores against the part of the labels, and learning curves against steps."""
+"""Figures of a benchmark: scores against the portion of the labels, and learning curves against steps."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 
 from pipelines.bench.cells import BenchCell
 from pipelines.bench.published import Published
-from pipelines.bench.scores import Summary, Table, score, summary
+from pipelines.bench.scores import BenchTable, score, summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from abaw.evaluation.seeds import SeedMean
 
 _LOG_FROM = 6.0
 _CURVES = (("loss", "loss in training"), ("eval/macro_f1", "macro F1, selection split"))
 _PANEL = (3.4, 2.8)
 
 
-def write_scores(path: Path, table: Table, published: Sequence[Published]) -> None:
-    """Macro F1 and accuracy of the last checkpoints, a line an entry; bars: standard deviation over the seeds."""
+def write_scores(path: Path, table: BenchTable, published: Sequence[Published]) -> None:
+    """Macro F1 and accuracy of the last checkpoints, one line per variant; bars: standard deviation over seeds."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.figure import Figure
 
@@ -30,8 +32,8 @@ def write_scores(path: Path, table: Table, published: Sequence[Published]) -> No
     for axes, (title, name) in zip(
         figure.subplots(1, 2), (("macro F1", "macro_f1"), ("accuracy", "accuracy")), strict=True
     ):
-        for number, entry in enumerate(table.entries):
-            _draw_entry(axes, table, entry, name, f"C{number % 10}", "-" if number < 10 else "--")
+        for number, variant in enumerate(table.variants):
+            _draw_variant(axes, table, variant, name, f"C{number % 10}", "-" if number < 10 else "--")
         if name == "accuracy":
             _draw_published(axes, table, published)
         _label_portions(axes, table)
@@ -41,9 +43,9 @@ def write_scores(path: Path, table: Table, published: Sequence[Published]) -> No
     _save(figure, path)
 
 
-def _draw_entry(axes: Axes, table: Table, entry: str, name: str, colour: str, style: str) -> None:
-    found = [(portion.value, summary(table.group(entry, portion), score("last", name))) for portion in table.portions]
-    points: list[tuple[float, Summary]] = sorted(
+def _draw_variant(axes: Axes, table: BenchTable, variant: str, name: str, colour: str, style: str) -> None:
+    found = [(portion.value, summary(table.group(variant, portion), score("last", name))) for portion in table.portions]
+    points: list[tuple[float, SeedMean]] = sorted(
         ((place, each) for place, each in found if each is not None), key=lambda pair: pair[0]
     )
     if not points:
@@ -51,11 +53,11 @@ def _draw_entry(axes: Axes, table: Table, entry: str, name: str, colour: str, st
     places, means = [place for place, _ in points], [each.mean for _, each in points]
     axes.errorbar(
         places, means, yerr=[each.spread or 0.0 for _, each in points], color=colour, linestyle=style,
-        marker="o", markersize=4, capsize=3, linewidth=1.4, label=entry,
+        marker="o", markersize=4, capsize=3, linewidth=1.4, label=variant,
     )  # fmt: skip
 
 
-def _draw_published(axes: Axes, table: Table, published: Sequence[Published]) -> None:
+def _draw_published(axes: Axes, table: BenchTable, published: Sequence[Published]) -> None:
     for number, row in enumerate(published):
         places = [portion for portion in table.portions if portion in row.accuracy]
         if places:
@@ -66,7 +68,7 @@ def _draw_published(axes: Axes, table: Table, published: Sequence[Published]) ->
             )  # fmt: skip
 
 
-def _label_portions(axes: Axes, table: Table) -> None:
+def _label_portions(axes: Axes, table: BenchTable) -> None:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.ticker import NullFormatter, NullLocator
 
@@ -80,15 +82,15 @@ def _label_portions(axes: Axes, table: Table) -> None:
 
 
 def write_curves(path: Path, cells: Sequence[BenchCell]) -> None:
-    """Loss and macro F1 on the selection split against the steps after the warm start: are the curves flat?
+    """Training loss and macro F1 on the selection split against the steps after the warm start.
 
-    One column a portion, one line an entry: mean over the seeds.
+    One column per portion, one line per variant: the mean over the seeds.
     """
     # Loaded on use: `--help` and wrong usage are answered without it.
     from matplotlib.figure import Figure
 
     parts = list(dict.fromkeys(cell.portion for cell in cells))
-    names = list(dict.fromkeys(cell.entry.name for cell in cells))
+    names = list(dict.fromkeys(cell.variant.name for cell in cells))
     logs = {cell.name: _metrics(cell.folder / "metrics.jsonl") for cell in cells}
     figure = Figure(figsize=(_PANEL[0] * len(parts) + 1.8, _PANEL[1] * len(_CURVES)), layout="constrained")
     grid = figure.subplots(len(_CURVES), len(parts), squeeze=False, sharex="col")
@@ -97,7 +99,7 @@ def write_curves(path: Path, cells: Sequence[BenchCell]) -> None:
     for row, (key, title) in zip(grid, _CURVES, strict=True):
         for axes, portion in zip(row, parts, strict=True):
             for number, name in enumerate(names):
-                mine = [logs[cell.name] for cell in cells if (cell.entry.name, cell.portion) == (name, portion)]
+                mine = [logs[cell.name] for cell in cells if (cell.variant.name, cell.portion) == (name, portion)]
                 steps, values = _mean_curve(mine, key)
                 style = "-" if number < 10 else "--"
                 axes.plot(steps, values, color=f"C{number % 10}", linestyle=style, linewidth=1.2, label=name)
@@ -115,14 +117,14 @@ def _metrics(path: Path) -> list[Mapping[str, float]]:
 
 
 def _mean_curve(logs: Sequence[Sequence[Mapping[str, float]]], key: str) -> tuple[list[int], list[float]]:
-    """Steps that all runs have logged, and the mean there."""
+    """The steps that all runs have logged, and the means there."""
     curves = [{int(line["step"]): line[key] for line in log if key in line} for log in logs]
     steps = sorted(set.intersection(*map(set, curves))) if curves else []
     return steps, [mean(curve[step] for curve in curves) for step in steps]
 
 
 def _legend(figure: Figure) -> None:
-    """One for all panels, at the side."""
+    """One legend for all panels, at the side."""
     handles = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }

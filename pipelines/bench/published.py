@@ -1,4 +1,4 @@
-"""Figures of papers, as rows beside ours where the protocol is the same or near to it."""
+"""Published figures, shown next to ours where the protocol is the same or similar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MANIFEST = "published_semisup"
 
 @dataclass(frozen=True)
 class Published:
-    """One row. accuracy: 0..1 by portion; note: what differs from ours, for the reader."""
+    """One row. accuracy: 0..1 by portion; note: how the protocol differs from ours."""
 
     name: str
     source: str

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from abaw.data.label_portions import Portion
+from abaw.evaluation.seeds import SeedDifference, SeedMean
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from pipelines.bench.cells import BenchCell, BenchResult
 from pipelines.bench.published import Published
-from pipelines.bench.scores import RIVALS, Difference, Group, Pick, Summary, Table, difference, score, summary
+from pipelines.bench.scores import RIVALS, BenchTable, Group, Pick, difference, score, summary
 
 _NONE = "–"
 _SCORES = (("macro F1", "macro_f1"), ("accuracy", "accuracy"))
 
 
-def markdown(table: Table, published: Sequence[Published], head: str) -> str:
+def markdown(table: BenchTable, published: Sequence[Published], head: str) -> str:
     """The report. Ends with a line end."""
     parts = [f"# Semi-supervised methods\n\n{head}\n"]
     for title, name in _SCORES:
         rows = _published_lines(table, published) if name == "accuracy" else []
         parts.append(_section(f"{title}, last checkpoint", table, _summary_text(score("last", name)), rows))
-    parts += [_against(table, rival) for rival in RIVALS if rival in table.entries]
+    parts += [_against(table, rival) for rival in RIVALS if rival in table.variants]
     if any(result.best is not None for group in table.groups.values() for result in group.results.values()):
         for title, name in _SCORES:
             heading = f"{title}, best checkpoint (chosen on the selection split)"
@@ -35,18 +34,18 @@ def markdown(table: Table, published: Sequence[Published], head: str) -> str:
     return "\n".join(parts)
 
 
-def _section(title: str, table: Table, text: Callable[[Group | None], str], further: Sequence[str] = ()) -> str:
-    """One row an entry, one column a portion."""
+def _section(title: str, table: BenchTable, text: Callable[[Group | None], str], further: Sequence[str] = ()) -> str:
+    """One row per variant, one column per portion."""
     heads = ["", *(portion.heading for portion in table.portions)]
     lines = [f"## {title}\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for entry in table.entries:
-        cells = [text(table.group(entry, portion)) for portion in table.portions]
-        lines.append(f"| {' | '.join([entry, *cells])} |")
+    for variant in table.variants:
+        texts = [text(table.group(variant, portion)) for portion in table.portions]
+        lines.append(f"| {' | '.join([variant, *texts])} |")
     return "\n".join([*lines, *further]) + "\n"
 
 
-def _published_lines(table: Table, published: Sequence[Published]) -> list[str]:
-    """Rows that have a figure for one of our portions."""
+def _published_lines(table: BenchTable, published: Sequence[Published]) -> list[str]:
+    """The rows with a figure for at least one of our portions."""
     lines = []
     for row in published:
         figures = [row.accuracy.get(portion) for portion in table.portions]
@@ -64,7 +63,7 @@ def _summary_text(pick: Pick) -> Callable[[Group | None], str]:
     return text
 
 
-def _with_spread(found: Summary, form: str) -> str:
+def _with_spread(found: SeedMean, form: str) -> str:
     spread = "" if found.spread is None else f" ± {format(found.spread, form)}"
     return f"{format(found.mean, form)}{spread} ({found.count})"
 
@@ -74,7 +73,7 @@ def _seconds_text(group: Group | None) -> str:
     return _NONE if found is None else _with_spread(found, ".0f")
 
 
-def _against(table: Table, rival: str) -> str:
+def _against(table: BenchTable, rival: str) -> str:
     """Differences in points (hundredths), paired by seed, with their standard error."""
     heads = ["", *(f"{portion.heading}: {title}" for portion in table.portions for title, _ in _SCORES)]
     lines = [
@@ -82,18 +81,18 @@ def _against(table: Table, rival: str) -> str:
         f"| {' | '.join(heads)} |",
         "|---" * len(heads) + "|",
     ]
-    for entry in table.entries:
-        if entry != rival:
+    for variant in table.variants:
+        if variant != rival:
             found = [
-                difference(table.group(entry, portion), table.group(rival, portion), score("last", name))
+                difference(table.group(variant, portion), table.group(rival, portion), score("last", name))
                 for portion in table.portions
                 for _, name in _SCORES
             ]
-            lines.append(f"| {' | '.join([entry, *map(_points, found)])} |")
+            lines.append(f"| {' | '.join([variant, *map(_points, found)])} |")
     return "\n".join(lines) + "\n"
 
 
-def _points(found: Difference | None) -> str:
+def _points(found: SeedDifference | None) -> str:
     if found is None:
         return _NONE
     error = "" if found.error is None else f" ± {100 * found.error:.1f}"
@@ -101,7 +100,7 @@ def _points(found: Difference | None) -> str:
 
 
 def cell_rows(cells: Sequence[BenchCell], results: Mapping[str, BenchResult]) -> list[dict[str, Any]]:
-    """What is told of each finished cell."""
+    """The reported facts of each finished cell."""
     return [_cell_row(cell, results[cell.name]) for cell in cells if cell.name in results]
 
 
@@ -112,47 +111,38 @@ def _cell_row(cell: BenchCell, result: BenchResult) -> dict[str, Any]:
         scores[f"{name}_accuracy"] = None if found is None else found.accuracy
     facts = ("best_step", "labelled", "selection", "unlabelled", "step_seconds", "evaluation_seconds", "total_seconds")
     return {
-        "entry": cell.entry.name,
+        "entry": cell.variant.name,
         "method": cell.recipe.method,
         "portion": cell.portion.name,
         "seed": cell.seed,
         "steps": cell.train.steps,
-        "warm_start_steps": cell.entry.warm_start_steps,
+        "warm_start_steps": cell.variant.warm_start_steps,
         **scores,
         **{name: getattr(result, name) for name in facts},
         **{f"last_f1_{name}": f1 for name, f1 in zip(EXPRESSION_CLASSES, result.last.class_f1, strict=True)},
     }
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One row a cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def table_facts(table: Table) -> dict[str, Any]:
-    """The table as plain values: of each entry and portion the scores, and the differences from the rivals."""
+def table_facts(table: BenchTable) -> dict[str, Any]:
+    """The table as plain values: for each variant and portion the scores, and the differences from the rivals."""
     return {"table": [_group_facts(table, *key) for key in table.groups]}
 
 
-def _group_facts(table: Table, entry: str, portion: Portion) -> dict[str, Any]:
-    group = table.group(entry, portion)
-    facts: dict[str, Any] = {"entry": entry, "portion": portion.name}
+def _group_facts(table: BenchTable, variant: str, portion: Portion) -> dict[str, Any]:
+    group = table.group(variant, portion)
+    facts: dict[str, Any] = {"entry": variant, "portion": portion.name}
     for checkpoint in ("last", "best"):
         for _, name in _SCORES:
             found = summary(group, score(checkpoint, name))
             facts[f"{checkpoint}_{name}"] = None if found is None else _plain(found)
     for rival in RIVALS:
-        if rival != entry and rival in table.entries:
+        if rival != variant and rival in table.variants:
             for _, name in _SCORES:
                 gain = difference(group, table.group(rival, portion), score("last", name))
                 facts[f"{name}_against_{rival}"] = None if gain is None else _plain(gain)
     return facts
 
 
-def _plain(found: Summary | Difference) -> dict[str, Any]:
-    spread = {"spread": found.spread} if isinstance(found, Summary) else {"standard_error": found.error}
+def _plain(found: SeedMean | SeedDifference) -> dict[str, Any]:
+    spread = {"spread": found.spread} if isinstance(found, SeedMean) else {"standard_error": found.error}
     return {"mean": found.mean, **spread, "seeds": found.count}

@@ -65,12 +65,12 @@ def run(config: ValidateConfig) -> int:
     from abaw.evaluation.report import write_report
     from abaw.evaluation.scored_labels import read_scored_labels
     from abaw.evaluation.scoring import score_store
-    from pipelines.validate.messages import tell, tell_comparison
+    from pipelines.validate.messages import print_comparison, print_result
 
     if config.draws < _FEWEST_DRAWS:
         raise ConfigError(f"draws {config.draws}: expected {_FEWEST_DRAWS} or more; fewer give no 95 % interval")
     if config.viewers is not None and not any(config.viewers.glob("*.html")):
-        raise ConfigError(f"viewers {config.viewers}: no page (*.html) there; give the --out of `abaw predict-video`")
+        raise ConfigError(f"viewers {config.viewers}: no page (*.html) in it; give the --out of `abaw predict-video`")
     smoothings, counted_on = _smoothings(config)
     failures: list[str] = []
     labels = read_scored_labels(
@@ -86,9 +86,9 @@ def run(config: ValidateConfig) -> int:
     comparison = _compare(results, folds, config.draws)
     page = write_report(config.out, results, ", ".join(map(str, labels.places)), comparison, config.viewers)
     for scored in results:
-        tell(scored)
+        print_result(scored)
     if comparison:
-        tell_comparison(comparison, any(scored.leaked for scored in results))
+        print_comparison(comparison, any(scored.leaked for scored in results))
     result(f"report: {page}")
     return finish_items(sum(len(scored.evaluation.videos) for scored in results), failures)
 
@@ -101,7 +101,7 @@ def _splits(split: str) -> list[str]:
 
 
 def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
-    """The filters to score, and the videos that transitions were counted on."""
+    """The filters to score, and the videos on which transitions were counted."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.protocol.classes import NUM_EXPRESSIONS
@@ -113,19 +113,19 @@ def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
     if config.transitions is not None:
         if not any(map(needs_transitions, config.smoothing)):
             raise ConfigError("--transitions is for viterbi and forward_backward, and --smoothing names neither")
-        targets = read_labels(config.transitions, TRAIN_SET, ("expression",))
-        transitions = count_transitions((video.expression for video in targets.values()), NUM_EXPRESSIONS)
-        counted_on = set(targets)
+        annotated = read_labels(config.transitions, TRAIN_SET, ("expression",))
+        transitions = count_transitions((video.expression for video in annotated.values()), NUM_EXPRESSIONS)
+        counted_on = set(annotated)
     smoothings = [parse_smoothing(text, transitions) for text in config.smoothing]
     texts = [str(smoothing) for smoothing in smoothings]
     twice = next((text for text in texts if texts.count(text) > 1), None)
     if twice is not None:
-        raise ConfigError(f"smoothing '{twice}' is named twice")
+        raise ConfigError(f"smoothing '{twice}' is given twice")
     return smoothings, counted_on
 
 
 def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
-    """What the predictions hold beside expression, by the columns of each folder's first store."""
+    """The predicted tasks in addition to expression, by the columns of each folder's first store."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
     from abaw.stores.arrow import StoreError, find_stores, open_store
@@ -136,13 +136,13 @@ def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
         try:
             columns |= set(open_store(find_stores([path])[0], KIND, {}).table.column_names)
         except StoreError:
-            continue  # told when the folder is scored
+            continue  # reported when the folder is scored
     tasks = {"valence_arousal": VALENCE_AROUSAL, "action_units": ACTION_UNITS}
     return [task for task, names in tasks.items() if set(names) <= columns]
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
-    """The folders' names, or where two are equal the whole paths as one word."""
+    """The names of the folders, or, when two are equal, the whole paths as one word."""
     names = [path.resolve().name for path in paths]
     if len(set(names)) == len(names):
         return names
@@ -150,23 +150,21 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _folds(found: Sequence[StoreScores], labels: ScoredLabels) -> dict[str, int]:
-    """A fold for every scored video, the same for all predictions; one fold when there are too few videos for more."""
+    """The fold of each scored video, the same for all predictions; a single fold when there are too few videos."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     import numpy as np
 
-    from abaw.evaluation.bootstrap import video_groups
-    from abaw.evaluation.selection import video_folds
+    from abaw.evaluation.folds import folds_by_name
     from abaw.protocol.classes import NUM_EXPRESSIONS
 
     names = sorted({name for one in found for name in one.scored})
     nothing = np.empty(0, np.int8)
-    known = [labels.expression.get(name, nothing) for name in names]
-    counts = np.stack([np.bincount(each[each >= 0], minlength=NUM_EXPRESSIONS) for each in known])
+    known = {name: labels.expression.get(name, nothing) for name in names}
+    counts = {name: np.bincount(each[each >= 0], minlength=NUM_EXPRESSIONS) for name, each in known.items()}
     try:
-        folds = video_folds(counts, video_groups(names))
+        return folds_by_name(counts)
     except DataError:
         return dict.fromkeys(names, 0)
-    return dict(zip(names, folds.tolist(), strict=True))
 
 
 def _result(
@@ -179,13 +177,17 @@ def _result(
 ) -> Result:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.bootstrap import video_groups
-    from abaw.evaluation.compare import choose, score_intervals
+    from abaw.evaluation.compare import compare_options, score_intervals
     from abaw.evaluation.multitask import score_tasks
     from abaw.evaluation.origin import origin_of
     from abaw.evaluation.result import Result
 
     options, tasks, stride = _options(found, smoothings, labels, folds, config.fit_bias)
-    choice = choose([(option.label, option) for option in options], folds, config.draws) if len(options) > 1 else None
+    choice = (
+        compare_options([(option.label, option) for option in options], folds, config.draws)
+        if len(options) > 1
+        else None
+    )
     best = choice.best if choice else 0
     evaluation = options[best].evaluation
     groups = video_groups(options[best].names)
@@ -210,7 +212,7 @@ def _options(
     folds: Mapping[str, int],
     fit_bias: bool,
 ) -> tuple[list[Option], list[list[TaskTally]], int]:
-    """Every smoothing without a class bias, then with one; their other tasks; the stride of the fitted frames."""
+    """Every smoothing without and then with a class bias; their other tasks; the stride of the fitted frames."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.scoring import biased_option
 
@@ -234,22 +236,22 @@ def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[
     notes = []
     num_videos = len(set(video_groups(found.scored)))
     if num_videos < _FEW_VIDEOS:
-        notes.append(f"{num_videos} videos are few for a bootstrap over videos: the intervals are too narrow")
+        notes.append(f"{num_videos} videos are too few for a bootstrap over videos: the intervals are too narrow")
     if stride and any(smoothing.name == "viterbi" for smoothing in smoothings):
-        notes.append("viterbi takes no class bias: its path holds no probabilities to add one to")
+        notes.append("viterbi takes no class bias: its path has no probabilities to add one to")
     if stride > 1:
         notes.append(f"the class bias is fitted on one annotated frame in {stride}, and scored on all")
     both = sorted(counted_on & set(found.scored))
     if both:
         notes.append(
-            f"the transitions were counted on {len(both)} of the scored videos; what viterbi and forward_backward gain "
-            "is a little too high"
+            f"the transitions were counted on {len(both)} of the scored videos; the gain of viterbi and "
+            "forward_backward is slightly too high"
         )
     return notes
 
 
 def _compare(results: Sequence[Result], folds: Mapping[str, int], draws: int) -> Comparison | None:
-    """Side by side on the videos that all have; None for one set of predictions."""
+    """The comparison on the videos that all have; None for one set of predictions."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.compare import compare
 

@@ -1,23 +1,23 @@
-"""What `abaw validate` says on the screen."""
+"""The screen output of `abaw validate`."""
 
 from __future__ import annotations
 
 from abaw.evaluation.bootstrap import Interval
 from abaw.evaluation.metrics import Scores
 from abaw.evaluation.page_choice import bias_words
-from abaw.evaluation.result import Choice, Comparison, Result
+from abaw.evaluation.result import BestOption, Comparison, Result
 from pipelines.console import result, warn
 
 
-def tell(scored: Result) -> None:
-    """Warnings, and the figures with what they are worth."""
+def print_result(scored: Result) -> None:
+    """Warnings, and the figures with their intervals."""
     evaluation = scored.evaluation
     for note in (*scored.origin.warnings(), *scored.notes):
         warn(f"{scored.name}: {note}")
     if scored.differences:
         warn(
             f"{scored.name}: label lines and frames differ in number in {len(scored.differences)} videos; "
-            "the frames that have both are scored, the report lists the others"
+            "frames with both are scored, the report lists the others"
         )
     if scored.origin.out_of_fold or scored.origin.clean:
         result(f"{scored.name}: {scored.origin.summary()}")
@@ -35,21 +35,22 @@ def tell(scored: Result) -> None:
         result(f"{scored.name}: {scored.tasks.summary()}")
 
 
-def _choice_text(choice: Choice, leaked: bool) -> str:
+def _choice_text(choice: BestOption, leaked: bool) -> str:
     text = (
-        f"OPTIMISTIC: '{choice.labels[choice.best]}' is the best of {len(choice.labels)}, chosen on the videos that it "
-        f"is scored on: {choice.optimistic_f1:.4f}"
+        f"OPTIMISTIC: '{choice.labels[choice.best]}' is the best of {len(choice.labels)}, chosen on the videos that "
+        f"score it: {choice.optimistic_f1:.4f}"
     )
-    if choice.selection is None or choice.honest_interval is None:
-        return f"{text}; too few videos to nest the choice"
+    if choice.selection is None or choice.nested_interval is None:
+        return f"{text}; too few videos for nested selection"
+    word = "nested selection" if leaked else "unbiased estimate"
     return (
-        f"{text}; {'nested' if leaked else 'honest'}, each video scored with what is best on the others: "
-        f"{choice.selection.honest_f1:.4f} {choice.honest_interval:.4f}"
+        f"{text}; {word}, each video scored with the best option on the others: "
+        f"{choice.selection.nested_f1:.4f} {choice.nested_interval:.4f}"
     )
 
 
-def tell_comparison(comparison: Comparison, leaked: bool) -> None:
-    """Each result against the first, and what taking the best of all is worth."""
+def print_comparison(comparison: Comparison, leaked: bool) -> None:
+    """Each result compared with the first, and the estimate of the best of all."""
     for note in comparison.notes:
         warn(note)
     rows = comparison.rows
@@ -58,7 +59,7 @@ def tell_comparison(comparison: Comparison, leaked: bool) -> None:
     for label, difference in zip(rows.labels, rows.differences, strict=True):
         if difference is not None:
             result(
-                f"{label} against {rows.labels[0]}: {difference.observed:+.4f} macro F1 "
+                f"{label} compared with {rows.labels[0]}: {difference.observed:+.4f} macro F1 "
                 f"{difference.interval:+.4f} on {rows.num_videos} videos, "
                 f"better in {100 * (1 - difference.share_not_better):.1f} % of the draws"
             )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from abaw.evaluation.bootstrap import paired_difference
-from abaw.evaluation.compare import choose, compare, score_intervals
+from abaw.evaluation.compare import compare, compare_options, score_intervals
 from abaw.evaluation.intervals import f1_intervals
 from abaw.evaluation.metrics import ScoredVideo, evaluate, macro_f1_of
 from abaw.evaluation.origin import Origin
@@ -26,7 +26,7 @@ def option(skill: float, seed: int = 0, names: list[str] = NAMES, smoothing: str
 
 
 def result(name: str, *options: Option) -> Result:
-    choice = choose([(each.label, each) for each in options], FOLDS, 100) if len(options) > 1 else None
+    choice = compare_options([(each.label, each) for each in options], FOLDS, 100) if len(options) > 1 else None
     return Result(name, name, options, score_intervals(options[0].evaluation, 100), Origin(12, (), (), (), 1), choice)
 
 
@@ -42,15 +42,15 @@ def test_intervals_of_an_evaluation() -> None:
 
 def test_options_are_compared_with_the_first_and_the_best_is_chosen() -> None:
     options = [option(skill, seed) for seed, skill in enumerate((0.3, 0.7, 0.5))]
-    found = choose([("a", options[0]), ("b", options[1]), ("c", options[2])], FOLDS, 200)
+    found = compare_options([("a", options[0]), ("b", options[1]), ("c", options[2])], FOLDS, 200)
     matrices = [each.evaluation.confusions for each in options]
     assert found.labels[found.best] == "b"
     assert found.macro_f1 == pytest.approx([float(macro_f1_of(each.sum(axis=0))) for each in matrices])
     assert found.differences[0] is None
     assert found.differences[2] == paired_difference(matrices[0], matrices[2], NAMES, 200)
     assert found.selection is not None and found.selection.chosen == (1, 1, 1, 1)
-    assert found.selection.honest_f1 == pytest.approx(found.optimistic_f1)
-    assert found.honest_interval == found.intervals[1]
+    assert found.selection.nested_f1 == pytest.approx(found.optimistic_f1)
+    assert found.nested_interval == found.intervals[1]
 
 
 def test_results_on_different_videos_are_compared_on_those_they_share() -> None:
@@ -95,12 +95,12 @@ def test_a_fitted_bias_counts_as_fitted_without_the_fold() -> None:
         ]
     )
     fitted = Option("none", perfect.evaluation, None, np.zeros(8), by_fold)
-    found = choose([("none", plain), (fitted.label, fitted)], FOLDS, 100)
+    found = compare_options([("none", plain), (fitted.label, fitted)], FOLDS, 100)
     assert found.labels[found.best] == "none + class bias" and found.optimistic_f1 == 1.0
     assert found.selection is not None
-    assert found.selection.honest_f1 == pytest.approx(float(macro_f1_of(poor.evaluation.confusions.sum(axis=0))))
+    assert found.selection.nested_f1 == pytest.approx(float(macro_f1_of(poor.evaluation.confusions.sum(axis=0))))
 
 
 def test_with_all_videos_in_one_fold_there_is_no_nested_selection() -> None:
-    found = choose([("a", option(0.3)), ("b", option(0.5, 1))], dict.fromkeys(NAMES, 0), 100)
-    assert found.selection is None and found.honest_interval is None
+    found = compare_options([("a", option(0.3)), ("b", option(0.5, 1))], dict.fromkeys(NAMES, 0), 100)
+    assert found.selection is None and found.nested_interval is None

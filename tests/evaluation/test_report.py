@@ -13,7 +13,7 @@ import pytest
 from abaw.core.artifacts import StorageError
 from abaw.core.errors import DataError
 from abaw.evaluation.calibration import calibration_of
-from abaw.evaluation.compare import choose, compare, score_intervals
+from abaw.evaluation.compare import compare, compare_options, score_intervals
 from abaw.evaluation.metrics import ScoredVideo, evaluate
 from abaw.evaluation.multitask import TaskScores, TaskTally, moments_of, score_tasks, unit_counts
 from abaw.evaluation.origin import Origin
@@ -70,7 +70,7 @@ def swept(name: str = "temporal", seed: int = 0, num_videos: int = 6) -> Result:
     biased = option("none", seed + 20, num_videos)
     by_fold = np.stack([biased.evaluation.confusions] * 12)
     options.append(Option("none", biased.evaluation, biased.calibration, np.linspace(0, 0.7, 8), by_fold))
-    choice = choose([(each.label, each) for each in options], FOLDS, 100)
+    choice = compare_options([(each.label, each) for each in options], FOLDS, 100)
     best = options[choice.best]
     return Result(
         name, f"work/{name}", tuple(options), score_intervals(best.evaluation, 100), KNOWN, choice, facts={"tool": "x"}
@@ -190,11 +190,11 @@ def test_the_figure_is_an_image_and_repeats_byte_for_byte(tmp_path: Path) -> Non
         assert image is not None and min(image.shape[:2]) > 600 and image.std() > 10
 
 
-def test_several_results_side_by_side(tmp_path: Path) -> None:
+def test_several_results_are_compared(tmp_path: Path) -> None:
     results = [result("static", 1), result("temporal", 2)]
     comparison = compare(results, FOLDS, 100)
     page = read_page(write_report(tmp_path, results, "annotations", comparison))
-    assert "Side by side" in page.text and "against the first" in page.text
+    assert "Comparison" in page.text and "difference from the first" in page.text
     assert any("is the best of 2" in text for text in page.text)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert [entry["name"] for entry in metrics["results"]] == ["static", "temporal"]
@@ -215,13 +215,13 @@ def test_results_without_a_video_in_common_are_not_compared(tmp_path: Path) -> N
     assert any("no video in common" in text for text in page.text)
 
 
-def test_a_choice_is_marked_with_the_honest_figure_beside_it(tmp_path: Path) -> None:
+def test_a_choice_is_marked_and_has_an_unbiased_estimate(tmp_path: Path) -> None:
     found = swept()
     page = read_page(write_report(tmp_path, [found], "annotations"))
     text = " ".join(page.text)
     assert found.choice is not None and found.choice.selection is not None
-    assert f"is the best of 3, chosen on the videos that it is scored on: its {found.choice.optimistic_f1:.3f}" in text
-    assert "macro F1, honest" in text and f"{found.choice.selection.honest_f1:.3f}" in text
+    assert f"is the best of 3, chosen on the videos that score it: its {found.choice.optimistic_f1:.3f}" in text
+    assert "macro F1, unbiased estimate" in text and f"{found.choice.selection.nested_f1:.3f}" in text
     assert page.text.count("optimistic") >= 3
     (entry,) = json.loads((tmp_path / "metrics.json").read_text())["results"]
     assert entry["optimistic"] is True
@@ -230,15 +230,15 @@ def test_a_choice_is_marked_with_the_honest_figure_beside_it(tmp_path: Path) -> 
         == entry["choice"]["optimistic_f1"]
         == max(each["macro_f1"] for each in entry["choice"]["options"])
     )
-    assert entry["choice"]["honest_f1"] == found.choice.selection.honest_f1
+    assert entry["choice"]["honest_f1"] == found.choice.selection.nested_f1
     assert [each["name"] for each in entry["choice"]["options"]] == ["none", "viterbi:0.1", "none + class bias"]
     assert len(entry["choice"]["chosen_by_fold"]) == 6
 
 
-def test_too_few_videos_for_an_honest_figure(tmp_path: Path) -> None:
+def test_too_few_videos_for_an_unbiased_estimate(tmp_path: Path) -> None:
     found = swept(num_videos=1)
     text = " ".join(read_page(write_report(tmp_path, [found], "annotations")).text)
-    assert "too few videos to nest the choice" in text
+    assert "too few videos for nested selection" in text
     assert json.loads((tmp_path / "metrics.json").read_text())["results"][0]["choice"]["honest_f1"] is None
 
 
@@ -259,7 +259,7 @@ def test_viterbi_has_nothing_to_calibrate(tmp_path: Path) -> None:
         pytest.param(Origin(3, (), (), (), 3), "good", "out-of-fold", id="out of fold"),
     ],
 )
-def test_what_the_models_had_seen_is_told(tmp_path: Path, origin: Origin, kind: str, words: str) -> None:
+def test_what_the_models_were_trained_on_is_reported(tmp_path: Path, origin: Origin, kind: str, words: str) -> None:
     path = write_report(tmp_path, [result(origin=origin)], "annotations")
     assert any(words in text for text in read_page(path).text)
     assert f'<p class="box {kind}">' in path.read_text()
@@ -268,12 +268,12 @@ def test_what_the_models_had_seen_is_told(tmp_path: Path, origin: Origin, kind: 
     assert entry["optimistic"] is (kind == "alarm")
 
 
-def test_no_figure_is_called_honest_when_models_were_trained_on_what_is_scored(tmp_path: Path) -> None:
+def test_no_figure_is_called_unbiased_when_models_were_trained_on_scored_videos(tmp_path: Path) -> None:
     found = replace(swept(), origin=Origin(6, ("video 0",), (), (), 1))
     page = read_page(write_report(tmp_path, [found], "annotations"))
     text = " ".join(page.text).split("How to read it")[0]
-    assert "macro F1, nested" in text and "Nested, each video" in text
-    assert "honest" not in text.lower()
+    assert "macro F1, nested selection" in text and "Nested selection, each video" in text
+    assert "unbiased" not in text.lower()
 
 
 def test_other_tasks_have_a_table(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_an_older_report_is_replaced_and_another_folder_refused(tmp_path: Path) 
 
 
 def test_two_results_of_one_name_and_a_file_for_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="one name"):
+    with pytest.raises(DataError, match="the same name"):
         write_report(tmp_path, [result(), result()], "annotations")
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):

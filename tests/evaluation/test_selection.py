@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
+from abaw.evaluation.folds import video_folds
 from abaw.evaluation.metrics import Counts, macro_f1_of
 from abaw.evaluation.selection import (
     GRID,
@@ -17,7 +18,6 @@ from abaw.evaluation.selection import (
     fit_class_bias,
     log_probs,
     nested_selection,
-    video_folds,
 )
 from tests.evaluation.made import options, videos
 
@@ -34,16 +34,16 @@ def select(confusions: Counts) -> Selection:
 
 def test_the_best_of_noise_looks_good_but_its_nested_score_does_not() -> None:
     rng = np.random.default_rng(0)
-    optimism, honesty = [], []
+    optimism, bias = [], []
     for _ in range(80):
         labels = videos(rng, 0.4, 40).sum(axis=2)
         made = options(rng, [0.4] * 20, labels)
         found = select(made)
         fair = float(macro_f1_of(made.sum(axis=1)).mean())
         optimism.append(found.optimistic_f1 - fair)
-        honesty.append(found.honest_f1 - fair)
+        bias.append(found.nested_f1 - fair)
     assert np.mean(optimism) > 0.02
-    assert abs(np.mean(honesty)) < np.mean(optimism) / 4
+    assert abs(np.mean(bias)) < np.mean(optimism) / 4
 
 
 def test_a_clearly_better_option_is_chosen_in_every_fold_at_no_loss() -> None:
@@ -53,7 +53,7 @@ def test_a_clearly_better_option_is_chosen_in_every_fold_at_no_loss() -> None:
     found = select(made)
     assert found.best == 1
     assert found.chosen == (1, 1, 1, 1, 1)
-    assert found.honest_f1 == found.optimistic_f1 == pytest.approx(float(macro_f1_of(made[1].sum(axis=0))))
+    assert found.nested_f1 == found.optimistic_f1 == pytest.approx(float(macro_f1_of(made[1].sum(axis=0))))
     assert np.array_equal(found.confusions, made[1])
 
 
@@ -83,7 +83,7 @@ def test_a_fitted_part_is_scored_as_fitted_without_the_fold() -> None:
         by_fold.append(np.stack([plain, fitted]))
     found = nested_selection(np.stack([plain, perfect]), by_fold, folds)
     assert (found.best, found.optimistic_f1) == (1, 1.0)
-    assert found.honest_f1 == pytest.approx(float(macro_f1_of(poor.sum(axis=0))))
+    assert found.nested_f1 == pytest.approx(float(macro_f1_of(poor.sum(axis=0))))
 
 
 def test_folds_keep_groups_together_and_spread_rare_classes() -> None:

@@ -59,8 +59,8 @@ def test_every_cell_is_trained_scored_and_told(done: Path) -> None:
         assert float(row["total_seconds"]) > float(row["step_seconds"]) > 0 and float(row["evaluation_seconds"]) > 0
     assert (out / "ablation.png").read_bytes().startswith(b"\x89PNG")
     text = (out / "ablation.md").read_text()
-    assert "| 20 | 10 | 2 |" in text and "best: window" in text and "honest: macro F1" in text
-    assert "chosen among 2 on the very videos it is scored on" in text
+    assert "| 20 | 10 | 2 |" in text and "best: window" in text and "unbiased estimate: macro F1" in text
+    assert "chosen among 2 on the same videos that score it" in text
     facts = read_json(out / "ablation.json")
     assert facts["config"]["vary"] == {"window": ["20", "40"]} and len(facts["cells"]) == 4
     assert all(low <= high for low, high in (setting["interval"] for setting in facts["settings"]))

@@ -1,4 +1,4 @@
-"""What is made of the cells' frame counts: means, intervals, the choice and what it is worth."""
+"""Scores from the frame counts of the cells: means, intervals, the choice and its unbiased estimate."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from abaw.evaluation.bootstrap import video_groups
+from abaw.evaluation.folds import video_folds
 from abaw.evaluation.intervals import f1_intervals
 from abaw.evaluation.metrics import macro_f1_of
 from abaw.evaluation.seeds import mean_interval, nested_over_seeds
-from abaw.evaluation.selection import nested_selection, video_folds
+from abaw.evaluation.selection import nested_selection
 from pipelines.ablate.plot import write_plot
 from pipelines.ablate.report import best_lines, markdown_table, table_facts
-from pipelines.ablate.scores import Setting, score_table
+from pipelines.ablate.scores import VariantCells, score_table
 from pipelines.compare.cells import CellResult
 
 V = 12
@@ -36,37 +37,36 @@ def _cell(right: float, seed: int = 0, num_videos: int = V) -> CellResult:
     return CellResult(score, None, right, 1000, 2.0, 0.5, None, names, confusions)
 
 
-def _setting(values: Mapping[str, Any], *shares: float) -> Setting:
+def _variant(values: Mapping[str, Any], *shares: float) -> VariantCells:
     cells = {seed: _cell(share, seed) for seed, share in enumerate(shares)}
-    return Setting(values, int(values.get("window", 300)), 10, cells)
+    return VariantCells(values, int(values.get("window", 300)), 10, cells)
 
 
 def test_a_row_holds_mean_spread_and_an_interval_around_it() -> None:
-    table = score_table([_setting({"window": 20}, 0.5, 0.6), _setting({"window": 40}, 0.8)])
+    table = score_table([_variant({"window": 20}, 0.5, 0.6), _variant({"window": 40}, 0.8)])
     first, second = table.rows
-    assert first.macro_f1 == pytest.approx(np.mean(first.scores)) and first.spread == pytest.approx(
-        np.std(first.scores, ddof=1)
-    )
-    assert first.interval.low < first.macro_f1 < first.interval.high and first.interval.high < second.interval.low
+    scores = [cell.macro_f1 for cell in first.cells.values()]
+    assert (first.macro_f1, first.spread) == (pytest.approx(np.mean(scores)), pytest.approx(np.std(scores, ddof=1)))
+    assert first.score.interval.low < first.macro_f1 < first.score.interval.high < second.score.interval.low
     assert second.spread is None and table.best == 1
-    assert second.behind == 0 and second.behind_interval.low == second.behind_interval.high == 0
-    assert first.behind_interval.low < first.behind < first.behind_interval.high
+    assert second.score.below_best == 0 and second.score.below_best_interval.ends == [0, 0]
+    assert first.score.below_best_interval.low < first.score.below_best < first.score.below_best_interval.high
 
 
-def test_the_table_shows_every_setting() -> None:
-    rows = markdown_table(score_table([_setting({"window": 20}, 0.5, 0.6), _setting({"window": 40}, 0.8)]))
+def test_the_table_shows_every_variant() -> None:
+    rows = markdown_table(score_table([_variant({"window": 20}, 0.5, 0.6), _variant({"window": 40}, 0.8)]))
     head, _, first, second = rows.splitlines()
     assert head.startswith("| window | hop | seeds | macro F1 | 95 % interval | below the best |")
     assert first.startswith("| 20 | 10 | 2 | 0.") and "±" in first
     assert second.startswith("| 40 | 10 | 1 | 0.") and "| best |" in second and "| – |" in second
 
 
-def test_the_best_setting_is_the_best_mean_not_the_best_run() -> None:
-    table = score_table([_setting({"window": 20}, 0.9, 0.2), _setting({"window": 40}, 0.7, 0.7)])
+def test_the_best_variant_has_the_best_mean_not_the_best_run() -> None:
+    table = score_table([_variant({"window": 20}, 0.9, 0.2), _variant({"window": 40}, 0.7, 0.7)])
     lines = best_lines(table).splitlines()
     assert lines[0].startswith("best: window 40: macro F1 0.7") and "Caveat: chosen among 2" in lines[0]
-    assert lines[1].startswith("All others lie below")
-    assert lines[2].startswith("honest: macro F1 0.") and "window 40 in 5" in lines[2]
+    assert lines[1].startswith("All others are significantly below the best")
+    assert lines[2].startswith("unbiased estimate: macro F1 0.") and "window 40 in 5" in lines[2]
 
 
 def test_the_interval_of_one_seed_is_the_usual_one_and_other_seeds_narrow_it() -> None:
@@ -80,14 +80,16 @@ def test_the_interval_of_one_seed_is_the_usual_one_and_other_seeds_narrow_it() -
     assert 0 < three.high - three.low < one.high - one.low
 
 
-def test_settings_that_cannot_be_told_apart_are_named() -> None:
-    table = score_table([_setting({"window": 20}, 0.7, 0.702), _setting({"window": 40}, 0.7, 0.7)])
-    assert "Not to be told from the best on these videos" in best_lines(table)
+def test_variants_without_a_significant_difference_are_named() -> None:
+    table = score_table([_variant({"window": 20}, 0.7, 0.702), _variant({"window": 40}, 0.7, 0.7)])
+    assert "Not significantly different from the best on these videos" in best_lines(table)
 
 
-def test_one_setting_needs_no_caveat() -> None:
-    table = score_table([_setting({"window": 20}, 0.9)])
-    assert table.honest is None and "Caveat" not in best_lines(table) and "no spread known" in best_lines(table)
+def test_one_variant_needs_no_caveat() -> None:
+    table = score_table([_variant({"window": 20}, 0.9)])
+    assert (
+        table.nested is None and "Caveat" not in best_lines(table) and "so the spread is unknown" in best_lines(table)
+    )
 
 
 def test_nested_selection_with_one_seed_is_the_usual_one() -> None:
@@ -97,25 +99,25 @@ def test_nested_selection_with_one_seed_is_the_usual_one() -> None:
     folds = video_folds(confusions[0].sum(axis=-1), groups)
     expected = nested_selection(confusions, [confusions] * (int(folds.max()) + 1), folds)
     found = nested_over_seeds(confusions[:, None], groups)
-    assert found.chosen == expected.chosen and found.macro_f1 == pytest.approx(expected.honest_f1)
+    assert found.chosen == expected.chosen and found.macro_f1 == pytest.approx(expected.nested_f1)
 
 
-def test_the_honest_figure_of_settings_that_differ_by_chance_is_below_the_best() -> None:
-    settings = [Setting({"window": window}, window, 10, {0: _cell(0.5, window)}) for window in range(10, 40)]
+def test_the_unbiased_estimate_of_variants_that_differ_by_chance_is_below_the_best() -> None:
+    settings = [VariantCells({"window": window}, window, 10, {0: _cell(0.5, window)}) for window in range(10, 40)]
     table = score_table(settings)
-    assert table.honest is not None and table.honest.macro_f1 < table.rows[table.best].macro_f1
+    assert table.nested is not None and table.nested.macro_f1 < table.rows[table.best].macro_f1
 
 
-def test_seeds_that_a_setting_lacks_are_left_out_of_the_honest_figure() -> None:
+def test_seeds_that_a_variant_lacks_are_left_out_of_the_unbiased_estimate() -> None:
     cells = {1: _cell(0.6, 1)}
-    table = score_table([_setting({"window": 20}, 0.5, 0.5), Setting({"window": 40}, 40, 10, cells)])
-    assert table.honest is not None and table.honest.macro_f1 == pytest.approx(cells[1].macro_f1)
-    without = score_table([_setting({"window": 20}, 0.5), Setting({"window": 40}, 40, 10, cells)])
-    assert without.honest is None and "honest: not known" in best_lines(without)
+    table = score_table([_variant({"window": 20}, 0.5, 0.5), VariantCells({"window": 40}, 40, 10, cells)])
+    assert table.nested is not None and table.nested.macro_f1 == pytest.approx(cells[1].macro_f1)
+    without = score_table([_variant({"window": 20}, 0.5), VariantCells({"window": 40}, 40, 10, cells)])
+    assert without.nested is None and "unbiased estimate: none" in best_lines(without)
 
 
 def test_the_table_as_plain_values() -> None:
-    facts = table_facts(score_table([_setting({"window": 20}, 0.5, 0.6), _setting({"window": 40}, 0.8)]))
+    facts = table_facts(score_table([_variant({"window": 20}, 0.5, 0.6), _variant({"window": 40}, 0.8)]))
     assert facts["best"]["window"] == 40 and facts["best"]["chosen_on_the_scored_videos"]
     assert [cell["seed"] for cell in facts["cells"]] == [0, 1, 0]
     assert facts["honest"]["chosen"] == [{"window": 40}] * 5
@@ -133,7 +135,7 @@ def test_the_table_as_plain_values() -> None:
         ([{"window": w, "hop": h, "model.layers": n} for w in (20, 40) for h in (5, 6) for n in (1, 2)], False),
     ],
 )
-def test_up_to_two_fields_are_drawn(tmp_path: Path, settings: list[dict[str, Any]], drawn: bool) -> None:
-    table = score_table([_setting(values, 0.5 + 0.02 * index, 0.5) for index, values in enumerate(settings)])
+def test_up_to_two_settings_are_drawn(tmp_path: Path, settings: list[dict[str, Any]], drawn: bool) -> None:
+    table = score_table([_variant(values, 0.5 + 0.02 * index, 0.5) for index, values in enumerate(settings)])
     assert write_plot(tmp_path / "a.png", table) is drawn
     assert (tmp_path / "a.png").exists() is drawn

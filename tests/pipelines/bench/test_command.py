@@ -12,7 +12,7 @@ from abaw.data.label_portions import portions
 from abaw.training.static_recipe import StaticRecipe
 from pipelines.bench.cells import cells_of
 from pipelines.bench.command import BenchConfig, run
-from pipelines.bench.entries import Entry, entries
+from pipelines.bench.variants import Variant, variants_of
 from pipelines.cli import parse_config
 from pipelines.settings import recipe
 from tests.data.faces import still_store
@@ -83,13 +83,13 @@ def test_a_cell_that_fails_stops_no_other(
 def test_recipes_that_ship_name_entries_that_fit(name: str) -> None:
     config = _config("--config", str(recipe(f"bench/{name}")), "--labelled", "a", "--scored", "b", "--out", "c")
     base = StaticRecipe()
-    found = entries(base, config.init, config.warm_start_steps, config.entries)
+    found = variants_of(base, config.init, config.warm_start_steps, config.entries)
     wanted = {"supervised"} if name == "all_labels" else {"supervised", "fixmatch", "spatial"}
-    assert wanted <= {entry.recipe.method for entry in found}
+    assert wanted <= {variant.recipe.method for variant in found}
     assert len(config.seeds) >= 3 and bool(config.shares) != bool(config.per_class)
 
 
-def test_an_entry_changes_the_recipe_and_where_it_starts(tmp_path: Path) -> None:
+def test_a_variant_overrides_the_recipe_and_where_it_starts(tmp_path: Path) -> None:
     texts = {
         "spatial": (),
         "bare": ("method=spatial", "spatial.debias=0.5", "warm_start_steps=0", "train.steps=900"),
@@ -97,12 +97,12 @@ def test_an_entry_changes_the_recipe_and_where_it_starts(tmp_path: Path) -> None
         "other_labels": ("method=supervised", "supervised.label_smoothing=0"),
     }
     base = StaticRecipe()
-    found = {entry.name: entry for entry in entries(base, None, 30, texts)}
+    found = {variant.name: variant for variant in variants_of(base, None, 30, texts)}
     assert found["bare"].recipe.spatial.debias == 0.5 != found["spatial"].recipe.spatial.debias
     assert (found["bare"].warm_start_steps, found["bare"].recipe.train.steps) == (0, 900)
-    cells = cells_of(tmp_path, list(found.values()), Entry("", base, None, 30), portions((0.1,), ()), (0, 1))
-    warm = {cell.entry.name: cell.warm for cell in cells if cell.seed == 1}
-    # One warm start for all entries with the same network, so that they all start alike.
+    cells = cells_of(tmp_path, list(found.values()), Variant("", base, None, 30), portions((0.1,), ()), (0, 1))
+    warm = {cell.variant.name: cell.warm for cell in cells if cell.seed == 1}
+    # One warm start for all variants with the same network, so that they all start alike.
     assert warm["bare"] is None and warm["spatial"] == warm["other_labels"]
     assert warm["spatial"] is not None and warm["spatial"].name == "share=0.1,seed=1"
     assert warm["large"] is not None and warm["large"].name.startswith("share=0.1,seed=1,")
@@ -114,17 +114,21 @@ def test_an_entry_changes_the_recipe_and_where_it_starts(tmp_path: Path) -> None
     ("name", "texts", "message"),
     [
         ("fixmach", (), "entry fixmach: no method 'fixmach'; .* Did you mean 'fixmatch'"),
-        ("x", ("method=spatial", "debias=3"), "no setting 'debias' that can be changed. Did you mean 'spatial.debias'"),
+        (
+            "x",
+            ("method=spatial", "debias=3"),
+            "no setting 'debias' that can be overridden. Did you mean 'spatial.debias'",
+        ),
         ("x", ("method=spatial", "spatial.debias=much"), "entry x: spatial.debias=much: expected a number"),
         ("x", ("method=spatial", "train.seed=3"), "no setting 'train.seed'"),
         ("x", ("method=spatial", "spatial.finetune=3"), "entry x: finetune is 3"),
         ("x", ("method=spatial", "warm_start_steps=-1"), "warm_start_steps -1"),
-        ("a/b", ("method=spatial",), "entry 'a/b': a name has letters"),
+        ("a/b", ("method=spatial",), "entry 'a/b': a name consists of letters"),
     ],
 )
 def test_wrong_entries_are_explained(name: str, texts: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        entries(StaticRecipe(), None, 0, {name: texts})
+        variants_of(StaticRecipe(), None, 0, {name: texts})
 
 
 def test_settings_of_an_entry_are_written_alike_in_a_recipe_and_on_the_command_line(tmp_path: Path) -> None:

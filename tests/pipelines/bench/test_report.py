@@ -13,11 +13,12 @@ from abaw.core.errors import ConfigError
 from abaw.data.label_portions import portions
 from abaw.training.static_recipe import StaticRecipe
 from pipelines.bench.cells import BenchCell, BenchResult, CellScores, cells_of
-from pipelines.bench.entries import Entry, entries
 from pipelines.bench.plot import write_curves, write_scores
 from pipelines.bench.published import published_rows
-from pipelines.bench.report import cell_rows, csv_text, markdown, table_facts
-from pipelines.bench.scores import Table, bench_table, difference, score, summary
+from pipelines.bench.report import cell_rows, markdown, table_facts
+from pipelines.bench.scores import BenchTable, bench_table, difference, score, summary
+from pipelines.bench.variants import Variant, variants_of
+from pipelines.compare.csv_text import csv_text
 
 SCORES = {"supervised": (0.40, 0.50, 0.60), "fixmatch": (0.45, 0.49, 0.65), "spatial": (0.60, 0.70, 0.80)}
 FIVE, TEN = portions((0.05, 0.1), ())
@@ -31,23 +32,23 @@ def _result(macro_f1: float, chosen: bool = True) -> BenchResult:
 
 def _cells(out: Path, names: dict[str, list[str]], seeds: tuple[int, ...] = (0, 1, 2)) -> list[BenchCell]:
     recipe = StaticRecipe()
-    return cells_of(out, entries(recipe, None, 0, names), Entry("", recipe, None, 0), [FIVE, TEN], seeds)
+    return cells_of(out, variants_of(recipe, None, 0, names), Variant("", recipe, None, 0), [FIVE, TEN], seeds)
 
 
 @pytest.fixture
 def found(tmp_path: Path) -> tuple[list[BenchCell], dict[str, BenchResult]]:
     """All at 5 %; at 10 %, seed 0 of supervised alone."""
     cells = _cells(tmp_path, {name: [] for name in SCORES})
-    results = {c.name: _result(SCORES[c.entry.name][c.seed]) for c in cells if c.portion == FIVE}
+    results = {c.name: _result(SCORES[c.variant.name][c.seed]) for c in cells if c.portion == FIVE}
     return cells, {**results, "supervised,share=0.1,seed=0": _result(0.7)}
 
 
 @pytest.fixture
-def table(found: tuple[list[BenchCell], dict[str, BenchResult]]) -> Table:
+def table(found: tuple[list[BenchCell], dict[str, BenchResult]]) -> BenchTable:
     return bench_table(*found)
 
 
-def test_mean_deviation_and_differences_paired_by_seed(table: Table) -> None:
+def test_mean_deviation_and_differences_paired_by_seed(table: BenchTable) -> None:
     pick = score("last", "macro_f1")
     ours = summary(table.group("supervised", FIVE), pick)
     assert ours is not None and ours.spread is not None
@@ -58,7 +59,7 @@ def test_mean_deviation_and_differences_paired_by_seed(table: Table) -> None:
     assert (gain.mean, gain.error, gain.count) == (pytest.approx(0.03), pytest.approx(0.02), 3)
 
 
-def test_one_seed_tells_no_spread_and_missing_cells_no_number(table: Table) -> None:
+def test_one_seed_tells_no_spread_and_missing_cells_no_number(table: BenchTable) -> None:
     pick = score("last", "macro_f1")
     one = summary(table.group("supervised", TEN), pick)
     assert one is not None and (one.mean, one.spread, one.count) == (0.7, None, 1)
@@ -66,7 +67,7 @@ def test_one_seed_tells_no_spread_and_missing_cells_no_number(table: Table) -> N
     assert difference(table.group("spatial", TEN), table.group("supervised", TEN), pick) is None
 
 
-def test_the_report_has_scores_differences_and_published_rows(table: Table) -> None:
+def test_the_report_has_scores_differences_and_published_rows(table: BenchTable) -> None:
     text = markdown(table, published_rows("ferplus"), "Head.")
     lines = text.splitlines()
     assert "| supervised | 0.5000 ± 0.1000 (3) | 0.7000 (1) |" in lines

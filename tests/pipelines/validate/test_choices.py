@@ -18,9 +18,7 @@ from abaw.stores.predictions import read_predictions
 from tests.pipelines.validate_data import CLASSES, annotate, metrics, noisy, predict, runs, store, validate
 
 
-def test_a_sweep_is_marked_and_the_honest_figure_stands_beside_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sweep_is_marked_and_has_an_unbiased_estimate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     for number in range(10):
         labels = runs(rng)
@@ -80,7 +78,7 @@ def test_a_class_bias_is_fitted_marked_and_decoded_alike(tmp_path: Path, capsys:
 
 
 def test_a_class_bias_fitted_on_noise_is_worth_little(tmp_path: Path) -> None:
-    """It gains where it was fitted, and the honest figure does not see those videos."""
+    """It gains where it was fitted; the unbiased estimate does not use those videos."""
     rng = np.random.default_rng(7)
     for number in range(10):
         annotate(tmp_path / "labels", f"v{number}", runs(rng, 200))
@@ -191,7 +189,7 @@ def test_a_real_difference_between_predictions_is_found_and_none_is_not(
     assert comparison["rows"]["num_videos"] == 13
     assert "compared on the 13 videos" in comparison["notes"][0]
     said = capsys.readouterr()
-    assert "better against first: +" in said.out and "taking the best of all: OPTIMISTIC: 'better'" in said.out
+    assert "better compared with first: +" in said.out and "taking the best of all: OPTIMISTIC: 'better'" in said.out
     assert "compared on the 13 videos" in said.err
 
 
@@ -252,7 +250,7 @@ def test_one_file_of_all_tasks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(("--smoothing", "box:3", "box:3"), "smoothing 'box:3' is named twice", id="twice"),
+        pytest.param(("--smoothing", "box:3", "box:3"), "smoothing 'box:3' is given twice", id="twice"),
         pytest.param(("--draws", "20"), "draws 20: expected 100 or more", id="draws"),
         pytest.param(("--split", "test"), "split", id="split"),
     ],
@@ -275,5 +273,5 @@ def test_few_videos_are_told(tmp_path: Path) -> None:
     predict(tmp_path / "predictions", "v", CLASSES)
     assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", "none", "box:3") == 0
     (entry,) = metrics(tmp_path)
-    assert any("1 videos are few for a bootstrap" in note for note in entry["notes"])
+    assert any("1 videos are too few for a bootstrap" in note for note in entry["notes"])
     assert entry["choice"]["honest_f1"] is None

@@ -61,7 +61,7 @@ def test_label_files_longer_and_shorter_than_the_video(tmp_path: Path, lines: in
     assert entry["num_frames"] == min(lines, 24)
     (difference,) = entry["length_differences"]
     assert difference == (
-        "v: 3 label lines behind its 24 predicted frames are not scored (3 of them annotated)"
+        "v: 3 label lines after its 24 predicted frames are not scored (3 of them annotated)"
         if lines == 27
         else "v: its last 4 frames have no label line"
     )
@@ -118,7 +118,7 @@ def test_several_predictions_side_by_side(tmp_path: Path, capsys: pytest.Capture
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
         "static",
         "temporal",
-        "temporal against static",
+        "temporal compared with static",
         "taking the best of all",
         "report",
     ]
