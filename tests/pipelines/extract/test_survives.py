@@ -12,6 +12,7 @@ from typing import IO
 
 import pytest
 
+from abaw.core.artifacts import process_lives
 from abaw.stores.faces import open_faces
 from pipelines.cli import main
 from tests.video.clips import portraits, write_clip
@@ -123,3 +124,25 @@ def test_what_a_killed_process_left_goes_though_nothing_is_left_to_do(
     assert set(files(out)) > set(unbroken)
     assert main(command(videos, out)) == 0
     assert files(out) == unbroken
+
+
+def test_an_interrupt_of_the_command_alone_ends_its_workers(tmp_path: Path) -> None:
+    """In the middle of videos that take much longer than the command may take to end."""
+    (tmp_path / "videos").mkdir()
+    for name in "ab":
+        write_clip(tmp_path / "videos" / f"{name}.mp4", portraits(2000, side=256))
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        process = start(command(tmp_path / "videos", tmp_path / "faces", "--workers", "2"), file)
+        while " of 2000 frames" not in log.read_text():
+            assert process.poll() is None
+            time.sleep(0.1)
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(workers) >= 2
+        interrupted = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    while any(process_lives(int(worker)) for worker in workers):
+        time.sleep(0.02)
+    assert time.monotonic() - interrupted < 5
+    assert "Traceback" not in log.read_text()
