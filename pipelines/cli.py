@@ -18,6 +18,8 @@ from jsonargparse import ArgumentParser
 
 from abaw import __version__
 from abaw.core.errors import AbawError, nearest
+from abaw.core.text import in_line
+from pipelines.console import show
 from pipelines.inputs import require_inputs
 from pipelines.settings import make_parser, parse
 
@@ -102,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except AbawError as error:
-        print(f"abaw {words[0]}: error: {error}", file=sys.stderr)
+        show(f"abaw {words[0]}: error: {in_line(str(error))}", sys.stderr)
         return error.exit_status
     except BrokenPipeError:
         # The reader of our output is gone (`abaw … | head`); nothing more may be written, at exit either.
@@ -124,7 +126,8 @@ def dispatch(words: list[str]) -> int:
         print(f"abaw {__version__}")
         return 0
     if words[0] not in STAGES:
-        print(f"abaw: error: no command '{words[0]}'.{nearest(words[0], STAGES)} See `abaw --help`.", file=sys.stderr)
+        name = in_line(words[0])
+        show(f"abaw: error: no command '{name}'.{nearest(words[0], STAGES)} See `abaw --help`.", sys.stderr)
         return 2
     return _run_stage(words[0], words[1:])
 

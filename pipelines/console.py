@@ -1,6 +1,7 @@
 """What the application says: lines, warnings and progress, on standard error; results go to standard output.
 
-Of several processes of one training the first speaks for all.
+Of several processes of one training the first speaks for all. Control characters, which file names may contain, are
+printed as escapes.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from abaw.core.processes import is_first_process
 from abaw.core.progress import Progress
+from abaw.core.text import in_line, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -25,7 +27,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 def say(text: str) -> None:
     """One line of news."""
     if is_first_process():
-        print(text, file=sys.stderr, flush=True)
+        show(text, sys.stderr)
+
+
+def show(text: str, stream: TextIO) -> None:
+    """Print a line; characters that the stream's encoding lacks are printed as escapes, too."""
+    encoding = stream.encoding or "utf-8"
+    print(visible(text).encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def warn(text: str) -> None:
@@ -35,7 +43,7 @@ def warn(text: str) -> None:
 def result(text: str) -> None:
     """What the command is for, on standard output."""
     if is_first_process():
-        print(text, flush=True)
+        show(text, sys.stdout)
 
 
 @contextmanager
@@ -108,7 +116,10 @@ class _Bar:
 
 
 def _bar(bars: RichProgress, description: str) -> _Bar:
-    return _Bar(bars, bars.add_task(description, total=None))
+    # Loaded for a terminal alone: most commands of a script never need it.
+    from rich.markup import escape
+
+    return _Bar(bars, bars.add_task(escape(in_line(description)), total=None))
 
 
 def _lines(description: str, unit: str) -> Progress:

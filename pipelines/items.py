@@ -9,6 +9,7 @@ from typing import Generic
 
 from abaw.core.errors import AbawError, ConfigError, UnexpectedError
 from abaw.core.progress import Progress
+from abaw.core.text import in_line
 from abaw.engine.engine import Engine, Function, Item, Outcome
 from abaw.engine.error_log import log_error
 from abaw.engine.local import LocalEngine
@@ -69,7 +70,7 @@ def run_items(
     failures: list[str] = []
     done = 0
     for success in successes(items, name, function, out, engine, failures, unit):
-        say(f"{success.name}: {success.outcome}")
+        say(in_line(f"{success.name}: {success.outcome}"))
         done += 1
     return finish_items(done, failures)
 
@@ -107,7 +108,7 @@ def report_failure(name: str, error: AbawError, out: Path) -> str:
     The traceback of an unexpected error goes to a log in `out`, which the line names.
     """
     where = _log(name, error, out) if isinstance(error, UnexpectedError) else ""
-    say(f"{name}: failed: {error}{where}")
+    say(in_line(f"{name}: failed: {error}{where}"))
     return f"{name}: {error}{where}"
 
 
@@ -123,5 +124,5 @@ def finish_items(done: int, failures: Sequence[str]) -> int:
     if failures:
         say(f"{done} done, {len(failures)} failed:")
         for failure in failures:
-            say(f"  {failure}")
+            say(f"  {in_line(failure)}")
     return 1 if failures else 0

@@ -20,7 +20,9 @@ from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 
 from abaw.core.config import ONE_OF
 from abaw.core.errors import ConfigError, nearest
+from abaw.core.text import in_line
 from pipelines.compare.overrides import hint
+from pipelines.console import show
 from pipelines.help import METAVARS, HelpFormatter, examples, plain_error, usage
 
 Config = TypeVar("Config")
@@ -73,7 +75,7 @@ class _Parser(ArgumentParser):
     """Errors in one line with the nearest setting, exit status 2."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        print(f"{self.prog}: error: {plain_error(message)}{self._hint(message)}", file=sys.stderr)
+        show(f"{self.prog}: error: {in_line(plain_error(message))}{self._hint(message)}", sys.stderr)
         print(f"See `{self.prog} --help`.", file=sys.stderr)
         sys.exit(2)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from abaw import __version__
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
@@ -25,7 +26,11 @@ _REASONS = {
     errno.EROFS: "the file system is read-only; choose another output folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another output folder",
     errno.EEXIST: "a file of that name is where a folder is needed; choose another output folder",
+    errno.ENAMETOOLONG: "the name is longer than the file system allows; rename the input or choose a shorter --out",
 }
+TEMPORARY = ".tmp"
+PARTIAL = ".partial"
+"""Suffixes of files and of folders that are being written."""
 
 
 class StorageError(DataError):
@@ -42,16 +47,33 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: cannot write: {reason}") from error
 
 
-def remove_orphans(folder: Path) -> None:
-    """Remove temporary files of `atomic_path` in `folder` that killed processes of this machine left.
+def temporary_path(path: Path, suffix: str) -> Path:
+    """A new hidden name next to `path` that says which process writes it; short, so that it fits where `path` fits."""
+    return path.with_name(f".{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}")
 
-    Files of running processes are in use and are kept; so are files of other machines, whose processes cannot be seen.
+
+def is_temporary(name: str) -> bool:
+    """True for a name that `temporary_path` makes, on any machine. Earlier versions put the target's name in front."""
+    return re.fullmatch(rf"{_WRITER.format(host='.+')}({re.escape(TEMPORARY)}|{re.escape(PARTIAL)})", name) is not None
+
+
+_WRITER = r"\.(?:.+\.)?{host}-(?P<pid>\d+)-\w+"
+
+
+def orphans(folder: Path, suffix: str) -> list[Path]:
+    """Temporary paths in `folder` that killed processes of this machine left.
+
+    Those of running processes are in use; those of other machines are left out, too: their processes cannot be seen.
     """
-    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)-\w+\.tmp")
-    for candidate in folder.glob(".*.tmp"):
-        match = pattern.fullmatch(candidate.name)
-        if match and not process_lives(int(match[1])):
-            candidate.unlink(missing_ok=True)
+    pattern = re.compile(_WRITER.format(host=re.escape(socket.gethostname())) + re.escape(suffix))
+    matches = [match for name in os.listdir(folder) if (match := pattern.fullmatch(name))]
+    return [folder / match[0] for match in matches if not process_lives(int(match["pid"]))]
+
+
+def remove_orphans(folder: Path) -> None:
+    """Remove the files among the orphans of a folder, which may be missing."""
+    for orphan in orphans(folder, TEMPORARY) if folder.is_dir() else ():
+        orphan.unlink(missing_ok=True)
 
 
 def process_lives(pid: int) -> bool:
@@ -79,7 +101,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     On an error the temporary file is removed and `path` is left unchanged. A missing folder is created.
     Raises StorageError when the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = temporary_path(path, TEMPORARY)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_orphans(path.parent)
@@ -106,7 +128,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8. Bytes of file names that are not UTF-8 become escapes (`\\udcff`, as JSON has them)."""
+    write_bytes(path, utf8(text))
+
+
+def utf8(text: str) -> bytes:
+    """The text in UTF-8; bytes of file names that are not UTF-8 become `\\udcff`, which in JSON stands for them."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -116,12 +144,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises DataError when the file is missing or unreadable."""
-    try:
+    with read_errors(path, "not readable as JSON", "write it again", (ValueError, RecursionError)):
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error}); write it again") from error
 
 
 def file_hash(path: Path) -> str:
@@ -144,7 +168,7 @@ def quick_hash(path: Path, block: int = 1 << 20) -> str:
 def value_hash(value: Any) -> str:
     """A 16-digit hexadecimal hash of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(utf8(text)).hexdigest()[:16]
 
 
 def provenance(**facts: Any) -> Mapping[str, Any]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from abaw.core.artifacts import process_lives, storage_errors
+from abaw.core.artifacts import PARTIAL, orphans, storage_errors, temporary_path
 
-PARTIAL = ".partial"
 _SYSTEM_NAMES = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", ".Trashes"})
 
 
@@ -38,19 +34,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_orphans(path.parent)
-        temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
+        for orphan in orphans(path.parent, PARTIAL):
+            shutil.rmtree(orphan, ignore_errors=True)
+        temporary = temporary_path(path, PARTIAL)
         temporary.mkdir()
         try:
             yield temporary
             os.rename(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _remove_orphans(folder: Path) -> None:
-    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)-\w+{re.escape(PARTIAL)}")
-    for candidate in folder.iterdir():
-        match = pattern.fullmatch(candidate.name)
-        if match and not process_lives(int(match[1])):
-            shutil.rmtree(candidate, ignore_errors=True)

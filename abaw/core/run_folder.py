@@ -10,6 +10,7 @@ from typing import Any
 
 from abaw.core.artifacts import (
     atomic_path,
+    is_temporary,
     provenance,
     read_json,
     storage_errors,
@@ -17,6 +18,7 @@ from abaw.core.artifacts import (
 )
 from abaw.core.config import differences, filled
 from abaw.core.errors import ConfigError, DataError
+from abaw.core.folders import is_system_file
 from abaw.core.processes import is_first_process
 from abaw.core.run_lock import LOCK, RunLock
 from abaw.core.text import listed
@@ -56,8 +58,7 @@ class RunFolder:
                     f"{self.path}: holds a run with other settings ({listed(changed, separator='; ')}); "
                     "choose another --out, or repeat the command with the settings of config.json to resume it"
                 )
-        elif any(not entry.name.startswith((f".{_CONFIG}.", LOCK, f".{LOCK}")) for entry in self.path.iterdir()):
-            # Files with those names are of this start, or left by a kill.
+        elif any(not _of_a_start(entry.name) for entry in self.path.iterdir()):
             raise DataError(f"{self.path}: not empty and not a run folder (no {_CONFIG}); choose another --out")
         else:
             write_json(file, {**provenance(), "config": dict(config)})
@@ -90,6 +91,11 @@ class RunFolder:
         kept = [line for line in self.metrics() if line["step"] <= step]
         with atomic_path(self.path / _METRICS) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+
+def _of_a_start(name: str) -> bool:
+    """Whether a file is of this start, or left by a kill during one."""
+    return is_temporary(name) or name.startswith((LOCK, f".{LOCK}")) or is_system_file(name)
 
 
 def _nothing() -> None:

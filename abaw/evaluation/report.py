@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import write_bytes, write_json, write_text
 from abaw.core.errors import DataError
+from abaw.core.text import csv_text
 from abaw.evaluation.figures import calibration_png, confusion_png
 from abaw.evaluation.metrics import VideoScore
 from abaw.evaluation.page import Pictures, render_page
@@ -52,9 +51,9 @@ def write_report(
     for result in results:
         place = folder if len(results) == 1 else folder / result.name
         pictures.append(_draw(result))
-        write_text(place / "per_class.csv", _csv(_class_rows(result)))
-        write_text(place / "per_video.csv", _csv(_video_rows(result.evaluation.videos)))
-        write_text(place / "confusion.csv", _csv(_confusion_rows(result.evaluation.all_frames.confusion)))
+        write_text(place / "per_class.csv", csv_text(_class_rows(result)))
+        write_text(place / "per_video.csv", csv_text(_video_rows(result.evaluation.videos)))
+        write_text(place / "confusion.csv", csv_text(_confusion_rows(result.evaluation.all_frames.confusion)))
         write_bytes(place / "confusion.png", pictures[-1].confusion)
         if pictures[-1].calibration is not None:
             write_bytes(place / "calibration.png", pictures[-1].calibration)
@@ -111,9 +110,3 @@ def _confusion_rows(confusion: NDArray[np.int64]) -> list[list[Any]]:
 
 def _field(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6f}"
-
-
-def _csv(rows: Iterable[Iterable[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()

@@ -6,16 +6,17 @@ A folder of images does not say how many frames follow the last face, so `frames
 from __future__ import annotations
 
 import csv
-import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow.compute as pc
 
-from abaw.core.artifacts import write_text
+from abaw.core.artifacts import is_temporary, write_text
 from abaw.core.errors import DataError
-from abaw.core.folders import PARTIAL, atomic_folder
+from abaw.core.folders import atomic_folder, is_system_file
+from abaw.core.reading import read_errors
+from abaw.core.text import csv_text, plain_cell
 from abaw.engine.error_log import ERROR_LOG
 from abaw.protocol.layout import frame_name
 from abaw.stores.faces import FaceStore
@@ -29,19 +30,15 @@ def read_lengths(folder: Path) -> dict[str, int]:
     path = folder / LENGTHS
     if not path.is_file():
         return {}
-    try:
+    with read_errors(path, f"not readable as '{','.join(_HEADER)}'", "export again", (ValueError, csv.Error)):
         header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
         if header == _HEADER:
-            return {name: int(count) for name, count in rows}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as '{','.join(_HEADER)}' ({error}); export again") from error
+            return {plain_cell(name): int(count) for name, count in rows}
     raise DataError(f"{path}:1: expected '{','.join(_HEADER)}', found '{','.join(header)[:60]}'; export again")
 
 
 def write_lengths(folder: Path, lengths: Mapping[str, int]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_HEADER, *sorted(lengths.items())])
-    write_text(folder / LENGTHS, text.getvalue())
+    write_text(folder / LENGTHS, csv_text([_HEADER, *sorted(lengths.items())]))
 
 
 def prepare_folder(out: Path, names: Iterable[str]) -> dict[str, int]:
@@ -56,7 +53,7 @@ def prepare_folder(out: Path, names: Iterable[str]) -> dict[str, int]:
         raise DataError(f"{out}: is a file; choose another --out")
     before = read_lengths(out)
     known = {ERROR_LOG, *((*names, *before, LENGTHS) if before else ())}
-    others = sorted(entry for entry in os.listdir(out) if entry not in known and not _is_temporary(entry))
+    others = sorted(entry for entry in os.listdir(out) if entry not in known and not _is_ignored(entry))
     if others:
         raise DataError(
             f"{out}: contains '{others[0]}'{' and more' if len(others) > 1 else ''}, which is from no export; choose "
@@ -65,8 +62,8 @@ def prepare_folder(out: Path, names: Iterable[str]) -> dict[str, int]:
     return before
 
 
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and name.endswith((PARTIAL, ".tmp"))
+def _is_ignored(name: str) -> bool:
+    return is_temporary(name) or is_system_file(name)
 
 
 def image_sizes(faces: FaceStore) -> dict[str, int]:
@@ -88,7 +85,8 @@ def is_exported(faces: FaceStore, folder: Path) -> bool:
         return False
     if folder.is_dir():
         with os.scandir(folder) as entries:
-            if {entry.name: entry.stat().st_size for entry in entries} == image_sizes(faces):
+            sizes = {entry.name: entry.stat().st_size for entry in entries if not is_system_file(entry.name)}
+            if sizes == image_sizes(faces):
                 return True
     raise DataError(f"{folder}: contains other images than {faces.store.path}; choose another --out or remove it")
 

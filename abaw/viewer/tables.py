@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from abaw.core.text import csv_text
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.viewer.person_timeline import PersonTimeline, seconds_by_class, segments, segments_where
 
@@ -16,9 +16,7 @@ HEADER = ("frame", "time_s", "x1", "y1", "x2", "y2", *EXPRESSION_CLASSES, "label
 
 def frames_csv(person: PersonTimeline) -> str:
     """One row per frame; without a face, the fields from x1 on are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
+    rows: list[Sequence[object]] = [HEADER]
     empty = [""] * (len(HEADER) - 2)
     for row, label in enumerate(person.labels.tolist()):
         face = (
@@ -30,8 +28,8 @@ def frames_csv(person: PersonTimeline) -> str:
             if label >= 0
             else empty
         )
-        writer.writerow([row + 1, f"{person.times[row]:.6f}", *face])
-    return text.getvalue()
+        rows.append([row + 1, f"{person.times[row]:.6f}", *face])
+    return csv_text(rows)
 
 
 def person_summary(person: PersonTimeline) -> dict[str, Any]:

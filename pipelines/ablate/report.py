@@ -9,7 +9,6 @@ from statistics import mean
 from typing import Any
 
 from pipelines.ablate.scores import AblationTable, Row
-from pipelines.compare.csv_text import csv_text
 
 _NONE = "–"
 
@@ -105,8 +104,9 @@ def write_csv(path: Path, table: AblationTable) -> None:
     """One row per cell."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_text
+    from abaw.core.text import csv_records
 
-    write_text(path, csv_text([facts for row in table.rows for facts in cell_facts(row)]))
+    write_text(path, csv_records([facts for row in table.rows for facts in cell_facts(row)]))
 
 
 def table_facts(table: AblationTable) -> dict[str, Any]:

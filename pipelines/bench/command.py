@@ -154,17 +154,17 @@ def _write_report(
 ) -> None:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import write_json, write_text
+    from abaw.core.text import csv_records
     from pipelines.bench.plot import write_curves, write_scores
     from pipelines.bench.published import published_rows
     from pipelines.bench.report import cell_rows, markdown, table_facts
     from pipelines.bench.scores import bench_table
-    from pipelines.compare.csv_text import csv_text
 
     table: BenchTable = bench_table(cells, results)
     published = published_rows(config.published) if config.published is not None else ()
     text = markdown(table, published, _head(config, faces))
     write_text(config.out / "bench.md", text)
-    write_text(config.out / "bench.csv", csv_text(cell_rows(cells, results)))
+    write_text(config.out / "bench.csv", csv_records(cell_rows(cells, results)))
     facts: dict[str, Any] = {"config": to_plain(config), **table_facts(table), "cells": cell_rows(cells, results)}
     write_json(config.out / "bench.json", facts)
     write_scores(config.out / "bench.png", table, published)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from rich.text import Text
 from abaw.check_data.counts import Finding, SubjectCounts
 from abaw.check_data.published import SPLIT_NAMES, Total
 from abaw.core.artifacts import write_text
+from abaw.core.text import csv_text, in_line
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 _SHOWN = 10
@@ -59,20 +58,19 @@ def _minus(one: int | None, other: int | None) -> int | None:
 
 def write_csv(path: Path, subjects: Iterable[SubjectCounts], findings: Sequence[Finding]) -> None:
     """One row per name: counts, frames per class and findings. The last row is for the whole data set."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "video", "split", *_NUMBERS, *EXPRESSION_CLASSES, "errors", "notes", "remedies"])
+    header = ["name", "video", "split", *_NUMBERS, *EXPRESSION_CLASSES, "errors", "notes", "remedies"]
+    rows: list[Sequence[object]] = [header]
     names = set()
     for subject in subjects:
         names.add(subject.name)
         classes = [""] * len(EXPRESSION_CLASSES) if subject.classes is None else subject.classes.tolist()
         listed = _joined([finding for finding in findings if finding.name == subject.name])
         split = SPLIT_NAMES.get(subject.split, "test" if subject.template_rows is not None else "")
-        writer.writerow([subject.name, subject.video, split, *numbers_of(subject).values(), *classes, *listed])
+        rows.append([subject.name, subject.video, split, *numbers_of(subject).values(), *classes, *listed])
     others = [finding for finding in findings if finding.name not in names]
     blank = [""] * (2 + len(_NUMBERS) + len(EXPRESSION_CLASSES))
-    writer.writerow(["(data set)", *blank, *_joined(others)])
-    write_text(path, text.getvalue())
+    rows.append(["(data set)", *blank, *_joined(others)])
+    write_text(path, csv_text(rows))
 
 
 def _joined(findings: Sequence[Finding]) -> list[str]:
@@ -127,7 +125,9 @@ def _videos(subjects: Iterable[SubjectCounts], faulty: set[str]) -> Table:
     for subject in subjects:
         split = SPLIT_NAMES.get(subject.split, "test" if subject.template_rows is not None else "-")
         fields = ["-" if number is None else str(number) for number in numbers_of(subject).values()]
-        table.add_row(Text(subject.name), split, *fields, style=_STYLES["error"] if subject.name in faulty else None)
+        table.add_row(
+            Text(in_line(subject.name)), split, *fields, style=_STYLES["error"] if subject.name in faulty else None
+        )
     return table
 
 
@@ -169,6 +169,6 @@ def _list_findings(console: Console, findings: Sequence[Finding], show_all: bool
                 name = f"{finding.name}: " if finding.name else ""
                 remedy = f" -> {finding.remedy}" if finding.remedy else ""
                 line = f"{severity}: {kind}: {name}{finding.message}{remedy}"
-                console.print(Text(line, style=_STYLES[severity]), soft_wrap=True)
+                console.print(Text(in_line(line), style=_STYLES[severity]), soft_wrap=True)
             if not show_all and len(of_kind) > _SHOWN:
                 console.print(f"{severity}: {kind}: {len(of_kind)} in total, {_SHOWN} shown; --all shows all")

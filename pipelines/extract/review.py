@@ -32,19 +32,15 @@ def review(stores: Mapping[Path, Sequence[Path]], out: Path) -> None:
 
 def _write_table(path: Path, reviews: Sequence[Review]) -> None:
     # Loaded on use: `--help` and wrong usage are answered without it.
-    import csv
-    import io
-
     from abaw.core.artifacts import write_text
+    from abaw.core.text import csv_text
 
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    rows: list[Sequence[object]] = [_COLUMNS]
     for one in reviews:
         margin = "" if one.margin is None else f"{one.margin:.4f}"
         tracks, runner_up = (" ".join(map(str, numbers)) for numbers in (one.tracks, one.runner_up))
-        table.writerow([one.video, one.subject, one.choice, tracks, margin, runner_up, one.faces, one.num_frames])
-    write_text(path, text.getvalue())
+        rows.append([one.video, one.subject, one.choice, tracks, margin, runner_up, one.faces, one.num_frames])
+    write_text(path, csv_text(rows))
 
 
 def _tell(ranked: Sequence[Review], num_videos: int, folder: Path) -> None:

@@ -19,6 +19,7 @@ from abaw.core.artifacts import (
     StorageError,
     atomic_path,
     file_hash,
+    is_temporary,
     process_lives,
     provenance,
     quick_hash,
@@ -29,6 +30,7 @@ from abaw.core.artifacts import (
     write_text,
 )
 from abaw.core.errors import DataError
+from abaw.core.folders import atomic_folder
 
 
 def test_write_creates_the_folder(tmp_path: Path) -> None:
@@ -104,6 +106,38 @@ def test_leftovers_of_a_dead_process_are_removed_and_those_of_a_running_one_kept
     write_text(tmp_path / "x[1].txt", "whole")
     assert not orphan.exists()
     assert running.exists() and elsewhere.exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 246, "ü" * 127 + "x", os.fsdecode(b"caf\xe9.txt"), "=a [bold] \x1b[31m\n.txt"])
+def test_names_that_a_file_system_allows_can_be_written(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "text")
+    assert os.listdir(tmp_path) == [name]
+    with atomic_folder(tmp_path / "folder" / name) as temporary:
+        assert temporary.parent == tmp_path / "folder" and is_temporary(temporary.name)
+        (temporary / "file").touch()
+    assert os.listdir(tmp_path / "folder") == [name]
+
+
+def test_a_name_that_is_too_long_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot write: the name is longer than the file system allows"):
+        write_text(tmp_path / ("x" * 256), "text")
+    assert os.listdir(tmp_path) == []
+
+
+def test_temporary_names_are_short_hidden_and_those_of_earlier_versions_are_known(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / ("x" * 255)) as temporary:
+        temporary.touch()
+        assert temporary.name.startswith(".") and len(temporary.name) < 100
+        assert is_temporary(temporary.name)
+    assert is_temporary(".config.json.some-host-12-0a1b.tmp") and is_temporary(".a.b.host-1-ab.partial")
+    assert not any(map(is_temporary, (".DS_Store", "x.tmp", ".x.tmp", "clip-1-ab.tmp", ".host-1-ab.txt")))
+
+
+def test_bytes_that_are_not_utf_8_come_back_from_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    write_json(tmp_path / "a.json", {"name": name})
+    assert read_json(tmp_path / "a.json") == {"name": name}
+    assert value_hash(name) != value_hash("café")
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="zombies are recognised through /proc")

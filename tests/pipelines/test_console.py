@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+
 import pytest
 
-from pipelines.console import progress, result, say, warn
+from pipelines.console import progress, result, say, show, warn
 
 
 @pytest.mark.parametrize(
@@ -25,3 +29,32 @@ def test_one_process_speaks(
         hook(1, 2)
     said = capsys.readouterr()
     assert (said.err, said.out) == (("news\nwarning: care\n", "figures\n") if speaks else ("", ""))
+
+
+def test_names_reach_the_terminal_with_their_control_characters_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "\x1b]0;owned\x07" + os.fsdecode(b"caf\xe9")
+    say(name)
+    result(name)
+    said = capsys.readouterr()
+    assert said.err == said.out == "\\x1b]0;owned\\x07caf\\xe9\n"
+
+
+def test_characters_that_the_encoding_lacks_are_escaped() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    show("café 表情", stream)
+    stream.seek(0)
+    assert stream.read() == "caf\\xe9 \\u8868\\u60c5\n"
+
+
+def test_a_bar_shows_a_name_and_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("[bold]a[/bold] [/x] \x1b[5m.mp4") as hook:
+        hook(1, 2)
+    assert "[bold]a[/bold] [/x] \\x1b[5m.mp4" in terminal.getvalue()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True

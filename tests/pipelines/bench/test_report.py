@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from abaw.core.errors import ConfigError
+from abaw.core.text import csv_records
 from abaw.data.label_portions import portions
 from abaw.training.static_recipe import StaticRecipe
 from pipelines.bench.cells import BenchCell, BenchResult, CellScores, cells_of
@@ -18,7 +19,6 @@ from pipelines.bench.published import published_rows
 from pipelines.bench.report import cell_rows, markdown, table_facts
 from pipelines.bench.scores import BenchTable, bench_table, difference, score, summary
 from pipelines.bench.variants import Variant, variants_of
-from pipelines.compare.csv_text import csv_text
 
 SCORES = {"supervised": (0.40, 0.50, 0.60), "fixmatch": (0.45, 0.49, 0.65), "spatial": (0.60, 0.70, 0.80)}
 FIVE, TEN = portions((0.05, 0.1), ())
@@ -85,7 +85,7 @@ def test_without_a_best_checkpoint_or_rivals_these_parts_are_left_out(tmp_path: 
 
 
 def test_csv_has_a_row_a_cell_and_json_the_table(found: tuple[list[BenchCell], dict[str, BenchResult]]) -> None:
-    rows = list(csv.DictReader(io.StringIO(csv_text(cell_rows(*found)))))
+    rows = list(csv.DictReader(io.StringIO(csv_records(cell_rows(*found)))))
     assert len(rows) == 10
     row = next(row for row in rows if (row["entry"], row["portion"], row["seed"]) == ("fixmatch", "share=0.05", "2"))
     assert (row["method"], row["last_macro_f1"], row["last_f1_Happiness"]) == ("fixmatch", "0.65", "0.65")

@@ -1,0 +1,59 @@
+"""Why a file cannot be read: the file system's reasons, each with its remedy, apart from wrong contents."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from abaw.core.errors import DataError
+
+_REASONS = {
+    errno.ENOENT: "no such file",
+    errno.EACCES: "no permission to read it; change its permissions",
+    errno.EPERM: "no permission to read it; change its permissions",
+    errno.ENOMEM: "not enough memory to read it; close other programs, or use a machine with more memory",
+    errno.EISDIR: "is a folder, not a file",
+    errno.ENOTDIR: "no such file: a part of the path is a file, not a folder",
+    errno.EMFILE: "too many files are open; allow more (ulimit -n), or use fewer --workers",
+    errno.ENFILE: "too many files are open on this machine; close other programs",
+    errno.EIO: "the disk or the network failed while reading it; try again, or copy it from its source",
+    errno.ESTALE: "the network folder that holds it has changed; mount it again and repeat the command",
+    errno.ETIMEDOUT: "the network folder that holds it does not answer; try again",
+    errno.ELOOP: "is a link that leads back to itself",
+    errno.ENAMETOOLONG: "no such file: the name is longer than the file system allows",
+}
+_SHOWN = 200
+
+
+@contextmanager
+def read_errors(
+    path: Path,
+    expected: str,
+    remedy: str = "",
+    contents: tuple[type[Exception], ...] = (),
+    kind: type[DataError] = DataError,
+) -> Iterator[None]:
+    """Turn errors while reading `path` into one of `kind` that names the path, the reason and the remedy.
+
+    expected: what the file is not, e.g. "not readable as JSON"; remedy: what to do about wrong contents, which is never
+    said of a file that could not be read at all; contents: errors that mean wrong contents.
+    """
+    caught: tuple[type[Exception], ...] = (OSError, MemoryError, *contents)
+    try:
+        yield
+    except caught as error:
+        raise kind(f"{path}: {why_unreadable(error) or because(expected, error, remedy)}") from error
+
+
+def why_unreadable(error: BaseException) -> str | None:
+    """The file system's reason and its remedy; None if the error says something else about the file."""
+    if isinstance(error, MemoryError):
+        return _REASONS[errno.ENOMEM]
+    return _REASONS.get(getattr(error, "errno", None) or 0)
+
+
+def because(expected: str, error: BaseException, remedy: str = "") -> str:
+    """`expected (the error in one line); remedy`."""
+    return f"{expected} ({' '.join(str(error).split())[:_SHOWN]})" + (f"; {remedy}" if remedy else "")
