@@ -18,7 +18,7 @@ from abaw.protocol.layout import parse_subject
 from abaw.protocol.official import SPLITS, Crops, OfficialTree
 from abaw.protocol.tables import read_body
 from abaw.stores.faces import open_faces
-from abaw.video.reading.container import open_container, read_header
+from abaw.video.reading.container import choose_stream, open_container, read_header
 from abaw.video.reading.registry import open_video
 
 Severity = Literal["error", "note"]
@@ -105,7 +105,7 @@ def _video_of(name: str, tree: OfficialTree) -> str:
 def _header_frames(name: str, path: Path) -> tuple[int | None, list[Finding]]:
     try:
         with open_container(path) as container:
-            return read_header(container.streams.video[0], path).num_frames, []
+            return read_header(choose_stream(container)[0], path).num_frames, []
     except DataError as error:
         return None, [Finding("error", "unreadable video", name, str(error), f"download {path.name} again")]
 

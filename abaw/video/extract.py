@@ -83,7 +83,7 @@ def extract_video(
     if done is not None:
         return ExtractedVideo(path.stem, tuple(done), skipped=True)
     with FaceSpill(out) as spill:
-        with open_video(path, options.reader) as video:
+        with open_video(path, options.reader, options.square_pixels) as video:
             found = _read(video, detector, options, spill, progress)
         spill.finish()
         planned = (
@@ -166,13 +166,18 @@ def _facts(video: VideoReader, found: _Pass) -> Mapping[str, Any]:
         "lost_frames": video.lost_frames,
         "bad_packets": video.bad_packets,
         "missing_frames": video.missing_frames,
+        "backward_times": video.backward_times,
         "whole_looks": found.whole_passes,
         "num_tracks": len(found.book.summaries),
     }
 
 
 def _warnings(video: VideoReader, found: _Pass, stores: Sequence[ExtractedStore]) -> list[str]:
-    lines = []
+    lines = list(video.notes)
+    if video.backward_times:
+        lines.append(
+            f"its time stamps run backwards {video.backward_times} times; rows are in the order of the decoder"
+        )
     if video.lost_frames:
         lines.append(
             f"damaged or cut off: {video.lost_frames} of the {video.header_frames} frames that the file states are lost"

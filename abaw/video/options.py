@@ -13,6 +13,8 @@ class ExtractOptions:
 
     Args:
         reader: what decodes the videos
+        square_pixels: resize pictures whose pixels are not square, as players do; otherwise they stay as decoded, as in
+            OpenCV and therefore in the official crops
         min_score: faces with a lower detection score are ignored; by default the detector's own threshold
         max_gap: frames without the face that a track survives
         min_iou: overlap from frame to frame below which a face is somebody else
@@ -26,6 +28,7 @@ class ExtractOptions:
     """
 
     reader: str = "pyav"
+    square_pixels: bool = True
     min_score: float | None = None
     max_gap: int = 15
     min_iou: float = 0.3

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import atomic_path
 from abaw.core.progress import Progress, silent
+from abaw.protocol.layout import is_animated_webp
 from abaw.video.encode import H264Writer
-from abaw.video.reading.container import open_container
+from abaw.video.reading.container import choose_stream, open_container
+from abaw.video.reading.geometry import geometry_of
 from abaw.video.reading.registry import open_video
 
 _MP4 = frozenset({"h264", "av1", "vp9"})
@@ -21,9 +23,17 @@ _COPY_SIDE = 1280
 
 
 def playable_mime(path: Path) -> str | None:
-    """`video/mp4` or `video/webm` for a file that current browsers play, None for any other."""
+    """`video/mp4` or `video/webm` for a file that current browsers play as this program reads it, None for any other.
+
+    Browsers differ in which of several streams they play, and in mirror images and pixels that are not square.
+    """
+    if is_animated_webp(path):
+        return None
     with open_container(path) as container:
-        stream = container.streams.video[0]
+        stream, others = choose_stream(container)
+        orientation, aspect, _ = geometry_of(container, stream)
+        if others or aspect != 1 or orientation.is_mirror_image or not orientation.exact:
+            return None
         codec, pixels, names = stream.codec_context.name, stream.codec_context.pix_fmt, container.format.name
     codec = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(codec, codec)
     if pixels not in _PIXELS:

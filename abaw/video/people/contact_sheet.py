@@ -54,6 +54,7 @@ class Review:
     num_frames: int
     people: tuple[tuple[int, ...], ...]
     reader: str
+    square_pixels: bool
     samples: Mapping[int, Sequence[tuple[int, int, int, int, int]]]
 
     @property
@@ -83,6 +84,7 @@ def read_review(path: Path) -> Review:
         num_frames=meta["num_frames"],
         people=tuple(tuple(person["tracks"]) for person in meta["people"]),
         reader=meta["options"]["reader"],
+        square_pixels=meta["options"].get("square_pixels", False),
         samples={one["frame"]: [tuple(face) for face in one["faces"]] for one in meta["samples"]},
     )
 
@@ -97,16 +99,14 @@ def write_sheet(path: Path, video: Path, reviews: Sequence[Review]) -> None:
     samples = reviews[0].samples
     frames = sorted(samples)
     wanted = sorted({frames[round(place)] for place in np.linspace(0, len(frames) - 1, _FRAMES)})
-    tiles = [
-        _tile(image, number, samples[number], reviews) for number, image in _frames(video, wanted, reviews[0].reader)
-    ]
+    tiles = [_tile(image, number, samples[number], reviews) for number, image in _frames(video, wanted, reviews[0])]
     data = io.BytesIO()
     Image.fromarray(_sheet(tiles, reviews)).save(data, "PNG")
     write_bytes(path, data.getvalue())
 
 
-def _frames(video: Path, wanted: Sequence[int], reader: str) -> Iterable[tuple[int, NDArray[np.uint8]]]:
-    with open_video(video, reader) as frames:
+def _frames(video: Path, wanted: Sequence[int], review: Review) -> Iterable[tuple[int, NDArray[np.uint8]]]:
+    with open_video(video, review.reader, review.square_pixels) as frames:
         for frame in frames:
             if frame.index in wanted and frame.image is not None:
                 yield frame.index, frame.image
