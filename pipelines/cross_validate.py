@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from abaw.core.config import to_plain
+from abaw.core.config import AT_MOST, Limit, to_plain
 from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
@@ -34,7 +34,8 @@ class CrossValidateConfig(TemporalRecipe):
         workers: folds trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
             depend on it
         window: frames per window
-        hop: frames from one window to the next in prediction; at most the window
+        hop: frames from one window to the next in prediction; at most the window, to which it is lowered unless given
+            on the command line
         holdout: share of each fold's training videos held out to choose its best checkpoint; 0 trains on all of them
         train: optimiser, schedule, checkpoints; its seed also draws the folds
 
@@ -49,7 +50,7 @@ class CrossValidateConfig(TemporalRecipe):
     folds: int = 5
     workers: int | None = None
     window: int = 300
-    hop: int = 200
+    hop: int = field(default=200, metadata={AT_MOST: Limit("window")})
 
 
 def run(config: CrossValidateConfig) -> int:

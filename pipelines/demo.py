@@ -14,7 +14,7 @@ from abaw.core.errors import AbawError
 from abaw.demo.size import DemoSize
 from pipelines.console import progress, result, say
 from pipelines.inputs import DetectorName
-from pipelines.settings import recipe
+from pipelines.recipe_files import recipe
 
 if TYPE_CHECKING:
     import numpy as np

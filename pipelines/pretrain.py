@@ -22,7 +22,7 @@ class PretrainConfig(PretrainRecipe):
 
     Examples:
         abaw pretrain --faces faces/ --out runs/pretrain
-        abaw pretrain --config pipelines/recipes/pretrain_contrawarping.yaml --faces faces/ --out runs/pretrain
+        abaw pretrain --config pretrain_contrawarping --faces faces/ --out runs/pretrain
     """
 
     out: Path

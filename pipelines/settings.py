@@ -10,38 +10,34 @@ import dataclasses
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
 from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 
-from abaw.core.config import ONE_OF
-from abaw.core.errors import ConfigError, nearest
+from abaw.core.config import GIVEN, ONE_OF, fitted
+from abaw.core.errors import ConfigError
 from abaw.core.text import in_line
 from pipelines.compare.overrides import hint
-from pipelines.console import show
+from pipelines.console import say, show
 from pipelines.help import METAVARS, HelpFormatter, examples, plain_error, usage
+from pipelines.recipe_files import files_first, given_settings
 
 Config = TypeVar("Config")
 
 
-def recipe(name: str) -> Path:
-    """The file of a recipe that ships, e.g. `static_demo`. Raises ConfigError for another name."""
-    folder = Path(str(files("pipelines"))) / "recipes"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
-        raise ConfigError(f"no recipe '{name}'; there are {', '.join(known)}.{nearest(name, known)}")
-    return path
-
-
 def parse(config_class: type[Config], words: Sequence[str], prog: str, positional: str | None = None) -> Config:
     """The config from command-line words. Ends the process with status 2 and one line when they are wrong."""
-    values = make_parser(config_class, prog, positional, words).parse_args(list(words))
-    config: Config = _build(config_class, values)
+    parser = make_parser(config_class, prog, positional, words)
+    try:
+        values = parser.parse_args(files_first(words))
+    except ConfigError as error:
+        parser.error(str(error))
+    notes: list[str] = []
+    config: Config = _build(config_class, values, given_settings(words), notes)
+    for note in notes:
+        say(note)
     return config
 
 
@@ -59,7 +55,7 @@ def make_parser(
         epilog=examples(config_class),
         formatter_class=HelpFormatter,
     )
-    parser.add_argument("--config", action="config", metavar="PATH", help="YAML file with settings; flags override it")
+    parser.add_argument("--config", action="config", metavar="PATH_OR_RECIPE", help=_CONFIG)
     next(each for each in parser._actions if "--print_config" in each.option_strings).help = _PRINT_CONFIG
     shown = words if {"-h", "--help"} & set(words) else None
     _add_fields(parser, parser, config_class, prefix="", positional=positional, shown=shown)
@@ -67,6 +63,7 @@ def make_parser(
     return parser
 
 
+_CONFIG = "YAML file with settings, or the name of a recipe of the package; flags override it"
 _PRINT_CONFIG = "print all settings as YAML and exit; with =skip_default, those that differ from the defaults"
 _UNKNOWN = re.compile(r"unrecognized arguments?: (?P<flag>--?[\w.-]+)|Option '(?P<key>[\w.]+)'")
 
@@ -161,6 +158,8 @@ def _add_fields(
     types = get_type_hints(config_class)
     texts = _texts_of_fields(config_class)
     for field in dataclasses.fields(config_class):
+        if GIVEN in field.metadata:
+            continue
         kind, text = types[field.name], " ".join((texts.get(field.name) or "").split())
         if dataclasses.is_dataclass(kind):
             assert isinstance(kind, type)
@@ -233,16 +232,26 @@ def _default(field: dataclasses.Field[Any], defaults: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _build(config_class: type[Any], values: Namespace) -> Any:
-    """The frozen config from parsed values: lists become tuples, groups become nested configs."""
+def _build(
+    config_class: type[Any], values: Namespace, given: frozenset[str], notes: list[str], prefix: str = ""
+) -> Any:
+    """The frozen config from parsed values: lists become tuples, groups become nested configs.
+
+    given: names of the settings on the command line, which are never adapted; notes: gets a line for each that is.
+    """
     types = get_type_hints(config_class)
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(config_class):
+        if GIVEN in field.metadata:
+            arguments[field.name] = tuple(sorted(given))
+            continue
         value, kind = getattr(values, field.name), types[field.name]
         if dataclasses.is_dataclass(kind):
             assert isinstance(kind, type)
-            value = _build(kind, value)
+            value = _build(kind, value, given, notes, f"{prefix}{field.name}.")
         if isinstance(value, Mapping):
             value = {name: tuple(values) for name, values in value.items()}
         arguments[field.name] = tuple(value) if isinstance(value, list) else value
-    return config_class(**arguments)
+    changed, lines = fitted(config_class, arguments, given, prefix)
+    notes += lines
+    return config_class(**{**arguments, **changed})

@@ -45,7 +45,7 @@ class TrainDetectorConfig:
 
     Examples:
         abaw train-detector --photos photos/ --teacher insightface:buffalo_l --out runs/detector
-        abaw train-detector --config pipelines/recipes/detector_builtin.yaml --photos photos/ --teacher t.onnx --out d
+        abaw train-detector --config detector_builtin --photos photos/ --teacher t.onnx --out d
     """
 
     out: Path

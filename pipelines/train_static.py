@@ -44,7 +44,7 @@ class TrainStaticSettings(StaticSettings):
     Examples:
         abaw train-static --labelled stills/ --out runs/static
         abaw train-static --method fixmatch --labelled stills/ --unlabelled faces/ --out runs/fixmatch
-        abaw train-static --config pipelines/recipes/static_affwild2.yaml --videos faces --annotations labels --out run
+        abaw train-static --config static_affwild2 --videos faces --annotations labels --out run
     """
 
     out: Path

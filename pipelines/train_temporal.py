@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abaw.core.config import AT_MOST, Limit
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.console import progress, result, say, warn
 from pipelines.inputs import InputPath
@@ -25,19 +26,20 @@ class TrainTemporalConfig(TemporalRecipe):
             files itself
         out: run folder; an existing run is resumed
         window: frames per window
-        hop: frames from one window to the next in prediction; at most the window
+        hop: frames from one window to the next in prediction; at most the window, to which it is lowered unless given
+            on the command line
 
     Examples:
         abaw train-temporal --features features/ --annotations annotations/ --out runs/temporal
         abaw train-temporal --features features/ --annotations annotations/ --window 100 --hop 50 --out runs/short
-        abaw train-temporal --config pipelines/recipes/temporal_demo.yaml --features f/ --annotations labels/ --out run
+        abaw train-temporal --config temporal_demo --features f/ --annotations labels/ --out run
     """
 
     features: tuple[InputPath, ...]
     annotations: InputPath
     out: Path
     window: int = 300
-    hop: int = 200
+    hop: int = field(default=200, metadata={AT_MOST: Limit("window")})
 
 
 def run(config: TrainTemporalConfig) -> int:

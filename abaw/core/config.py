@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,6 +12,42 @@ Config = TypeVar("Config")
 
 ONE_OF: Final = "one_of"
 """Metadata key of a group of settings: names the setting whose value must be the group's name for it to apply."""
+
+GIVEN: Final = "given"
+"""Metadata key of a field that is no setting: it gets the names of the settings given on the command line."""
+AT_MOST: Final = "at_most"
+"""Metadata key of a number that depends on another setting: its `Limit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The highest value that fits: that of the setting `name` of the same class, minus `less`."""
+
+    name: str
+    less: int = 0
+
+
+def fitted(
+    config_class: type[Any], values: Mapping[str, Any], given: Collection[str], prefix: str = ""
+) -> tuple[dict[str, int], list[str]]:
+    """The values above the limit that another setting sets, lowered to it, and a line for each.
+
+    Settings whose dotted name (`prefix` + name) is in `given` are left as they are, for the class to refuse.
+    """
+    lowered: dict[str, int] = {}
+    notes: list[str] = []
+    for field in fields(config_class):
+        limit = field.metadata.get(AT_MOST)
+        value = values[field.name]
+        if limit is None or value is None or f"{prefix}{field.name}" in given:
+            continue
+        highest = values[limit.name] - limit.less
+        if value > highest >= 0:
+            lowered[field.name] = highest
+            notes.append(
+                f"{prefix}{field.name}: {highest} instead of {value}, to fit {prefix}{limit.name} {values[limit.name]}"
+            )
+    return lowered, notes
 
 
 def part_of(config: Any, part: type[Config]) -> Config:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from abaw.core.config import AT_MOST, Limit
 from abaw.core.errors import ConfigError
 from abaw.core.ranges import require_at_least, require_below_one, require_positive
 
@@ -17,7 +18,8 @@ class TrainSettings:
         steps: optimiser steps
         lr: peak learning rate of AdamW, reached after the warm-up; then falls along a cosine to 0
         weight_decay: of weight matrices and kernels
-        warmup_steps: steps over which the learning rate rises
+        warmup_steps: steps over which the learning rate rises; unless given on the command line, lowered to fit fewer
+            steps
         clip_norm: maximum norm of the gradients; longer ones are scaled down
         ema_decay: decay of the averaged weights, which are evaluated and saved; 0 uses the weights themselves
         precision: arithmetic of the forward pass
@@ -33,7 +35,7 @@ class TrainSettings:
     steps: int = 2000
     lr: float = 1e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 100
+    warmup_steps: int = field(default=100, metadata={AT_MOST: Limit("steps", less=1)})
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"

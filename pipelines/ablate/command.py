@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from abaw.core.config import part_of, to_plain
+from abaw.core.config import GIVEN, part_of, to_plain
 from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import recipe_of
 from pipelines.ablate.grid import GridRecipe, Point, points
@@ -49,15 +49,18 @@ class AblateConfig(GridRecipe):
     vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     workers: int | None = None
+    given: tuple[str, ...] = field(default=(), metadata={GIVEN: True})
 
 
 def run(config: AblateConfig) -> int:
     """Exit status: 1 when a cell failed, else 0."""
     vary = config.vary or _WINDOWS
-    grid = points(config, vary)
+    grid = points(config, vary, config.given)
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
     require_parallel(config.train, config.workers, "ablate")
+    for note in dict.fromkeys(note for point in grid for note in point.notes):
+        say(note)
     say(f"{len(grid)} variants with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
     splits = share(*read_splits(config.features, config.annotations, config.tasks), config.out, _fixed(config, vary))
     cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from abaw.core.config import AT_MOST, Limit
 from abaw.core.errors import ConfigError
 from abaw.core.text import listed
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
@@ -24,25 +25,30 @@ class GridRecipe(TemporalRecipe):
     """
 
     window: int = 300
-    hop: int | None = None
+    hop: int | None = field(default=None, metadata={AT_MOST: Limit("window")})
     hop_fraction: float = 2 / 3
 
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of settings. name: `window=50,model.layers=2`; values: by the name of the setting."""
+    """One combination of settings. name: `window=50,model.layers=2`; values: by the name of the setting.
+
+    notes: a line for each setting of the recipe that was adapted to these values.
+    """
 
     name: str
     values: Mapping[str, Any]
     window: int
     hop: int
     recipe: TemporalRecipe
+    notes: tuple[str, ...]
 
 
-def points(config: GridRecipe, vary: Mapping[str, Sequence[str]]) -> list[Point]:
+def points(config: GridRecipe, vary: Mapping[str, Sequence[str]], given: Collection[str] = ()) -> list[Point]:
     """Every combination of the values, in the order given.
 
-    vary: texts of the values by the dotted name of a setting. Raises ConfigError for an unknown setting, a value that
+    vary: texts of the values by the dotted name of a setting; given: settings given on the command line, which are not
+    adapted to the values. Raises ConfigError for an unknown setting, a value that
     is none of its type or given twice, and, naming them all, for combinations that do not fit together.
     """
     kinds = _kinds()
@@ -57,7 +63,7 @@ def points(config: GridRecipe, vary: Mapping[str, Sequence[str]]) -> list[Point]
         chosen = dict(zip(values, combination, strict=True))
         name = _name(chosen)
         try:
-            found.append(_point(config, name, chosen))
+            found.append(_point(config, name, chosen, given))
         except ConfigError as error:
             refused.append(f"{name}: {error}")
     if refused:
@@ -73,11 +79,11 @@ def _name(values: Mapping[str, Any]) -> str:
     )
 
 
-def _point(config: GridRecipe, name: str, values: Mapping[str, Any]) -> Point:
+def _point(config: GridRecipe, name: str, values: Mapping[str, Any], given: Collection[str]) -> Point:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.sequence.windows import Windows
 
-    chosen = replaced(config, values)
+    chosen, notes = replaced(config, values, given)
     if not 0 < chosen.hop_fraction <= 1:
         raise ConfigError(
             f"hop_fraction {chosen.hop_fraction:g}: expected more than 0 and at most 1; with hop > window the frames "
@@ -87,7 +93,7 @@ def _point(config: GridRecipe, name: str, values: Mapping[str, Any]) -> Point:
         raise ConfigError(f"holdout {chosen.holdout:g}: expected at least 0 and less than 1")
     hop = max(1, round(chosen.window * chosen.hop_fraction)) if chosen.hop is None else chosen.hop
     windows = Windows(chosen.window, hop)
-    return Point(name, values, windows.length, windows.hop, recipe_of(chosen))
+    return Point(name, values, windows.length, windows.hop, recipe_of(chosen), tuple(notes))
 
 
 def _kinds() -> dict[str, Any]:

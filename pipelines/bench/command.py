@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from abaw.core.config import part_of, to_plain
+from abaw.core.config import GIVEN, part_of, to_plain
 from abaw.core.errors import ConfigError, nearest
+from abaw.semisup.registry import method_names
 from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
 from pipelines.bench.variants import Variant, resolved, variants_of
 from pipelines.compare.runs import require_parallel
@@ -39,7 +40,7 @@ class BenchSettings(StaticSettings):
         entries: what is compared: `{fixmatch: {}, no_debias: {method: spatial, spatial.debias: 0}}` in a recipe,
             `no_debias=method=spatial,spatial.debias=0` on the command line; an entry without `method` is the method of
             its name; all methods by default
-        only: names of the entries to run and report; all of them by default
+        only: names of the entries to run and report, or of methods that no entry has; all entries by default
         shares: shares of each class whose labels are used; without it (and per_class), 0.01 0.05 0.1 0.25 1
         per_class: instead of shares, the number of labels per class
         seeds: one cell per seed, which draws the labels, the selection split and the weights
@@ -54,7 +55,7 @@ class BenchSettings(StaticSettings):
     Examples:
         abaw bench ssl --labelled train.arrow --scored valid.arrow --out runs/bench
         abaw bench ssl --labelled train.arrow --scored valid.arrow --only supervised leaf --shares 0.1 --out runs/leaf
-        abaw bench ssl --config pipelines/recipes/bench/ferplus.yaml --labelled train.arrow --scored val.arrow --out b
+        abaw bench ssl --config bench/ferplus --labelled train.arrow --scored val.arrow --out b
     """
 
     what: Literal["ssl"]
@@ -73,6 +74,7 @@ class BenchSettings(StaticSettings):
     warm_start_steps: int = 0
     published: str | None = None
     workers: int | None = None
+    given: tuple[str, ...] = field(default=(), metadata={GIVEN: True})
 
 
 BenchConfig = with_methods(BenchSettings, "BenchConfig", __name__)
@@ -84,12 +86,15 @@ def run(config: BenchSettings) -> int:
     from abaw.data.label_portions import portions, read_faces
     from pipelines.bench.cells import cells_of, run_bench_cells
 
-    variants, base = _variants(config)
+    variants, base = chosen_variants(config)
     parts = portions(config.shares or (() if config.per_class else _SHARES), config.per_class)
     _require_usable(config)
     faces = read_faces(_sources(config))
     _open_run(config, faces)
     cells = cells_of(config.out, variants, base, parts, config.seeds)
+    for variant in variants:
+        for note in variant.notes:
+            say(f"entry {variant.name}: {note}")
     say(f"{len(variants)} variants, {len(parts)} portions of the labels, {len(config.seeds)} seeds: {len(cells)} cells")
     results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers, config.out)
     if results:
@@ -97,18 +102,23 @@ def run(config: BenchSettings) -> int:
     return finish_items(len(results), failures)
 
 
-def _variants(config: BenchSettings) -> tuple[list[Variant], Variant]:
-    """The variants to run, and the unchanged recipe, which warm starts use."""
+def chosen_variants(config: BenchSettings) -> tuple[list[Variant], Variant]:
+    """The variants to run, and the unchanged recipe, which warm starts use.
+
+    A name of `only` that no entry has is the method of this name with the settings of the recipe.
+    """
     if config.method != StaticSettings.method:
         raise ConfigError(f"--method {config.method}: methods are named by --entries; use --only {config.method}")
     recipe = part_of(config, StaticRecipe)
-    found = variants_of(recipe, config.init, config.warm_start_steps, config.entries)
-    names = [variant.name for variant in found]
+    overrides = config.entries or dict.fromkeys(method_names(), ())
+    known = [*dict.fromkeys([*overrides, *method_names()])]
     for name in config.only:
-        if name not in names:
-            raise ConfigError(f"--only {name}: no such entry; there are {', '.join(names)}.{nearest(name, names)}")
-    chosen = [variant for variant in found if variant.name in (config.only or names)]
-    return chosen, Variant("", recipe, resolved(config.init), config.warm_start_steps)
+        if name not in known:
+            names = ", ".join(known)
+            raise ConfigError(f"--only {name}: no such entry or method; there are {names}.{nearest(name, known)}")
+    chosen = {name: overrides.get(name, ()) for name in dict.fromkeys(config.only) or overrides}
+    found = variants_of(recipe, config.init, config.warm_start_steps, chosen, config.given)
+    return found, Variant("", recipe, resolved(config.init), config.warm_start_steps)
 
 
 def _require_usable(config: BenchSettings) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from abaw.core.errors import ConfigError
-from abaw.semisup.registry import method_names
 from abaw.training.static_recipe import StaticRecipe, StaticSettings
 from pipelines.compare.overrides import hint, replaced, setting_kinds, typed_value
 
@@ -19,12 +18,16 @@ _START: Mapping[str, Any] = {"init": Path | None, "warm_start_steps": int}
 
 @dataclass(frozen=True)
 class Variant:
-    """A named variant of a recipe. init: a checkpoint to start from; warm_start_steps: first steps of `supervised`."""
+    """A named variant of a recipe. init: a checkpoint to start from; warm_start_steps: first steps of `supervised`.
+
+    notes: a line for each setting of the recipe that was adapted to the variant.
+    """
 
     name: str
     recipe: StaticSettings
     init: Path | None
     warm_start_steps: int
+    notes: tuple[str, ...] = ()
 
 
 def resolved(init: Path | None) -> Path | None:
@@ -36,18 +39,21 @@ def resolved(init: Path | None) -> Path | None:
 
 
 def variants_of(
-    recipe: StaticSettings, init: Path | None, warm_start_steps: int, overrides: Mapping[str, Sequence[str]]
+    recipe: StaticSettings,
+    init: Path | None,
+    warm_start_steps: int,
+    overrides: Mapping[str, Sequence[str]],
+    given: Collection[str] = (),
 ) -> list[Variant]:
     """The variants by name, each with its overrides of the recipe: `{no_debias: [method=spatial, spatial.debias=0]}`.
 
-    A variant without `method` is the method of its name; without overrides there is one variant per method. Raises
-    ConfigError for an unknown setting, a value of a wrong type, and settings that do not fit together.
+    A variant without `method` is the method of its name. Raises ConfigError for an unknown setting, a value of a wrong
+    type, and settings that do not fit together.
     """
-    found = overrides or dict.fromkeys(method_names(), ())
-    return [_variant(Variant(name, recipe, init, warm_start_steps), texts) for name, texts in found.items()]
+    return [_variant(Variant(name, recipe, init, warm_start_steps), texts, given) for name, texts in overrides.items()]
 
 
-def _variant(base: Variant, texts: Sequence[str]) -> Variant:
+def _variant(base: Variant, texts: Sequence[str], given: Collection[str]) -> Variant:
     if not _NAME.fullmatch(base.name):
         raise ConfigError(f"entry '{base.name}': a name consists of letters, digits and . _ + - (it names a folder)")
     others = {"train.seed", "train.devices", "train.accelerator"}
@@ -63,7 +69,8 @@ def _variant(base: Variant, texts: Sequence[str]) -> Variant:
             raise ConfigError(f"entry {base.name}: {error}") from error
     start = {name: values.pop(name) for name in _START if name in values}
     try:
-        variant = replace(base, recipe=replaced(base.recipe, values), **start)
+        recipe, notes = replaced(base.recipe, values, given)
+        variant = replace(base, recipe=recipe, notes=tuple(notes), **start)
     except ConfigError as error:
         raise ConfigError(f"entry {base.name}: {error}") from error
     variant = replace(variant, init=resolved(variant.init))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from abaw.core.config import fitted
 from abaw.core.errors import ConfigError, nearest
 
 Config = TypeVar("Config")
@@ -15,13 +16,25 @@ Config = TypeVar("Config")
 UNSET = "null"
 
 
-def replaced(config: Config, values: Mapping[str, Any]) -> Config:
-    """The config with other values, by dotted name; those of one part are set together."""
+def replaced(
+    config: Config, values: Mapping[str, Any], given: Collection[str] = (), prefix: str = ""
+) -> tuple[Config, list[str]]:
+    """The config with other values, by dotted name; those of one part are set together. And a line per adapted setting.
+
+    A setting that does not fit the new values is adapted, unless it is one of them or in `given`, the names of the
+    settings given on the command line.
+    """
     own = {name: value for name, value in values.items() if "." not in name}
+    notes: list[str] = []
     for part in dict.fromkeys(name.partition(".")[0] for name in values if "." in name):
         inner = {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{part}.")}
-        own[part] = replaced(getattr(config, part), inner)
-    return replace(config, **own)  # type: ignore[type-var]
+        own[part], lines = replaced(getattr(config, part), inner, given, f"{prefix}{part}.")
+        notes += lines
+    config_class = type(config)
+    current = {field.name: getattr(config, field.name) for field in fields(config_class)}  # type: ignore[arg-type]
+    fixed = {*given, *(f"{prefix}{name}" for name in own)}
+    changed, lines = fitted(config_class, {**current, **own}, fixed, prefix)
+    return replace(config, **own, **changed), [*notes, *lines]  # type: ignore[type-var]
 
 
 def setting_kinds(config_class: type[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from abaw.stores.spec import load_spec
 from pipelines.cli import main, parse_config
-from pipelines.settings import recipe
+from pipelines.recipe_files import recipe
 from tests.data.faces import still_store
 
 QUICK = (

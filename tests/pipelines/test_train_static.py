@@ -25,7 +25,8 @@ from abaw.training.settings import TrainSettings
 from abaw.training.static import score_static, train_static_on
 from abaw.training.static_recipe import StaticRecipe
 from pipelines.cli import main
-from pipelines.settings import parse, recipe
+from pipelines.recipe_files import recipe
+from pipelines.settings import parse
 from pipelines.train_static import TrainStaticConfig
 from tests.data.faces import picture, still_store, video_store
 

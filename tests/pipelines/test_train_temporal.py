@@ -18,7 +18,7 @@ from abaw.core.artifacts import read_json
 from abaw.evaluation.metrics import macro_f1
 from abaw.models.temporal import load_temporal
 from pipelines.cli import main
-from pipelines.settings import recipe
+from pipelines.recipe_files import recipe
 from pipelines.train_temporal import read_split
 from tests.pipelines.temporal_data import BACKBONE, TINY, D, data_flags, make_data, make_split
 

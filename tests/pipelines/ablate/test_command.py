@@ -21,7 +21,7 @@ from abaw.core.artifacts import read_json
 from abaw.evaluation.metrics import macro_f1_of
 from abaw.stores.predictions import read_predictions
 from pipelines.cli import main, parse_config
-from pipelines.settings import recipe
+from pipelines.recipe_files import recipe
 from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
 
 FLAGS = [*TINY, "--holdout", "0.34", "--train.steps", "30", "--train.checkpoint_every", "10", "--hop_fraction", "0.5"]

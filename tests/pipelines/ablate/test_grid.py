@@ -9,6 +9,7 @@ import pytest
 
 from abaw.core.errors import ConfigError
 from abaw.models.sizes import TransformerSize
+from abaw.training.settings import TrainSettings
 from pipelines.ablate.command import AblateConfig
 from pipelines.ablate.grid import GridRecipe, points
 from pipelines.cli import parse_config
@@ -102,10 +103,26 @@ def test_what_does_not_fit_is_told(vary: dict[str, list[str]], message: str) -> 
 
 def test_all_cells_that_do_not_fit_are_named() -> None:
     with pytest.raises(ConfigError) as error:
-        points(GridRecipe(hop=60), {"window": ["50", "100", "20"], "model.heads": ["4", "3"]})
+        points(GridRecipe(hop=60), {"window": ["50", "100", "20"], "model.heads": ["4", "3"]}, given=["hop"])
     text = str(error.value)
     assert text.startswith("5 of 6 cells do not fit: window=50,model.heads=4: hop 60 > window 50")
     assert "window=100,model.heads=3: width 128 must be a multiple" in text and "window=100,model.heads=4" not in text
+
+
+def test_a_recipe_is_adapted_to_the_values_unless_given_on_the_command_line() -> None:
+    recipe = GridRecipe(hop=60, train=TrainSettings(steps=1000, warmup_steps=500))
+    vary = {"window": ["50", "100"], "train.steps": ["20", "600"]}
+    found = {point.name: point for point in points(recipe, vary)}
+    assert {name: (point.hop, point.recipe.train.warmup_steps) for name, point in found.items()} == {
+        "window=50,train.steps=20": (50, 19),
+        "window=50,train.steps=600": (50, 500),
+        "window=100,train.steps=20": (60, 19),
+        "window=100,train.steps=600": (60, 500),
+    }
+    assert found["window=100,train.steps=20"].notes == ("train.warmup_steps: 19 instead of 500, to fit train.steps 20",)
+    for given in ("hop", "train.warmup_steps"):
+        with pytest.raises(ConfigError, match="2 of 4 cells do not fit"):
+            points(recipe, vary, [given])
 
 
 def test_a_share_says_nothing_beside_a_hop_in_frames() -> None:

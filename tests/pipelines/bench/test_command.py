@@ -14,7 +14,7 @@ from pipelines.bench.cells import cells_of
 from pipelines.bench.command import BenchConfig, run
 from pipelines.bench.variants import Variant, variants_of
 from pipelines.cli import parse_config
-from pipelines.settings import recipe
+from pipelines.recipe_files import recipe
 from tests.data.faces import still_store
 
 RECIPES = ("ferplus", "ferplus_full", "fer2013", "fer2013_full", "ablation", "combinations", "all_labels")

@@ -1,0 +1,63 @@
+"""`--config`: a YAML file, or a recipe of the package by its bare name (`static_affwild2`, `bench/ferplus`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from abaw.core.errors import ConfigError, nearest
+
+_FLAG = "--config"
+
+
+def recipe_names() -> list[str]:
+    """The recipes of the package, sorted: `ablate_demo`, …, `bench/ferplus`, …"""
+    folder = _folder()
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
+    return sorted(names, key=lambda name: ("/" in name, name))
+
+
+def recipe(name: str) -> Path:
+    """The file of a recipe of the package. Raises ConfigError for another name."""
+    known = recipe_names()
+    if name not in known:
+        near = nearest(name, known) or nearest(Path(name).stem, known)
+        raise ConfigError(f"no file and no recipe '{name}'; recipes are {', '.join(known)}.{near}")
+    return _folder() / f"{name}.yaml"
+
+
+def _folder() -> Path:
+    return Path(str(files("pipelines"))) / "recipes"
+
+
+def _is_file(value: str) -> bool:
+    """A pipe (`--config <(...)`) counts as a file."""
+    path = Path(value)
+    return path.exists() and not path.is_dir()
+
+
+def config_path(value: str) -> str:
+    """A file unchanged, or the file of the recipe of this name. Raises ConfigError when there is neither."""
+    return value if _is_file(value) else str(recipe(value))
+
+
+def files_first(words: Sequence[str]) -> list[str]:
+    """The command line with the paths of `--config` in front: flags override files wherever they are."""
+    configs: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.partition("=")
+        if flag != _FLAG:
+            others.append(word)
+        elif equals or (value := next(rest, "")):
+            configs += [_FLAG, config_path(value)]
+        else:
+            configs.append(_FLAG)
+    return [*configs, *others]
+
+
+def given_settings(words: Sequence[str]) -> frozenset[str]:
+    """The names of the settings that are given as flags."""
+    return frozenset(word.removeprefix("--").partition("=")[0] for word in words if word.startswith("--"))
