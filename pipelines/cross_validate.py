@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from abaw.core.config import AT_MOST, Limit, to_plain
 from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
-from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
+from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
 from pipelines.inputs import InputPath
@@ -62,19 +62,14 @@ def run(config: CrossValidateConfig) -> int:
     if config.folds < 2:
         raise ConfigError(f"folds {config.folds}: expected at least 2")
     require_parallel(config.train, config.workers, "cross-validate")
-    splits, fold_of = _splits(config)
-    cells = [_cell(config, splits, fold_of, fold) for fold in range(config.folds)]
-    results, failures = run_cells(cells, splits.clips, config.workers, config.out)
-    if not failures:
-        _write_report(config, list(results.values()))
-    return finish_items(len(results), failures)
-
-
-def _splits(config: CrossValidateConfig) -> tuple[Splits, dict[str, int]]:
-    """The videos, and the fold of each by its name."""
     training, validation = read_splits(config.features, config.annotations, config.tasks)
     fold_of = _folds((*training.clips, *validation.clips), config.folds, config.train.seed)
-    return share(training, validation, config.out, _settings(config)), fold_of
+    with shared_in_run(training, validation, config.out, _settings(config)) as splits:
+        cells = [_cell(config, splits, fold_of, fold) for fold in range(config.folds)]
+        results, failures = run_cells(cells, splits.clips, config.workers, config.out)
+        if not failures:
+            _write_report(config, list(results.values()))
+    return finish_items(len(results), failures)
 
 
 def _settings(config: CrossValidateConfig) -> dict[str, Any]:

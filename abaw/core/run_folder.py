@@ -6,7 +6,7 @@ import json
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from abaw.core.artifacts import (
     atomic_path,
@@ -34,7 +34,8 @@ class RunFolder:
     the config differs, DataError when the folder holds something else, and RunLockedError when another process is
     writing the run. defaults: the values of settings that a run of an earlier version lacks.
 
-    A run folder has one owner, until `close` or until this object is gone; further processes of one training share it.
+    A run folder has one owner, until `close`, until a `with` block ends, or until this object is gone; further
+    processes of one training share it.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
@@ -62,6 +63,12 @@ class RunFolder:
             raise DataError(f"{self.path}: not empty and not a run folder (no {_CONFIG}); choose another --out")
         else:
             write_json(file, {**provenance(), "config": dict(config)})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def require_owned(self) -> None:
         """Raise RunLockedError if another process took the run over; call it before anything is written."""

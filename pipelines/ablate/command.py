@@ -13,7 +13,7 @@ from abaw.training.temporal_recipe import recipe_of
 from pipelines.ablate.grid import GridRecipe, Point, points
 from pipelines.ablate.report import best_lines, markdown_table, table_facts, write_csv
 from pipelines.ablate.scores import VariantCells
-from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, share
+from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
 from pipelines.inputs import InputPath
@@ -62,12 +62,13 @@ def run(config: AblateConfig) -> int:
     for note in dict.fromkeys(note for point in grid for note in point.notes):
         say(note)
     say(f"{len(grid)} variants with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
-    splits = share(*read_splits(config.features, config.annotations, config.tasks), config.out, _fixed(config, vary))
-    cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
-    results, failures = run_cells(list(cells.values()), splits.clips, config.workers, config.out)
-    finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
-    if results:
-        _write_report(config, [VariantCells(p.values, p.window, p.hop, found) for p, found in finished if found])
+    videos = read_splits(config.features, config.annotations, config.tasks)
+    with shared_in_run(*videos, config.out, _fixed(config, vary)) as splits:
+        cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
+        results, failures = run_cells(list(cells.values()), splits.clips, config.workers, config.out)
+        finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
+        if results:
+            _write_report(config, [VariantCells(p.values, p.window, p.hop, found) for p, found in finished if found])
     return finish_items(len(results), failures)
 
 

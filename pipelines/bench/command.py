@@ -18,6 +18,7 @@ from pipelines.inputs import CheckpointPath, InputPath
 from pipelines.items import finish_items
 
 if TYPE_CHECKING:
+    from abaw.core.run_folder import RunFolder
     from abaw.data.label_portions import BenchFaces, Portion, Sources
     from pipelines.bench.cells import BenchCell, BenchResult
     from pipelines.bench.scores import BenchTable
@@ -90,15 +91,17 @@ def run(config: BenchSettings) -> int:
     parts = portions(config.shares or (() if config.per_class else _SHARES), config.per_class)
     _require_usable(config)
     faces = read_faces(_sources(config))
-    _open_run(config, faces)
     cells = cells_of(config.out, variants, base, parts, config.seeds)
     for variant in variants:
         for note in variant.notes:
             say(f"entry {variant.name}: {note}")
     say(f"{len(variants)} variants, {len(parts)} portions of the labels, {len(config.seeds)} seeds: {len(cells)} cells")
-    results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers, config.out)
-    if results:
-        _write_report(config, faces, parts, cells, results)
+    with _run_folder(config, faces):
+        if faces.left_out:
+            warn(f"{faces.left_out} faces are left out of training: --scored has the same photo or crop")
+        results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers, config.out)
+        if results:
+            _write_report(config, faces, parts, cells, results)
     return finish_items(len(results), failures)
 
 
@@ -143,16 +146,14 @@ def _sources(config: BenchSettings) -> Sources:
     return Sources(config.labelled, config.scored, config.unlabelled, config.every)
 
 
-def _open_run(config: BenchSettings, faces: BenchFaces) -> None:
+def _run_folder(config: BenchSettings, faces: BenchFaces) -> RunFolder:
     """Faces are the same for all cells; variants, portions and seeds may be added: each cell records its settings."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
 
     unlabelled = None if faces.unlabelled is None else faces.unlabelled.fingerprint()
     prints = {"labelled": faces.labelled.fingerprint(), "scored": faces.scored.fingerprint(), "unlabelled": unlabelled}
-    RunFolder(config.out, {"what": config.what, "faces": prints, "holdout": config.holdout})
-    if faces.left_out:
-        warn(f"{faces.left_out} faces are left out of training: --scored has the same photo or crop")
+    return RunFolder(config.out, {"what": config.what, "faces": prints, "holdout": config.holdout})
 
 
 def _write_report(

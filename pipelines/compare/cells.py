@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -94,21 +95,23 @@ def read_splits(features: Sequence[Path], annotations: Path, tasks: Sequence[str
     return training, validation
 
 
-def share(training: ClipSet, validation: ClipSet, out: Path, settings: Mapping[str, Any]) -> Splits:
-    """Open the run folder of these settings and labels, and put the videos where every worker has them.
+@contextmanager
+def shared_in_run(training: ClipSet, validation: ClipSet, out: Path, settings: Mapping[str, Any]) -> Iterator[Splits]:
+    """Own the run folder of these settings and labels, and put the videos where every worker has them.
 
-    Raises ConfigError when the folder holds a run with other settings or labels.
+    Raises ConfigError when the folder holds a run with other settings or labels, RunLockedError when another process
+    owns it.
     """
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
 
     labels = {"training": training.fingerprint(), "validation": validation.fingerprint()}
-    RunFolder(out, {**settings, "backbone": training.backbone, "labels": labels})
-    return Splits(
-        Shared(replace(training, clips=(*training.clips, *validation.clips)), out),
-        tuple(clip.name for clip in training.clips),
-        tuple(clip.name for clip in validation.clips),
-    )
+    with RunFolder(out, {**settings, "backbone": training.backbone, "labels": labels}):
+        yield Splits(
+            Shared(replace(training, clips=(*training.clips, *validation.clips)), out),
+            tuple(clip.name for clip in training.clips),
+            tuple(clip.name for clip in validation.clips),
+        )
 
 
 def _require_fit(training: ClipSet, validation: ClipSet) -> None:

@@ -93,7 +93,7 @@ def test_finished_folds_are_kept_and_checkpoints_predict_together(
         (["--folds", "20"], "folds 20: the annotated videos fill only 11 of them; use fewer folds"),
         (["--hop", "50"], "hop 50 > window 40"),
         (["--workers", "0"], "--workers 0"),
-        (["--train.devices", "2"], "cross-validate trains every run on one device"),
+        (["--train.devices", "2"], "cross-validate trains each run on one device"),
     ],
 )
 def test_settings_that_do_not_fit_leave_nothing(
