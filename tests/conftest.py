@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Before torch is loaded. Tiny models are faster with one thread, and the workers of pytest-xdist use the other cores.
 # Processes that tests start inherit it, so they compute the same.
@@ -29,6 +32,22 @@ def shared_data() -> Path:
 def shared_cases() -> Path:
     """Small inputs that once failed, next to the checkout; absent on most machines."""
     return _shared("cases")
+
+
+@pytest.fixture
+def deny(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes opening a file fail as without permission; taking the permission away would not stop an administrator."""
+    really_open = Path.open
+
+    def deny(denied: Path) -> None:
+        def open_path(path: Path, *arguments: Any, **options: Any) -> Any:
+            if path == denied:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return really_open(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, "open", open_path)
+
+    return deny
 
 
 def _shared(name: str) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from abaw.core.errors import DataError
+from abaw.core.errors import AbawError, DataError
 
 _REASONS = {
     errno.ENOENT: "no such file",
@@ -33,7 +33,7 @@ def read_errors(
     expected: str,
     remedy: str = "",
     contents: tuple[type[Exception], ...] = (),
-    kind: type[DataError] = DataError,
+    kind: type[AbawError] = DataError,
 ) -> Iterator[None]:
     """Turn errors while reading `path` into one of `kind` that names the path, the reason and the remedy.
 

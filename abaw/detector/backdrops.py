@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.importing.still import images_below
+from abaw.importing.still import images_below, read_picture
 from abaw.video.detecting.detector import Detector
 
 _SMALLEST = 64
@@ -180,7 +180,7 @@ def read_backgrounds(paths: Sequence[Path], teacher: Detector) -> tuple[list[NDA
     """
     kept, left_out = [], []
     for file in [found for path in paths for found in _pictures_of(path)]:
-        picture = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+        picture = read_picture(file, cv2.IMREAD_COLOR_RGB)
         if picture is None:
             raise DataError(f"{file}: cannot be read as a picture; remove it or leave it out of the backgrounds")
         if min(picture.shape[:2]) < _SMALLEST:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
-from abaw.importing.still import images_below
+from abaw.importing.still import images_below, read_picture
 from abaw.video.detecting.boxes import SAME_FACE, areas, iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
@@ -122,10 +122,10 @@ def _photos_of(folder: Path) -> list[Path]:
 
 
 def _read(file: Path) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+    picture = read_picture(file, cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise DataError(f"{file}: cannot be read as a picture; remove it or download it again")
-    return np.asarray(picture, np.uint8)
+    return picture
 
 
 def _fingerprint(teacher: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:

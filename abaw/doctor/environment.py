@@ -13,6 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from abaw.core.folders import is_system_file
 from abaw.doctor import probes
 from abaw.doctor.probes import CLIP_FRAMES, Outcome, Pending
 from abaw.doctor.wheels import (
@@ -204,14 +205,14 @@ def check_detectors(pack_folder: Path, folder: Path, builtin: Path) -> list[Chec
     """Face detectors with weights on this machine: insightface packs, .onnx files in and directly below `folder`, and
     the built-in one."""
     checks = []
-    packs = sorted({weights.parent for weights in pack_folder.glob("*/*.onnx")})
+    packs = sorted({weights.parent for weights in _weights_in(pack_folder, "*/*.onnx")})
     for pack in packs:
-        files = ", ".join(sorted(weights.name for weights in pack.glob("*.onnx")))
+        files = ", ".join(weights.name for weights in _weights_in(pack, "*.onnx"))
         checks.append(Check("detectors", f"insightface:{pack.name}", State.OK, files))
     if not packs:
         detail = f"no pack in {pack_folder}; insightface downloads one on first use (non-commercial research only)"
         checks.append(Check("detectors", "insightface", State.NOTE, detail))
-    for weights in sorted({*folder.glob("*.onnx"), *folder.glob("*/*.onnx")}):
+    for weights in _weights_in(folder, "*.onnx", "*/*.onnx"):
         size = f"{weights.stat().st_size / 2**20:.1f} MiB"
         checks.append(Check("detectors", str(weights.relative_to(folder)), State.OK, size))
     if builtin.is_file():
@@ -221,6 +222,11 @@ def check_detectors(pack_folder: Path, folder: Path, builtin: Path) -> list[Chec
         remedy = "pip install --force-reinstall --no-deps abaw"
         checks.append(Check("detectors", "builtin", State.BROKEN, f"{builtin}: no such file", remedy))
     return checks
+
+
+def _weights_in(folder: Path, *patterns: str) -> list[Path]:
+    found = {weights for pattern in patterns for weights in folder.glob(pattern)}
+    return sorted(weights for weights in found if not is_system_file(weights.name))
 
 
 def check_disk(name: str, folder: Path, needed_gib: float) -> Check:

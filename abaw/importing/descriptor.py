@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from abaw.core.errors import ConfigError, nearest
+from abaw.core.reading import read_errors
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.manifests import load_manifest, manifests_folder
 
@@ -164,10 +165,9 @@ def load_descriptor(name_or_path: str) -> Descriptor:
     """
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
-        try:
+        wrong = (UnicodeDecodeError, yaml.YAMLError)
+        with read_errors(path, "not readable as a descriptor", contents=wrong, kind=ConfigError):
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: not readable as a descriptor ({error})") from error
         return _from_yaml(path.stem, content)
     known = sorted(file.stem for file in (manifests_folder() / "datasets").glob("*.yaml"))
     if name_or_path not in known:

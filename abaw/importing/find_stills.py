@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.core.reading import read_errors
 from abaw.importing.descriptor import Descriptor, LabelFiles
-from abaw.importing.still import Still, images_below
+from abaw.importing.still import Still, images_below, key_of
 from abaw.importing.still_table import table_stills
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.protocol.layout import IMAGE_SUFFIXES
@@ -46,7 +47,7 @@ def _in_folders(descriptor: Descriptor, root: Path) -> list[Still]:
     if descriptor.label_files is not None:
         return _with_label_files(descriptor, descriptor.label_files, root)
     if descriptor.layout == "flat":
-        return [Still(path.relative_to(root).as_posix(), path, UNLABELLED) for path in images_below(root)]
+        return [Still(key_of(path, root), path, UNLABELLED) for path in images_below(root)]
     return _in_class_folders(descriptor, root)
 
 
@@ -66,7 +67,7 @@ def _in_class_folders(descriptor: Descriptor, root: Path) -> list[Still]:
             "Give the folder that contains them, or describe the set in your own .yaml file"
         )
     return [
-        Still(path.relative_to(root).as_posix(), path, EXPRESSION_CLASSES.index(label))
+        Still(key_of(path, root), path, EXPRESSION_CLASSES.index(label))
         for name, label in labels.items()
         if label is not None
         for path in images_below(root / name)
@@ -89,20 +90,16 @@ def _with_label_files(descriptor: Descriptor, files: LabelFiles, root: Path) -> 
             )
         label = descriptor.labels[value]
         index = UNLABELLED if label is None else EXPRESSION_CLASSES.index(label)
-        stills.append(Still(path.relative_to(root).as_posix(), path, index))
+        stills.append(Still(key_of(path, root), path, index))
     return stills
 
 
 def _value_of(file: Path, image: Path) -> str:
     """The value of a .npy file with one value."""
-    try:
+    if not file.exists():
+        raise DataError(f"{file}: no such file; it should contain the label of {image}. Download the set again")
+    with read_errors(file, "not readable as .npy", "download the set again", (ValueError, EOFError)):
         value = np.load(file, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{file}: no such file; it should contain the label of {image}. Download the set again"
-        ) from error
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file}: not readable as .npy ({error}); download the set again") from error
     if np.size(value) != 1:
         raise DataError(f"{file}: expected one label, found {np.size(value)} values")
     return str(np.asarray(value).reshape(-1)[0])

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from abaw.core.artifacts import provenance, value_hash
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 from abaw.stores.faces import VIDEO_SCHEMA, write_video_faces
 
 _CROP = re.compile(r"^(\d+)\.jpe?g$", re.IGNORECASE)
@@ -128,10 +129,8 @@ def _read(crops: CropFolder, frame: int, report: CropReport) -> bytes | None:
     if name is None:
         return None
     file = crops.path / name
-    try:
+    with read_errors(file, "not readable"):
         data = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: not readable ({error.strerror})") from error
     if is_whole_jpeg(data):
         return data
     report.bad.append(name)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import pyarrow as pa
 
 from abaw.core.artifacts import provenance, value_hash
@@ -19,7 +18,7 @@ from abaw.engine.engine import Engine, ItemResult, in_order
 from abaw.engine.serial import SERIAL
 from abaw.importing.descriptor import Descriptor
 from abaw.importing.face_finder import FaceFinder, Image, OpenFinder
-from abaw.importing.still import Still
+from abaw.importing.still import Still, read_picture
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.stores.arrow import is_done
 from abaw.stores.faces import IMAGE_SCHEMA, write_image_faces
@@ -144,10 +143,5 @@ def _row(result: ItemResult[Still, _Face], report: StillsReport) -> dict[str, An
 
 
 def read_rgb(path: Path) -> Image | None:
-    """(H, W, 3) RGB, turned upright by its EXIF data; None if the file is not a complete image."""
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    """(H, W, 3) RGB; None and DataError as for `read_picture`."""
+    return read_picture(path, cv2.IMREAD_COLOR_RGB)

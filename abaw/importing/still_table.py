@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.core.reading import read_errors
 from abaw.importing.descriptor import BOX_SIDES, ClassMap, Descriptor, TableLayout
-from abaw.importing.still import Still
+from abaw.importing.still import Still, key_of
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 
 _SHOWN = 8
@@ -63,10 +64,8 @@ def _files(descriptor: Descriptor, table: TableLayout, root: Path) -> list[Path]
 
 
 def _rows(table: TableLayout, file: Path) -> Iterator[_Row]:
-    try:
+    with read_errors(file, "not readable as text", contents=(UnicodeDecodeError,)):
         lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: not readable as text ({error})") from error
     reader = csv.reader(lines, delimiter=table.delimiter, skipinitialspace=table.delimiter == " ")
     header = table.columns or tuple(next(reader, ()))
     for name in table.used():
@@ -114,7 +113,7 @@ def _stills(descriptor: Descriptor, table: TableLayout, root: Path, rows: Sequen
         if not path.is_file():
             missing.append(f"{path} ({row.where})")
             continue
-        key = path.relative_to(root).as_posix()
+        key = key_of(path, root)
         faces[key] += 1
         if table.box_columns:
             key = f"{key}#{faces[key]}"

@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 
 Values = NDArray[np.float32]
 
@@ -53,14 +54,12 @@ def read_body(path: Path, header: Sequence[str]) -> bytes:
 
     A header that is right except for spaces around its names is accepted.
     """
-    try:
+    with read_errors(path, "not readable as an annotation file", contents=(UnicodeDecodeError,)):
         data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         first, _, body = data.partition(b"\n")
         line = first.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as an annotation file ({error})") from error
     expected = ",".join(header)
     found = ",".join(part.strip() for part in line.split(","))
     if found != expected:
@@ -109,10 +108,8 @@ def read_values(path: Path, header: Sequence[str], row_format: RowFormat) -> Val
 
 
 def decode_lines(path: Path, body: bytes) -> list[str]:
-    try:
+    with read_errors(path, "not readable as an annotation file", contents=(UnicodeDecodeError,)):
         return body.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not readable as an annotation file ({error})") from error
 
 
 def parse_fields(fields: Sequence[str], row_format: RowFormat, path: Path, number: int) -> Values:

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.core.reading import read_errors
 from abaw.protocol.editions import Edition, owner_of_header
 from abaw.protocol.layout import VIDEO_SUFFIXES
 
@@ -47,13 +48,13 @@ def read_template(path: Path) -> Template:
 
     Raises DataError for a file that cannot be read, is empty, or has a row that is not `<video>/<frame>.jpg`.
     """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-            has_header = _LOCATION.match(header.partition(",")[0].strip()) is None
-            locations = list(_locations(file if has_header else chain([header], file), path, 2 if has_header else 1))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as a template ({error})") from error
+    with (
+        read_errors(path, "not readable as a template", contents=(UnicodeDecodeError,)),
+        path.open(encoding="utf-8-sig") as file,
+    ):
+        header = file.readline()
+        has_header = _LOCATION.match(header.partition(",")[0].strip()) is None
+        locations = list(_locations(file if has_header else chain([header], file), path, 2 if has_header else 1))
     if not locations:
         found = "one line" if header.strip() else "nothing"
         raise DataError(f"{path}: expected a header and one row per frame, found {found}")
@@ -106,10 +107,8 @@ def read_video_list(path: Path) -> VideoList:
     highest frame. Raises DataError for a file that cannot be read, is empty, names a video twice, or has a line that is
     neither a name nor a row.
     """
-    try:
+    with read_errors(path, "not readable as a list of videos", contents=(UnicodeDecodeError,)):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as a list of videos ({error})") from error
     if any(_LOCATION.match(line.partition(",")[0].strip()) for line in lines[:10]):
         return VideoList(path, _highest_frames(read_template(path)))
     names: dict[str, int | None] = {}

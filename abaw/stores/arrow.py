@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import os
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import atomic_path
+from abaw.core.artifacts import atomic_path, utf8
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file
+from abaw.core.reading import read_errors, why_unreadable
 from abaw.stores.integrity import DamagedError, read_verified, sealed_writer
 
 SUFFIX = ".arrow"
@@ -40,7 +41,7 @@ def write_store(
 
     Raises StorageError when writing fails. An error raised by `batches` is passed on, and no file is left.
     """
-    described = schema.with_metadata({_META_KEY: json.dumps({"kind": kind, **meta}, ensure_ascii=False).encode()})
+    described = schema.with_metadata({_META_KEY: utf8(json.dumps({"kind": kind, **meta}, ensure_ascii=False))})
     rows = 0
     with atomic_path(path) as temporary, sealed_writer(temporary, described) as writer:
         for batch in batches:
@@ -69,12 +70,20 @@ class OpenStore:
 
 
 def read_meta(path: Path) -> Mapping[str, Any] | None:
-    """The metadata of a store, or None when there is no readable store at that path."""
+    """The metadata of a store, or None when there is no store at that path, or a damaged one.
+
+    Raises StoreError for a file that cannot be read at all (no permission, no memory): what it holds is not known.
+    """
     try:
-        with pa.memory_map(str(path)) as source:
+        with pa.memory_map(os.fsencode(path)) as source:
             return _meta_of(pa.ipc.open_file(source).schema)
-    except (OSError, *_UNREADABLE):
+    except FileNotFoundError:
         return None
+    except (OSError, MemoryError, *_UNREADABLE) as error:
+        reason = why_unreadable(error)
+        if reason is None:
+            return None
+        raise StoreError(f"{path}: {reason}") from error
 
 
 def is_done(path: Path, fingerprint: str) -> bool:
@@ -97,14 +106,9 @@ def open_store(path: Path, kind: str, columns: Mapping[str, pa.DataType]) -> Ope
     """
     if not path.exists():
         raise StoreError(f"{path}: no such store")
-    try:
+    with read_errors(path, "not a readable store", _AGAIN, _UNREADABLE, StoreError):
         table = read_verified(path)
         meta = _meta_of(table.schema)
-    except (OSError, MemoryError) as error:
-        raise StoreError(f"{path}: {_why_unreadable(error)}") from error
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise StoreError(f"{path}: not a readable store ({reason}); {_AGAIN}") from error
     found = meta.get("kind") if meta else None
     if meta is None or found != kind:
         raise StoreError(f"{path}: expected a store of {kind}, found {found or 'an Arrow file of another program'}")
@@ -136,17 +140,6 @@ def require_frames(store: OpenStore) -> None:
         raise StoreError(f"{store.path}: expected one row for each of the frames 1, 2, 3, …; {_AGAIN}")
     if valid.null_count:
         raise StoreError(f"{store.path}: its column `valid` has {valid.null_count} rows without a value; {_AGAIN}")
-
-
-def _why_unreadable(error: OSError | MemoryError) -> str:
-    number = getattr(error, "errno", None)
-    if isinstance(error, PermissionError) or number in (errno.EACCES, errno.EPERM):
-        return "no permission to read it; change its permissions"
-    if isinstance(error, MemoryError) or number == errno.ENOMEM:
-        return "not enough memory to read it; close other programs, or use a machine with more memory"
-    if isinstance(error, IsADirectoryError):
-        return "is a folder, not a store"
-    return f"not a readable store ({' '.join(str(error).split())[:200]}); {_AGAIN}"
 
 
 def _meta_of(schema: pa.Schema) -> Mapping[str, Any] | None:

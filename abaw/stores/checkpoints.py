@@ -20,6 +20,7 @@ from torch import Tensor
 
 from abaw.core.artifacts import atomic_path, file_hash, write_json
 from abaw.core.config import to_plain
+from abaw.core.reading import read_errors
 from abaw.stores.spec import SPEC, CheckpointError, Kind, Spec, load_spec
 
 WEIGHTS = "weights.safetensors"
@@ -50,11 +51,9 @@ def load_checkpoint(folder: Path, kind: Kind | None = None) -> Checkpoint:
     """Read spec and weights. Raises CheckpointError when one is missing or damaged, or they do not belong together."""
     spec = load_spec(folder, kind)
     path = folder / WEIGHTS
-    try:
-        weights = load_file(path)
+    with read_errors(path, "not readable", "train again or copy it again", (SafetensorError,), CheckpointError):
         digest = file_hash(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: not readable ({error}); train again or copy it again") from error
+        weights = load_file(path)
     if digest != spec.weights_sha256:
         raise CheckpointError(f"{folder}: {WEIGHTS} and {SPEC} do not belong together; resume the training run")
     return Checkpoint(folder, spec, weights)
@@ -72,10 +71,9 @@ def load_state(path: Path) -> dict[str, Any] | None:
         return None
     remedy = "remove it to restart the run from the beginning"
     # Old pickles and arbitrary bytes can make the unpickler fail in any way; torch writes zip archives.
-    if not is_zipfile(path):
-        raise CheckpointError(f"{path}: not readable (not an archive written by torch); {remedy}")
-    try:
+    with read_errors(path, "not readable", remedy, (RuntimeError, UnpicklingError), CheckpointError):
+        with path.open("rb") as file:
+            if not is_zipfile(file):
+                raise CheckpointError(f"{path}: not readable (not an archive written by torch); {remedy}")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError) as error:
-        raise CheckpointError(f"{path}: not readable ({error}); {remedy}") from error
     return state

@@ -8,6 +8,7 @@ exactly those bytes.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def read_verified(path: Path) -> pa.Table:
     Raises DamagedError when bytes differ from those that were written, and for compressed buffers, whose stated size
     may be anything. Raises what pyarrow raises for a file that is no Arrow file.
     """
-    with pa.memory_map(str(path)) as source:
+    with pa.memory_map(os.fsencode(path)) as source:
         whole = source.read_buffer(source.size())
     _refuse_compression(whole)
     reader = pa.ipc.open_file(whole)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 from abaw.protocol.editions import Edition
 from abaw.protocol.layout import frame_name
 from abaw.protocol.template import Template, parse_location
@@ -35,10 +36,8 @@ def check_submission(path: Path, template: Template, edition: Edition) -> list[F
     """
     if path.is_dir():
         return [Fault(0, "edition", "error", f"is a folder; {edition.name} expects one file with one row per frame")]
-    try:
+    with read_errors(path, "not readable"):
         data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: not readable ({error.strerror})") from error
     faults = FaultList()
     lines = open_text(data, faults)
     del data

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 from abaw.protocol.editions import Edition
 from abaw.protocol.template import VideoList
 from abaw.submission.fault import Fault, FaultList, sort_by_file
@@ -28,10 +28,8 @@ def check_folder(folder: Path, videos: VideoList, edition: Edition) -> list[Faul
         return [
             Fault(0, "edition", "error", f"is a file; {edition.name} expects a folder with one <video>.txt per video")
         ]
-    try:
+    with read_errors(folder, "not readable"):
         present = {entry.name: entry for entry in folder.iterdir()}
-    except OSError as error:
-        raise DataError(f"{folder}: not readable ({error.strerror})") from error
     due = {name + _SUFFIX: num_frames for name, num_frames in videos.num_frames.items()}
     faults = [Fault(0, "missing", "error", f"video missing: {name}", file=name) for name in due if name not in present]
     extra = [name for name in present if name not in due or not present[name].is_file()]
@@ -46,10 +44,8 @@ def check_folder(folder: Path, videos: VideoList, edition: Edition) -> list[Faul
 
 def _check_file(path: Path, due: int | None, edition: Edition, seen: set[str]) -> list[Fault]:
     """Faults of one file. due: expected lines after the header, or None; seen: the file's classes are added."""
-    try:
+    with read_errors(path, "not readable"):
         data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: not readable ({error.strerror})") from error
     faults = FaultList(path.name)
     lines = open_text(data, faults)
     if lines is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, value_hash, write_json, write_text
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 from abaw.inference.video import StageProgress, VideoPipeline, VideoPredictions
 from abaw.page.parts import data_url
 from abaw.protocol.annotations import read_annotation
@@ -137,10 +138,8 @@ class VideoResults:
     def _fingerprint(self, path: Path) -> str:
         pipeline, shown = self.pipeline, self.presentation
         annotation = shown.annotations.get(path.stem)
-        try:
+        with read_errors(path, "cannot be read", "check the file"):
             source = quick_hash(path)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
         return value_hash(
             {
                 **provenance(source=source, detector=pipeline.detector.identity, reader=pipeline.reader),

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from abaw.core.errors import DataError
+from abaw.core.artifacts import read_json
+from abaw.core.errors import AbawError, DataError
 from abaw.core.reading import read_errors
+from abaw.importing.descriptor import load_descriptor
+from abaw.importing.export_crops import read_lengths
+from abaw.importing.still import read_picture
+from abaw.protocol.annotations import read_annotation
+from abaw.protocol.multitask import read_multitask
+from abaw.protocol.template import read_template, read_video_list
+from abaw.stores.arrow import read_meta
+from abaw.video.detecting.graph import read_graph
+from abaw.video.people.corrections import read_corrections
 
 FILE = Path("a") / "x.json"
 
@@ -44,3 +55,37 @@ def test_wrong_contents_come_with_the_reason_in_one_line_and_the_remedy() -> Non
 def test_other_errors_pass() -> None:
     with pytest.raises(KeyError), read_errors(FILE, "not readable", contents=(ValueError,)):
         raise KeyError("x")
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "annotation.txt": read_annotation,
+    "template.txt": read_template,
+    "list.txt": read_video_list,
+    "multitask.txt": read_multitask,
+    "corrections.csv": read_corrections,
+    "descriptor.yaml": lambda path: load_descriptor(str(path)),
+    "values.json": read_json,
+    "store.arrow": read_meta,
+    "picture.png": lambda path: read_picture(path, 1),
+    "crops/frames.csv": lambda path: read_lengths(path.parent),
+    "weights.onnx": read_graph,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_reader_advises_to_remove_or_replace_a_file_that_may_not_be_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    for place in ("pathlib.Path.open", "pyarrow.memory_map", "builtins.open"):
+        monkeypatch.setattr(place, refuse)
+    with pytest.raises(AbawError) as caught:
+        READERS[name](path)
+    monkeypatch.undo()
+    assert str(caught.value) == f"{path}: no permission to read it; change its permissions"

@@ -148,7 +148,7 @@ def test_a_full_disk_and_a_vanished_image_leave_no_store(tmp_path: Path, monkeyp
     (tmp_path / "v" / "00002.jpg").unlink()
     out = tmp_path / "out"
     monkeypatch.setattr(module, "fingerprint", lambda crops, num_frames: "f")
-    with pytest.raises(DataError, match=r"00002\.jpg: not readable"):
+    with pytest.raises(DataError, match=r"00002\.jpg: no such file"):
         import_crops(crops, out / "v.arrow")
 
     def full(crops: object, frame: int, report: object) -> bytes:

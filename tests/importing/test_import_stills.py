@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import StorageError
+from abaw.core.errors import DataError
 from abaw.importing import import_stills as module
 from abaw.importing.descriptor import Descriptor
 from abaw.importing.face_finder import Crop, LargestFace, WholeImage, open_finder
@@ -123,7 +124,10 @@ def test_grey_images_become_rgb_and_rubbish_none(tmp_path: Path) -> None:
     (tmp_path / "grey.png").write_bytes(cv2.imencode(".png", np.full((4, 5), 99, np.uint8))[1].tobytes())
     image = read_rgb(tmp_path / "grey.png")
     assert image is not None and image.shape == (4, 5, 3) and (image == 99).all()
+    (tmp_path / "none.png").write_bytes(b"rubbish")
     assert read_rgb(tmp_path / "none.png") is None
+    with pytest.raises(DataError, match=r"gone\.png: no such file"):
+        read_rgb(tmp_path / "gone.png")
 
 
 def test_votes_and_boxes_of_the_set(tmp_path: Path) -> None:

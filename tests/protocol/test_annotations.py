@@ -70,7 +70,7 @@ def test_faults_name_the_line(tmp_path: Path, content: str, words: str) -> None:
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.txt: not readable"):
+    with pytest.raises(DataError, match=r"none\.txt: no such file"):
         read_annotation(tmp_path / "none.txt")
     (tmp_path / "x.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"x\.txt: not readable"):

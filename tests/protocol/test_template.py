@@ -57,7 +57,7 @@ def test_faults(tmp_path: Path, content: bytes, words: str) -> None:
 
 
 def test_a_missing_template_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"t\.txt: not readable as a template"):
+    with pytest.raises(DataError, match=r"t\.txt: no such file"):
         read_template(tmp_path / "t.txt")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from abaw.core.errors import DataError
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import STATE, WEIGHTS, load_checkpoint, load_state, save_checkpoint, save_state
 from abaw.stores.spec import SPEC, CheckpointError, Spec, load_spec, require_classes
@@ -66,7 +68,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"weights\.safetensors: not readable"):
         load_checkpoint(tmp_path)
     (tmp_path / WEIGHTS).unlink()
-    with pytest.raises(CheckpointError, match=r"weights\.safetensors: not readable"):
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: no such file"):
         load_checkpoint(tmp_path)
 
 
@@ -114,3 +116,22 @@ def test_a_damaged_state_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / STATE).write_bytes(content)
     with pytest.raises(CheckpointError, match=r"state\.pt: not readable"):
         load_state(tmp_path / STATE)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, SPEC])
+def test_a_checkpoint_that_may_not_be_read_is_not_to_be_made_again(
+    tmp_path: Path, name: str, deny: Callable[[Path], None]
+) -> None:
+    save_checkpoint(tmp_path, spec(), weights())
+    deny(tmp_path / name)
+    with pytest.raises(DataError) as caught:
+        load_checkpoint(tmp_path)
+    assert str(caught.value) == f"{tmp_path / name}: no permission to read it; change its permissions"
+
+
+def test_a_state_that_may_not_be_read_is_not_to_be_removed(tmp_path: Path, deny: Callable[[Path], None]) -> None:
+    save_state(tmp_path / "state.pt", {"step": 1})
+    deny(tmp_path / "state.pt")
+    with pytest.raises(CheckpointError) as caught:
+        load_state(tmp_path / "state.pt")
+    assert str(caught.value) == f"{tmp_path / 'state.pt'}: no permission to read it; change its permissions"

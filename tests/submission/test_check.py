@@ -233,7 +233,7 @@ def test_a_template_that_lists_a_row_twice_is_refused() -> None:
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"s\.txt: not readable"):
+    with pytest.raises(DataError, match=r"s\.txt: no such file"):
         check_submission(tmp_path / "s.txt", SIXTH.template, SIXTH.edition)
     (fault,) = check_submission(tmp_path, SIXTH.template, SIXTH.edition)
     assert (fault.line, fault.kind) == (0, "edition")

@@ -117,7 +117,7 @@ def test_a_file_instead_of_a_folder_and_a_missing_folder(tmp_path: Path) -> None
     (fault,) = check_folder(tmp_path / "s.txt", VIDEOS, THIRD)
     assert (fault.line, fault.kind) == (0, "edition")
     assert "is a file; abaw3 expects a folder" in fault.message
-    with pytest.raises(DataError, match="none: not readable"):
+    with pytest.raises(DataError, match="none: no such file"):
         check_folder(tmp_path / "none", VIDEOS, THIRD)
 
 

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,8 @@ class Graph:
 
 def read_graph(weights: Path) -> Graph:
     """Raises DataError for a file that is not ONNX."""
-    try:
+    with read_errors(weights, "is not a readable ONNX file", "download it again", (DecodeError, ValueError)):
         graph = onnx.load(str(weights), load_external_data=False).graph
-    except (DecodeError, OSError, ValueError) as error:
-        raise DataError(f"{weights}: is not a readable ONNX file; download it again") from error
     dimensions = [output.type.tensor_type.shape.dim for output in graph.output]
     return Graph(
         len(graph.input),

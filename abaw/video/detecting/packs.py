@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import zipfile
 from pathlib import Path
 
-from abaw.core.errors import DataError
+from abaw.core.errors import ConfigError, DataError
+from abaw.core.folders import user_files
 from abaw.video.detecting.graph import read_graph
 from abaw.video.detecting.scrfd import ScrfdNetwork
 
+_NAME = re.compile(r"(?!\.{1,2}$)[\w.-]+", re.ASCII)
+
 
 def pack_folder(pack: str) -> Path:
-    """Where insightface keeps a pack."""
+    """Where insightface keeps a pack. Raises ConfigError for what is not a name: a path would leave its folder."""
+    if not _NAME.fullmatch(pack):
+        raise ConfigError(
+            f"no insightface pack '{pack}': expected a name of letters, digits, '.', '_' and '-', such as buffalo_l; "
+            "for a file, give the path of its .onnx as the detector"
+        )
     return Path("~/.insightface/models").expanduser() / pack
 
 
 def find_pack(pack: str) -> Path | None:
     """The detector's `.onnx` of an installed pack, None if it is not installed."""
-    for file in sorted(pack_folder(pack).rglob("*.onnx"), key=lambda found: (found.stat().st_size, found.name)):
+    for file in _models(pack):
         with contextlib.suppress(DataError):  # a damaged file of another model does no harm
             if ScrfdNetwork.recognises(read_graph(file)):
                 return file
     return None
 
 
+def _models(pack: str) -> list[Path]:
+    """The `.onnx` files of a pack, the smallest first."""
+    files = [file for file in user_files(pack_folder(pack)) if file.suffix == ".onnx"]
+    return sorted(files, key=lambda found: (found.stat().st_size, found.name))
+
+
 def fetch_pack(pack: str) -> Path:
-    """The same; insightface downloads a pack that is not installed. Raises DataError with a remedy if that fails."""
+    """The same; insightface downloads a pack that is not installed. Raises DataError with a remedy if that fails.
+
+    Raises ConfigError for what is not a name.
+    """
     found = find_pack(pack)
     if found is None:
         _download(pack)
         found = find_pack(pack)
     if found is None:
+        for file in _models(pack):
+            read_graph(file)  # raises DataError for the file that may be the detector, with its own remedy
         raise DataError(
             f"{pack_folder(pack)}: contains no SCRFD detector; remove the folder to download the pack again"
         )

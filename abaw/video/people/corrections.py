@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
+from abaw.core.text import plain_cell
 from abaw.protocol.layout import Subject
 
 _COLUMNS = ("video", "track", "subject")
@@ -32,12 +34,9 @@ def read_corrections(path: Path) -> list[Correction]:
 
     Raises DataError for a missing file, a wrong header, or a row without a video or track number.
     """
-    try:
+    remedy = "give a CSV file with video, track and subject"
+    with read_errors(path, "not readable as a correction file", remedy, (UnicodeDecodeError,)):
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: not readable as a correction file ({error}); give a CSV file with video, track and subject"
-        ) from error
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
     header = [name.strip() for name in reader.fieldnames or ()]
     if not {"video", "track"} <= set(header) <= set(_COLUMNS):
@@ -49,7 +48,7 @@ def read_corrections(path: Path) -> list[Correction]:
 
 
 def _parse(row: Mapping[str | None, str | list[str] | None], where: str) -> Correction:
-    video, track, subject = (str(row.get(name) or "").strip() for name in _COLUMNS)
+    video, track, subject = (plain_cell(str(row.get(name) or "").strip()) for name in _COLUMNS)
     if not video or None in row:
         raise DataError(f"{where}: expected a video and a track, found '{','.join(map(str, row.values()))}'")
     if not (track.isascii() and track.isdigit() and int(track) > 0):

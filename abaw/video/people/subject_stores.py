@@ -11,6 +11,7 @@ from typing import Any
 
 from abaw.core.artifacts import provenance, quick_hash, value_hash
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 from abaw.protocol.layout import Subject
 from abaw.stores.arrow import SUFFIX, is_done, read_meta
 from abaw.stores.faces import write_video_faces
@@ -182,7 +183,5 @@ class SubjectStores:
 
 
 def _source_hash(path: Path) -> str:
-    try:
+    with read_errors(path, "cannot be read", "check the file"):
         return quick_hash(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error

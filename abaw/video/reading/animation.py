@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 from abaw.video.reading.frames import Header, VideoFrame, VideoReader
 
 _USUAL_MS = 100
@@ -19,12 +19,11 @@ class AnimationReader(VideoReader):
     """Every frame of the animation, once, at the time at which it appears; transparent places are black."""
 
     def __init__(self, path: Path, square_pixels: bool = True) -> None:
-        try:
+        wrong = (EOFError, ValueError, SyntaxError, Image.DecompressionBombError)
+        with read_errors(path, "not a readable animation", "download it again", wrong):
             self._image = Image.open(path)
             count = int(getattr(self._image, "n_frames", 1))
             self._durations_ms = [self._duration_ms(index) for index in range(count)]
-        except (UnidentifiedImageError, OSError, EOFError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path}: not a readable animation ({error}); download it again") from error
         fps = 1000 * count / max(1, sum(self._durations_ms))
         super().__init__(path, Header(fps=fps, num_frames=count, start_s=0.0))
 

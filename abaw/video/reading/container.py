@@ -11,6 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from abaw.core.errors import DataError
+from abaw.core.reading import read_errors
 from abaw.video.reading.frames import Header
 
 _STILLS = ("image2", "_pipe")
@@ -68,7 +69,8 @@ def choose_stream(container: InputContainer) -> tuple[VideoStream, str]:
 
 
 def _why_unreadable(path: Path, error: FFmpegError) -> str:
-    with path.open("rb") as file:
+    """Raises DataError for a file that the system does not give."""
+    with read_errors(path, "cannot be read"), path.open("rb") as file:
         head = file.read(12)
     if not head:
         return "the file is empty; download it again"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -198,3 +200,38 @@ def test_a_failed_download_tells_what_to_do(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "insightface.utils", SimpleNamespace(ensure_available=ensure_available))
     with pytest.raises(DataError, match=r"insightface:buffalo_l: not in .*download failed.*copy the folder.*builtin"):
         open_detector("insightface:buffalo_l")
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc", "../../x", "a/b", "a\\b", ".", "..", "", "~root", "a b", "buffalo_l\n", "https://x.org/a.zip", "é"]
+)
+def test_a_pack_is_named_and_never_a_path_or_an_address(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*_: object, **__: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "insightface.utils", SimpleNamespace(ensure_available=connect))
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", connect)
+    with pytest.raises(ConfigError, match="no insightface pack .*: expected a name of letters"):
+        open_detector(f"insightface:{name}")
+
+
+def test_a_pack_that_may_not_be_read_is_not_to_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    detector = tmp_path / ".insightface" / "models" / "antelope-v2.1" / "det_10g.onnx"
+    detector.parent.mkdir(parents=True)
+    write_onnx(detector, scrfd_outputs())
+    (detector.parent / "._det_10g.onnx").write_bytes(b"\0\5\x16\7")
+    assert fetch_pack("antelope-v2.1") == detector
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("onnx.load", refuse)
+    monkeypatch.setitem(sys.modules, "insightface.utils", SimpleNamespace(ensure_available=lambda *_: ""))
+    with pytest.raises(DataError) as caught:
+        fetch_pack("antelope-v2.1")
+    assert str(caught.value) == f"{detector}: no permission to read it; change its permissions"

@@ -50,7 +50,7 @@ def test_rows_that_do_not_fit(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="gone.csv: not readable"):
+    with pytest.raises(DataError, match="gone.csv: no such file"):
         read_corrections(tmp_path / "gone.csv")
 
 
