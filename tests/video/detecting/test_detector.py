@@ -215,7 +215,7 @@ def test_a_pack_is_named_and_never_a_path_or_an_address(
     monkeypatch.setitem(sys.modules, "insightface.utils", SimpleNamespace(ensure_available=connect))
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", connect)
-    with pytest.raises(ConfigError, match="no insightface pack .*: expected a name of letters"):
+    with pytest.raises(ConfigError, match=r"no insightface pack [\s\S]*: expected a name of letters"):
         open_detector(f"insightface:{name}")
 
 
