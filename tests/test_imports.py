@@ -34,7 +34,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 VIDEO_LAYERS: tuple[frozenset[str], ...] = tuple(
-    frozenset(names.split()) for names in ("reading align encode options", "detecting", "people", "extract playable")
+    frozenset(names.split())
+    for names in ("sound", "reading align encode options", "detecting", "people", "extract playable")
 )
 """The parts of abaw.video, in the same way."""
 

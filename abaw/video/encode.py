@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import storage_errors
+from abaw.video.sound import SoundWriter, open_sound, sound_writer
 
 _TICK = Fraction(1, 90_000)
 _BT601 = 6
@@ -22,13 +24,15 @@ _BT601 = 6
 class H264Writer:
     """An .mp4 that keeps every frame and its time: no B-frames, at least one key frame per second, the index in front.
 
-    fps: mean frame rate, used only for rate control and key frames. Odd sides grow by one pixel. Raises StorageError if
-    the disk is full.
+    fps: mean frame rate, used only for rate control and key frames. Odd sides grow by one pixel. sound: a video with
+    the same times, whose sound is added, if it has any. Raises StorageError if the disk is full.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, sound: Path | None = None) -> None:
         self._path = path
         self._fps = fps
+        self._source = None if sound is None else open_sound(sound)
+        self._sound: SoundWriter | None = None
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: VideoStream | None = None
         self._start_s = 0.0
@@ -39,9 +43,14 @@ class H264Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        with storage_errors(self._path):
+        with ExitStack() as stack:
+            if self._source is not None:
+                stack.enter_context(self._source)
+            stack.enter_context(storage_errors(self._path))
             if kind is None and self._stream is not None:
                 self._container.mux(self._stream.encode())
+                if self._sound is not None:
+                    self._sound.finish(float(self._last * _TICK))
             self._container.close()
 
     def add(self, image: NDArray[np.uint8], time_s: float) -> None:
@@ -58,6 +67,8 @@ class H264Writer:
         frame.pts, frame.time_base = self._last, _TICK
         with storage_errors(self._path):
             self._container.mux(stream.encode(frame))
+            if self._sound is not None:
+                self._sound.write_until(float(self._last * _TICK))
 
     def _begin(self, image: NDArray[np.uint8], time_s: float) -> VideoStream:
         options: dict[str, object] = {"preset": "veryfast", "crf": "21", "bf": "0", "g": str(max(1, round(self._fps)))}
@@ -68,4 +79,6 @@ class H264Writer:
         stream.codec_context.time_base = _TICK
         stream.codec_context.colorspace = _BT601
         self._stream, self._start_s = stream, time_s
+        if self._source is not None:
+            self._sound = sound_writer(self._source, self._container, time_s)
         return stream

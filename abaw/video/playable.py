@@ -44,14 +44,14 @@ def playable_mime(path: Path) -> str | None:
 
 
 def write_playable(source: Path, target: Path, reader: str, progress: Progress = silent) -> None:
-    """Every frame of `source` as H.264, without sound; the file is complete or absent. Large pictures become smaller.
+    """Every frame of `source` as H.264, with its sound; the file is complete or absent. Large pictures become smaller.
 
     A frame that cannot be decoded repeats the one before it, or is black before the first: frame numbers stay the same.
     """
     with (
         open_video(source, reader) as video,
         atomic_path(target) as temporary,
-        H264Writer(temporary, video.fps) as writer,
+        H264Writer(temporary, video.fps, sound=source) as writer,
     ):
         last: NDArray[np.uint8] | None = None
         before: list[float] = []

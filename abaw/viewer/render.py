@@ -44,16 +44,16 @@ def render_video(
 ) -> None:
     """Write the frames of `source` at their times, each with boxes and a panel of bars on the right, to `target`.
 
-    The file is complete or absent. For a still image it is a PNG. A frame that cannot be decoded is black.
-    frame_wh: size of the picture in pixels. Raises DataError when the number of frames has changed since the people
-    were read.
+    The sound is kept. The file is complete or absent. For a still image it is a PNG. A frame that cannot be decoded is
+    black. frame_wh: size of the picture in pixels. Raises DataError when the number of frames has changed since the
+    people were read.
     """
     if is_image(source):
         _render_image(source, target, people)
         return
     count = 0
     with open_video(source, reader) as video, atomic_path(target) as temporary:
-        with H264Writer(temporary, video.fps) as writer:
+        with H264Writer(temporary, video.fps, sound=source) as writer:
             for frame in video:
                 count = frame.index
                 if count > len(people[0]):

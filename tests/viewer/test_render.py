@@ -12,6 +12,7 @@ from abaw.core.errors import DataError
 from abaw.page.palette import CLASS_COLOURS, rgb
 from abaw.video.reading.registry import open_video
 from abaw.viewer.render import draw_frame, render_video
+from tests.video.beeps import beep_of, codec_of, heard, write_with_sound
 from tests.video.numbered import HEIGHT, WIDTH, number_of, numbered_picture, write_numbered
 from tests.viewer.people import person
 
@@ -40,6 +41,15 @@ def test_no_frame_is_lost_or_gets_the_results_of_another(tmp_path: Path) -> None
     assert [number_of(frame.image[:, :WIDTH]) for frame in frames if frame.image is not None] == list(range(1, 41))
     assert [class_shown(frame.image) for frame in frames if frame.image is not None] == labels
     np.testing.assert_allclose([frame.time_s for frame in frames], np.array(times_ms) / 1000, atol=1e-3)
+
+
+def test_the_sound_is_kept(tmp_path: Path) -> None:
+    source = write_with_sound(tmp_path / "clip.mkv", 50, 1.2, codec="ac3", first_frame_s=0.2, end_s=2.2)
+    render_video(source, tmp_path / "out.mp4", [person(tmp_path, [0] * 50, box=BOX)], (WIDTH, HEIGHT), "pyav")
+    assert codec_of(tmp_path / "out.mp4") == ["aac"]
+    begin_s, pitch = beep_of(tmp_path / "out.mp4")
+    assert begin_s == pytest.approx(1.0, abs=0.04) and pitch == pytest.approx(1000, rel=0.05)
+    assert heard(tmp_path / "out.mp4")[1][-1] == pytest.approx(2.0, abs=0.08)
 
 
 def test_boxes_are_drawn_where_the_face_is_and_in_the_colour_of_its_class(tmp_path: Path) -> None:
