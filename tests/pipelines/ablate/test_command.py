@@ -141,7 +141,7 @@ def test_values_and_seeds_can_be_added_and_a_cell_that_fails_is_named(
         (["--train.accelerator", "cuda"], "torch finds no GPU"),
     ],
 )
-def test_settings_that_do_not_fit_are_told_before_anything_is_done(
+def test_settings_that_do_not_fit_are_reported_before_anything_is_done(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -149,6 +149,8 @@ def test_settings_that_do_not_fit_are_told_before_anything_is_done(
     message: str,
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for folder in ("features", "annotations"):
+        (tmp_path / folder).mkdir()
     assert main(_words(tmp_path, tmp_path / "run", *flags)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
