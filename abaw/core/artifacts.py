@@ -139,7 +139,12 @@ def utf8(text: str) -> bytes:
 
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON that ends with a newline. Raises ValueError for NaN, which JSON does not have."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """What `write_json` writes."""
+    return utf8(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -1,4 +1,7 @@
-"""Why a file cannot be read: the file system's reasons, each with its remedy, apart from wrong contents."""
+"""Reading files that a user names: only regular ones, and with the reason why one cannot be read.
+
+The file system's reasons have their remedies, apart from those of wrong contents.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,26 @@ _REASONS = {
 _SHOWN = 200
 
 
+def require_regular(path: Path, kind: type[DataError] = DataError) -> None:
+    """Raise an error of `kind` for a path that is neither a file nor a folder, or that no file can have.
+
+    Call it before anything that opens the path: a named pipe waits for a writer, and a device may have no end.
+    """
+    if "\0" in str(path):
+        raise kind(f"{path}: no file can have this name: it contains a NUL character")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise kind(f"{path}: is neither a file nor a folder (a pipe or a device); give a file")
+
+
+def read_text(path: Path, expected: str, remedy: str = "save it as UTF-8 text") -> str:
+    """The text of a UTF-8 file without its byte order mark; line ends are unchanged.
+
+    expected, remedy: see `read_errors`. Raises DataError.
+    """
+    with read_errors(path, expected, remedy, (UnicodeError,)):
+        return path.read_bytes().decode("utf-8-sig")
+
+
 @contextmanager
 def read_errors(
     path: Path,
@@ -38,8 +61,10 @@ def read_errors(
     """Turn errors while reading `path` into one of `kind` that names the path, the reason and the remedy.
 
     expected: what the file is not, e.g. "not readable as JSON"; remedy: what to do about wrong contents, which is never
-    said of a file that could not be read at all; contents: errors that mean wrong contents.
+    said of a file that could not be read at all; contents: errors that mean wrong contents. What is no regular file is
+    refused before it is opened.
     """
+    require_regular(path, kind)
     caught: tuple[type[Exception], ...] = (OSError, MemoryError, *contents)
     try:
         yield
@@ -54,6 +79,6 @@ def why_unreadable(error: BaseException) -> str | None:
     return _REASONS.get(getattr(error, "errno", None) or 0)
 
 
-def because(expected: str, error: BaseException, remedy: str = "") -> str:
+def because(expected: str, error: BaseException | str, remedy: str = "") -> str:
     """`expected (the error in one line); remedy`."""
     return f"{expected} ({' '.join(str(error).split())[:_SHOWN]})" + (f"; {remedy}" if remedy else "")

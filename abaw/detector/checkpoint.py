@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
 from torch import nn
 
-from abaw.core.artifacts import atomic_path, write_json
+from abaw.core.artifacts import atomic_path, json_bytes
 from abaw.core.errors import DataError
 from abaw.detector.network import STRIDES, FaceDetector
+from abaw.stores.checkpoints import read_weights, require_shapes, weights_bytes
 
 DETECTOR = "detector.onnx"
 SPEC = "spec.json"
@@ -63,11 +62,16 @@ def export_detector(model: FaceDetector, path: Path) -> None:
 
 
 def save_checkpoint(model: FaceDetector, folder: Path, spec: Mapping[str, Any]) -> None:
-    """Write the graph, the weights and `spec`, the provenance, into an existing folder."""
-    export_detector(model, folder / DETECTOR)
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_model(model, str(temporary))
-    write_json(folder / SPEC, spec)
+    """Write the graph, the weights and `spec`, the provenance, into an existing folder.
+
+    Raises CheckpointError for weights that are not finite, and StorageError when writing fails; an existing checkpoint
+    is then unchanged.
+    """
+    data = weights_bytes(folder / WEIGHTS, model.state_dict())
+    with atomic_path(folder / SPEC) as new_spec, atomic_path(folder / WEIGHTS) as new_weights:
+        new_weights.write_bytes(data)
+        new_spec.write_bytes(json_bytes(spec))
+        export_detector(model, folder / DETECTOR)
 
 
 def weights_of(folder: Path) -> Path:
@@ -80,8 +84,6 @@ def weights_of(folder: Path) -> Path:
 
 def load_weights(model: FaceDetector, folder: Path) -> None:
     """Load the weights of a checkpoint. Raises DataError if there are none or they belong to another network."""
-    weights = weights_of(folder)
-    try:
-        load_model(model, weights)
-    except (SafetensorError, RuntimeError) as error:
-        raise DataError(f"{weights}: no weights of this detector ({error}); train it again") from error
+    weights = read_weights(weights_of(folder))
+    require_shapes(folder, weights, model.state_dict())
+    model.load_state_dict(weights)

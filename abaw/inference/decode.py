@@ -33,8 +33,9 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
 
     class_bias: (C,) added to the log of the smoothed probabilities. In a video without any prediction the probabilities
     are uniform and the class is the first, Neutral; valence, arousal and action units are 0. Raises DataError when the
-    classes are not those of the challenge or the frames are not 1, 2, 3, …, and ConfigError for a bias that is not one
-    finite number per class, or is used with `viterbi`, whose path has no probabilities.
+    classes are not those of the challenge, the frames are not 1, 2, 3, …, or a prediction is not finite; and
+    ConfigError for a bias that is not one finite number per class, or is used with `viterbi`, whose path has no
+    probabilities.
     """
     if predictions.classes != EXPRESSION_CLASSES:
         raise DataError(
@@ -43,6 +44,9 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
         )
     if not np.array_equal(predictions.frames, np.arange(1, len(predictions) + 1)):
         raise DataError(f"{predictions.name}: expected one row per frame, 1, 2, 3, …; predict the video again")
+    for values in (predictions.probs, predictions.valence_arousal, predictions.action_units):
+        if values is not None:
+            _require_finite(predictions, values)
     probs = smoothing(fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES)))
     if class_bias is not None:
         probs = _biased(probs, class_bias, smoothing)
@@ -52,6 +56,16 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
         valence_arousal=_columns(predictions.valence_arousal, predictions.predicted, smoothing),
         action_units=_columns(predictions.action_units, predictions.predicted, smoothing),
     )
+
+
+def _require_finite(predictions: Predictions, values: NDArray[np.float32]) -> None:
+    """Raise DataError, naming the first frame, if a prediction is not finite: filters would spread it."""
+    wrong = np.flatnonzero(predictions.predicted & ~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        raise DataError(
+            f"{predictions.name}: the prediction of frame {predictions.frames[wrong[0]]} is not a finite number "
+            f"({len(wrong)} such frames); predict the video again"
+        )
 
 
 def _biased(probs: NDArray[np.float32], class_bias: NDArray[np.floating], smoothing: Smoothing) -> NDArray[np.float32]:

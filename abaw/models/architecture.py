@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from abaw.core.errors import ConfigError
+from abaw.core.typed import from_plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,6 @@ class Architecture:
 
 
 def read_architecture(values: Mapping[str, Any]) -> Architecture:
-    """The inverse of `plain`. Raises KeyError for a missing value and TypeError for an unknown one."""
-    experts = values.get("experts")
-    return Architecture(
-        backbone=values["name"],
-        experts=None if experts is None else Experts(**experts),
-        attention_maps=values.get("attention_maps", 0),
-    )
+    """The inverse of `plain`. Raises ValueError for a missing or unknown key and for a value of another type."""
+    named = {"backbone" if key == "name" else key: value for key, value in values.items()}
+    return from_plain(Architecture, named, "architecture")

@@ -14,11 +14,12 @@ from torch.nn import functional as F
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.core.seed import derive_seed
+from abaw.core.typed import from_plain
 from abaw.models.architecture import Architecture, read_architecture
 from abaw.models.backbones import build_backbone, probe_feature_dim
 from abaw.models.experts import ExpertMixture
 from abaw.models.local_attention import LocalAttentionPool, attend
-from abaw.stores.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from abaw.stores.checkpoints import Checkpoint, load_checkpoint, misfit, require_shapes, save_checkpoint
 from abaw.stores.spec import CheckpointError, Spec, require_classes
 
 # ImageNet's channel means and deviations in RGB, which pretrained weights expect; good enough for faces.
@@ -26,6 +27,7 @@ _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _LUMA = (0.299, 0.587, 0.114)
 _BACKBONE = "backbone."
+_MAX_SIZE = 2048
 
 
 def luma(images: Tensor) -> Tensor:
@@ -39,7 +41,7 @@ class ImageInput:
     """What a static model expects: `size` × `size` pixels, RGB in 0..1, then (x − mean) / std per channel.
 
     grey: every channel holds the grey image, so a model trained on grey photos also works on colour video. Raises
-    ConfigError for a size below 16.
+    ConfigError for a size outside 16..2048 and for a std that is not above 0.
     """
 
     size: int
@@ -50,6 +52,10 @@ class ImageInput:
     def __post_init__(self) -> None:
         if self.size < 16:
             raise ConfigError(f"image size {self.size} is too small for an expression; expected at least 16 pixels")
+        if self.size > _MAX_SIZE:
+            raise ConfigError(f"image size {self.size} is too large; expected at most {_MAX_SIZE} pixels")
+        if not min(self.std) > 0:
+            raise ConfigError(f"std {list(self.std)}: expected numbers above 0")
 
     def normalise(self, images: Tensor) -> Tensor:
         """Standardise images (B, 3, S, S), RGB in 0..1; channels last in memory, which is faster for convolutions."""
@@ -108,16 +114,20 @@ def build_static(
     """A model with weights drawn from `seed`. Raises ConfigError for a backbone or a size that does not work."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        name, experts = architecture.backbone, architecture.experts
-        network = build_backbone(name, pretrained)
-        width = probe_feature_dim(network, size, name)
-        model = StaticModel(network, width, num_classes)
-        # Last, so that the other parts draw the same weights with and without it.
-        if architecture.attention_maps:
-            attend(network, size, architecture.attention_maps, name)
-        if experts is not None:
-            model.semantic, model.instance = ExpertMixture(width, experts), ExpertMixture(width, experts)
+        network = build_backbone(architecture.backbone, pretrained)
+        width = probe_feature_dim(network, size, architecture.backbone)
+        model = _assembled(network, width, num_classes, size, architecture)
     return model.to(memory_format=torch.channels_last)
+
+
+def _assembled(network: nn.Module, width: int, num_classes: int, size: int, architecture: Architecture) -> StaticModel:
+    model = StaticModel(network, width, num_classes)
+    # Last, so that the other parts draw the same weights with and without it.
+    if architecture.attention_maps:
+        attend(network, size, architecture.attention_maps, architecture.backbone)
+    if (experts := architecture.experts) is not None:
+        model.semantic, model.instance = ExpertMixture(width, experts), ExpertMixture(width, experts)
+    return model
 
 
 def save_static(
@@ -171,14 +181,17 @@ def _load_image_checkpoint(folder: Path) -> Checkpoint:
 def _rebuilt(checkpoint: Checkpoint) -> StaticModel:
     folder, spec = checkpoint.path, checkpoint.spec
     try:
-        architecture = read_architecture(spec.architecture)
-        model = build_static(architecture, max(1, len(spec.classes)), image_input(spec).size, seed=0)
+        architecture, image = read_architecture(spec.architecture), image_input(spec)
+        num_classes = max(1, len(spec.classes))
+        # Before anything of the size that the spec states is built, which may be any size.
+        require_shapes(folder, checkpoint.weights, _expected_weights(architecture, num_classes, spec))
+        model = build_static(architecture, num_classes, image.size, seed=0)
         if spec.kind == "backbone":
             model.backbone.load_state_dict(_backbone_weights(checkpoint.weights))
         else:
             model.load_state_dict(checkpoint.weights)
-    except (ConfigError, KeyError, TypeError, RuntimeError) as error:
-        raise _misfit(folder, error) from error
+    except (ConfigError, ValueError, RuntimeError) as error:
+        raise misfit(folder, error) from error
     if model.feature_dim != spec.feature_dim:
         raise CheckpointError(
             f"{folder}: its spec states features of width {spec.feature_dim}, its weights have {model.feature_dim}"
@@ -186,8 +199,24 @@ def _rebuilt(checkpoint: Checkpoint) -> StaticModel:
     return model.eval()
 
 
-def _misfit(folder: Path, reason: Exception | str) -> CheckpointError:
-    return CheckpointError(f"{folder}: its weights do not fit its spec: {reason}")
+def _expected_weights(architecture: Architecture, num_classes: int, spec: Spec) -> dict[str, Tensor]:
+    """The weights of the checkpoint that a spec describes, on the device "meta", which takes no memory."""
+    network = _on_meta(architecture.backbone)
+    with torch.device("meta"):
+        model = _assembled(network, spec.feature_dim, num_classes, image_input(spec).size, architecture)
+    return {
+        name: weight
+        for name, weight in model.state_dict().items()
+        if spec.kind != "backbone" or name.startswith(_BACKBONE)
+    }
+
+
+def _on_meta(backbone: str) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return build_backbone(backbone)
+    except NotImplementedError:  # torchvision's regnets compute their widths with tensors
+        return build_backbone(backbone).to("meta")
 
 
 def _backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -195,9 +224,8 @@ def _backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def image_input(spec: Spec) -> ImageInput:
-    """What the checkpoint's model expects."""
-    values = spec.input
-    return ImageInput(int(values["size"]), bool(values.get("grey", False)), tuple(values["mean"]), tuple(values["std"]))
+    """What the checkpoint's model expects. Raises ValueError for other keys or types of values."""
+    return from_plain(ImageInput, spec.input, "input")
 
 
 def initialise(model: StaticModel, architecture: Architecture, classes: tuple[str, ...], folder: Path) -> str:
@@ -228,11 +256,11 @@ def initialise(model: StaticModel, architecture: Architecture, classes: tuple[st
     try:
         missing, unexpected = model.load_state_dict(checkpoint.weights, strict=False)
     except RuntimeError as error:
-        raise _misfit(folder, error) from error
+        raise misfit(folder, error) from error
     optional = _optional_weights(model, spec)
     if unexpected or (lacking := [name for name in missing if name not in optional]):
         what = "unexpected" if unexpected else "missing"
-        raise _misfit(folder, f"{what} {', '.join((unexpected or lacking)[:5])}")
+        raise misfit(folder, f"{what} {', '.join((unexpected or lacking)[:5])}")
     return spec.weights_id
 
 

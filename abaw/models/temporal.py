@@ -10,19 +10,21 @@ Shapes: B batch, T time, D feature, O outputs (abaw.models.tasks).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from abaw.core.errors import ConfigError
 from abaw.core.seed import derive_seed
+from abaw.core.typed import from_plain
 from abaw.models.attention import Block, attention_bias, rotation
 from abaw.models.sizes import TransformerSize
 from abaw.models.stem import MeanStem, Tcn, changes
 from abaw.models.tasks import NUM_OUTPUTS, ordered_tasks
-from abaw.stores.checkpoints import load_checkpoint
+from abaw.stores.checkpoints import Checkpoint, load_checkpoint, misfit, require_shapes
 from abaw.stores.spec import CheckpointError, Spec
 
 _ARCHITECTURE = "transformer"
@@ -128,23 +130,51 @@ def spec_tasks(spec: Spec) -> tuple[str, ...]:
     return tuple(spec.architecture.get("tasks", ("expression",)))
 
 
+@dataclass(frozen=True, slots=True)
+class _TemporalInput:
+    """What the spec's `input` holds: see `temporal_spec`. Raises ValueError unless 1 <= hop <= window."""
+
+    window: int
+    hop: int
+    backbone: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.hop <= self.window:
+            raise ValueError(f"input: expected 1 <= hop <= window, found hop {self.hop} and window {self.window}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tasks:
+    tasks: tuple[str, ...] = ("expression",)
+
+
 def build_temporal(spec: Spec, *, seed: int) -> TemporalTransformer:
     """The model that a spec describes, with weights drawn from `seed`.
 
-    Raises CheckpointError for an architecture that this version does not know.
+    Raises CheckpointError for an architecture that this version does not know, and for values of other types.
     """
-    arguments = dict(spec.architecture)
-    name, tasks = arguments.pop("name", None), arguments.pop("tasks", ("expression",))
-    if name != _ARCHITECTURE:
-        raise CheckpointError(f"temporal architecture '{name}' is not known; this version builds '{_ARCHITECTURE}'")
     try:
-        size = TransformerSize(**arguments)
-    except TypeError as error:
-        raise CheckpointError(f"the architecture {arguments} was written by another version ({error})") from error
-    num_outputs = sum(NUM_OUTPUTS[task] for task in tasks)
+        size, num_outputs, window = _read_sizes(spec)
+    except (ConfigError, ValueError) as error:
+        raise CheckpointError(f"the spec of the temporal model was written by another version ({error})") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        return TemporalTransformer(size, spec.feature_dim, num_outputs, int(spec.input["window"]))
+        return TemporalTransformer(size, spec.feature_dim, num_outputs, window)
+
+
+def _read_sizes(spec: Spec) -> tuple[TransformerSize, int, int]:
+    """The encoder's size, its number of outputs and its window."""
+    arguments = dict(spec.architecture)
+    name, tasks = arguments.pop("name", None), {"tasks": arguments.pop("tasks", ["expression"])}
+    if name != _ARCHITECTURE:
+        raise ValueError(
+            f"temporal architecture {str(name)[:60]!r} is not known; this version builds '{_ARCHITECTURE}'"
+        )
+    size = from_plain(TransformerSize, arguments, "architecture")
+    ordered = ordered_tasks(from_plain(_Tasks, tasks, "architecture").tasks)
+    if list(ordered) != list(tasks["tasks"]):
+        raise ValueError(f"key 'architecture.tasks': expected {', '.join(ordered)}, in this order and once each")
+    return size, sum(NUM_OUTPUTS[task] for task in ordered), from_plain(_TemporalInput, spec.input, "input").window
 
 
 def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
@@ -154,9 +184,22 @@ def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
     spec.
     """
     checkpoint = load_checkpoint(folder, "temporal")
-    model = build_temporal(checkpoint.spec, seed=0)
     try:
+        _require_fit(checkpoint)
+        model = build_temporal(checkpoint.spec, seed=0)
         model.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: the weights do not fit the spec: {error}") from error
+    except (ConfigError, ValueError, RuntimeError) as error:
+        raise misfit(folder, error) from error
     return model.eval(), checkpoint.spec
+
+
+def _require_fit(checkpoint: Checkpoint) -> None:
+    """Compare weights and spec before anything of the size that the spec states is built, which may be any size."""
+    size, num_outputs, window = _read_sizes(checkpoint.spec)
+    if max(size.layers, size.tcn) > len(checkpoint.weights):
+        raise ValueError(
+            f"{size.layers} layers and {size.tcn} convolutions over time, but only {len(checkpoint.weights)} weights"
+        )
+    with torch.device("meta"):
+        model = TemporalTransformer(size, checkpoint.spec.feature_dim, num_outputs, window)
+    require_shapes(checkpoint.path, checkpoint.weights, model.state_dict())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from abaw.core.errors import ConfigError
+from abaw.core.errors import ConfigError, DataError
 
 Columns = NDArray[np.float32]
 
@@ -40,6 +40,7 @@ def box(values: Columns, width: int) -> Columns:
     values: (T, K). Raises ConfigError when the width is even: the window would be off centre by half a frame.
     """
     require_odd(width)
+    require_finite(values)
     num_frames = len(values)
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     frames = np.arange(num_frames)
@@ -55,6 +56,7 @@ def gaussian(values: Columns, sigma: float) -> Columns:
     values: (T, K). Raises ConfigError when sigma is not above 0.
     """
     require_positive(sigma)
+    require_finite(values)
     num_frames = len(values)
     if num_frames == 0:
         return values.copy()
@@ -73,6 +75,7 @@ def median(values: Columns, width: int) -> Columns:
     ConfigError when the width is even.
     """
     require_odd(width)
+    require_finite(values)
     num_frames = len(values)
     if num_frames == 0:
         return values.copy()
@@ -92,6 +95,16 @@ def _median(column: NDArray[np.float32], half: int, first: float) -> NDArray[np.
     padded = np.concatenate([outside[::-1], column.astype(np.float64), -outside])
     medians: NDArray[np.float64] = median_filter(padded, size=2 * half + 1)[half : half + len(column)]
     return medians
+
+
+def require_finite(values: NDArray[np.floating]) -> None:
+    """Raise DataError, naming the first frame, unless the values (T, K) are finite: a filter would spread one NaN."""
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        raise DataError(
+            f"frame {int(finite.argmin()) + 1} has a value that is not a finite number ({int((~finite).sum())} such "
+            "frames); filters need finite values"
+        )
 
 
 def require_odd(width: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from abaw.core.artifacts import read_json
 from abaw.core.errors import DataError
+from abaw.core.typed import from_plain
 
 SPEC = "spec.json"
 
@@ -30,7 +31,7 @@ class Spec:
     input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3]}; for `temporal` {"window", "hop",
     "backbone": hash}.
     training: provenance (recipe, seeds, data, scores).
-    weights_sha256: filled in on saving.
+    weights_sha256: filled in on saving. Raises ValueError for a feature_dim below 1.
     """
 
     kind: Kind
@@ -41,6 +42,10 @@ class Spec:
     training: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
 
+    def __post_init__(self) -> None:
+        if self.feature_dim < 1:
+            raise ValueError(f"key 'feature_dim': expected at least 1, found {self.feature_dim}")
+
     @property
     def weights_id(self) -> str:
         """16 hexadecimal digits that identify these weights in stores made with them."""
@@ -48,14 +53,16 @@ class Spec:
 
 
 def load_spec(folder: Path, kind: Kind | None = None) -> Spec:
-    """Read `spec.json`. Raises CheckpointError when it is missing, lacks a key or is of another kind."""
+    """Read `spec.json`.
+
+    Raises CheckpointError when it is missing, has other keys or types of values than a spec, or is of another kind.
+    """
     path = folder / SPEC
     if not path.exists():
         raise CheckpointError(_missing(folder))
-    values = read_json(path)
     try:
-        spec = Spec(**{**values, "classes": tuple(values["classes"])})
-    except (TypeError, KeyError) as error:
+        spec = from_plain(Spec, read_json(path))
+    except ValueError as error:
         raise CheckpointError(
             f"{path}: not a spec of this version ({error}); train again or use its version"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from abaw.core.artifacts import read_json
 from abaw.core.errors import AbawError, DataError
-from abaw.core.reading import read_errors
+from abaw.core.reading import read_errors, read_text
 from abaw.importing.descriptor import load_descriptor
 from abaw.importing.export_crops import read_lengths
 from abaw.importing.still import read_picture
@@ -89,3 +90,22 @@ def test_no_reader_advises_to_remove_or_replace_a_file_that_may_not_be_read(
         READERS[name](path)
     monkeypatch.undo()
     assert str(caught.value) == f"{path}: no permission to read it; change its permissions"
+
+
+@pytest.mark.parametrize("name", ["pipe", "device", "nul"])
+def test_only_regular_files_are_opened(tmp_path: Path, name: str) -> None:
+    path = {"pipe": tmp_path / "pipe", "device": Path("/dev/zero"), "nul": tmp_path / "a\0b"}[name]
+    if name == "pipe":
+        os.mkfifo(path)
+    expected = "contains a NUL" if name == "nul" else "is neither a file nor a folder .a pipe or a device.; give a file"
+    with pytest.raises(DataError, match=expected):
+        read_text(path, "not readable as text")
+
+
+def test_text_is_utf8_with_or_without_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfx\xc3\xa9\r\n")
+    assert read_text(path, "not readable as text") == "xé\r\n"
+    path.write_bytes(b"x\xff")
+    with pytest.raises(DataError, match=r"a\.txt: not readable as a list .*save it as UTF-8"):
+        read_text(path, "not readable as a list")

@@ -115,3 +115,19 @@ def test_other_tasks_are_filled_and_filtered() -> None:
 def test_tasks_that_are_not_predicted_are_none() -> None:
     decoded = decode(predictions([1]), Smoothing())
     assert decoded.valence_arousal is None and decoded.action_units is None
+
+
+@pytest.mark.parametrize("smoothing", ["none", "box:3", "median:3", "gaussian:2", "viterbi", "forward_backward"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_not_finite_is_refused_with_its_frame_and_never_spread(smoothing: str, value: float) -> None:
+    given = predictions([3] * 6 + [None])
+    given.probs[4, 2] = value
+    transitions = count_transitions([np.array([0, 1, 2])], 8)
+    with pytest.raises(DataError, match="v: the prediction of frame 5 is not a finite number"):
+        decode(given, parse_smoothing(smoothing, transitions))
+    unpredicted = predictions([3] * 6 + [None])
+    unpredicted.probs[6] = value  # of a frame without a prediction, which is filled
+    assert decode(unpredicted, parse_smoothing(smoothing, transitions)).labels.tolist() == [3] * 7
+    columns = predictions([3] * 6, valence_arousal=np.full((6, 2), [0.5, value], np.float32))
+    with pytest.raises(DataError, match="frame 1 is not a finite number"):
+        decode(columns, parse_smoothing(smoothing, transitions))

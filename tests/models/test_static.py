@@ -107,7 +107,7 @@ def test_starting_from_another_backbone_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("feature_dim", 64, "states features of width 64, its weights have 128"),
+        ("feature_dim", 64, r"'head\.weight' is \[8, 128\] .*; the model of the spec has \[8, 64\]"),
         ("architecture", {"name": "resnet18"}, "its weights do not fit its spec"),
         ("architecture", {"name": "none"}, "unknown backbone 'none'"),
         ("architecture", {}, "its weights do not fit its spec"),

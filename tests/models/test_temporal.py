@@ -246,7 +246,7 @@ def test_invalid_specs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="another version"):
         build_temporal(replace(_spec(), architecture={**_spec().architecture, "depth": 3}), seed=0)
     save_checkpoint(tmp_path / "dim", replace(_spec(), feature_dim=D + 1), _model().state_dict())
-    with pytest.raises(CheckpointError, match="do not fit the spec"):
+    with pytest.raises(CheckpointError, match="do not fit its spec"):
         load_temporal(tmp_path / "dim")
     save_checkpoint(tmp_path / "static", replace(_spec(), kind="static"), _model().state_dict())
     with pytest.raises(CheckpointError, match="expected a temporal checkpoint, found a static one"):

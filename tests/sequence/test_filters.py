@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
-from abaw.core.errors import ConfigError
+from abaw.core.errors import ConfigError, DataError
 from abaw.sequence.filters import box, fill_gaps, gaussian, median
 
 Filter = Callable[[np.ndarray], np.ndarray]
@@ -124,3 +124,11 @@ def test_a_gap_is_closer_to_its_nearer_neighbour() -> None:
 def test_without_any_prediction_the_default_is_used() -> None:
     filled = fill_gaps(np.zeros((3, 8), dtype=np.float32), np.zeros(3, dtype=bool), 0.125)
     np.testing.assert_array_equal(filled, np.full((3, 8), 0.125, dtype=np.float32))
+
+
+@pytest.mark.parametrize("smooth", [lambda v: box(v, 3), lambda v: gaussian(v, 2.0), lambda v: median(v, 3)])
+def test_filters_refuse_what_they_would_spread(smooth: Filter) -> None:
+    values = np.zeros((9, 2), np.float32)
+    values[6, 1] = np.nan
+    with pytest.raises(DataError, match="frame 7 has a value that is not a finite number"):
+        smooth(values)
