@@ -30,7 +30,7 @@ _REASONS = {
 _SHOWN = 200
 
 
-def require_regular(path: Path, kind: type[DataError] = DataError) -> None:
+def require_regular(path: Path, kind: type[AbawError] = DataError) -> None:
     """Raise an error of `kind` for a path that is neither a file nor a folder, or that no file can have.
 
     Call it before anything that opens the path: a named pipe waits for a writer, and a device may have no end.
