@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +18,7 @@ from abaw.core.text import csv_text, in_line
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 _SHOWN = 10
-_WIDTH_OF_FILES = 160
+_WIDTH_OF_FILES = 80
 _NUMBERS = (
     "expression_lines",
     "valence_arousal_lines",
@@ -32,6 +33,11 @@ _NUMBERS = (
     "template_minus_frames",
     "images_minus_labels",
 )
+_SHORT = (
+    *("labels", "VA", "AU", "header", "decoded", "aligned", "last aligned", "cropped", "template"),
+    *("labels-frames", "template-frames", "images-labels"),
+)
+"""What the printed lines call the numbers."""
 _STYLES = {"error": "bold red", "note": "yellow"}
 _LINES = ("expression", "valence_arousal", "action_units")
 
@@ -85,22 +91,29 @@ def _joined(findings: Sequence[Finding]) -> list[str]:
 def print_report(
     subjects: Sequence[SubjectCounts], sums: Sequence[Total], findings: Sequence[Finding], show_all: bool
 ) -> None:
-    """Print the table of videos, classes, totals and findings on standard output."""
+    """Print the counts of videos, classes, totals and findings on standard output.
+
+    Lines have the width of the terminal, or 80 columns in files.
+    """
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
     console = Console(file=sys.stdout, width=width, highlight=False)
     named = {finding.name for finding in findings}
-    shown = [subject for subject in subjects if show_all or subject.name in named]
-    if shown:
-        console.print(_videos(shown, {finding.name for finding in findings if finding.severity == "error"}))
+    faulty = {finding.name for finding in findings if finding.severity == "error"}
+    for subject in subjects:
+        if show_all or subject.name in named:
+            _print_wrapped(console, _counts_line(subject), _STYLES["error"] if subject.name in faulty else "")
     console.print(_classes(subjects))
     console.print(_totals(sums))
     _list_findings(console, findings, show_all)
     errors = sum(finding.severity == "error" for finding in findings)
     parts = f"{len(subjects)} names ({', '.join(_parts(subjects)) or 'no part of any video'})"
-    console.print(
-        Text(f"{parts}: {f'{errors} faults' if errors else 'no faults'}, {len(findings) - errors} notes"),
-        soft_wrap=True,
-    )
+    _print_wrapped(console, f"{parts}: {f'{errors} faults' if errors else 'no faults'}, {len(findings) - errors} notes")
+
+
+def _print_wrapped(console: Console, line: str, style: str = "") -> None:
+    """Print a line in the width of the console; the lines that continue it are indented."""
+    text = fill(in_line(line), console.width, subsequent_indent="  ", break_on_hyphens=False)
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _parts(subjects: Sequence[SubjectCounts]) -> list[str]:
@@ -115,20 +128,11 @@ def _parts(subjects: Sequence[SubjectCounts]) -> list[str]:
     return [f"{count} {what}" for what, count in counts.items() if count]
 
 
-def _videos(subjects: Iterable[SubjectCounts], faulty: set[str]) -> Table:
-    table = Table(title="Videos and people")
-    headings = ("labels", "VA", "AU", "header", "decoded", "aligned", "last", "cropped", "template")
-    table.add_column("name", overflow="fold")
-    table.add_column("split")
-    for heading in (*headings, "labels-frames", "template-frames", "images-labels"):
-        table.add_column(heading, justify="right")
-    for subject in subjects:
-        split = SPLIT_NAMES.get(subject.split, "test" if subject.template_rows is not None else "-")
-        fields = ["-" if number is None else str(number) for number in numbers_of(subject).values()]
-        table.add_row(
-            Text(in_line(subject.name)), split, *fields, style=_STYLES["error"] if subject.name in faulty else None
-        )
-    return table
+def _counts_line(subject: SubjectCounts) -> str:
+    """The counts of the parts that exist, and how they differ."""
+    split = SPLIT_NAMES.get(subject.split, "test" if subject.template_rows is not None else "no split")
+    counts = zip(_SHORT, numbers_of(subject).values(), strict=True)
+    return f"{subject.name} ({split}): {', '.join(f'{name} {count}' for name, count in counts if count is not None)}"
 
 
 def _classes(subjects: Sequence[SubjectCounts]) -> Table:
@@ -169,6 +173,7 @@ def _list_findings(console: Console, findings: Sequence[Finding], show_all: bool
                 name = f"{finding.name}: " if finding.name else ""
                 remedy = f" -> {finding.remedy}" if finding.remedy else ""
                 line = f"{severity}: {kind}: {name}{finding.message}{remedy}"
-                console.print(Text(in_line(line), style=_STYLES[severity]), soft_wrap=True)
+                _print_wrapped(console, line, _STYLES[severity])
             if not show_all and len(of_kind) > _SHOWN:
-                console.print(f"{severity}: {kind}: {len(of_kind)} in total, {_SHOWN} shown; --all shows all")
+                line = f"{severity}: {kind}: {len(of_kind)} in total, {_SHOWN} shown; --all shows all"
+                _print_wrapped(console, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,13 @@ def check(root: Path, *words: str, template: bool = True) -> int:
     return main(["check-data", "--root", str(root), "--out", str(root.parent / "r.csv"), *chosen, *words])
 
 
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    """The output, which fits into 80 columns, with wrapped lines joined."""
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    return re.sub(r"\n  (?=\S)", " ", out)
+
+
 def rows_of(root: Path) -> dict[str, dict[str, str]]:
     with (root.parent / "r.csv").open(encoding="utf-8", newline="") as file:
         return {row["name"]: row for row in csv.DictReader(file)}
@@ -56,7 +64,7 @@ def rows_of(root: Path) -> dict[str, dict[str, str]]:
 
 def test_a_sound_data_set_fits(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tree) == 0
-    out = capsys.readouterr().out
+    out = printed(capsys)
     assert "no faults, 0 notes" in out
     assert "5 names (4 with labels, 5 with a video, 5 with aligned crops, 5 with other crops, 1 in the template)" in out
     rows = rows_of(tree)
@@ -163,7 +171,7 @@ def test_each_fault_is_reported_with_its_remedy(
 ) -> None:
     fault(tree)
     assert check(tree) == 1
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error") and finding in line]
+    lines = [line for line in printed(capsys).splitlines() if line.startswith("error") and finding in line]
     assert lines and remedy in lines[0].split(" -> ")[1]
     fields = [row["errors"] for row in rows_of(tree).values()]
     assert any(finding.split(": ")[0] in field or finding in field for field in fields)
@@ -181,7 +189,7 @@ def test_faults_of_the_template(
 ) -> None:
     template = write_template(tree.parent / "other.txt", rows, name)
     assert check(tree, "--template", str(template), template=False) == 1
-    assert f"error: {finding}" in capsys.readouterr().out
+    assert f"error: {finding}" in printed(capsys)
 
 
 @pytest.mark.parametrize(("words", "status"), [([], 0), (["--tolerance", "3"], 1)])
@@ -192,14 +200,14 @@ def test_a_few_frames_are_a_note_within_the_tolerance(
     file.write_text(file.read_text() + "-1\n" * 4)
     assert check(tree, *words) == status
     expected = f"{'error' if status else 'note'}: labels and frames: film é: 24 expression label lines, 20 frames"
-    assert expected in capsys.readouterr().out
+    assert expected in printed(capsys)
     assert rows_of(tree)["film é"]["labels_minus_frames"] == "4"
 
 
 def test_decoded_frames_take_the_place_of_the_header(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_clip(tree / "batch2" / "film é.mp4", noise(NUM_FRAMES - 2, 32))
     assert check(tree, "--decode", "--tolerance", "1") == 1
-    assert "20 expression label lines, 18 decoded frames: +2" in capsys.readouterr().out
+    assert "20 expression label lines, 18 decoded frames: +2" in printed(capsys)
     row = rows_of(tree)["film é"]
     assert (row["decoded_frames"], row["labels_minus_frames"]) == ("18", "2")
     assert rows_of(tree)["two people_right"]["decoded_frames"] == "20"
@@ -214,9 +222,18 @@ def test_rows_of_faces_stores_are_decoded_frames_unless_made_from_crops(
     write_video_faces(tree.parent / "faces" / "film é.arrow", [batch], {"source": source})
     assert check(tree, "--faces", str(tree.parent / "faces")) == 0
     assert rows_of(tree)["film é"]["decoded_frames"] == decoded
-    out = capsys.readouterr().out
+    out = printed(capsys)
     assert "note: no faces store: testing" in out
     assert ("note: wrong header count: film é: the header states 20 frames, 17 were decoded" in out) is bool(decoded)
+
+
+def test_long_names_fit_into_80_columns(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a video with quite a long name " + "x" * 130
+    (tree / "new_vids/testing.mp4").rename(tree / f"new_vids/{name}.mp4")
+    assert check(tree, "--all") == 1
+    out = printed(capsys)
+    assert name.replace(" ", "") in out.replace(" ", "")
+    assert "film é (train): labels 20, VA 20, AU 20, header 20, aligned 19, last aligned 20, cropped 19" in out
 
 
 def test_a_part_of_the_data_set(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +244,7 @@ def test_a_part_of_the_data_set(tree: Path, capsys: pytest.CaptureFixture[str]) 
     assert check(tree) == 1
     capsys.readouterr()
     assert check(tree, "--subset") == 0
-    out = capsys.readouterr().out
+    out = printed(capsys)
     assert "note: missing video: film é" in out
     assert "note: published number: videos: 2 found, 4 published" in out
     assert "3 with a video, 4 with aligned crops" in out
@@ -237,7 +254,7 @@ def test_a_part_of_the_data_set(tree: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_without_a_template_test_videos_are_no_fault(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tree, template=False) == 0
-    assert "note: crops without labels: testing: not in the annotations -> give --template" in capsys.readouterr().out
+    assert "note: crops without labels: testing: not in the annotations -> give --template" in printed(capsys)
 
 
 @pytest.mark.parametrize(
