@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
 from abaw import __version__
 from abaw.core.errors import AbawError, nearest
 from abaw.core.text import in_line
 from pipelines.console import show
 from pipelines.inputs import require_inputs
-from pipelines.settings import make_parser, parse
+from pipelines.settings import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +48,15 @@ STAGES = {
     "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),
     "cross-validate": Stage("cross_validate", "CrossValidateConfig", "k-fold by video: out-of-fold predictions"),
     "predict": Stage("predict", "PredictConfig", "features + checkpoint -> per-frame probabilities"),
-    "predict-video": Stage("predict_video.command", "PredictVideoConfig", "videos in, pages to look at out", "videos"),
+    "predict-video": Stage(
+        "predict_video.command", "PredictVideoConfig", "videos -> predictions, shown on pages", "videos"
+    ),
     "validate": Stage("validate.command", "ValidateConfig", "predictions + annotations -> report"),
     "submit": Stage("submit", "SubmitConfig", "predictions + template -> submission file"),
     "check-submission": Stage("check_submission", "CheckSubmissionConfig", "list every fault of a file", "file"),
     "ablate": Stage("ablate.command", "AblateConfig", "compare window lengths or any other setting"),
     "bench": Stage("bench.command", "BenchConfig", "compare semi-supervised methods: ssl", "what"),
 }
-
-
-def stage_parser(name: str, words: Sequence[str] = ()) -> ArgumentParser:
-    """The parser of one sub-command, from the fields of its config. words: see `make_parser`."""
-    stage = STAGES[name]
-    return make_parser(_module(stage).__dict__[stage.config], f"abaw {name}", stage.positional, words)
 
 
 def parse_config(name: str, arguments: Sequence[str]) -> Any:

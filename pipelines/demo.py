@@ -14,6 +14,7 @@ from abaw.core.errors import AbawError
 from abaw.demo.size import DemoSize
 from pipelines.console import progress, result, say
 from pipelines.inputs import DetectorName
+from pipelines.items import engine_for
 from pipelines.recipe_files import recipe
 
 if TYPE_CHECKING:
@@ -229,13 +230,15 @@ def _render(config: DemoConfig, places: Places) -> int:
     from abaw.demo.sheet import expression_sheet
 
     size = config.size
+    videos = size.train_videos + size.validation_videos + size.test_videos
+    stills = size.labelled_stills + size.unlabelled_stills
+    engine = engine_for(_workers(config), videos + stills)
     with progress("rendering", "videos and sittings") as hook:
-        make_demo_dataset(places.data, size, config.seed, hook, _workers(config))
+        make_demo_dataset(places.data, size, config.seed, hook, engine)
     picture = places.root / "expressions.jpg"
     if not picture.exists():
         write_bytes(picture, _jpeg(expression_sheet(config.seed)))
-    videos = size.train_videos + size.validation_videos + size.test_videos
-    say(f"{videos} videos and {size.labelled_stills + size.unlabelled_stills} stills in {places.data}; see {picture}")
+    say(f"{videos} videos and {stills} stills in {places.data}; see {picture}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What `--help` shows and how wrong usage is reported: in words, without names of Python's types."""
+"""What `--help` shows and how wrong usage is reported, both without names of Python's types."""
 
 from __future__ import annotations
 

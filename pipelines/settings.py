@@ -94,7 +94,7 @@ class _ValuesByName(argparse.Action):
 
     Settings as values, `{name: {steps: 5}}` in YAML and `name=steps=5` on the command line, come as texts: "steps=5".
 
-    A name that is given again replaces its values and leaves the other names as they are.
+    A name that is given again replaces its values and leaves the other names unchanged.
     """
 
     def __call__(

@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_summary_tells_scores_and_places(demo: Path) -> None:
+def test_summary_lists_scores_and_paths(demo: Path) -> None:
     summary = json.loads((demo / "summary.json").read_text())
     chance = 1 / len(EXPRESSION_CLASSES)
     assert summary["static_macro_f1"] > 2 * chance

@@ -133,7 +133,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def utf8(text: str) -> bytes:
-    """The text in UTF-8; bytes of file names that are not UTF-8 become `\\udcff`, which in JSON stands for them."""
+    """The text in UTF-8; bytes of file names that are not UTF-8 become `\\udcff`, which represents them in JSON."""
     return text.encode("utf-8", "backslashreplace")
 
 

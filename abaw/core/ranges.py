@@ -19,11 +19,11 @@ def require_positive(settings: object, *names: str) -> None:
             raise ConfigError(f"{name} is {getattr(settings, name)}; expected more than 0")
 
 
-def require_share(settings: object, *names: str) -> None:
-    """Raise ConfigError unless the named settings are within 0..1."""
+def require_within(lowest: float, highest: float, settings: object, *names: str) -> None:
+    """Raise ConfigError unless the named settings are within `lowest`..`highest`."""
     for name in names:
-        if not 0 <= getattr(settings, name) <= 1:
-            raise ConfigError(f"{name} is {getattr(settings, name)}; expected 0 <= {name} <= 1")
+        if not lowest <= getattr(settings, name) <= highest:
+            raise ConfigError(f"{name} is {getattr(settings, name)}; expected {lowest} <= {name} <= {highest}")
 
 
 def require_below_one(settings: object, *names: str) -> None:

@@ -142,7 +142,7 @@ class RunLock:
 
 
 def _started(pid: int) -> str:
-    """When a process of this machine began, so that another one with the same number is told apart; "" if unknown."""
+    """When a process of this machine began, to distinguish it from another one with the same number; "" if unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from abaw import __version__
 from abaw.core.artifacts import read_json, write_json, write_text
 from abaw.core.config import differences, to_plain
-from abaw.core.errors import ConfigError
+from abaw.core.errors import AbawError, ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.core.seed import derive_seed, numpy_generator
 from abaw.demo.cast import apportion, deal
@@ -23,6 +20,8 @@ from abaw.demo.shots import VideoPlan, file_labels, film_video, frame_labels
 from abaw.demo.size import DemoSize
 from abaw.demo.stills import Sitting, photograph
 from abaw.demo.video import write_h264
+from abaw.engine.engine import Engine
+from abaw.engine.serial import SERIAL
 from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.editions import edition
@@ -67,11 +66,12 @@ def demo_paths(root: Path) -> DemoPaths:
 
 
 def make_demo_dataset(
-    root: Path, size: DemoSize, seed: int, progress: Progress = silent, workers: int = 1
+    root: Path, size: DemoSize, seed: int, progress: Progress = silent, engine: Engine = SERIAL
 ) -> DemoPaths:
     """Render the data set into `root`; complete files are kept.
 
-    The result depends only on `size` and `seed`. progress: counts videos and sittings (the stills of one person).
+    The result depends only on `size` and `seed`, not on the engine. progress: counts videos and sittings (the stills of
+    one person).
     Raises ConfigError when `root` contains a demo data set of another size or seed.
     """
     _claim(root, size, seed)
@@ -82,7 +82,7 @@ def make_demo_dataset(
     _write_test_files(paths, test)
     films = [partial(_render_video, paths.videos, plan) for plan in (*train, *validation, *test)]
     sittings = [partial(photograph, sitting) for sitting in plan_stills(paths, size, seed)]
-    _run([*films, *sittings], progress, workers)
+    _render_all([*films, *sittings], progress, engine)
     return paths
 
 
@@ -193,20 +193,17 @@ def _render_video(folder: Path, plan: VideoPlan) -> None:
         write_h264(path, (shot.image for shot in film_video(plan)), plan.size_wh, plan.fps)
 
 
-def _run(tasks: Sequence[Callable[[], None]], progress: Progress, workers: int) -> None:
-    progress(0, len(tasks))
-    if workers <= 1:
-        for done, task in enumerate(tasks, start=1):
-            task()
-            progress(done, len(tasks))
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        futures = [pool.submit(task) for task in tasks]
-        try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                progress(done, len(tasks))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+@dataclass(frozen=True, slots=True)
+class _Render:
+    """What workers apply to the parts of the data set: each part renders itself."""
+
+    def set_up(self, threads: int | None) -> Callable[[Callable[[], None], Progress], None]:
+        return lambda part, progress: part()
+
+
+def _render_all(parts: Sequence[Callable[[], None]], progress: Progress, engine: Engine) -> None:
+    progress(0, len(parts))
+    for done, result in enumerate(engine.map(_Render(), parts), start=1):
+        if isinstance(result.outcome, AbawError):
+            raise result.outcome
+        progress(done, len(parts))

@@ -10,11 +10,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from abaw.demo.cast import Labels, cut
 from abaw.demo.expression import ACTIONS, perform
-from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS
+from abaw.protocol.classes import NUM_EXPRESSIONS
 
 Track = npt.NDArray[np.float32]
 
-NEUTRAL = EXPRESSION_CLASSES.index("Neutral")
 _COLUMN = {name: index for index, name in enumerate(ACTIONS)}
 _MAX_YAW = 34.0
 

@@ -65,7 +65,7 @@ def turn_head(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
     """Narrow one half of the face in a grey picture (H, W); box (4,) and landmarks (5, 2) follow.
 
-    The columns of one half move together, those of the other half apart. This stands in for a turn of the head, up to a
+    The columns of one half move together, those of the other half apart. This imitates a turn of the head, up to a
     profile but without what a profile newly shows: in photos people look at the camera, in videos often not.
     """
     nose = float(np.clip(points[_NOSE, 0], box[0] + 1, box[2] - 1))

@@ -104,7 +104,7 @@ def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progres
     found = np.flatnonzero(np.isfinite(labels).all(axis=1))
     if not len(found):
         listed = ", ".join(map(str, folders))
-        raise DataError(f"{listed}: {teacher.identity} finds no clear face in these {len(files)} photos; look at them")
+        raise DataError(f"{listed}: {teacher.identity} finds no clear face in these {len(files)} photos; check them")
     rows = labels[found]
     return FacePhotos(
         tuple(names[row] for row in found),

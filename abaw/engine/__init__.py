@@ -1,1 +1,1 @@
-"""Applying one function to many items: in this process, or in local worker processes, behind one interface."""
+"""Applying one function to many items: in this process, or in local worker processes, with one interface."""

@@ -14,9 +14,6 @@ Outcome = TypeVar("Outcome")
 _Item = TypeVar("_Item", contravariant=True)
 _Outcome = TypeVar("_Outcome", covariant=True)
 
-Apply = Callable[[Item, Progress], Outcome]
-"""What is called for each item; it reports the item's progress."""
-
 
 class Function(Protocol[_Item, _Outcome]):
     """What an engine applies to items. It is pickled and sent to each worker once; items and outcomes are pickled too.
@@ -26,7 +23,8 @@ class Function(Protocol[_Item, _Outcome]):
     """
 
     def set_up(self, threads: int | None) -> Callable[[_Item, Progress], _Outcome]:
-        """Called once per worker, before its first item: load models here. Returns what is applied to every item.
+        """Called once per worker, before its first item: load models here. Returns what is applied to every item, with
+        a hook for the item's progress.
 
         threads: how many processor threads the worker may use; None for the defaults of the libraries.
         """

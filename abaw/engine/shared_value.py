@@ -1,4 +1,4 @@
-"""One value for many processes: its arrays lie in a file that all of them map, so that memory holds them once."""
+"""One value for many processes: its arrays are in a file that all of them map, so memory holds them once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Shared(Generic[Value]):
     """A value that goes to a new process as the handle of a file; `get()` maps its arrays there.
 
     The file has no name: it takes disk space in `folder` until the last process is done with it, however that ends.
-    Arrays are mapped copy-on-write, so that no process sees what another one writes into them.
+    Arrays are mapped copy-on-write: no process sees what another one writes into them.
     """
 
     def __init__(self, value: Value, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which scored videos the models behind the predictions have seen before."""
+"""Which scored videos were used to train the models that made the predictions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Origin:
 
     num_videos: number of scored videos. Names of scored videos: trained_on: a model that predicted the video was
     trained on it; selected_on: the checkpoint's step was chosen on it; unknown: its predictions do not say.
-    num_trainings: number of different sets of training videos behind the predictions.
+    num_trainings: number of different sets of training videos of the models that made the predictions.
     """
 
     num_videos: int

@@ -69,7 +69,7 @@ def _identities(faces: FaceSet) -> NDArray[np.int64]:
     names = [Path(faces.name(index).rpartition(":")[2]).name for index in range(len(faces))]
     matches = [_IDENTITY.match(name) for name in names]
     if unnamed := [name for name, match in zip(names, matches, strict=True) if match is None]:
-        raise DataError(f"--people: {unnamed[0]}: expected names like PERSON_0001.jpg, which say whom a photo shows")
+        raise DataError(f"--people: {unnamed[0]}: expected names like PERSON_0001.jpg, which name the person")
     _, identities = np.unique([match[1] for match in matches if match is not None], return_inverse=True)
     return identities
 

@@ -121,7 +121,7 @@ def _nested(confusions: Sequence[Mapping[int, Counts]], groups: Sequence[str]) -
 def nested_over_seeds(confusions: NDArray[np.int64], groups: Sequence[str]) -> NestedScore:
     """Score each video with the variant whose mean over the seeds is best on the folds without that video.
 
-    As `nested_selection`, but a variant stands for all its seeds: no seed is chosen. confusions: (O, S, V, C, C).
+    As `nested_selection`, but a variant represents all its seeds: no seed is chosen. confusions: (O, S, V, C, C).
     """
     folds = video_folds(confusions[0, 0].sum(axis=-1), groups)
     scored = np.zeros_like(confusions[0])

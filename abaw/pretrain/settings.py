@@ -66,7 +66,7 @@ class ContraWarpingSettings:
         negatives: what a view is contrasted with: warps of the same face (as in the paper), views of the other faces of
             the batch, or both (ours)
         warps: K, warped versions per face
-        temperature: of the contrastive loss
+        temperature: temperature of the contrastive loss
         projection: width of the space in which views are compared; hidden layers are twice as wide
         warp: how faces are warped
     """

@@ -1,4 +1,4 @@
-"""Settings that several methods share; what is a method's alone stands in its own file."""
+"""Settings that several methods share; those of one method alone are in its own folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from abaw.core.errors import ConfigError
-from abaw.core.ranges import require_at_least, require_below_one, require_share
+from abaw.core.ranges import require_at_least, require_below_one, require_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class LabelledLearning:
 
     Args:
         view: how strongly labelled images are augmented
-        label_smoothing: part of the target that is spread over all classes
+        label_smoothing: share of the target that is spread over all classes
         votes: use the shares of the annotators' votes as the target if the set has them, not only the label
         prior_power: exponent of the class shares that the predictions assume, however faces are drawn (logit
             adjustment): 1 keeps the shares of the labelled faces, 0 makes all classes equally likely; not given, the
@@ -30,7 +30,7 @@ class LabelledLearning:
     def __post_init__(self) -> None:
         require_below_one(self, "label_smoothing")
         if self.prior_power is not None:
-            require_share(self, "prior_power")
+            require_within(0, 1, self, "prior_power")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,7 @@ def _is_compressed(metadata: memoryview) -> bool:
 
 
 def _field(data: memoryview, table: int, index: int) -> int | None:
-    """Where field `index` of the flatbuffer table at `table` lies; None when it is not set."""
+    """The position of field `index` of the flatbuffer table at `table`; None when it is not set."""
     vtable = table - struct.unpack_from("<i", data, table)[0]
     size = struct.unpack_from("<H", data, vtable)[0]
     place = 4 + 2 * index

@@ -19,7 +19,7 @@ from abaw.protocol.editions import Edition
 from abaw.protocol.layout import frame_name
 from abaw.protocol.template import Template, parse_location
 from abaw.submission.fault import Fault, FaultList
-from abaw.submission.formats import row_format
+from abaw.submission.row_checks import row_check
 from abaw.submission.structure import check_structure
 from abaw.submission.text import check_header, check_line, open_text, without_mark
 
@@ -53,7 +53,7 @@ class _Pass:
         self.locations = template.locations
         self.places = _Places(template)
         self.edition = edition
-        self.format = row_format(edition)
+        self._row_check = row_check(edition)
         self.faults = faults
         # Key of a row (from the format) -> its kinds of fault, and whether it could be read. Rows with equal faults are
         # parsed only once, even if there are a million.
@@ -72,11 +72,11 @@ class _Pass:
         positions = np.frombuffer(self.positions, dtype=np.int64)
         numbers = np.frombuffer(self.numbers, dtype=np.int64)
         check_structure(positions, numbers, self.locations, first_line, self.faults)
-        self.format.finish(first_line, len(positions) - self.num_unread, self.faults)
+        self._row_check.finish(first_line, len(positions) - self.num_unread, self.faults)
 
     def _rows(self, lines: Iterable[str], first_line: int) -> None:
         locations, total = self.locations, len(self.locations)
-        accept = self.format.accept
+        accept = self._row_check.accept
         expected = 0
         for number, line in enumerate(lines, first_line):
             location = locations[expected] if expected < total else ""
@@ -99,9 +99,9 @@ class _Pass:
         place = self._find(location, expected)
         if place is not None:
             rest = comma + rest
-            if place != expected and self.format.accept(rest):
+            if place != expected and self._row_check.accept(rest):
                 return place
-            key = self.format.key(rest)
+            key = self._row_check.key(rest)
             kinds, readable = self.known.get(key, ((), True))
             if kinds and self.faults.extend_ranges(number, kinds):
                 self.num_unread += not readable
@@ -119,10 +119,10 @@ class _Pass:
         return place
 
     def _read_values(self, values: Sequence[str], text: str, number: int) -> bool:
-        if len(values) == self.format.num_values:
-            return self.format.read([value.strip() for value in values], number, self.faults)
+        if len(values) == self._row_check.num_values:
+            return self._row_check.read([value.strip() for value in values], number, self.faults)
         if not self.faults.extend_range(number, "fields"):
-            expected = f"{self.format.num_values + 1} fields '{self.format.shape}'"
+            expected = f"{self._row_check.num_values + 1} fields '{self._row_check.shape}'"
             self.faults.add(number, "fields", f"expected {expected}, found {len(values) + 1}: '{text[:_SHOWN]}'")
         return False
 

@@ -17,7 +17,7 @@ class TrainSettings:
     Args:
         steps: optimiser steps
         lr: peak learning rate of AdamW, reached after the warm-up; then falls along a cosine to 0
-        weight_decay: of weight matrices and kernels
+        weight_decay: weight decay of the weight matrices and kernels
         warmup_steps: steps over which the learning rate rises; unless given on the command line, lowered to fit fewer
             steps
         clip_norm: maximum norm of the gradients; longer ones are scaled down
@@ -26,7 +26,7 @@ class TrainSettings:
         accelerator: where to train; auto uses a GPU if there is one
         devices: number of processes (more than one: data-parallel, each with its own batch)
         prefetch: batches prepared ahead, each in a thread; 0 prepares them in the training loop
-        seed: of all randomness
+        seed: seed of all randomness
         evaluate_every: steps between evaluations on the held-out part of the training data
         checkpoint_every: steps between checkpoints, from which a killed run continues
         log_every: steps between lines of metrics

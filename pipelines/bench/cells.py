@@ -169,11 +169,12 @@ class _TrainWarmStarts:
         def train(run: WarmStart, hook: Progress) -> Path:
             # Loaded on use: `--help` and wrong usage are answered without it.
             from abaw.core.artifacts import write_json
+            from abaw.inference.devices import processor
             from abaw.training.static import warm_start
 
             part = split(faces, run.portion, self.holdout, run.seed)
             warm_start(run.recipe, run.steps, part.training, part.selection, run.folder, run.init, hook)
-            write_json(run.file, {"made_with": run.plain()})
+            write_json(run.file, {"made_with": run.plain(), **vars(processor())})
             return run.checkpoint
 
         return train

@@ -1,1 +1,1 @@
-"""Training runs side by side: what `ablate`, `bench` and `cross-validate` build on."""
+"""Many training runs in parallel: what `ablate`, `bench` and `cross-validate` build on."""

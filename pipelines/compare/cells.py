@@ -1,4 +1,4 @@
-"""Cells: training runs with videos set apart for each, which it predicts and is scored on. Any number side by side."""
+"""Cells: training runs with videos set apart for each, which it predicts and is scored on."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _function(config: ExtractConfig, detector: str) -> ExtractVideos:
 
 
 def resolved_detector(name: str) -> str:
-    """The detector that `name` stands for; warns when it is the builtin one."""
+    """The detector of that name; warns when it is the builtin one."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.detecting.registry import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
 

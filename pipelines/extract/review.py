@@ -1,4 +1,4 @@
-"""`abaw extract --review`: a contact sheet a video, and which videos a person should look at first."""
+"""`abaw extract --review`: one contact sheet per video, and which videos a person should review first."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictVideoConfig:
-    """Predict the expression in every frame of videos, or of still images, and make pages to look at the result.
+    """Predict the expression in every frame of videos, or of still images, and make pages that show the result.
 
     Args:
         videos: video files, still images, or folders of them

@@ -28,7 +28,7 @@ VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 
 
 def _face(seed: int) -> np.ndarray:
-    """A smooth picture of its own, (48, 48) uint8."""
+    """A different smooth picture each, (48, 48) uint8."""
     coarse = np.random.default_rng(seed).uniform(0, 255, (6, 6)).astype(np.float32)
     return np.clip(cv2.resize(coarse, (48, 48), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
 
@@ -103,7 +103,7 @@ def test_class_shares_and_dwell_are_the_wanted_ones(split: str) -> None:
     np.testing.assert_allclose(medians, book.dwell, rtol=0.15)
 
 
-def test_labels_differ_from_what_is_shown_only_behind_borders() -> None:
+def test_labels_differ_from_what_is_shown_only_after_borders() -> None:
     book, rng = Book(delay=(-2, 5)), np.random.default_rng(0)
     late = 0
     for _ in range(50):
@@ -126,7 +126,7 @@ def test_dropped_frames_come_in_runs_of_the_wanted_share() -> None:
 
 
 def test_frames_show_stills_of_the_class_that_is_on() -> None:
-    """Each class has stills of a brightness of its own."""
+    """Each class has stills of a different brightness."""
     levels = [20 + 30 * label for label in range(NUM_EXPRESSIONS)]
     stills = [Still(f"{n}", n, np.full((48, 48), level, np.uint8)) for n, level in enumerate(levels)]
     timeline = draw_timeline(CLASS_FRAMES["Validation_Set"], Book(dropped=0.05), np.random.default_rng(3))

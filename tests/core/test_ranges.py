@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from abaw.core.errors import ConfigError
-from abaw.core.ranges import require_at_least, require_below_one, require_positive, require_share
+from abaw.core.ranges import require_at_least, require_below_one, require_positive, require_within
 
 NAN = float("nan")
 
@@ -18,10 +18,11 @@ NAN = float("nan")
     [
         (lambda s: require_at_least(2, s, "a"), (2, 3), (1, NAN), "at least 2"),
         (lambda s: require_positive(s, "a"), (1e-9, 5), (0, -1, NAN), "more than 0"),
-        (lambda s: require_share(s, "a"), (0, 1), (-0.1, 1.1, NAN), "0 <= a <= 1"),
+        (lambda s: require_within(0, 1, s, "a"), (0, 1), (-0.1, 1.1, NAN), "0 <= a <= 1"),
+        (lambda s: require_within(1, 3, s, "a"), (1, 3), (0, 4, NAN), "1 <= a <= 3"),
         (lambda s: require_below_one(s, "a"), (0, 0.999), (-0.1, 1, NAN), "0 <= a < 1"),
     ],
-    ids=["at least", "positive", "share", "below one"],
+    ids=["at least", "positive", "share", "within", "below one"],
 )
 def test_values_out_of_range_are_refused_by_name(
     require: Callable[[object], None], accepted: tuple[float, ...], refused: tuple[float, ...], expected: str

@@ -33,7 +33,7 @@ def start_owner(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
+def test_a_second_process_learns_which_one_holds_the_run(tmp_path: Path) -> None:
     owner = start_owner(tmp_path / "run")
     try:
         with pytest.raises(RunLockedError, match=rf"process {owner.pid} on {socket.gethostname()} is writing this run"):

@@ -14,6 +14,7 @@ from abaw.core.artifacts import file_hash
 from abaw.core.errors import ConfigError
 from abaw.demo.dataset import DemoPaths, make_demo_dataset, plan_videos
 from abaw.demo.size import DemoSize
+from abaw.engine.local import LocalEngine
 from abaw.protocol.annotations import read_annotations
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.layout import find_videos, frame_name
@@ -115,7 +116,7 @@ def test_labelled_stills_are_in_class_folders(made: tuple[Path, DemoPaths]) -> N
 
 
 def test_the_result_depends_only_on_the_seed(made: tuple[Path, DemoPaths], tmp_path: Path) -> None:
-    make_demo_dataset(tmp_path / "again", TINY, seed=0, workers=2)
+    make_demo_dataset(tmp_path / "again", TINY, seed=0, engine=LocalEngine([None, None], threads=1))
     assert _hashes(tmp_path / "again") == _hashes(made[0])
     make_demo_dataset(tmp_path / "other", replace(TINY, train_videos=1, test_videos=1, labelled_stills=8), seed=1)
     first, other = (find_videos([root / "videos"])[0] for root in (made[0], tmp_path / "other"))

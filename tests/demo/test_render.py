@@ -10,7 +10,6 @@ from abaw.demo.dataset import plan_videos
 from abaw.demo.sheet import expression_sheet
 from abaw.demo.shots import film_video, performance
 from abaw.demo.size import DemoSize
-from abaw.demo.timeline import NEUTRAL
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 
@@ -41,6 +40,6 @@ def test_an_expression_rises_and_varies() -> None:
     act = performance(plan_videos(DemoSize(), 0)[0][0], 0)
     borders = [0, *(np.flatnonzero(np.diff(act.labels)) + 1), len(act.labels)]
     for start, stop in pairwise(borders):
-        if act.labels[start] != NEUTRAL:
+        if EXPRESSION_CLASSES[act.labels[start]] != "Neutral":
             strength = np.abs(act.actions[start:stop]).sum(1)
             assert strength.max() > 1.3 * strength.min()

@@ -19,7 +19,7 @@ from abaw.detector.settings import SceneSettings
 from abaw.video.detecting.detections import MIRRORED
 
 GREYS = (90, 120, 150, 180, 210)
-"""Grey levels of the dots at the five landmarks, one each to tell them apart."""
+"""Grey levels of the dots at the five landmarks, a different one each, to distinguish them."""
 POINTS = np.array([[60, 70], [100, 70], [80, 90], [65, 115], [95, 115]], np.float32)
 BOX = np.array([40, 40, 120, 140], np.float32)
 

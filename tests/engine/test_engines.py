@@ -85,7 +85,7 @@ def test_an_interrupt_is_not_the_failure_of_an_item() -> None:
 
 
 def test_a_worker_has_its_number_of_threads_and_sees_its_gpu_alone() -> None:
-    """Though unpickling the function loads torch, and though this process was told otherwise."""
+    """Though unpickling the function loads torch, and though this process was set otherwise."""
     before = dict(os.environ)
     with environment({"OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": "7"}):
         for threads in (1, 3):

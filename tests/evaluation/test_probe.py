@@ -34,7 +34,7 @@ def test_neighbours_come_by_falling_cosine_whatever_the_length() -> None:
 
 
 @pytest.mark.parametrize(("count", "same"), [(5, False), (4, True)])
-def test_too_few_faces_are_told(count: int, same: bool) -> None:
+def test_too_few_faces_are_reported(count: int, same: bool) -> None:
     with pytest.raises(DataError, match="4 faces have no"):
         nearest_neighbours(GALLERY, GALLERY, count, same=same)
 

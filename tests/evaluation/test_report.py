@@ -159,7 +159,7 @@ def test_the_table_of_videos_leads_to_their_viewers(tmp_path: Path) -> None:
     assert '<a href="../my%20viewers/video%200%20%3C%C3%A9%3E.html">video 0 &lt;é&gt;</a>' in text
 
 
-def test_the_page_stands_alone_and_shows_what_was_scored(tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_shows_what_was_scored(tmp_path: Path) -> None:
     found = result()
     page = read_page(write_report(tmp_path, [found], "annotations"))
     text = " ".join(page.text)

@@ -101,5 +101,5 @@ def test_a_box_cuts_the_whole_image() -> None:
     assert crop.landmarks_xy is None and crop.score is None
 
 
-def test_what_is_seen_stands_in_the_identity() -> None:
+def test_what_the_detector_sees_is_in_the_identity() -> None:
     assert LargestFace(SquareDetector()).identity == "squares, pictures from 288 px"

@@ -80,7 +80,7 @@ def affectnet(root: Path, **labels: object) -> Path:
     return root
 
 
-def test_a_label_file_beside_each_image(tmp_path: Path) -> None:
+def test_a_label_file_next_to_each_image(tmp_path: Path) -> None:
     stills = find_stills(load_descriptor("affectnet"), affectnet(tmp_path, a="7", b="0", c=1))
     assert [(still.key, still.label) for still in stills] == [
         ("images/a.jpg", 7),
@@ -89,7 +89,7 @@ def test_a_label_file_beside_each_image(tmp_path: Path) -> None:
     ]
 
 
-def test_a_label_that_stands_for_none(tmp_path: Path) -> None:
+def test_a_label_that_means_none(tmp_path: Path) -> None:
     files = LabelFiles("annotations/{stem}_exp.npy", "images")
     descriptor = Descriptor("d", "labelled", "npy", labels={"0": "Fear", "8": None}, label_files=files)
     stills = find_stills(descriptor, affectnet(tmp_path, a="8", b="0"))

@@ -92,7 +92,7 @@ def test_bad_images_are_counted_and_the_rest_is_imported(tmp_path: Path) -> None
     assert open_faces(tmp_path / "v.arrow").valid.tolist() == [True, False, True]
 
 
-def test_other_files_are_told_and_left_out(tmp_path: Path) -> None:
+def test_other_files_are_reported_and_left_out(tmp_path: Path) -> None:
     make_crops(tmp_path / "v", [1])
     for name in (".DS_Store", "00002.jpg.part", "face.jpg"):
         (tmp_path / "v" / name).touch()

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
 import pytest
+from jsonargparse import ArgumentParser
 
 from abaw.core.errors import ConfigError, DataError
 from pipelines import cli
+from pipelines.settings import make_parser
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class SizeConfig:
     """Sizes.
 
     Attributes:
-        width: units a layer.
+        width: units per layer.
     """
 
     width: int = 64
@@ -149,9 +152,15 @@ class TestMain:
         assert all(name in text for name in cli.STAGES)
 
 
+def stage_parser(name: str) -> ArgumentParser:
+    stage = cli.STAGES[name]
+    config = getattr(import_module(f"pipelines.{stage.module}"), stage.config)
+    return make_parser(config, f"abaw {name}", stage.positional)
+
+
 @pytest.mark.parametrize("name", list(cli.STAGES))
 def test_every_stage_has_a_parser_with_help_on_every_setting(name: str) -> None:
-    parser = cli.stage_parser(name)
+    parser = stage_parser(name)
     missing = [action.dest for action in parser._actions if not action.help]
     assert not missing
 
@@ -159,7 +168,7 @@ def test_every_stage_has_a_parser_with_help_on_every_setting(name: str) -> None:
 @pytest.mark.parametrize("name", list(cli.STAGES))
 def test_every_example_of_the_help_text_is_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).resolve().parents[2])  # recipes are given as paths from here
-    parser = cli.stage_parser(name)
+    parser = stage_parser(name)
     _, _, text = parser.format_help().partition("examples:\n")
     examples = [shlex.split(line) for line in text.splitlines()]
     assert 2 <= len(examples) <= 3

@@ -12,6 +12,7 @@ from abaw.protocol.layout import parse_subject
 from abaw.stores.predictions import read_predictions
 from abaw.stores.spec import load_spec
 from pipelines.cli import main
+from tests.pipelines.interrupt import check_interrupt
 from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
 
 FLAGS = [*TINY, "--holdout", "0.34", "--train.steps", "10", "--window", "40", "--hop", "20", "--folds", "3"]
@@ -64,7 +65,7 @@ def test_no_fold_trains_on_its_videos(done: Path) -> None:
             assert used == set(NAMES) - own and not set(training["videos"]) & set(training["scored_on"])
 
 
-def test_the_report_tells_out_of_fold_score_interval_and_spread(done: Path) -> None:
+def test_the_report_shows_out_of_fold_score_interval_and_spread(done: Path) -> None:
     facts = read_json(done / "run" / "cross_validation.json")
     low, high = facts["interval"]
     assert low < facts["macro_f1"] < high
@@ -72,6 +73,12 @@ def test_the_report_tells_out_of_fold_score_interval_and_spread(done: Path) -> N
     text = (done / "run" / "cross_validation.md").read_text()
     assert f"out of fold: macro F1 {facts['macro_f1']:.4f}, 95 % interval [{low:.4f}, {high:.4f}], on 13 videos" in text
     assert text.count("\n| ") == 4
+
+
+def test_an_interrupt_of_the_command_alone_ends_its_workers(done: Path, tmp_path: Path) -> None:
+    more = ("--workers", "2", "--train.steps", "1000000", "--train.checkpoint_every", "10")
+    words = _words(done, tmp_path / "run", *more)
+    check_interrupt(words, lambda: any(tmp_path.glob("run/folds/*/last/state.pt")), tmp_path / "log")
 
 
 def test_finished_folds_are_kept_and_checkpoints_predict_together(

@@ -42,6 +42,13 @@ def test_every_video_gets_its_features(work: Path) -> None:
     assert len(open_features(work / "features/a.arrow")) == 3
 
 
+def test_stores_do_not_depend_on_the_number_of_workers(work: Path) -> None:
+    for workers in "12":
+        assert features(work, "--workers", workers, "--out", str(work / workers)) == 0
+    one, two = (sorted((work / workers).glob("*.arrow")) for workers in "12")
+    assert len(one) == 2 and [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+
+
 def test_logits_are_what_the_classifier_says_of_the_features(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert features(work) == 0
     assert features(work, "--outputs", "logits", "--out", str(work / "logits")) == 0
@@ -56,7 +63,7 @@ def test_logits_are_what_the_classifier_says_of_the_features(work: Path, capsys:
     assert "made from another input or with other settings" in capsys.readouterr().err
 
 
-def test_a_second_run_keeps_what_is_there(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_keeps_existing_stores(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features(work)
     before = (work / "features/a.arrow").stat().st_mtime_ns
     assert features(work) == 0
@@ -64,7 +71,7 @@ def test_a_second_run_keeps_what_is_there(work: Path, capsys: pytest.CaptureFixt
     assert "a: already exists" in capsys.readouterr().err
 
 
-def test_it_goes_on_past_a_bad_store_and_tells_at_the_end(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_goes_on_past_a_bad_store_and_reports_it_at_the_end(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (work / "faces/a.arrow").write_bytes(b"damaged")
     assert features(work) == 1
     assert [path.name for path in (work / "features").iterdir()] == ["ü b.arrow"]
@@ -80,7 +87,7 @@ def test_it_goes_on_past_a_bad_store_and_tells_at_the_end(work: Path, capsys: py
         (["--batch_size", "0"], 2, "batch_size is 0"),
     ],
 )
-def test_what_is_not_there_is_told(
+def test_a_missing_input_is_reported(
     work: Path, words: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert features(work, *words) == status
@@ -88,7 +95,7 @@ def test_what_is_not_there_is_told(
 
 
 @pytest.mark.parametrize(("fault", "message"), [(28, "the disk is full"), (13, "no permission to write there")])
-def test_a_store_that_cannot_be_written_is_told_and_leaves_nothing(
+def test_a_store_that_cannot_be_written_is_reported_and_leaves_nothing(
     work: Path, fault: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(path: Path) -> None:
@@ -100,7 +107,7 @@ def test_a_store_that_cannot_be_written_is_told_and_leaves_nothing(
     assert list((work / "features").iterdir()) == []
 
 
-def test_a_checkpoint_of_another_kind_is_told(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_of_another_kind_is_reported(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = work / "ckpt/spec.json"
     spec.write_text(spec.read_text().replace('"kind": "static"', '"kind": "temporal"'))
     assert features(work) == 1

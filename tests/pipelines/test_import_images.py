@@ -104,7 +104,7 @@ def test_votes_of_real_stills(tmp_path: Path, shared_data: Path, capsys: pytest.
     assert f"no votes.csv, which lists the images of ferplus; give {tmp_path}/ferplus" in capsys.readouterr().err
 
 
-def test_unreadable_images_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_images_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path / "set" / "a.jpg")
     (tmp_path / "set" / "b.jpg").write_bytes(b"rubbish")
     assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none") == 1

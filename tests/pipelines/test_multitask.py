@@ -22,7 +22,7 @@ FOLDERS = ("EXPR_Recognition_Challenge", "VA_Estimation_Challenge", "AU_Detectio
 
 
 def _make_videos(root: Path, split: str, names: list[str], *, num_frames: int = 150) -> dict[str, Labels]:
-    """Feature 0 and 1 are valence and arousal, feature k + 2 tells action unit k, feature 14 the class (0 or 1)."""
+    """Feature 0 and 1 are valence and arousal, feature k + 2 is action unit k, feature 14 the class (0 or 1)."""
     generator = np.random.default_rng([*split.encode()])
     made = {}
     for name in names:

@@ -40,6 +40,14 @@ def test_a_row_for_every_frame_of_every_video(root: Path, capsys: pytest.Capture
     assert "120 frames, 5 of them without a face" in capsys.readouterr().err
 
 
+def test_stores_do_not_depend_on_the_number_of_workers(root: Path) -> None:
+    words = _words(root, _checkpoint(root / "t"))
+    for workers in "12":
+        assert main([*words, "--workers", workers, "--out", str(root / workers)]) == 0
+    one, two = (sorted((root / workers).glob("*.arrow")) for workers in "12")
+    assert len(one) == 3 and [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+
+
 def test_several_checkpoints_are_averaged(root: Path) -> None:
     folders = [_checkpoint(root / f"t{seed}", seed) for seed in (0, 1)]
     probs = []
@@ -49,7 +57,7 @@ def test_several_checkpoints_are_averaged(root: Path) -> None:
     np.testing.assert_allclose(probs[2], (probs[0] + probs[1]) / 2, atol=1e-6)
 
 
-def test_what_is_there_is_kept_and_what_differs_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_stores_are_kept_and_others_are_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = _checkpoint(root / "t0", 0), _checkpoint(root / "t1", 1)
     assert main(_words(root, first)) == 0
     (root / "out" / "a.arrow").unlink()

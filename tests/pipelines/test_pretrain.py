@@ -97,8 +97,8 @@ def test_every_method_starts_from_a_backbone(tmp_path: Path, stills: Path, metho
     config = json.loads((tmp_path / "static/config.json").read_text())["config"]
     start = load_spec(tmp_path / "run/last")
     assert config["init_weights"] == start.weights_id
-    told = load_spec(tmp_path / "static/last").training["init"]
-    assert (told["weights"], told["training"]["num_faces"]) == (start.weights_id, 48)
+    found = load_spec(tmp_path / "static/last").training["init"]
+    assert (found["weights"], found["training"]["num_faces"]) == (start.weights_id, 48)
     assert (tmp_path / "static/figures/attention.png").exists() == (method == "dta_snl")
 
 
@@ -116,7 +116,7 @@ def probe(out: Path, labelled: Path, scored: Path, *words: object) -> int:
     return main(["probe", *stores, "--neighbours", "5", "--accelerator", "cpu", *map(str, words)])
 
 
-def test_a_probe_tells_what_features_know(tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_probe_measures_what_features_know(tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"Some_Body_{index:04d}.jpg" if index < 20 else f"Other_{index:04d}.jpg" for index in range(40)]
     scored = still_store(
         tmp_path / "scored.arrow", [index % 8 for index in range(40)], 1, {"source": "valid"}, image=names
@@ -126,7 +126,7 @@ def test_a_probe_tells_what_features_know(tmp_path: Path, stills: Path, capsys: 
     out = capsys.readouterr().out
     assert "linear: macro F1" in out and "knn: macro F1" in out and "the nearest neighbour is the same person" in out
     found = json.loads((tmp_path / "probe/probe.json").read_text())
-    # The class is the place of a bright spot: whatever the network, its features tell.
+    # The class is the place of a bright spot: any features of a network show it.
     assert found["linear"]["accuracy"] > 0.5
     assert (found["labelled"], found["scored"], found["people"]["asked"]) == (48, 40, 40)
     with Image.open(tmp_path / "probe/retrieval.png") as picture:

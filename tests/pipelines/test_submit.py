@@ -55,10 +55,10 @@ def test_a_checked_submission(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     write_template(tmp_path / "t.txt", **{"b é": 3, "a": 5})
     assert submit(tmp_path) == 0
     assert labels(tmp_path) == [1, 2, 3, 4, 4, 6, 6, 6]
-    told = capsys.readouterr()
-    assert "8 rows, 2 videos), checked" in told.out
-    assert "2 rows are after the last decoded frame of their video and repeat its class: a (2)" in told.err
-    assert "1 videos with predictions are not in the template" in told.err
+    found = capsys.readouterr()
+    assert "8 rows, 2 videos), checked" in found.out
+    assert "2 rows are after the last decoded frame of their video and repeat its class: a (2)" in found.err
+    assert "1 videos with predictions are not in the template" in found.err
     assert main(["check-submission", str(tmp_path / "out" / "s.txt"), "--template", str(tmp_path / "t.txt")]) == 0
 
 

@@ -75,7 +75,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, stills: Path, capsys: pyt
     assert str(tmp_path) not in (tmp_path / "run/best/spec.json").read_text()
 
 
-def test_it_learns_to_tell_the_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_learns_to_distinguish_the_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = np.random.default_rng(0).choice(8, 400, p=[0.4, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05]).tolist()
     path = still_store(tmp_path / "many.arrow", labels)
     words = ["--train.steps", "120", "--train.ema_decay", "0.9", "--supervised.view", "weak", "--holdout", "0.2"]
@@ -163,7 +163,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
         ),
     ],
 )
-def test_settings_that_do_not_work_are_told(
+def test_settings_that_do_not_work_are_reported(
     tmp_path: Path, stills: Path, words: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "run", *[word.format(stills=stills) for word in words]) == status
@@ -179,14 +179,14 @@ def test_settings_that_do_not_work_are_told(
     ],
     ids=["unlabelled", "empty", "one per class"],
 )
-def test_a_set_to_learn_nothing_from_is_told(
+def test_a_set_to_learn_nothing_from_is_reported(
     tmp_path: Path, labels: list[int | None], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "run", "--labelled", still_store(tmp_path / "a.arrow", labels)) == 1
     assert message in capsys.readouterr().err
 
 
-def test_a_damaged_store_is_told(tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_store_is_reported(tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stills.write_bytes(stills.read_bytes()[:1000])
     assert train(tmp_path / "run", "--labelled", stills) == 1
     assert "stills.arrow: not a readable store" in capsys.readouterr().err
@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_images(
 
 
 @pytest.mark.parametrize(("fault", "message"), [(28, "the disk is full"), (13, "no permission to write there")])
-def test_a_checkpoint_that_cannot_be_written_is_told_and_the_run_goes_on_later(
+def test_a_checkpoint_that_cannot_be_written_is_reported_and_the_run_goes_on_later(
     tmp_path: Path,
     stills: Path,
     fault: int,
@@ -271,15 +271,15 @@ def test_faces_without_a_label_serve_as_unlabelled_ones_when_asked(
     assert spec.training["unlabelled"] == 12
 
 
-def test_a_warm_start_is_a_run_of_its_own_beside_the_run(tmp_path: Path, stills: Path) -> None:
+def test_a_warm_start_is_a_separate_run_next_to_the_run(tmp_path: Path, stills: Path) -> None:
     words = ["--labelled", stills, "--unlabelled", stills, "--method", "fixmatch", "--warm_start_steps", "4"]
     assert train(tmp_path / "run", *words) == 0
     _, spec = load_static(tmp_path / "run.warm_start/last")
     assert spec.training["step"] == 4 and spec.training["settings"]["method"] == "supervised"
     assert spec.training["init"] is None
     assert json.loads((tmp_path / "run/config.json").read_text())["config"]["init_weights"] == spec.weights_id
-    told = load_static(tmp_path / "run/last")[1].training["init"]
-    assert told == {"weights": spec.weights_id, "training": spec.training}
+    found = load_static(tmp_path / "run/last")[1].training["init"]
+    assert found == {"weights": spec.weights_id, "training": spec.training}
 
 
 class Stop(Exception):

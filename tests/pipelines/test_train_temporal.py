@@ -28,7 +28,7 @@ def _words(root: Path, out: Path, *more: str) -> list[str]:
     return [*words, "--holdout", "0.34", "--train.steps", "12", "--train.evaluate_every", "4", *more]
 
 
-def test_a_run_leaves_checkpoints_that_tell_their_origin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_leaves_checkpoints_that_record_their_origin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_data(tmp_path)
     assert main(_words(tmp_path, tmp_path / "run")) == 0
     printed = capsys.readouterr()
@@ -128,7 +128,7 @@ def test_other_settings_or_labels_are_not_taken_for_the_same_run(
 
 
 def kill_when(words: list[str], ready: Path) -> None:
-    """Run the command in a process of its own and kill it as soon as `ready` is there."""
+    """Run the command in a separate process and kill it as soon as `ready` exists."""
     process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *words], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not ready.exists():

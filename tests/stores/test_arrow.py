@@ -92,10 +92,10 @@ def test_another_kind_and_missing_columns_are_refused(tmp_path: Path) -> None:
         open_store(path, "features", {})
     with pytest.raises(StoreError, match="lacks the columns jpeg"):
         open_store(path, "faces", {"frame": pa.int32(), "jpeg": pa.binary()})
-    with pa.ipc.new_file(str(tmp_path / "foreign.arrow"), SCHEMA) as writer:
+    with pa.ipc.new_file(str(tmp_path / "other.arrow"), SCHEMA) as writer:
         writer.write_batch(next(batches(1)))
     with pytest.raises(StoreError, match="of another program"):
-        open_store(tmp_path / "foreign.arrow", "faces", {})
+        open_store(tmp_path / "other.arrow", "faces", {})
 
 
 def test_done_means_made_with_the_same_fingerprint(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_odd_sides_and_changing_sizes(tmp_path: Path) -> None:
     assert shapes == {(34, 48, 3)}
 
 
-def test_the_index_stands_in_front_so_that_playing_starts_at_once(tmp_path: Path) -> None:
+def test_the_index_comes_first_so_that_playing_starts_at_once(tmp_path: Path) -> None:
     with H264Writer(tmp_path / "out.mp4", 25) as writer:
         for index in range(30):
             writer.add(numbered_picture(index + 1), index / 25)

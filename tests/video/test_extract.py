@@ -76,7 +76,7 @@ def test_crops_are_decodable_jpegs_of_the_face(clip: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(crop[60, 56], (160, 180, 250), atol=12)  # OpenCV reads BGR
 
 
-def test_metadata_tell_where_it_is_from(clip: Path, tmp_path: Path) -> None:
+def test_metadata_record_the_source(clip: Path, tmp_path: Path) -> None:
     extract(clip, tmp_path)
     meta = open_faces(tmp_path / "clip.arrow").meta
     wanted = {
@@ -171,7 +171,7 @@ def test_a_missing_store_of_two_is_added(clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "clip_right.arrow").read_bytes() == wanted
 
 
-def test_a_cut_off_video_tells_what_was_lost(tmp_path: Path) -> None:
+def test_a_cut_off_video_reports_what_was_lost(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", noise(40))
     path = cut_off(whole, tmp_path / "clip.mp4", 0.5)
     done = extract(path, tmp_path / "faces")

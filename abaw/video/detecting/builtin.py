@@ -90,7 +90,7 @@ def decode(grids: Sequence[NDArray[np.float32]], min_score: float) -> Detections
 
 
 def _overlap(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(K,) the share of the smaller box that lies in the other one, for a box (4,) and each of (K, 4)."""
+    """(K,) the share of the smaller box that is inside the other one, for a box (4,) and each of (K, 4)."""
     low, high = np.maximum(others[:, :2], box[:2]), np.minimum(others[:, 2:], box[2:])
     inside = np.clip(high - low, 0, None).prod(axis=1)
     return np.asarray(inside / np.maximum(np.minimum(areas(others), areas(box[None])), 1e-6), np.float64)

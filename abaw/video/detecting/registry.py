@@ -35,7 +35,7 @@ class NetworkType(Protocol):
 
 
 def resolve_detector(name: str) -> str:
-    """What `auto` stands for here: the default insightface pack if it is installed, otherwise the builtin detector.
+    """What `auto` means here: the default insightface pack if it is installed, otherwise the builtin detector.
 
     Any other name is returned unchanged; nothing is downloaded.
     """

@@ -38,7 +38,7 @@ _LINES_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a store says about whom it shows.
+    """What a store says about the person that it shows.
 
     choice: `main`, `left`, `right`, `track` or `corrected`; margin, runner_up: see ChosenTracks; people: the tracks of
     each, heaviest first; samples: (track, x1, y1, x2, y2) by frame.

@@ -1,4 +1,4 @@
-"""The correction file: tracks chosen by hand, after a look at the contact sheets."""
+"""The correction file: tracks chosen by hand after reviewing the contact sheets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stores of one video: whom they show, where they are, whether they exist already."""
+"""The stores of one video: their subjects, their paths, and whether they exist already."""
 
 from __future__ import annotations
 

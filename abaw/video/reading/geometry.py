@@ -86,7 +86,7 @@ def squared(image: NDArray[np.uint8], aspect: Fraction) -> NDArray[np.uint8]:
 def geometry_of(container: InputContainer, stream: VideoStream) -> tuple[Orientation, Fraction, list[str]]:
     """Orientation and pixel aspect of a stream by its first decoded frame, and notes about them. Uses up the container.
 
-    For readers that do not tell them themselves.
+    For readers that do not report them themselves.
     """
     orientation = Orientation()
     with suppress(StopIteration, FFmpegError, IndexError):

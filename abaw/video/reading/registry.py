@@ -23,7 +23,7 @@ def open_video(path: Path, reader: str = "pyav", square_pixels: bool = True) -> 
     """Open a video with one of READERS, or an image with STILL, and close it afterwards.
 
     Frames are shown as a player shows them: turned and mirrored as the file's display matrix says, and with square
-    pixels unless `square_pixels` is False. An animated WebP, which FFmpeg cannot decode, has a reader of its own.
+    pixels unless `square_pixels` is False. An animated WebP, which FFmpeg cannot decode, has a separate reader.
 
     Raises ConfigError for any other reader, and DataError for a file that is not a video or not an image.
     """

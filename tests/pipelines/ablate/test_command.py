@@ -22,6 +22,7 @@ from abaw.evaluation.metrics import macro_f1_of
 from abaw.stores.predictions import read_predictions
 from pipelines.cli import main, parse_config
 from pipelines.recipe_files import recipe
+from tests.pipelines.interrupt import check_interrupt
 from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
 
 FLAGS = [*TINY, "--holdout", "0.34", "--train.steps", "30", "--train.checkpoint_every", "10", "--hop_fraction", "0.5"]
@@ -48,7 +49,7 @@ def _without_times(run: Path) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name != "config"}
 
 
-def test_every_cell_is_trained_scored_and_told(done: Path) -> None:
+def test_every_cell_is_trained_scored_and_reported(done: Path) -> None:
     out = done / "run"
     rows = list(csv.DictReader((out / "ablation.csv").open()))
     assert [(row["window"], row["hop"], row["seed"]) for row in rows] == [
@@ -113,6 +114,11 @@ def _wait(ready: Any, process: subprocess.Popen[bytes]) -> None:
     while not ready():
         assert process.poll() is None and time.monotonic() < deadline, "ended before it could be killed"
         time.sleep(0.002)
+
+
+def test_an_interrupt_of_the_command_alone_ends_its_workers(done: Path, tmp_path: Path) -> None:
+    words = _words(done, tmp_path / "run", "--workers", "2", "--train.steps", "1000000")
+    check_interrupt(words, lambda: any(tmp_path.glob("run/cells/*/last/state.pt")), tmp_path / "log")
 
 
 def test_values_and_seeds_can_be_added_and_a_cell_that_fails_is_named(

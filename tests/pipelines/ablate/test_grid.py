@@ -95,7 +95,7 @@ def test_settings_of_one_part_are_checked_together() -> None:
         ({"model.width": ["17"]}, "1 of 1 cells do not fit: model.width=17: width 17 must be a multiple"),
     ],
 )
-def test_what_does_not_fit_is_told(vary: dict[str, list[str]], message: str) -> None:
+def test_what_does_not_fit_is_reported(vary: dict[str, list[str]], message: str) -> None:
     with pytest.raises(ConfigError) as error:
         points(GridRecipe(), vary)
     assert message in str(error.value)
@@ -125,7 +125,7 @@ def test_a_recipe_is_adapted_to_the_values_unless_given_on_the_command_line() ->
             points(recipe, vary, [given])
 
 
-def test_a_share_says_nothing_beside_a_hop_in_frames() -> None:
+def test_a_share_has_no_effect_with_a_hop_in_frames() -> None:
     with pytest.raises(ConfigError, match="use --hop null"):
         points(GridRecipe(hop=60), {"hop_fraction": ["0.5"]})
 

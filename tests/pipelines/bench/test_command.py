@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from abaw.core.artifacts import read_json
 from abaw.core.errors import ConfigError
 from abaw.data.label_portions import portions
+from abaw.inference.devices import processor
 from abaw.training.static_recipe import StaticRecipe
 from pipelines.bench.cells import cells_of
 from pipelines.bench.command import BenchConfig, run
@@ -16,6 +18,7 @@ from pipelines.bench.variants import Variant, variants_of
 from pipelines.cli import parse_config
 from pipelines.recipe_files import recipe
 from tests.data.faces import still_store
+from tests.pipelines.interrupt import check_interrupt
 
 RECIPES = ("ferplus", "ferplus_full", "fer2013", "fer2013_full", "ablation", "combinations", "all_labels")
 TINY = (
@@ -46,6 +49,9 @@ def test_cells_are_run_kept_and_added_to(tmp_path: Path, stores: tuple[str, ...]
     assert run(_config(*words, "--only", "supervised")) == 0
     cell = tmp_path / "run" / "cells" / "supervised,share=0.5,seed=0" / "cell.json"
     warm = tmp_path / "run" / "warm_starts" / "share=0.5,seed=0" / "warm_start.json"
+    for file in (cell, warm):
+        facts = read_json(file)
+        assert facts["threads"] == 1 and facts["instruction_set"] == processor().instruction_set
     before = [file.stat().st_mtime_ns for file in (cell, warm)]
     longer = ("--entries", "supervised=method=supervised", "plain=method=fixmatch,train.steps=2")
     assert run(_config(*words, *longer)) == 0
@@ -66,6 +72,12 @@ def test_cells_are_run_kept_and_added_to(tmp_path: Path, stores: tuple[str, ...]
         run(_config(*words, "--only", "supervised", "--train.lr", "0.1"))
     with pytest.raises(ConfigError, match=r"holdout: 0.1 -> 0.2"):
         run(_config(*words, "--only", "supervised", "--holdout", "0.2"))
+
+
+def test_an_interrupt_of_the_command_alone_ends_its_workers(tmp_path: Path, stores: tuple[str, ...]) -> None:
+    more = ("--only", "supervised", "--shares", "0.5", "--workers", "2", "--train.steps", "1000000")
+    words = ["bench", "ssl", *stores, *TINY, *more]
+    check_interrupt(words, lambda: any(tmp_path.glob("run/cells/*/last/state.pt")), tmp_path / "log")
 
 
 def test_a_cell_that_fails_stops_no_other(

@@ -59,7 +59,7 @@ def test_mean_deviation_and_differences_paired_by_seed(table: BenchTable) -> Non
     assert (gain.mean, gain.error, gain.count) == (pytest.approx(0.03), pytest.approx(0.02), 3)
 
 
-def test_one_seed_tells_no_spread_and_missing_cells_no_number(table: BenchTable) -> None:
+def test_one_seed_shows_no_spread_and_missing_cells_no_number(table: BenchTable) -> None:
     pick = score("last", "macro_f1")
     one = summary(table.group("supervised", TEN), pick)
     assert one is not None and (one.mean, one.spread, one.count) == (0.7, None, 1)

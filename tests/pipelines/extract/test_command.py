@@ -159,7 +159,7 @@ def test_subjects_all(videos: Path, tmp_path: Path) -> None:
         (["{videos}", "--detector", "bultin"], 2, "Did you mean 'builtin'"),
         (["{videos}", "--detector", "gone.onnx"], 1, "gone.onnx: no such file or folder (detector)"),
         (["{videos}", "--subjects", "{empty}"], 1, "annotation files"),
-        (["{videos}", "--jpeg_quality", "0"], 2, "jpeg_quality 0: expected 1 to 100"),
+        (["{videos}", "--jpeg_quality", "0"], 2, "jpeg_quality is 0; expected 1 <= jpeg_quality <= 100"),
     ],
 )
 def test_wrong_usage_and_wrong_paths(

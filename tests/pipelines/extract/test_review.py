@@ -45,7 +45,7 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_close_choices_are_told_and_listed(
+def test_close_choices_are_reported_and_listed(
     videos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert extract(videos, "--out", tmp_path, "--detector", weights, "--review") == 0
@@ -62,13 +62,13 @@ def test_close_choices_are_told_and_listed(
 
 @pytest.fixture
 def blind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No detector may look."""
+    """No detector may run."""
 
-    def look(*_: Any) -> Detector:
+    def refuse(*_: Any) -> Detector:
         raise AssertionError("looked for faces again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("abaw.video.extract.Follower.follow", look)
+        patch.setattr("abaw.video.extract.Follower.follow", refuse)
         yield
 
 

@@ -12,9 +12,9 @@ from typing import IO
 
 import pytest
 
-from abaw.core.artifacts import process_lives
 from abaw.stores.faces import open_faces
 from pipelines.cli import main
+from tests.pipelines.interrupt import check_interrupt
 from tests.video.clips import portraits, write_clip
 from tests.video.damage import flip, packet_places
 
@@ -85,7 +85,7 @@ def test_kills_at_random_moments(
             for path in generator.sample(done, 3):
                 path.unlink()
     assert main(arguments) == 0
-    assert files(out) == unbroken, "the same stores, and nothing beside them"
+    assert files(out) == unbroken, "the same stores, and nothing else"
 
 
 def test_two_processes_on_one_folder(videos: Path, tmp_path: Path, unbroken: dict[str, bytes]) -> None:
@@ -131,18 +131,6 @@ def test_an_interrupt_of_the_command_alone_ends_its_workers(tmp_path: Path) -> N
     (tmp_path / "videos").mkdir()
     for name in "ab":
         write_clip(tmp_path / "videos" / f"{name}.mp4", portraits(2000, side=256))
+    arguments = command(tmp_path / "videos", tmp_path / "faces", "--workers", "2")
     log = tmp_path / "log"
-    with log.open("w") as file:
-        process = start(command(tmp_path / "videos", tmp_path / "faces", "--workers", "2"), file)
-        while " of 2000 frames" not in log.read_text():
-            assert process.poll() is None
-            time.sleep(0.1)
-        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        assert len(workers) >= 2
-        interrupted = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
-    while any(process_lives(int(worker)) for worker in workers):
-        time.sleep(0.02)
-    assert time.monotonic() - interrupted < 5
-    assert "Traceback" not in log.read_text()
+    check_interrupt(arguments, lambda: " of 2000 frames" in log.read_text(), log)

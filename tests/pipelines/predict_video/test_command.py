@@ -67,11 +67,11 @@ def test_all_results_of_a_video(made: Path) -> None:
         assert sum(probs) == pytest.approx(1, abs=1e-3)
         assert row["label"] == EXPRESSION_CLASSES[int(np.argmax(probs))]
         assert 0 <= float(row["x1"]) < float(row["x2"]) <= 160
-    told = summary(made, "Gesicht 面")
-    assert (told["frames"], told["frame_size_wh"]) == (NUM_FRAMES, [160, 160])
-    assert told["people"][0]["frames_with_face"] == len(shown)
-    assert told["models"]["predicts"] == told["models"]["static"] != ""
-    assert all((made / name).stat().st_size for name in told["files"])
+    found = summary(made, "Gesicht 面")
+    assert (found["frames"], found["frame_size_wh"]) == (NUM_FRAMES, [160, 160])
+    assert found["people"][0]["frames_with_face"] == len(shown)
+    assert found["models"]["predicts"] == found["models"]["static"] != ""
+    assert all((made / name).stat().st_size for name in found["files"])
     with open_video(made / "Gesicht 面.mp4") as video:
         assert sum(1 for _ in video) == NUM_FRAMES
     page = (made / "Gesicht 面.html").read_text(encoding="utf-8")
@@ -100,7 +100,7 @@ def test_again_nothing_is_done(made: Path, videos: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err.count("exists already") == 3
 
 
-def test_what_changes_is_made_anew(made: Path, videos: Path, tmp_path: Path) -> None:
+def test_what_changed_settings_affect_is_recomputed(made: Path, videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(made, out)
     before = (out / "Gesicht 面.csv").read_bytes()
@@ -109,15 +109,15 @@ def test_what_changes_is_made_anew(made: Path, videos: Path, tmp_path: Path) -> 
     assert summary(out, "Gesicht 面")["settings"]["smoothing"] == "none"
 
 
-def test_annotations_stand_beside_the_predictions(videos: Path, tmp_path: Path) -> None:
+def test_annotations_are_shown_next_to_the_predictions(videos: Path, tmp_path: Path) -> None:
     labels = np.full(NUM_FRAMES, 4)
     labels[:6] = -1
     (tmp_path / "labels").mkdir()
     write_annotation(tmp_path / "labels" / "Gesicht 面.txt", labels)
     video = videos / "Gesicht 面.mp4"
     assert predict_video(video, "--out", tmp_path / "out", "--annotations", tmp_path / "labels") == 0
-    told = summary(tmp_path / "out", "Gesicht 面")["people"][0]["annotated"]
-    assert 0 < told["frames"] <= NUM_FRAMES - 6 and 0 <= told["agreement"] <= 1
+    found = summary(tmp_path / "out", "Gesicht 面")["people"][0]["annotated"]
+    assert 0 < found["frames"] <= NUM_FRAMES - 6 and 0 <= found["agreement"] <= 1
     assert "Comparison with the annotation" in (tmp_path / "out" / "Gesicht 面.html").read_text()
 
 
@@ -150,7 +150,7 @@ def test_files_of_others_are_left_alone(
         (["VIDEO", "--checkpoint", "EMPTY"], "EMPTY"),
     ],
 )
-def test_bad_arguments_are_told_before_anything_is_written(
+def test_bad_arguments_are_reported_before_anything_is_written(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     (tmp_path / "EMPTY").mkdir()

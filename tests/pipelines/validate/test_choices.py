@@ -116,7 +116,7 @@ def test_viterbi_and_forward_backward_take_transitions_of_the_training_set(
     assert "--smoothing names neither" in capsys.readouterr().err
 
 
-def test_transitions_counted_on_scored_videos_are_told(tmp_path: Path) -> None:
+def test_transitions_counted_on_scored_videos_are_reported(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     labels = runs(rng)
     for split in ("Train_Set", "Validation_Set"):
@@ -144,7 +144,7 @@ def test_splits(tmp_path: Path, split: str, expected: set[str]) -> None:
     assert metrics(tmp_path)[0]["origin"]["out_of_fold"] is (split == "both")
 
 
-def test_out_of_fold_predictions_and_leaks_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_of_fold_predictions_and_leaks_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b", "c"):
         annotate(tmp_path / "labels", name, CLASSES)
         others = [other for other in ("a", "b", "c") if other != name]
@@ -268,7 +268,7 @@ def test_wrong_settings_are_wrong_usage(
     assert message in capsys.readouterr().err
 
 
-def test_few_videos_are_told(tmp_path: Path) -> None:
+def test_few_videos_are_reported(tmp_path: Path) -> None:
     annotate(tmp_path / "labels", "v", CLASSES)
     predict(tmp_path / "predictions", "v", CLASSES)
     assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", "none", "box:3") == 0

@@ -1,4 +1,4 @@
-"""`abaw validate`: what is scored, what is told, what is refused."""
+"""`abaw validate`: what is scored, reported and refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_gaps_are_filled_as_in_a_submission(tmp_path: Path) -> None:
     assert metrics(tmp_path)[0]["macro_f1"] == 1.0
 
 
-def test_smoothing_is_applied_and_told(tmp_path: Path) -> None:
+def test_smoothing_is_applied_and_reported(tmp_path: Path) -> None:
     clean = [c for c in range(8) for _ in range(9)]
     noisy = [(c + 1) % 8 if index % 9 == 4 else c for index, c in enumerate(clean)]
     predict(tmp_path / "predictions", "v", noisy)
@@ -87,7 +87,7 @@ def test_nothing_matches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("bad", ["8", "a"])
-def test_a_bad_label_file_is_told_and_the_rest_scored(
+def test_a_bad_label_file_is_reported_and_the_rest_scored(
     tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("a", "b"):
@@ -99,7 +99,7 @@ def test_a_bad_label_file_is_told_and_the_rest_scored(
     assert metrics(tmp_path)[0]["num_videos"] == 1
 
 
-def test_a_damaged_store_is_told_and_the_rest_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_store_is_reported_and_the_rest_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
         predict(tmp_path / "predictions", name, CLASSES)
         annotate(tmp_path / "labels", name, CLASSES)
@@ -124,7 +124,7 @@ def test_several_predictions_side_by_side(tmp_path: Path, capsys: pytest.Capture
     ]
 
 
-def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_folders_of_one_name_are_distinguished(tmp_path: Path) -> None:
     annotate(tmp_path / "labels", "v", CLASSES)
     for run in ("one", "two"):
         predict(tmp_path / run / "predictions", "v", CLASSES)

@@ -43,7 +43,7 @@ def test_silence_is_no_face() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_a_cell_tells_of_one_face(level: int) -> None:
+def test_a_grid_point_finds_one_face(level: int) -> None:
     grids = empty()
     say(grids[level], STRIDES[level], 0, 0, LOUD)
     found = decode(grids, 0.5)

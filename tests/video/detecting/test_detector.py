@@ -150,7 +150,7 @@ def test_place_and_back(size_wh: tuple[int, int], zoom: float) -> None:
     np.testing.assert_allclose(placement.back(corners), [(0, 0), size_wh], atol=limit)
 
 
-def test_weights_are_told_apart_by_their_outputs(tmp_path: Path) -> None:
+def test_weights_are_distinguished_by_their_outputs(tmp_path: Path) -> None:
     yunet = {f"{part}_{stride}": [1, 4, 1] for part in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)}
     assert network_of(write_onnx(tmp_path / "scrfd.onnx", yunet)).title == "YuNet"
     assert network_of(write_onnx(tmp_path / "yunet.onnx", scrfd_outputs())).title == "SCRFD"
@@ -180,7 +180,7 @@ def test_bad_detector_names_and_files(tmp_path: Path) -> None:
         open_detector(str(broken))
 
 
-def test_auto_takes_a_pack_that_is_there_and_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_an_installed_pack_and_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert resolve_detector("auto") == "builtin"
     pack = tmp_path / ".insightface" / "models" / "buffalo_l"
@@ -192,7 +192,7 @@ def test_auto_takes_a_pack_that_is_there_and_downloads_nothing(tmp_path: Path, m
     assert fetch_pack("buffalo_l") == detector
 
 
-def test_a_failed_download_tells_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def ensure_available(folder: str, pack: str) -> str:
         raise ConnectionError("no route to host")
 

@@ -140,7 +140,7 @@ def test_cuts_on_made_pictures() -> None:
     assert not is_cut(frames[0], frames[0])
 
 
-def test_a_closer_look_finds_what_is_small_in_a_large_picture() -> None:
+def test_a_closer_pass_finds_what_is_small_in_a_large_picture() -> None:
     class Coarse(Blobs):
         """Sees nothing below a twentieth of the picture's width."""
 

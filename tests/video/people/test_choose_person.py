@@ -102,7 +102,7 @@ ME = (1.0, 0.0, 0.0)
         ("across a cut", [seen(1, 1, 40, 5, ME), seen(2, 41, 90, 4, ALIKE)], [(1, 2)]),
         ("at once are two", [seen(1, 1, 40, 5, ME), seen(2, 40, 90, 4, ME)], [(1,), (2,)]),
         ("in doubt apart", [seen(1, 1, 40, 5, ME), seen(2, 41, 90, 4, NEAR)], [(1,), (2,)]),
-        ("too short to tell", [seen(1, 1, 40, 5, ME), seen(2, 41, 44, 4, ME)], [(1,), (2,)]),
+        ("too short to decide", [seen(1, 1, 40, 5, ME), seen(2, 41, 44, 4, ME)], [(1,), (2,)]),
         ("appearance unknown", [summary(1, 1, 40, 5), summary(2, 41, 90, 4)], [(1,), (2,)]),
         ("shot and counter-shot", [seen(1, 1, 40, 5, ME), seen(2, 41, 60, 9, OTHER),
             seen(3, 61, 90, 1, ALIKE), seen(4, 91, 99, 1, OTHER)], [(2, 4), (1, 3)]),

@@ -63,7 +63,7 @@ def test_twelve_frames_below_a_heading(tmp_path: Path, clip: Path) -> None:
             assert (tile[184:204, 60:80] == COLOURS[1]).all(axis=2).any(), "plate of its number"
 
 
-def test_numbers_are_told_apart(tmp_path: Path, clip: Path) -> None:
+def test_numbers_are_distinguished(tmp_path: Path, clip: Path) -> None:
     one = sheet(tmp_path, clip)
     other = sheet(tmp_path, clip, samples=[{**sample, "faces": [[7, 20, 20, 60, 60]]} for sample in META["samples"]])
     assert (one != other).any()
@@ -76,7 +76,7 @@ def test_a_few_frames_upright_and_no_face(tmp_path: Path) -> None:
     assert picture.shape == (68 + 480, 4 * 480, 3)
 
 
-def test_what_a_store_tells(tmp_path: Path) -> None:
+def test_what_a_store_says(tmp_path: Path) -> None:
     one = read_review(store(tmp_path / "a.arrow"))
     assert one.line == "clip (main): track 2, 20 of 20 frames, margin 0.25 over track 1"
     alone = read_review(store(tmp_path / "b.arrow", margin=1.0, runner_up=[], tracks=[2, 5]))

@@ -73,7 +73,7 @@ def test_a_key_frame_that_is_refused_costs_what_depends_on_it(
         np.testing.assert_array_equal(picture(frame), picture(intact))
 
 
-def test_long_damage_keeps_the_rows_behind_it(tmp_path: Path) -> None:
+def test_long_damage_keeps_the_rows_after_it(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", noise(80))
     frames, video = read(corrupt(whole, tmp_path / "corrupt.mp4", 0.4, 0.45))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(80) / 25, atol=1e-5)
@@ -89,7 +89,7 @@ def test_an_avi_has_a_row_where_the_packet_was(clips: Path, tmp_path: Path) -> N
     assert abs(next(iter(faults(frames))) - 31) <= 4
 
 
-def test_packets_that_a_broadcast_lost_are_told_from_the_gap(clips: Path, tmp_path: Path) -> None:
+def test_packets_that_a_broadcast_lost_are_recognised_by_the_gap(clips: Path, tmp_path: Path) -> None:
     frames, video = read(drop_blocks(clips / "h264.ts", tmp_path / "x.ts", 60, 75))
     assert len(frames) == COUNT
     np.testing.assert_allclose(np.diff(sorted(frame.time_s for frame in frames)), 1 / FPS, atol=1e-5)
@@ -106,7 +106,7 @@ def test_damage_that_the_decoder_conceals_has_a_picture(clips: Path, tmp_path: P
     assert video.missing_frames == 0
 
 
-def test_a_cut_off_file_gives_what_is_there(tmp_path: Path) -> None:
+def test_a_cut_off_file_yields_the_frames_that_it_has(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", noise(40))
     intact, _ = read(whole)
     frames, video = read(cut_off(whole, tmp_path / "cut.mp4", 0.6))

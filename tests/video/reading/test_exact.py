@@ -102,7 +102,7 @@ def test_a_real_clip_with_an_edit_list(shared_data: Path, reader: str) -> None:
     assert (len(frames), video.header_frames, video.hidden_frames, video.lost_frames) == (95, 98, 3, 0)
 
 
-def test_a_header_that_lies_only_changes_what_is_reported(clips: Path, tmp_path: Path) -> None:
+def test_a_wrong_header_only_changes_what_is_reported(clips: Path, tmp_path: Path) -> None:
     content = bytearray((clips / "old.avi").read_bytes())
     length = content.index(b"strh") + 8 + 32
     assert int.from_bytes(content[length : length + 4], "little") == COUNT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.core.ranges import require_below_one, require_share
+from abaw.core.ranges import require_below_one, require_within
 from abaw.semisup.settings import PseudoLabelling
 
 
@@ -24,7 +24,7 @@ class DebiasPLSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(DebiasPLSettings, self).__post_init__()
-        require_share(self, "threshold")
+        require_within(0, 1, self, "threshold")
         require_below_one(self, "momentum")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from abaw.core.ranges import require_below_one, require_share
+from abaw.core.ranges import require_below_one, require_within
 from abaw.semisup.settings import PseudoLabelling
 
 
@@ -36,7 +36,7 @@ class DtaSnlSettings(PseudoLabelling):
     def __post_init__(self) -> None:
         super(DtaSnlSettings, self).__post_init__()
         require_below_one(self, "momentum")
-        require_share(self, "fixed_threshold", "unlikely")
+        require_within(0, 1, self, "fixed_threshold", "unlikely")
 
 
 SETTINGS = DtaSnlSettings

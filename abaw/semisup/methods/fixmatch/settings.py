@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.core.ranges import require_share
+from abaw.core.ranges import require_within
 from abaw.semisup.settings import PseudoLabelling
 
 
@@ -20,7 +20,7 @@ class FixMatchSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(FixMatchSettings, self).__post_init__()
-        require_share(self, "threshold")
+        require_within(0, 1, self, "threshold")
 
 
 SETTINGS = FixMatchSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.core.ranges import require_share
+from abaw.core.ranges import require_within
 from abaw.semisup.settings import MarginLearning, MarginSettings
 
 
@@ -28,7 +28,7 @@ class LeafSettings(MarginLearning):
 
     def __post_init__(self) -> None:
         super(LeafSettings, self).__post_init__()
-        require_share(self, "enough")
+        require_within(0, 1, self, "enough")
 
 
 SETTINGS = LeafSettings

@@ -18,7 +18,7 @@ from abaw.submission.numbers import as_number, integer_fault
 _SHOWN = 60
 
 
-class RowFormat(Protocol):
+class RowCheck(Protocol):
     """How rows are checked. shape: a description of a row, for messages; num_values: fields after the location."""
 
     shape: str
@@ -44,12 +44,12 @@ class RowFormat(Protocol):
         ...
 
 
-def row_format(edition: Edition) -> RowFormat:
-    """The row format of an edition."""
-    return MultitaskFormat(edition.num_classes) if edition.task == "mtl" else ClassFormat(edition.num_classes)
+def row_check(edition: Edition) -> RowCheck:
+    """The check of an edition's rows."""
+    return MultitaskCheck(edition.num_classes) if edition.task == "mtl" else ClassCheck(edition.num_classes)
 
 
-class ClassFormat:
+class ClassCheck:
     """Rows `,k` with a class k."""
 
     shape = "<video>/00001.jpg,k"
@@ -93,7 +93,7 @@ _INTEGERS = ("expression", *ACTION_UNITS)
 _TAIL_LENGTH = len(",k") * (1 + NUM_ACTION_UNITS) + len("\n")
 
 
-class MultitaskFormat:
+class MultitaskCheck:
     """Rows `,valence,arousal,k,au1,…,au12`: two numbers in [-1, 1], a class, 0 or 1 per action unit."""
 
     shape = "<video>/00001.jpg,valence,arousal,k,au1,…,au12"
