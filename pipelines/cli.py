@@ -1,4 +1,4 @@
-"""The `abaw` command: one sub-command a stage.
+"""The `abaw` command: one sub-command per stage.
 
 A stage is a module here with a config dataclass, whose fields are the flags, and `run(config)` that returns the exit
 status.

@@ -13,7 +13,7 @@ from abaw.core.text import in_line
 from abaw.engine.engine import Engine, Function, Item, Outcome
 from abaw.engine.error_log import log_error
 from abaw.engine.local import LocalEngine
-from abaw.engine.places import threads_each, worker_places
+from abaw.engine.resources import threads_each, worker_places
 from abaw.engine.serial import SERIAL
 from pipelines.console import ItemBars, say
 

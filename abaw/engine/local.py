@@ -17,7 +17,7 @@ from typing import Generic
 
 from abaw.core.errors import DataError
 from abaw.engine.engine import Function, Item, ItemProgress, ItemResult, Outcome, silent
-from abaw.engine.places import environment, worker_environment
+from abaw.engine.resources import environment, worker_environment
 from abaw.engine.worker import Done, Message, Report, SetUpFailed, serve
 
 _SECONDS_TO_END = 3.0

@@ -16,7 +16,7 @@ from abaw.core.errors import AbawError
 from abaw.core.progress import Progress
 from abaw.engine.attempt import attempt, unexpected
 from abaw.engine.engine import Function, Item, Outcome
-from abaw.engine.places import limit_threads
+from abaw.engine.resources import limit_threads
 
 _SECONDS_BETWEEN_REPORTS = 0.5
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from abaw.core.errors import AbawError, ConfigError
 from abaw.engine.engine import Function, ItemProgress
 from abaw.engine.local import LocalEngine
-from abaw.engine.places import worker_places
+from abaw.engine.resources import worker_places
 from abaw.training.settings import TrainSettings
 from pipelines.console import progress, say
 from pipelines.items import report_failure, require_workers

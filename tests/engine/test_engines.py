@@ -16,7 +16,7 @@ import pytest
 from abaw.core.errors import AbawError, UnexpectedError
 from abaw.engine.engine import Engine, ItemResult, in_order
 from abaw.engine.local import LocalEngine
-from abaw.engine.places import environment, worker_places
+from abaw.engine.resources import environment, worker_places
 from abaw.engine.serial import SERIAL
 from tests.engine.functions import BROKEN, Broken, Do
 from tests.engine.torch_function import Threads

@@ -14,7 +14,7 @@ from abaw.video.detecting.boxes import taken
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.regions import is_stale, near_edge, own_face, square_regions, two_claim_one
-from abaw.video.detecting.windows import detect_in_windows
+from abaw.video.detecting.tiles import detect_in_tiles
 from abaw.video.options import ExtractOptions
 from abaw.video.people.shot_cuts import is_cut, thumbnail
 from abaw.video.people.tracker import Tracker
@@ -65,7 +65,7 @@ class Follower:
     The detector runs on the whole picture on the first frame, at a cut, at least every `full_every` frames, after a
     frame without a face, and in case of doubt: a region without its face or with one that its edge may cut off, a score
     well below the face's usual one, or two regions that claim the same face. While there is no face, a large picture is
-    also searched in windows every `full_every` frames. A detector that takes many regions in one pass gets those of
+    also searched in tiles every `full_every` frames. A detector that takes many regions in one pass gets those of
     several frames; if a face leaves its region meanwhile, the frames after it are searched again.
     """
 
@@ -196,7 +196,7 @@ class Follower:
         """A pass over the whole picture; faces found only in the regions are kept."""
         faces = self._detector.detect(item.image)
         if not len(faces) and (item.cut or item.frame.index >= self._windows_from):
-            faces = detect_in_windows(self._detector, item.image)
+            faces = detect_in_tiles(self._detector, item.image)
             self._windows_from = item.frame.index + self._options.full_every
         if not item.cut and self._options.full_every > 1:
             if regions is None:

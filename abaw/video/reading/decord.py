@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.video.reading.ahead import Stalled, ahead
 from abaw.video.reading.container import choose_stream, open_container, read_header
 from abaw.video.reading.frames import VideoFrame, VideoReader
 from abaw.video.reading.geometry import ROUNDED_TURN, Orientation, geometry_of, squared
+from abaw.video.reading.read_ahead import Stalled, ahead
 
 _BATCH = 8
 _STALL_S = 60.0

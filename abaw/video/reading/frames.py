@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.video.reading.ahead import ahead
+from abaw.video.reading.read_ahead import ahead
 
 _FRAMES_AHEAD = 4
 

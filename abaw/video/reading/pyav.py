@@ -19,7 +19,7 @@ from abaw.core.errors import DataError
 from abaw.video.reading.container import choose_stream, open_container, read_header
 from abaw.video.reading.frames import VideoFrame, VideoReader
 from abaw.video.reading.geometry import ROUNDED_TURN, orientation_of, plausible_aspect, squared
-from abaw.video.reading.ledger import Ledger, Missing
+from abaw.video.reading.lost_frames import Ledger, Missing
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 _WITHOUT_TIMES = "avi"

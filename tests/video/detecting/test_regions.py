@@ -11,7 +11,7 @@ from abaw.video.detecting.boxes import taken
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.mosaic import GUTTER, Grid, compose, take_apart
 from abaw.video.detecting.regions import is_stale, near_edge, own_face, square_regions, two_claim_one
-from abaw.video.detecting.windows import detect_in_windows
+from abaw.video.detecting.tiles import detect_in_tiles
 from abaw.video.people.shot_cuts import is_cut, thumbnail
 from tests.video.clips import noise, portrait
 from tests.video.fakes import Blobs
@@ -152,6 +152,6 @@ def test_a_closer_pass_finds_what_is_small_in_a_large_picture() -> None:
     picture = np.zeros((700, 1000, 3), np.uint8)
     picture[330:370, 480:520] = 255
     assert len(Coarse().detect(picture)) == 0
-    found = detect_in_windows(Coarse(), picture)
+    found = detect_in_tiles(Coarse(), picture)
     np.testing.assert_array_equal(found.box_xyxy, [(480, 330, 520, 370)])
-    assert len(detect_in_windows(Coarse(), picture[200:500, 300:700])) == 0
+    assert len(detect_in_tiles(Coarse(), picture[200:500, 300:700])) == 0

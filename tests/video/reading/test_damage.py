@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from abaw.video.reading.frames import VideoFrame
-from abaw.video.reading.ledger import NO_PACKET, NO_REFERENCE, UNDECODABLE
+from abaw.video.reading.lost_frames import NO_PACKET, NO_REFERENCE, UNDECODABLE
 from tests.video.clips import corrupt, cut_off, noise, write_clip
 from tests.video.damage import PacketPlace, drop_blocks, flip, packet_places
 from tests.video.numbered import FPS, write_numbered

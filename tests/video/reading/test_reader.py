@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from abaw.core.errors import ConfigError, DataError
-from abaw.video.reading.ahead import Stalled, ahead
+from abaw.video.reading.read_ahead import Stalled, ahead
 from abaw.video.reading.registry import open_video
 from tests.video.clips import corrupt, cut_off, noise, portrait, portraits, write_clip
 from tests.video.readers import READERS_HERE, read

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abaw.video.reading.ledger import NO_PACKET, NO_REFERENCE, UNDECODABLE, Ledger
+from abaw.video.reading.lost_frames import NO_PACKET, NO_REFERENCE, UNDECODABLE, Ledger
 
 K, P, X, C, H = "key", "packet", "refused", "corrupt", "half"
 

@@ -1,4 +1,4 @@
-"""Prefetch a few items in a thread: decoding and detection overlap."""
+"""Reading a few items ahead in a thread: decoding and detection overlap."""
 
 from __future__ import annotations
 
