@@ -20,6 +20,7 @@ from abaw.core.config import differences, filled
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.folders import is_system_file
 from abaw.core.processes import is_first_process
+from abaw.core.reading import because, read_text
 from abaw.core.run_lock import LOCK, RunLock
 from abaw.core.text import listed
 
@@ -53,7 +54,7 @@ class RunFolder:
     def _open(self, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         file = self.path / _CONFIG
         if file.exists():
-            changed = differences(filled(read_json(file)["config"], defaults), config)
+            changed = differences(filled(_config_of(file), defaults), config)
             if changed:
                 raise ConfigError(
                     f"{self.path}: holds a run with other settings ({listed(changed, separator='; ')}); "
@@ -86,18 +87,43 @@ class RunFolder:
             file.write(line + "\n")
 
     def metrics(self) -> list[dict[str, float]]:
-        """The lines of metrics.jsonl, without an incomplete last line, which a killed process may leave."""
+        """The lines of metrics.jsonl, without an incomplete last line, which a killed process may leave.
+
+        Raises DataError, naming the line, for lines that no run wrote.
+        """
         file = self.path / _METRICS
         if not file.exists():
             return []
-        lines = file.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1] if line]
+        lines = read_text(file, "not readable as metrics", _DAMAGED).split("\n")
+        return [_metrics_of(line, f"{file}:{number}") for number, line in enumerate(lines[:-1], 1) if line]
 
     def rewind(self, step: int) -> None:
         """Drop metrics after `step`: a killed run repeats the steps after its last checkpoint."""
         kept = [line for line in self.metrics() if line["step"] <= step]
         with atomic_path(self.path / _METRICS) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+
+_DAMAGED = "move it away to go on without the earlier values"
+
+
+def _config_of(file: Path) -> Mapping[str, Any]:
+    found = read_json(file)
+    config = found.get("config") if isinstance(found, dict) else None
+    if not isinstance(config, dict):
+        raise DataError(f"{file}: not the settings of a run; choose another --out")
+    return config
+
+
+def _metrics_of(line: str, where: str) -> dict[str, float]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: {because('not readable as metrics', error, _DAMAGED)}") from error
+    numbers = values if isinstance(values, dict) else {}
+    if type(numbers.get("step")) is not int or not all(isinstance(each, int | float) for each in numbers.values()):
+        raise DataError(f"{where}: expected numbers by name, one of them the step; {_DAMAGED}")
+    return numbers
 
 
 def _of_a_start(name: str) -> bool:

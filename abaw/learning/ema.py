@@ -41,5 +41,5 @@ class Ema:
         return {"updates": self.updates, "model": self.model.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.updates = state["updates"]
+        self.updates = int(state["updates"])
         self.model.load_state_dict(state["model"])

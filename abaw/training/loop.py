@@ -8,7 +8,7 @@ and, if there are held-out data, `best/`, chosen by a score on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress, silent
@@ -25,10 +24,12 @@ from abaw.core.run_folder import RunFolder
 from abaw.core.seed import derive_seed
 from abaw.learning.ema import Ema
 from abaw.learning.method import Batch, Method, StepResult
-from abaw.stores.checkpoints import STATE, load_state, save_state
+from abaw.stores.checkpoints import STATE, load_state, save_state, unusable_state
 from abaw.training.clock import Clock
+from abaw.training.event_log import EventLog
 from abaw.training.optim import build_optimizer, schedule_factor, set_learning_rate
 from abaw.training.prefetch import prefetched
+from abaw.training.restore import require_finite_weights, restore_optimizer, saved_progress
 from abaw.training.settings import TrainSettings
 
 LAST = "last"
@@ -136,7 +137,7 @@ class _Trainer:
         self._ema = Ema(method.model, settings.ema_decay) if settings.ema_decay > 0 else None
         if self._ema is not None:
             method.use_average(self._ema.model)
-        self._writer: SummaryWriter | None = None
+        self._events: EventLog | None = None
         self.clock = Clock()
         self._resumed_at = 0
         self._scores: dict[str, float] = {}
@@ -200,11 +201,10 @@ class _Trainer:
             self._write(done, {**values, "lr": self._settings.lr * self._factor(done - 1)})
 
     def _write(self, done: int, values: Mapping[str, float]) -> None:
-        if self._writer is None:
+        if self._events is None:
             return
         self._run.log(done, values)
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, done)
+        self._events.scalars(done, values)
 
     def evaluate(self, done: int) -> None:
         """Score the model if an evaluation is due, and save it if it is the best so far."""
@@ -259,20 +259,30 @@ class _Trainer:
         }
 
     def resume(self) -> int:
-        """Restore the state of the last checkpoint; returns the number of finished steps."""
+        """Restore the state of the last checkpoint; returns the number of finished steps.
+
+        Raises CheckpointError when the state is not one of this run.
+        """
         state = load_state(self._state_path)
         if state is not None:
-            self._method.load_state_dict(state["method"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._fabric.strategy.precision.load_state_dict(state["precision"])
-            if self._ema is not None:
-                self._ema.load_state_dict(state["ema"])
-            self._scores, self._scored_at = state["scores"], state["scored_at"]
-            self._best, self._best_at = state["best"], state["best_at"]
-            # States of older versions have no times.
-            self.clock.seconds.update(state.get("seconds", {}))
-            self._resumed_at = state["done"]
+            try:
+                self._restore(state)
+            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+                raise unusable_state(self._state_path, error) from error
         return self._resumed_at
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        saved = saved_progress(state, self._settings.steps, ["method", "optimizer"] + ["ema"] * (self._ema is not None))
+        self._method.load_state_dict(state["method"])
+        restore_optimizer(self._optimizer.optimizer, state["optimizer"])
+        self._fabric.strategy.precision.load_state_dict(state["precision"])
+        if self._ema is not None:
+            self._ema.load_state_dict(state["ema"])
+        require_finite_weights(self._kept_model())
+        self._scores, self._scored_at = saved.scores, saved.scored_at
+        self._best, self._best_at = saved.best, saved.best_at
+        self.clock.seconds.update(saved.seconds)
+        self._resumed_at = saved.done
 
     @contextmanager
     def logging(self) -> Iterator[None]:
@@ -281,10 +291,10 @@ class _Trainer:
             yield
             return
         self._run.rewind(self._resumed_at)
-        with SummaryWriter(str(self._run.path / "tensorboard"), purge_step=self._resumed_at + 1) as writer:
-            self._writer = writer
+        with closing(EventLog(self._run.path / "tensorboard", first_step=self._resumed_at + 1)) as events:
+            self._events = events
             yield
-            self._writer = None
+            self._events = None
 
     @contextmanager
     def own_randomness(self) -> Iterator[None]:
