@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from abaw.core.text import listed
 from pipelines.console import warn
 from pipelines.inputs import InputPath
 from pipelines.items import Plain, run_items
@@ -41,23 +42,31 @@ def run(config: ImportCropsConfig) -> int:
 
     lengths = _known_lengths(config)
     exported = _exported_lengths(config)
+    empty: list[Path] = []
     folders = find_crop_folders(
-        config.folders, {name for known in (lengths, exported) for name in known if known[name]}
+        config.folders, {name for known in (lengths, exported) for name in known if known[name]}, empty
     )
+    if empty:
+        warn(
+            f"{len(empty)} empty folders are left out: {listed([str(folder) for folder in empty], _SHOWN)}; for videos "
+            "without a face, give --annotations or --template, which say how long they are"
+        )
 
     def import_folder(folder: Path) -> str:
-        crops = list_crops(folder)
+        name = folder.resolve().name
+        due = lengths.get(name, 0)
+        crops = list_crops(folder, max(due, exported.get(name, 0)))
         target = config.out / f"{crops.name}{SUFFIX}"
-        due = lengths.get(crops.name, 0)
         num_frames = max(crops.last_frame, due, exported.get(crops.name, 0))
         if is_done(target, fingerprint(crops, num_frames)):
             return "already exists"
         report = import_crops(crops, target, num_frames)
         if report.bad:
-            some = ", ".join(report.bad[:_SHOWN]) + (", …" if len(report.bad) > _SHOWN else "")
+            some = listed(report.bad, _SHOWN)
             warn(f"{crops.name}: {len(report.bad)} images are not complete JPEGs, so their frames have no face: {some}")
         if crops.ignored:
-            warn(f"{crops.name}: {len(crops.ignored)} files are not crops and were left out: {crops.ignored[0]}, …")
+            some = listed(crops.ignored, _SHOWN)
+            warn(f"{crops.name}: {len(crops.ignored)} files are not crops and were left out: {some}")
         if 0 < due < crops.last_frame:
             warn(f"{crops.name}: the last image is frame {crops.last_frame}, but labels or template end at {due}")
         return f"{report.num_rows} frames, {report.num_rows - report.num_faces} of them without a face"

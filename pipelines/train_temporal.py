@@ -72,12 +72,13 @@ def read_split(
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.read_clips import read_clips
     from abaw.models.tasks import ordered_tasks
-    from abaw.protocol.labels import read_labels
+    from abaw.protocol.labels import names_elsewhere, read_labels
     from abaw.stores.arrow import find_stores
 
     labels = read_labels(annotations, split, ordered_tasks(tasks))
+    elsewhere = names_elsewhere(annotations, (split,))
     with progress(f"read {split}", "videos") as hook:
-        clips, warnings = read_clips([find_stores([folder]) for folder in features], labels, tasks, hook)
+        clips, warnings = read_clips([find_stores([folder]) for folder in features], labels, tasks, hook, elsewhere)
     for text in warnings:
         warn(f"{split}: {text}")
     num_frames = sum(map(len, clips.clips))

@@ -5,7 +5,7 @@ Shapes: T time, D feature.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,13 @@ def read_clips(
     labels: Mapping[str, FrameLabels],
     tasks: Sequence[str] = ("expression",),
     progress: Progress = silent,
+    elsewhere: Collection[str] = (),
 ) -> tuple[ClipSet, list[str]]:
     """Read the features and labels of every annotated video; stores and annotations are matched by name.
 
     sources: the stores of each source; features of several sources are concatenated in this order, and a frame has a
-    face where all of them have one. tasks: those whose labels are kept.
+    face where all of them have one. tasks: those whose labels are kept. elsewhere: videos whose annotations belong to
+    another split; their stores are left out without a warning.
     Returns the clips and warnings: annotations without a store, stores without annotations, different lengths.
     Raises DataError when no name matches, and StoreError when a store is damaged, when the stores of one source come
     from different backbones, or when sources differ in a video's number of frames.
@@ -50,7 +52,9 @@ def read_clips(
         clips.append(_read_clip(stores, labels[names[index]], tasks))
         progress(index + 1, len(opened))
     first_stores = [stores[0] for stores in opened]
-    warnings = _in_some_sources(paths, shared) + _unmatched(shared, labels) + _odd_lengths(first_stores, labels)
+    warnings = (
+        _in_some_sources(paths, shared) + _unmatched(shared, labels, elsewhere) + _odd_lengths(first_stores, labels)
+    )
     dim = sum(store.feature_dim for store in opened[0])
     origin = sorted({name for store in opened[0] for name in store.meta.get("trained_on", ())})
     return ClipSet(tuple(clips), joined_backbone(opened[0]), dim, tuple(origin)), warnings
@@ -113,9 +117,9 @@ def _in_some_sources(paths: Sequence[Mapping[str, Path]], shared: Sequence[str])
     return [f"{len(partly)} videos lack features of some sources and are not used: {listed(partly)}"] * bool(partly)
 
 
-def _unmatched(stored: Sequence[str], labels: Mapping[str, FrameLabels]) -> list[str]:
+def _unmatched(stored: Sequence[str], labels: Mapping[str, FrameLabels], elsewhere: Collection[str]) -> list[str]:
     without_store = [name for name in labels if name not in stored]
-    without_labels = [name for name in stored if name not in labels]
+    without_labels = [name for name in stored if name not in labels and name not in elsewhere]
     warnings = []
     if without_store:
         warnings.append(f"{len(without_store)} annotation files have no feature store: {listed(without_store)}")

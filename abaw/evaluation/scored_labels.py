@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from abaw.core.errors import AbawError, DataError
 from abaw.core.text import listed
 from abaw.protocol.annotations import annotation_files, read_annotation, split_folder
-from abaw.protocol.labels import FrameLabels, read_labels, split_folders
+from abaw.protocol.labels import FrameLabels, names_elsewhere, read_labels, split_folders
 from abaw.protocol.multitask import find_multitask_file
+
+_SHOWN = 3
 
 Expression = Mapping[str, "NDArray[np.int8]"]
 
@@ -23,11 +25,14 @@ class ScoredLabels:
     """places: the folders and files they were read from; expression: (T,) by video, -1 for none.
 
     other: labels of the other tasks by video; empty when there are none or none is predicted.
+    elsewhere: videos that a split annotates which is not scored; faults: the files that could not be read, and why.
     """
 
     places: tuple[Path, ...]
     expression: Expression
     other: Mapping[str, FrameLabels]
+    elsewhere: Collection[str] = ()
+    faults: tuple[str, ...] = ()
 
     @property
     def names(self) -> set[str]:
@@ -38,8 +43,9 @@ def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], 
     """Read the splits below `root`. tasks: what is predicted in addition to expression; read where labels exist.
 
     A faulty file is added to `failures`, and the others are read. Raises DataError when a split is missing or holds no
-    file, or when a video is in both.
+    file, when all files are faulty, or when a video is in both.
     """
+    before = len(failures)
     places: list[Path] = []
     expression: dict[str, NDArray[np.int8]] = {}
     other: dict[str, FrameLabels] = {}
@@ -52,7 +58,10 @@ def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], 
         _require_apart(place, expression, found)
         expression |= found
         other |= found_other
-    return ScoredLabels(tuple(places), expression, other)
+    faults = tuple(failures[before:])
+    if faults and not expression and not other:
+        raise DataError(f"no annotation file could be read: {listed(faults, _SHOWN, '; ')}")
+    return ScoredLabels(tuple(places), expression, other, names_elsewhere(root, splits), faults)
 
 
 def _place(root: Path, split: str) -> Path:

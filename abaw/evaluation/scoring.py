@@ -28,6 +28,7 @@ from abaw.sequence.smooth import Smoothing
 from abaw.stores.arrow import find_stores
 from abaw.stores.predictions import Predictions, read_predictions
 
+_FAULTS_SHOWN = 3
 _FACTS = ("tool", "backbone", "checkpoints")
 
 
@@ -110,10 +111,7 @@ def score_store(
     stores = {store.stem: store for store in find_stores([path])}
     matched = sorted(stores.keys() & labels.names)
     if not matched:
-        raise DataError(
-            f"{path}: none of its {len(stores)} videos ({listed(sorted(stores))}) has annotations; "
-            f"annotated are {listed(sorted(labels.names))}; give predictions of the annotated videos"
-        )
+        raise DataError(f"{path}: none of its {len(stores)} videos ({listed(sorted(stores))}) {_unscored(labels)}")
     found = StoreScores(name, path, stores, [new_tallies(smoothing) for smoothing in smoothings])
     found.notes += _unmatched(stores, labels)
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -158,6 +156,15 @@ def _length_difference(name: str, predictions: Predictions, labels: ScoredLabels
     return []
 
 
+def _unscored(labels: ScoredLabels) -> str:
+    if labels.faults:
+        return f"has annotations that could be read; at fault are {listed(labels.faults, _FAULTS_SHOWN, '; ')}"
+    return (
+        f"has annotations; annotated are {listed(sorted(labels.names))}; give predictions of the annotated videos, "
+        "or score another --split"
+    )
+
+
 def _unmatched(predicted: Mapping[str, Path], labels: ScoredLabels) -> list[str]:
     notes = []
     missing = sorted(labels.names - predicted.keys())
@@ -165,7 +172,7 @@ def _unmatched(predicted: Mapping[str, Path], labels: ScoredLabels) -> list[str]
         notes.append(
             f"not scored, because there are no predictions: {len(missing)} annotated videos ({listed(missing)})"
         )
-    others = sorted(predicted.keys() - labels.names)
+    others = sorted(predicted.keys() - labels.names - set(labels.elsewhere))
     if others:
         notes.append(f"not scored, because they are not annotated: {len(others)} videos ({listed(others)})")
     return notes

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,17 @@ import pyarrow as pa
 
 from abaw.core.artifacts import provenance, value_hash
 from abaw.core.errors import DataError
+from abaw.core.folders import is_system_file
 from abaw.core.reading import read_errors
+from abaw.core.text import listed
+from abaw.protocol.layout import IMAGE_SUFFIXES
 from abaw.stores.faces import VIDEO_SCHEMA, write_video_faces
 
-_CROP = re.compile(r"^(\d+)\.jpe?g$", re.IGNORECASE)
+_CROP = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
+_LONGEST_GAP = 30_000
+_GAP_PER_IMAGE = 10
+"""A longer gap, in frames and in frames per image, is no absence of the face: a file of another kind has a number."""
+_SHOWN = 3
 _ROWS = 1024
 
 
@@ -48,23 +56,27 @@ class CropReport:
     bad: list[str] = field(default_factory=list)
 
 
-def find_crop_folders(paths: Iterable[Path], known: Collection[str] = ()) -> list[Path]:
-    """Folders with crops, among the paths and below them, sorted by name.
+def find_crop_folders(
+    paths: Iterable[Path], known: Collection[str] = (), skipped: list[Path] | None = None
+) -> list[Path]:
+    """Folders with images, among the paths and below them, sorted by name.
 
-    known: names of videos; an empty folder of such a name is a video without a face, other empty folders are skipped.
-    Raises DataError for a path that is not a folder, a folder without crops, or two videos of the same name.
+    A folder whose images are not named like crops is among them, for `list_crops` to refuse, unless it holds other
+    folders. known: names of videos; an empty folder of such a name is a video without a face, other empty folders are
+    added to `skipped`. What operating systems leave is ignored. Raises DataError for a path that is not a folder, a
+    folder without images, or two videos of the same name.
     """
     found: dict[str, Path] = {}
+    refused: list[Path] = []
     for path in paths:
         if not path.is_dir():
             raise DataError(f"{path}: no such folder")
-        below = [
-            Path(folder)
-            for folder, inside, files in os.walk(path)
-            if any(map(_CROP.match, files)) or (not inside and not files and Path(folder).name in known)
-        ]
-        if not below:
+        below, without, empty = _walk(path, known)
+        if skipped is not None:
+            skipped += empty
+        if not below and not without:
             raise DataError(f"{path}: contains no crops; expected <video>/00001.jpg in it or in folders below")
+        refused += without
         for folder in below:
             other = found.setdefault(folder.resolve().name, folder)
             if other.resolve() != folder.resolve():
@@ -72,25 +84,63 @@ def find_crop_folders(paths: Iterable[Path], known: Collection[str] = ()) -> lis
                     f"two folders are named '{folder.name}': {other} and {folder}; remove one of them, or import "
                     "them separately, each with its own --out"
                 )
-    return [found[name] for name in sorted(found)]
+    return sorted({*found.values(), *refused}, key=lambda folder: (folder.resolve().name, folder))
 
 
-def list_crops(folder: Path) -> CropFolder:
-    """List one folder. Raises DataError for two images of one frame, or a frame numbered 0."""
+def _walk(path: Path, known: Collection[str]) -> tuple[list[Path], list[Path], list[Path]]:
+    """The folders of videos in and below `path`; those that hold images of other names and no folder; empty ones."""
+    videos, others, empty = [], [], []
+    for place, inside, names in os.walk(path):
+        inside[:] = sorted(name for name in inside if not is_system_file(name))
+        folder, files = Path(place), [name for name in names if not is_system_file(name)]
+        is_empty = not inside and not files
+        if any(map(_CROP.fullmatch, files)) or (is_empty and folder.resolve().name in known):
+            videos.append(folder)
+        elif not inside and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in files):
+            others.append(folder)
+        elif is_empty:
+            empty.append(folder)
+    return videos, others, empty
+
+
+def list_crops(folder: Path, num_frames: int = 0) -> CropFolder:
+    """List one folder. num_frames: the length of the video as far as it is known from elsewhere.
+
+    Raises DataError when no image has the name of a crop, for two images of one frame, a frame numbered 0, or a gap
+    between the numbers that is too long to be real.
+    """
     images: dict[int, str] = {}
     ignored: list[str] = []
-    for name in sorted(os.listdir(folder)):
-        match = _CROP.match(name)
+    for name in sorted(name for name in os.listdir(folder) if not is_system_file(name)):
+        match = _CROP.fullmatch(name)
         if match is None:
             ignored.append(name)
             continue
         frame = int(match[1])
         if frame < 1:
-            raise DataError(f"{folder / name}: frames are counted from 1; rename the images")
+            raise DataError(f"{folder / name}: frames are counted from 1; add 1 to the numbers of all images here")
         other = images.setdefault(frame, name)
         if other != name:
             raise DataError(f"{folder}: {other} and {name} are both frame {frame}; remove one of them")
+    if ignored and not images:
+        raise DataError(
+            f"{folder}: none of its {len(ignored)} files is named like a crop: {listed(ignored, _SHOWN)}; expected "
+            "00001.jpg (the frame's number alone, a JPEG); rename or convert them; import-images reads other images"
+        )
+    _require_possible(folder, images, num_frames)
     return CropFolder(folder.resolve(), images, tuple(ignored))
+
+
+def _require_possible(folder: Path, images: Mapping[int, str], num_frames: int) -> None:
+    """Raise DataError for a gap that is too long to be real, unless it is within the known length of the video."""
+    longest = max(_LONGEST_GAP, _GAP_PER_IMAGE * len(images))
+    for before, frame in pairwise((0, *sorted(images))):
+        if frame - before > longest and frame > num_frames:
+            raise DataError(
+                f"{folder / images[frame]}: {frame - before - 1:,} frames without an image before it, in a folder of "
+                f"{len(images):,} images; move it elsewhere if it is no crop of this video, or give --annotations or "
+                "--template, which say how long the video is"
+            )
 
 
 def fingerprint(crops: CropFolder, num_frames: int) -> str:

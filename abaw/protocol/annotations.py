@@ -6,6 +6,7 @@ video, counted from 1; -1 means no valid label. Files of various ages have CRLF 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import write_text
 from abaw.core.errors import DataError
+from abaw.core.folders import is_system_file
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.tables import RowFormat, read_values
 
@@ -69,11 +71,25 @@ def read_annotations(folder: Path) -> dict[str, Annotation]:
 
 
 def annotation_files(folder: Path) -> dict[str, Path]:
-    """All `*.txt` of a folder by name. Raises DataError when there is none."""
-    files = sorted(folder.glob("*.txt"))
+    """The annotation files of a folder by name. Raises DataError when there is none."""
+    files = text_files(folder)
     if not files:
         raise DataError(f"{folder}: no annotation file (*.txt) found; give the folder with the <video>.txt files")
-    return {file.stem: file for file in files}
+    return files
+
+
+def text_files(folder: Path) -> dict[str, Path]:
+    """The `*.txt` directly in a folder by name, in order, without what operating systems leave; empty without a folder.
+
+    Raises DataError for two files of one name (`v.txt` and `v.TXT`).
+    """
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    found: dict[str, Path] = {}
+    for file in (folder / name for name in names if name.lower().endswith(".txt") and not is_system_file(name)):
+        other = found.setdefault(file.stem, file)
+        if other != file:
+            raise DataError(f"{folder}: {other.name} and {file.name} are both for '{file.stem}'; remove one of them")
+    return found
 
 
 def write_annotation(path: Path, labels: NDArray[np.integer]) -> None:
@@ -96,7 +112,7 @@ def split_folder(root: Path, split: str) -> Path:
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    if root.is_dir() and any(root.glob("*.txt")):
+    if text_files(root):
         return root
     places = ", ".join(str(candidate) for candidate in candidates[:3])
     raise DataError(f"{root}: no {split} found; searched {places}, and the folder itself for *.txt")

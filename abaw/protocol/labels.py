@@ -5,7 +5,8 @@ The annotation files: one per task and video, or one for all videos (the multi-t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,17 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import write_text
 from abaw.core.errors import ConfigError, DataError, nearest
-from abaw.protocol.annotations import EXPRESSION_FOLDERS, annotation_files, fit_length, read_annotation
+from abaw.protocol.annotations import (
+    EXPRESSION_FOLDERS,
+    TRAIN_SET,
+    VALIDATION_SET,
+    annotation_files,
+    fit_length,
+    read_annotation,
+    text_files,
+)
 from abaw.protocol.classes import ACTION_UNITS, NUM_ACTION_UNITS, TASKS, UNLABELLED, VALENCE_AROUSAL
-from abaw.protocol.multitask import find_multitask_file, read_multitask
+from abaw.protocol.multitask import find_multitask_file, multitask_names, read_multitask
 from abaw.protocol.tables import NO_VALUE, RowFormat, Values, is_action_unit, is_valence_arousal, read_values
 
 FOLDERS: Mapping[str, tuple[str, ...]] = {
@@ -116,11 +125,28 @@ def split_folders(root: Path, split: str, task: str) -> tuple[Path, ...]:
     return tuple(candidate for candidate in candidates if candidate.is_dir())
 
 
+def names_elsewhere(root: Path, splits: Collection[str]) -> set[str]:
+    """Videos that another split than `splits` annotates, for any task; empty where none is found.
+
+    root: as for `read_labels`; from the folder of a split, the other one is searched next to it.
+    """
+    above = root.parent if root.name in (TRAIN_SET, VALIDATION_SET) else root
+    names: set[str] = set()
+    for split in {TRAIN_SET, VALIDATION_SET} - set(splits):
+        for folder in {above / split, *(folder for task in TASKS for folder in split_folders(above, split, task))}:
+            names |= text_files(folder).keys()
+        # Only names matter, and a fault of a file that nobody asked for is no reason to stop.
+        with suppress(DataError):
+            multitask = find_multitask_file(above, split)
+            names |= multitask_names(multitask) if multitask is not None else set()
+    return names
+
+
 def _plain_folder(root: Path, split: str) -> Path | None:
     """A task's folder, or a folder of files whose task is known only from their headers."""
     if (root / split).is_dir():
         return root / split
-    return root if root.is_dir() and any(root.glob("*.txt")) else None
+    return root if text_files(root) else None
 
 
 def _union(files: Mapping[str, Mapping[str, Path]]) -> dict[str, FrameLabels]:

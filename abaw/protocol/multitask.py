@@ -72,6 +72,12 @@ def read_multitask(path: Path) -> dict[str, Values]:
     return found
 
 
+def multitask_names(path: Path) -> set[str]:
+    """The videos of a file, by the locations of its rows; nothing else is checked. Raises DataError as `read_body`."""
+    locations = (line.partition(",")[0] for line in decode_lines(path, read_body(path, HEADER)))
+    return {location.strip().rpartition("/")[0] for location in locations} - {""}
+
+
 def _require_single(path: Path, video: str, frames: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
     unique, first = np.unique(frames[rows], return_index=True)
     if len(unique) < len(rows):

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
+from abaw.core.folders import is_system_file
+from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, text_files
 from abaw.protocol.classes import TASKS
 from abaw.protocol.labels import FOLDERS, split_folders
 from abaw.protocol.layout import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -25,7 +26,7 @@ SPLITS = (TRAIN_SET, VALIDATION_SET)
 _ALIGNED = "cropped_aligned"
 _CROPPED = "cropped"
 _TASK_FOLDERS = frozenset(name for names in FOLDERS.values() for name in names)
-_CROP = re.compile(r"(?:\d{5}|[1-9]\d{5,})\.jpg")
+_CROP = re.compile(r"(?:[0-9]{5}|[1-9][0-9]{5,8})\.jpg")
 _KEPT = 3
 
 
@@ -89,7 +90,7 @@ def scan_tree(root: Path) -> OfficialTree:
         aligned_roots,
         plain_roots,
         folders,
-        {key: {file.stem: file for file in sorted(places[0].glob("*.txt"))} for key, places in folders.items()},
+        {key: text_files(places[0]) for key, places in folders.items()},
     )
 
 
@@ -97,6 +98,8 @@ def _walk(folder: Path, videos: dict[str, list[Path]], crop_roots: list[Path]) -
     """Videos and the roots of crops; what is below such a root or below a task's annotations is not walked."""
     with os.scandir(folder) as entries:
         for entry in entries:
+            if is_system_file(entry.name):
+                continue
             if entry.is_dir():
                 if entry.name.startswith(_CROPPED):
                     crop_roots.append(Path(entry.path))
@@ -124,6 +127,8 @@ def _scan(folder: Path, is_root: bool = False) -> Iterator[Crops]:
             name = entry.name
             if _CROP.fullmatch(name) and name != "00000.jpg":
                 frames.append(int(name[:-4]))
+            elif is_system_file(name):
+                continue
             elif entry.is_dir():
                 below.append(Path(entry.path))
             elif os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith("."):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, value_hash, write_json, write_text
 from abaw.core.errors import DataError
+from abaw.core.folders import user_files
 from abaw.core.reading import read_errors
 from abaw.inference.video import StageProgress, VideoPipeline, VideoPredictions
 from abaw.page.parts import data_url
@@ -44,7 +45,7 @@ class Presentation:
 
 def find_annotations(folder: Path) -> dict[str, Path]:
     """The annotation files in a folder and below it, by name. Raises DataError when there is none."""
-    files = {path.stem: path for path in sorted(folder.rglob("*.txt"))}
+    files = {path.stem: path for path in user_files(folder) if path.suffix.lower() == ".txt"}
     if not files:
         raise DataError(f"{folder}: no annotation file (*.txt) in it or below; check the path of --annotations")
     return files

@@ -45,6 +45,13 @@ def test_unmatched_stores_and_annotations_are_listed(tmp_path: Path) -> None:
     assert any("have no annotations" in text and "only store" in text for text in warnings)
 
 
+def test_stores_of_another_split_are_left_out_without_a_warning(tmp_path: Path) -> None:
+    paths = [write_store_of(tmp_path, name, 2) for name in ("mine", "other_split", "stranger")]
+    clips, warnings = read_clips([paths], {"mine": labels_of("mine", [0, 0])}, elsewhere={"other_split"})
+    assert [clip.name for clip in clips.clips] == ["mine"]
+    assert warnings == ["1 feature stores have no annotations and are not used: stranger"]
+
+
 def test_no_match_is_an_error_that_names_both_sides(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no annotation matches.*of b and stores of a;"):
         read_clips([[write_store_of(tmp_path, "a", 2)]], {"b": labels_of("b", [0])})

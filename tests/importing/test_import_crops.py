@@ -98,7 +98,72 @@ def test_other_files_are_reported_and_left_out(tmp_path: Path) -> None:
         (tmp_path / "v" / name).touch()
     crops = list_crops(tmp_path / "v")
     assert list(crops.images.values()) == ["00001.jpg"]
-    assert crops.ignored == (".DS_Store", "00002.jpg.part", "face.jpg")
+    assert crops.ignored == ("00002.jpg.part", "face.jpg")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["00001.png", "00002.png"], id="PNG"),
+        pytest.param(["frame_00001.jpg"], id="a word before the number"),
+        pytest.param(["\u0660\u0660\u0661.jpg"], id="Arabic digits"),
+        pytest.param(["00003 (1).jpg", "00004 - Copy.jpg"], id="copies only"),
+        pytest.param(["1234567890.jpg"], id="more digits than a frame number has"),
+        pytest.param(["9" * 200 + ".jpg"], id="hundreds of digits"),
+    ],
+)
+def test_a_folder_with_other_names_is_refused_and_does_not_vanish(tmp_path: Path, names: list[str]) -> None:
+    make_crops(tmp_path / "good", [1])
+    (tmp_path / "odd").mkdir()
+    for name in names:
+        (tmp_path / "odd" / name).write_bytes(jpeg())
+    assert find_crop_folders([tmp_path]) == [tmp_path / "good", tmp_path / "odd"]
+    with pytest.raises(DataError) as caught:
+        list_crops(tmp_path / "odd")
+    assert str(caught.value).startswith(f"{tmp_path / 'odd'}: none of its {len(names)} files is named like a crop: ")
+    assert names[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("frames", "num_frames", "is_real"),
+    [
+        ([1, 2, 20190523], 0, False),
+        ([20190523], 0, False),
+        ([1, 99_999_999], 0, False),
+        ([1, 30_001], 0, True),
+        ([1, 30_002], 0, False),
+        ([1, 40_000], 40_000, True),
+        ([1, 40_001], 40_000, False),
+    ],
+)
+def test_a_gap_that_cannot_be_real_is_refused(
+    tmp_path: Path, frames: list[int], num_frames: int, is_real: bool
+) -> None:
+    make_crops(tmp_path / "v", frames)
+    if is_real:
+        assert list_crops(tmp_path / "v", num_frames).last_frame == frames[-1]
+        return
+    with pytest.raises(DataError, match=rf"{frames[-1]:05d}\.jpg: [\d,]+ frames without an image before it"):
+        list_crops(tmp_path / "v", num_frames)
+
+
+def test_many_images_allow_a_longer_gap(tmp_path: Path) -> None:
+    for frame in (*range(1, 4001), 44_000):
+        (tmp_path / f"{frame:05d}.jpg").touch()
+    assert list_crops(tmp_path).last_frame == 44_000
+
+
+def test_what_operating_systems_leave_is_no_crop_and_empty_folders_are_listed(tmp_path: Path) -> None:
+    make_crops(tmp_path / "v", [1])
+    for name in ("._00001.jpg", ".DS_Store", "Thumbs.db"):
+        (tmp_path / "v" / name).write_bytes(b"\0\5\x16\7")
+    make_crops(tmp_path / "__MACOSX" / "w", [1])
+    (tmp_path / "empty").mkdir()
+    skipped: list[Path] = []
+    assert find_crop_folders([tmp_path], (), skipped) == [tmp_path / "v"]
+    assert skipped == [tmp_path / "empty"]
+    crops = list_crops(tmp_path / "v")
+    assert (list(crops.images.values()), crops.ignored) == (["00001.jpg"], ())
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from abaw.protocol.annotations import (
     read_annotation,
     read_annotations,
     split_folder,
+    text_files,
     write_annotation,
 )
 
@@ -133,3 +134,13 @@ def test_the_split_folder_itself_may_be_given(tmp_path: Path) -> None:
     write_annotation(tmp_path / "v.txt", np.array([0]))
     assert split_folder(tmp_path, TRAIN_SET) == tmp_path
     assert list(read_annotations(tmp_path)) == ["v"]
+
+
+def test_text_files_are_found_in_any_case_and_without_what_operating_systems_leave(tmp_path: Path) -> None:
+    for name in ("b.txt", "A.TXT", "._b.txt", ".DS_Store", "notes.md"):
+        (tmp_path / name).touch()
+    assert text_files(tmp_path) == {"A": tmp_path / "A.TXT", "b": tmp_path / "b.txt"}
+    assert text_files(tmp_path / "none") == {}
+    (tmp_path / "b.TXT").touch()
+    with pytest.raises(DataError, match=r"b\.TXT and b\.txt are both for 'b'"):
+        text_files(tmp_path)

@@ -17,6 +17,7 @@ from abaw.protocol.classes import ACTION_UNITS, TASKS
 from abaw.protocol.labels import (
     FOLDERS,
     FrameLabels,
+    names_elsewhere,
     read_action_units,
     read_labels,
     read_valence_arousal,
@@ -257,3 +258,17 @@ def test_clean_files_are_parsed_in_one_call(tmp_path: Path) -> None:
     found = read_labels(tmp_path, TRAIN_SET, TASKS)
     assert time.process_time() - start < 3
     assert sum(map(len, found.values())) == 4 * num
+
+
+def test_names_of_the_other_split_come_from_all_its_tasks(tmp_path: Path) -> None:
+    root = tmp_path / "annotations"
+    for place in ("EXPR_Recognition_Challenge/Train_Set/a", "AU_Detection_Challenge/Train_Set/b", "Train_Set/c"):
+        file = root / f"{place}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (root / "Train_Set" / "._c.txt").touch()
+    (root / "train_set.txt").write_text("image,valence,arousal,expression,aus\nd/00001.jpg,0\nd/00002.jpg,0\n")
+    assert names_elsewhere(root, ("Validation_Set",)) == {"a", "b", "c", "d"}
+    assert names_elsewhere(root, ("Train_Set",)) == names_elsewhere(root, ("Train_Set", "Validation_Set")) == set()
+    assert names_elsewhere(root / "Validation_Set", ("Validation_Set",)) == {"a", "b", "c", "d"}
+    assert names_elsewhere(tmp_path / "none", ("Validation_Set",)) == set()

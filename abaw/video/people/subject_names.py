@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from abaw.core.errors import DataError
+from abaw.core.folders import user_files
 from abaw.protocol.layout import Side, Subject, parse_subject
 from abaw.protocol.template import read_template
 
@@ -29,7 +30,7 @@ def read_names(path: Path) -> list[str]:
     """
     if path.is_file():
         return list(read_template(path).videos())
-    names = sorted({file.stem for file in path.rglob("*.txt")}) if path.is_dir() else []
+    names = sorted({file.stem for file in user_files(path) if file.suffix.lower() == ".txt"}) if path.is_dir() else []
     if not names:
         raise DataError(
             f"{path}: expected a folder with annotation files (*.txt) or a template file; check the path of --subjects"

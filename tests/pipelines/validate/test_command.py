@@ -159,3 +159,64 @@ def test_wrong_smoothing_is_wrong_usage(tmp_path: Path, smoothing: str, capsys: 
         (tmp_path / name).mkdir()
     assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", smoothing) == 2
     assert "smoothing" in capsys.readouterr().err
+
+
+HEADER = ",".join(EXPRESSION_CLASSES)
+OTHER_ORDER = HEADER.replace("Anger,Disgust", "Disgust,Anger")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (f"{OTHER_ORDER}\n0\n", f":1: wrong header: expected '{HEADER}', found '{OTHER_ORDER}'"),
+        (f"{HEADER}\n0\n8\n", ":3: expected an integer from -1 to 7, found '8'"),
+        ("", f":1: wrong header: expected '{HEADER}', found ''"),
+    ],
+)
+def test_files_that_are_all_wrong_are_named_like_a_single_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, fault: str
+) -> None:
+    for name in "abcde":
+        predict(tmp_path / "predictions", name, CLASSES)
+        annotate(tmp_path / "labels", name, CLASSES)
+        (tmp_path / "labels" / "Validation_Set" / f"{name}.txt").write_text(content)
+    folder = tmp_path / "labels" / "Validation_Set"
+    assert validate(tmp_path) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"abaw validate: error: no annotation file could be read: {folder / 'a.txt'}{fault}")
+    assert line.endswith("and 2 more")
+
+
+def test_wrong_files_of_all_predicted_videos_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(tmp_path / "predictions", "a", CLASSES)
+    for name in ("a", "b"):
+        annotate(tmp_path / "labels", name, CLASSES)
+    wrong = tmp_path / "labels" / "Validation_Set" / "a.txt"
+    wrong.write_text(f"{OTHER_ORDER}\n0\n")
+    assert validate(tmp_path) == 1
+    error = capsys.readouterr().err
+    assert f"none of its 1 videos (a) has annotations that could be read; at fault are {wrong}:1: wrong header" in error
+
+
+def test_videos_of_the_other_split_are_no_reason_for_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, split in (("v", "Validation_Set"), ("t", "Train_Set"), ("u", "Train_Set")):
+        predict(tmp_path / "predictions", name, CLASSES)
+        annotate(tmp_path / "labels", name, CLASSES, split)
+    assert validate(tmp_path) == 0
+    assert "not annotated" not in capsys.readouterr().err
+    predict(tmp_path / "predictions", "stranger", CLASSES)
+    assert validate(tmp_path) == 0
+    assert "not scored, because they are not annotated: 1 videos (stranger)" in capsys.readouterr().err
+
+
+def test_what_operating_systems_leave_among_annotations_and_predictions_is_ignored(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        predict(tmp_path / "predictions", name, CLASSES)
+        annotate(tmp_path / "labels", name, CLASSES)
+    for folder, name in (("labels/Validation_Set", "._a.txt"), ("predictions", "._a.arrow")):
+        (tmp_path / folder / name).write_bytes(b"\0\5\x16\7\0")
+        (tmp_path / folder / ".DS_Store").write_bytes(b"\0")
+    assert validate(tmp_path) == 0
+    assert metrics(tmp_path)[0]["num_videos"] == 2
