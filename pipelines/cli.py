@@ -19,6 +19,7 @@ from abaw.core.errors import AbawError, nearest
 from abaw.core.text import in_line
 from pipelines.console import show
 from pipelines.inputs import require_inputs
+from pipelines.method_files import with_method_files
 from pipelines.settings import parse
 
 
@@ -62,7 +63,8 @@ STAGES = {
 def parse_config(name: str, arguments: Sequence[str]) -> Any:
     """The config of a sub-command from its words. Ends the process with status 2 and one line when they are wrong."""
     stage = STAGES[name]
-    return parse(_module(stage).__dict__[stage.config], arguments, f"abaw {name}", stage.positional)
+    config_class, words = with_method_files(_module(stage).__dict__[stage.config], arguments)
+    return parse(config_class, words, f"abaw {name}", stage.positional)
 
 
 def _module(stage: Stage) -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 from abaw.core.errors import ConfigError, nearest
@@ -40,6 +41,12 @@ def _is_file(value: str) -> bool:
 def config_path(value: str) -> str:
     """A file unchanged, or the file of the recipe of this name. Raises ConfigError when there is neither."""
     return value if _is_file(value) else str(recipe(value))
+
+
+def config_paths(words: Sequence[str]) -> list[str]:
+    """The paths of `--config`, in order. Raises ConfigError for one that is neither a file nor a recipe."""
+    found = files_first(words)
+    return [value for flag, value in pairwise(found) if flag == _FLAG and value != _FLAG]
 
 
 def files_first(words: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from abaw.core.config import part_of
 from abaw.core.errors import ConfigError
 from abaw.core.processes import is_first_process
 from abaw.core.text import listed
-from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
+from abaw.training.static_recipe import StaticSettings, static_recipe_class, with_methods
 from pipelines.console import progress, result, say, warn
 from pipelines.inputs import CheckpointPath, InputPath
 
@@ -116,7 +116,7 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
 
 def recipe_of(config: StaticSettings) -> StaticSettings:
     """The part of a config that is the recipe."""
-    recipe: StaticSettings = part_of(config, StaticRecipe)
+    recipe: StaticSettings = part_of(config, static_recipe_class())
     return recipe
 
 

@@ -1,28 +1,61 @@
-"""The methods by name: the folders of `abaw/semisup/methods`. Nothing else lists them."""
+"""The methods by name: the folders of `abaw/semisup/methods`, and the files outside the package that a run names."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abaw.core.errors import ConfigError, nearest
 from abaw.semisup import methods
+from abaw.semisup.method_file import SUFFIX, load_method_file
 from abaw.semisup.settings import LabelledLearning
 
 if TYPE_CHECKING:
     from abaw.semisup.image_method import ImageMethod
 
+_files: dict[str, Path] = {}
+
+
+def method_names() -> tuple[str, ...]:
+    """All methods: those of the package, sorted by name, then those in files."""
+    return (*_package_names(), *_files)
+
 
 @cache
-def method_names() -> tuple[str, ...]:
-    """All methods, sorted by name."""
+def _package_names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(methods.__path__)))
 
 
+def method_files() -> Mapping[str, Path]:
+    """The files of methods outside the package, by the name of the method."""
+    return dict(_files)
+
+
+def method_name(text: str) -> str:
+    """The name of a method that is given by its name or as a file, which is then a method of its stem's name.
+
+    Raises ConfigError for a file that defines no method, or has the name of another method.
+    """
+    if not text.endswith(SUFFIX):
+        return text
+    path = Path(text).resolve()
+    name = path.stem
+    if not name.isidentifier() or name in _package_names() or _files.get(name, path) != path:
+        raise ConfigError(
+            f"{text}: '{name}' cannot be the name of a method: it is another method's, or has characters other than "
+            "letters, digits and _; rename the file"
+        )
+    load_method_file(path)
+    _files[name] = path
+    return name
+
+
 def settings_class(name: str) -> type[LabelledLearning]:
-    """The settings of a method, read without torch. Raises ConfigError for an unknown name."""
+    """The settings of a method; those of the package are read without torch. Raises ConfigError for an unknown name."""
     found: type[LabelledLearning] = _module(name, "settings").SETTINGS
     return found
 
@@ -37,9 +70,14 @@ def require_method(name: str) -> None:
     """Raise ConfigError for an unknown name."""
     names = method_names()
     if name not in names:
-        raise ConfigError(f"no method '{name}'; expected one of {', '.join(names)}.{nearest(name, names)}")
+        raise ConfigError(
+            f"no method '{name}'; expected one of {', '.join(names)}, or the path of a Python file"
+            f".{nearest(name, names)}"
+        )
 
 
 def _module(name: str, part: str) -> Any:
     require_method(name)
+    if name in _files:
+        return load_method_file(_files[name])
     return importlib.import_module(f"{methods.__name__}.{name}.{part}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from abaw.core.config import ONE_OF, to_plain
+from abaw.core.errors import ConfigError
 from abaw.core.ranges import require_at_least
 from abaw.data.settings import Aggregation, Balance
 from abaw.models.architecture import Architecture, Experts
-from abaw.semisup.registry import method_class, method_names, require_method, settings_class
+from abaw.semisup.registry import method_class, method_files, method_name, method_names, require_method, settings_class
 from abaw.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ class StaticSettings:
     """How a static model is trained, whatever the faces; in addition, each method has a group of settings.
 
     Args:
-        method: training method; it has a group of settings with its name
+        method: training method, or the path of a Python file with one; it has a group of settings with its name
         backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
         pretrained: start from torchvision's ImageNet weights (downloaded once)
         size: side of the square input in pixels
@@ -57,6 +59,7 @@ class StaticSettings:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "method", method_name(self.method))
         require_method(self.method)
         require_at_least(0, self, "load_balance")
 
@@ -71,14 +74,40 @@ def with_methods(base: type[StaticSettings], name: str, module: str) -> Any:
         (method, kind, field(default_factory=kind, metadata={ONE_OF: "method"}))
         for method, kind in ((method, settings_class(method)) for method in method_names())
     ]
+    taken = {each.name for each in fields(base)} & {method for method, _, _ in groups}
+    if taken:
+        raise ConfigError(f"method file {taken.pop()}.py: a setting has this name already; rename the file")
     made = make_dataclass(name, groups, bases=(base,), frozen=True, kw_only=True)
     made.__doc__ = base.__doc__
     made.__module__ = module
     return made
 
 
-StaticRecipe = with_methods(StaticSettings, "StaticRecipe", __name__)
-"""`StaticSettings` with a group for every method."""
+def static_recipe_class() -> Any:
+    """`StaticSettings` with a group for every method, those in files included."""
+    return _recipe_class(method_names())
+
+
+@cache
+def _recipe_class(methods: tuple[str, ...]) -> Any:
+    made = with_methods(StaticSettings, "StaticRecipe", __name__)
+    made.__reduce__ = _reduced
+    return made
+
+
+def _reduced(recipe: StaticSettings) -> Any:
+    """For pickle: a worker process knows neither the class nor the methods in files."""
+    return _blank, ([str(path) for path in method_files().values()],), recipe.__dict__
+
+
+def _blank(files: list[str]) -> Any:
+    for file in files:
+        method_name(file)
+    return object.__new__(static_recipe_class())
+
+
+StaticRecipe = static_recipe_class()
+"""With the methods of the package."""
 
 
 def recipe_plain(recipe: StaticSettings) -> dict[str, Any]:
@@ -89,7 +118,7 @@ def recipe_plain(recipe: StaticSettings) -> dict[str, Any]:
 
 def default_plain(method: str) -> dict[str, Any]:
     """The defaults of settings that a run of an earlier version may lack."""
-    return recipe_plain(StaticRecipe(method=method))
+    return recipe_plain(static_recipe_class()(method=method))
 
 
 def balance_of(recipe: StaticSettings) -> Balance:

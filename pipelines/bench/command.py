@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.config import GIVEN, part_of, to_plain
 from abaw.core.errors import ConfigError, nearest
-from abaw.semisup.registry import method_names
-from abaw.training.static_recipe import StaticRecipe, StaticSettings, with_methods
+from abaw.semisup.registry import method_files, method_name, method_names
+from abaw.training.static_recipe import StaticSettings, static_recipe_class, with_methods
 from pipelines.bench.variants import Variant, resolved, variants_of
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say, warn
@@ -108,18 +108,22 @@ def run(config: BenchSettings) -> int:
 def chosen_variants(config: BenchSettings) -> tuple[list[Variant], Variant]:
     """The variants to run, and the unchanged recipe, which warm starts use.
 
-    A name of `only` that no entry has is the method of this name with the settings of the recipe.
+    A name of `only` that no entry has is the method of this name with the settings of the recipe. A file given as
+    `method` is one more entry.
     """
-    if config.method != StaticSettings.method:
+    if config.method != StaticSettings.method and config.method not in method_files():
         raise ConfigError(f"--method {config.method}: methods are named by --entries; use --only {config.method}")
-    recipe = part_of(config, StaticRecipe)
+    recipe = replace(part_of(config, static_recipe_class()), method=StaticSettings.method)
     overrides = config.entries or dict.fromkeys(method_names(), ())
+    if config.method in method_files():
+        overrides = {**overrides, config.method: overrides.get(config.method, ())}
+    only = [method_name(name) for name in config.only]
     known = [*dict.fromkeys([*overrides, *method_names()])]
-    for name in config.only:
+    for name in only:
         if name not in known:
             names = ", ".join(known)
             raise ConfigError(f"--only {name}: no such entry or method; there are {names}.{nearest(name, known)}")
-    chosen = {name: overrides.get(name, ()) for name in dict.fromkeys(config.only) or overrides}
+    chosen = {name: overrides.get(name, ()) for name in dict.fromkeys(only) or overrides}
     found = variants_of(recipe, config.init, config.warm_start_steps, chosen, config.given)
     return found, Variant("", recipe, resolved(config.init), config.warm_start_steps)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from abaw.core.errors import ConfigError
-from abaw.training.static_recipe import StaticRecipe, StaticSettings
+from abaw.training.static_recipe import StaticSettings, static_recipe_class
 from pipelines.compare.overrides import hint, replaced, setting_kinds, typed_value
 
 _NAME = re.compile(r"[\w.+-]+")
@@ -57,7 +57,7 @@ def _variant(base: Variant, texts: Sequence[str], given: Collection[str]) -> Var
     if not _NAME.fullmatch(base.name):
         raise ConfigError(f"entry '{base.name}': a name consists of letters, digits and . _ + - (it names a folder)")
     others = {"train.seed", "train.devices", "train.accelerator"}
-    kinds = {**{name: kind for name, kind in setting_kinds(StaticRecipe) if name not in others}, **_START}
+    kinds = {**{name: kind for name, kind in setting_kinds(static_recipe_class()) if name not in others}, **_START}
     values: dict[str, Any] = {"method": base.name}
     for text in texts:
         name, equals, value = text.partition("=")
