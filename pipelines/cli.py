@@ -6,6 +6,7 @@ status.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from abaw import __version__
-from abaw.core.errors import AbawError, nearest
+from abaw.core.errors import AbawError, UnexpectedError, nearest
 from abaw.core.text import in_line
 from pipelines.console import show
 from pipelines.inputs import require_inputs
@@ -100,6 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except AbawError as error:
+        if isinstance(error, UnexpectedError):
+            print(error.traceback, end="", file=sys.stderr)
         show(f"abaw {words[0]}: error: {in_line(str(error))}", sys.stderr)
         return error.exit_status
     except BrokenPipeError:
@@ -107,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
+        # The process ends now. Without this it would first search all objects of torch for garbage, for over a second.
+        gc.freeze()
         print(f"abaw {words[0]}: interrupted; run the same command again to go on", file=sys.stderr)
         return 130
 

@@ -15,7 +15,7 @@ from typing import Literal
 import pytest
 from jsonargparse import ArgumentParser
 
-from abaw.core.errors import ConfigError, DataError
+from abaw.core.errors import ConfigError, DataError, UnexpectedError
 from pipelines import cli
 from pipelines.settings import make_parser
 
@@ -137,6 +137,16 @@ class TestMain:
         stage(fail)
         assert cli.main(["sample", "a", "--out", "o"]) == status
         assert capsys.readouterr().err == f"abaw sample: error: {error}\n"
+
+    def test_an_unexpected_error_comes_with_its_traceback(
+        self, stage: Stage, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fail(config: SampleConfig) -> int:
+            raise UnexpectedError("KeyError: 3", "Traceback of a worker\n")
+
+        stage(fail)
+        assert cli.main(["sample", "a", "--out", "o"]) == 1
+        assert capsys.readouterr().err == "Traceback of a worker\nabaw sample: error: KeyError: 3\n"
 
     def test_status_of_the_stage_is_passed_on(self, stage: Stage) -> None:
         stage(lambda config: 1)
