@@ -18,6 +18,7 @@ from typing import Any
 from abaw import __version__
 from abaw.core.errors import AbawError, UnexpectedError, nearest
 from abaw.core.text import in_line
+from pipelines.bug_report import report_unexpected
 from pipelines.console import show
 from pipelines.inputs import require_inputs
 from pipelines.method_files import with_method_files
@@ -91,7 +92,11 @@ def _usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a sub-command. Exit status: 0 done, 1 a fault in the data or the run, 2 wrong usage."""
+    """Run a sub-command. Exit status: 0 done, 1 a fault in the data or the run, 2 wrong usage.
+
+    An error that no part of the program expects, a bug, ends in one line, too, which names a file with the traceback;
+    with ABAW_TRACEBACK=1 in the environment it is raised.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     # Threads of torch that wait for work would otherwise spin, and on a busy machine take it from those that work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -108,6 +113,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output is gone (`abaw … | head`); nothing more may be written, at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # a bug: everything that can be expected is an AbawError
+        if os.environ.get("ABAW_TRACEBACK") == "1":
+            raise
+        report_unexpected(words, error)
         return 1
     except KeyboardInterrupt:
         # The process ends now. Without this it would first search all objects of torch for garbage, for over a second.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from abaw.core.errors import DataError
+from abaw.core.reading import require_regular
 from abaw.stores.spec import load_spec
 from abaw.weights import NAME
 
@@ -23,6 +24,7 @@ class Input:
 
 
 def _require_path(path: Path) -> None:
+    require_regular(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
 

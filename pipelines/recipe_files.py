@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from abaw.core.errors import ConfigError, nearest
+from abaw.core.yaml_file import read_yaml
 
 _FLAG = "--config"
 
@@ -39,8 +40,15 @@ def _is_file(value: str) -> bool:
 
 
 def config_path(value: str) -> str:
-    """A file unchanged, or the file of the recipe of this name. Raises ConfigError when there is neither."""
-    return value if _is_file(value) else str(recipe(value))
+    """A file unchanged, or the file of the recipe of this name.
+
+    Raises ConfigError when there is neither, or when the file is not a YAML file of a reasonable size.
+    """
+    if not _is_file(value):
+        return str(recipe(value))
+    if not value.startswith("/dev/fd/"):  # a shell's pipe, which can be read only once
+        read_yaml(Path(value), "not readable as settings", ConfigError)
+    return value
 
 
 def config_paths(words: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ The file system's reasons have their remedies, apart from those of wrong content
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,11 @@ def require_regular(path: Path, kind: type[AbawError] = DataError) -> None:
     """
     if "\0" in str(path):
         raise kind(f"{path}: no file can have this name: it contains a NUL character")
-    if path.exists() and not path.is_file() and not path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # opening it says why
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise kind(f"{path}: is neither a file nor a folder (a pipe or a device); give a file")
 
 

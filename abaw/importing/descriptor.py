@@ -7,10 +7,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from abaw.core.errors import ConfigError, nearest
-from abaw.core.reading import read_errors
+from abaw.core.yaml_file import read_yaml
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.manifests import load_manifest, manifests_folder
 
@@ -165,10 +163,7 @@ def load_descriptor(name_or_path: str) -> Descriptor:
     """
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
-        wrong = (UnicodeDecodeError, yaml.YAMLError)
-        with read_errors(path, "not readable as a descriptor", contents=wrong, kind=ConfigError):
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _from_yaml(path.stem, content)
+        return _from_yaml(path.stem, read_yaml(path, "not readable as a descriptor", ConfigError))
     known = sorted(file.stem for file in (manifests_folder() / "datasets").glob("*.yaml"))
     if name_or_path not in known:
         raise ConfigError(

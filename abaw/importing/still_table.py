@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from abaw.core.errors import ConfigError, DataError, nearest
 from abaw.core.reading import read_errors
@@ -67,13 +69,13 @@ def _rows(table: TableLayout, file: Path) -> Iterator[_Row]:
     with read_errors(file, "not readable as text", contents=(UnicodeDecodeError,)):
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     reader = csv.reader(lines, delimiter=table.delimiter, skipinitialspace=table.delimiter == " ")
-    header = table.columns or tuple(next(reader, ()))
+    header = table.columns or tuple(_next(reader, file) or ())
     for name in table.used():
         if name not in header:
             raise DataError(f"{file}: no column '{name}'; it has {', '.join(header) or 'none'}.{nearest(name, header)}")
     several = any(sign in table.file for sign in "*?[")
     named_by_file = file.stem if several and not table.split_column else ""
-    for values in reader:
+    while (values := _next(reader, file)) is not None:
         if not values:
             continue
         where = f"{file}:{reader.line_num}"
@@ -81,6 +83,15 @@ def _rows(table: TableLayout, file: Path) -> Iterator[_Row]:
             raise DataError(f"{where}: expected {len(header)} fields ({', '.join(header)}), found {len(values)}")
         row = {name: value.strip() for name, value in zip(header, values, strict=True)}
         yield _Row(where, named_by_file or _split(table, row, where), row)
+
+
+def _next(reader: Any, file: Path) -> list[str] | None:
+    """The fields of the next row of a csv reader; None at the end."""
+    try:
+        row: list[str] | None = next(reader, None)
+    except csv.Error as error:
+        raise DataError(f"{file}:{reader.line_num}: not readable as a table ({error})") from error
+    return row
 
 
 def _split(table: TableLayout, fields: Mapping[str, str], where: str) -> str:
@@ -108,9 +119,8 @@ def _stills(descriptor: Descriptor, table: TableLayout, root: Path, rows: Sequen
     faces: Counter[str] = Counter()
     missing = []
     for row in rows:
-        named = PurePosixPath(row.fields[table.image_column])
-        path = folder / named.with_name(table.image_name.format(stem=named.stem, suffix=named.suffix))
-        if not path.is_file():
+        path = _image_path(table, folder, row)
+        if not os.path.isfile(path):  # unlike Path.is_file, also for a name of any length
             missing.append(f"{path} ({row.where})")
             continue
         key = key_of(path, root)
@@ -127,6 +137,19 @@ def _stills(descriptor: Descriptor, table: TableLayout, root: Path, rows: Sequen
             f"{missing[0]}; download the set again, or remove the lines from the table"
         )
     return by_split
+
+
+def _image_path(table: TableLayout, folder: Path, row: _Row) -> Path:
+    """The image of a row, which must be inside the folder of the images."""
+    field = row.fields[table.image_column]
+    named = PurePosixPath(field)
+    if not named.name or named.is_absolute() or ".." in named.parts or "\0" in field:
+        found = f"'{field[:60]}'" if field else "nothing"
+        raise DataError(
+            f"{row.where}: {table.image_column}: expected the path of an image below {folder}, found {found}; correct "
+            "or remove the line"
+        )
+    return folder / named.with_name(table.image_name.format(stem=named.stem, suffix=named.suffix))
 
 
 def _label(descriptor: Descriptor, table: TableLayout, row: _Row) -> tuple[int, tuple[float, ...] | None]:

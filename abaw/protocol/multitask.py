@@ -27,7 +27,7 @@ from abaw.protocol.tables import (
     parse_fields,
     read_body,
 )
-from abaw.protocol.template import parse_location
+from abaw.protocol.template import LOCATION, parse_location
 
 HEADER = ("image", "valence", "arousal", "expression", "aus")
 NUM_VALUES = 3 + NUM_ACTION_UNITS
@@ -38,7 +38,8 @@ FILES = {
 """File names by split, as used by the editions."""
 
 _FOLDERS = ("", "MTL_Challenge", "annotations", "annotations/MTL_Challenge")
-_LOCATION = r"^(?P<video>.+)/(?P<frame>[0-9]+)\.jpg$"
+_PLAUSIBLE_GAP = 100_000
+"""Frames without a row: more than this and 100 times the rows of a video is no video."""
 
 
 def find_multitask_file(root: Path, split: str) -> Path | None:
@@ -66,6 +67,7 @@ def read_multitask(path: Path) -> dict[str, Values]:
     found = {}
     for name, rows in zip(names, np.split(order, np.searchsorted(of_row[order], range(1, len(names)))), strict=True):
         _require_single(path, str(name), frames, rows)
+        _require_plausible(path, str(name), frames, rows)
         table = np.tile(_MISSING, (int(frames[rows].max()), 1))
         table[frames[rows] - 1] = values[rows]
         found[str(name)] = table
@@ -85,6 +87,14 @@ def _require_single(path: Path, video: str, frames: NDArray[np.int64], rows: NDA
         raise DataError(f"{path}:{row + 2}: frame {frames[row]} of {video} already has a row; remove one of them")
 
 
+def _require_plausible(path: Path, video: str, frames: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    last = rows[frames[rows].argmax()]
+    if frames[last] > _PLAUSIBLE_GAP + 100 * len(rows):
+        raise DataError(
+            f"{path}:{last + 2}: frame {frames[last]} of {video}, which has {len(rows)} rows; correct the frame number"
+        )
+
+
 def _read_rows(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], Values]:
     """Video (N,), frame (N,) and values (N, 15) of each row."""
     body = read_body(path, HEADER)
@@ -92,7 +102,7 @@ def _read_rows(path: Path) -> tuple[NDArray[np.str_], NDArray[np.int64], Values]
         raise DataError(f"{path}: no row after the header; expected '<video>/00001.jpg,valence,arousal,…'")
     columns = parse_columns(body, [pa.string()] + [pa.float32()] * NUM_VALUES)
     if columns is not None:
-        parts = pc.extract_regex(columns[0], _LOCATION).combine_chunks()
+        parts = pc.extract_regex(columns[0], LOCATION).combine_chunks()
         values = np.stack([column.to_numpy() for column in columns[1:]], axis=1)
         if not parts.null_count and _valid(values).all():
             frames = pc.cast(parts.field("frame"), pa.int64()).to_numpy()

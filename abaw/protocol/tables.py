@@ -25,6 +25,8 @@ NO_VALUE = -5.0
 """In the official files: no valence or no arousal for this frame."""
 
 _SHOWN = 60
+_TOO_LARGE = 1e30
+"""No valid value is this large; float32 could not hold some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def parse_fields(fields: Sequence[str], row_format: RowFormat, path: Path, numbe
 def _number(text: str, integer: bool) -> float:
     """The number, or NaN, which is never valid, when the text is not a number."""
     try:
-        return int(text) if integer else float(text)
-    except ValueError:
+        number = float(int(text)) if integer else float(text)
+    except (ValueError, OverflowError):
         return np.nan
+    return number if abs(number) < _TOO_LARGE else np.nan

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.reading import read_errors
 from abaw.protocol.editions import Edition, owner_of_header
 from abaw.protocol.layout import VIDEO_SUFFIXES
 
-_LOCATION = re.compile(r"^(?P<video>.+)/(?P<frame>\d+)\.jpg$")
+LOCATION: Final = r"^(?P<video>.+)/(?P<frame>[0-9]{1,7})\.jpg$"
+"""`<video>/<frame>.jpg`; no video has more than 9,999,999 frames (92 hours at 30 frames per second)."""
+_LOCATION = re.compile(LOCATION)
 
 
 @dataclass(frozen=True, slots=True)

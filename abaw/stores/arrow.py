@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import atomic_path, utf8
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file
-from abaw.core.reading import read_errors, why_unreadable
+from abaw.core.reading import read_errors, require_regular, why_unreadable
 from abaw.stores.integrity import DamagedError, read_verified, sealed_writer
 
 SUFFIX = ".arrow"
@@ -74,6 +74,7 @@ def read_meta(path: Path) -> Mapping[str, Any] | None:
 
     Raises StoreError for a file that cannot be read at all (no permission, no memory): what it holds is not known.
     """
+    require_regular(path, StoreError)
     try:
         with pa.memory_map(os.fsencode(path)) as source:
             return _meta_of(pa.ipc.open_file(source).schema)

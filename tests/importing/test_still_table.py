@@ -215,3 +215,18 @@ def test_the_real_votes(shared_data: Path) -> None:
                 counts["none" if label < 0 else EXPRESSION_CLASSES[label]] += 1
     assert counts["none"] == 181
     assert [counts[name] for name in EXPRESSION_CLASSES] == [1229, 307, 29, 70, 871, 389, 410, 24]
+
+
+@pytest.mark.parametrize("image", ["", "/etc/passwd", "../secret.png", "a/../../secret.png", "..", "a\0b.png", "/"])
+def test_images_outside_their_folder_are_refused_with_file_and_line(tmp_path: Path, image: str) -> None:
+    write(tmp_path / "set", "train.csv", "image,expression", "a.png,0", f"{image},0", images="a.png")
+    (tmp_path / "secret.png").touch()
+    with pytest.raises(DataError, match=r"train\.csv:3: image: expected the path of an image below .*set, found "):
+        find_stills(LABELS, tmp_path / "set")
+
+
+@pytest.mark.parametrize("line", ["x" * 300 + ".png,0", "a.png," + "9" * 5000, '"' + "x" * 200_000 + ".png" + '",0'])
+def test_fields_of_any_length_are_refused_in_one_line(tmp_path: Path, line: str) -> None:
+    root = write(tmp_path, "train.csv", "image,expression", line, images="a.png")
+    with pytest.raises(DataError, match=r"train\.csv:2"):
+        find_stills(LABELS, root)

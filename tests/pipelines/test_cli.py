@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -219,3 +220,67 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     command = f"{sys.executable} -m pipelines.cli features --help | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[BaseException], None]:
+    """Makes `doctor` raise; bug reports go to the test's folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("ABAW_TRACEBACK", raising=False)
+
+    def arrange(error: BaseException) -> None:
+        def dispatch(words: list[str]) -> int:
+            raise error
+
+        monkeypatch.setattr(cli, "dispatch", dispatch)
+
+    return arrange
+
+
+def test_a_bug_ends_in_one_line_that_names_a_file_with_the_traceback(
+    breaks: Callable[[BaseException], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    breaks(KeyError("a\nb\x1b[31m"))
+    assert cli.main(["doctor", "--x", "1"]) == 1
+    line = capsys.readouterr().err
+    (report,) = tmp_path.glob("abaw-bug-*.txt")
+    assert line.count("\n") == 1 and "\x1b" not in line and "Traceback" not in line
+    assert line.startswith("abaw doctor: error: unexpected KeyError: ")
+    assert line.endswith(f"this is a bug of abaw: please report it with the file {report}\n")
+    text = report.read_text(encoding="utf-8")
+    assert "Traceback" in text and "command: ['doctor', '--x', '1']" in text
+    monkeypatch.setenv("ABAW_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        cli.main(["doctor"])
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")]
+)
+def test_a_lack_of_memory_is_no_bug(
+    breaks: Callable[[BaseException], None], tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    breaks(error)
+    assert cli.main(["doctor"]) == 1
+    assert capsys.readouterr().err.startswith("abaw doctor: error: not enough memory; close other programs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_stays_one(breaks: Callable[[BaseException], None]) -> None:
+    breaks(KeyboardInterrupt())
+    assert cli.main(["doctor"]) == 130
+
+
+@pytest.mark.parametrize("flag", ["--faces", "--checkpoint", "--config"])
+def test_a_pipe_by_name_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    words = ["features", "--faces", str(tmp_path), "--checkpoint", "builtin", "--out", str(tmp_path / "out")]
+    try:
+        status = cli.main([*words, flag, str(tmp_path / "pipe")])
+    except SystemExit as error:
+        status = int(str(error.code))
+    assert status in (1, 2)
+    assert "pipe" in capsys.readouterr().err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, write_annotation
-from abaw.protocol.classes import ACTION_UNITS, TASKS
+from abaw.protocol.classes import ACTION_UNITS, TASKS, VALENCE_AROUSAL
 from abaw.protocol.labels import (
     FOLDERS,
     FrameLabels,
@@ -24,6 +26,7 @@ from abaw.protocol.labels import (
     write_action_units,
     write_valence_arousal,
 )
+from abaw.protocol.multitask import read_multitask
 
 VA = "valence,arousal"
 AU = ",".join(ACTION_UNITS)
@@ -272,3 +275,29 @@ def test_names_of_the_other_split_come_from_all_its_tasks(tmp_path: Path) -> Non
     assert names_elsewhere(root, ("Train_Set",)) == names_elsewhere(root, ("Train_Set", "Validation_Set")) == set()
     assert names_elsewhere(root / "Validation_Set", ("Validation_Set",)) == {"a", "b", "c", "d"}
     assert names_elsewhere(tmp_path / "none", ("Validation_Set",)) == set()
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "1e999", "1e300", "-1e39", "nan"])
+@pytest.mark.parametrize(
+    ("read", "names"), [(read_valence_arousal, VALENCE_AROUSAL), (read_action_units, ACTION_UNITS)]
+)
+def test_numbers_of_any_size_are_refused_with_their_line(
+    tmp_path: Path, read: Callable[[Path], object], names: tuple[str, ...], number: str
+) -> None:
+    path = tmp_path / "v.txt"
+    path.write_text(f"{','.join(names)}\n{','.join(['0'] * len(names))}\n{','.join([number] * len(names))}\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match=r"v\.txt:3: expected .*, found '") as caught:
+            read(path)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("frame", ["99999999", "9" * 12, "9" * 5000, "9999999"])
+def test_a_frame_number_that_no_video_has_is_refused(tmp_path: Path, frame: str) -> None:
+    path = tmp_path / "train_set.txt"
+    row = ",".join(["0"] * 15)
+    path.write_text(f"image,valence,arousal,expression,aus\nv/00001.jpg,{row}\nv/{frame}.jpg,{row}\n")
+    with pytest.raises(DataError, match=r"train_set\.txt:3: ") as caught:
+        read_multitask(path)
+    assert len(str(caught.value)) < 500

@@ -135,3 +135,13 @@ def test_faults_of_lists_of_videos(tmp_path: Path, content: bytes, words: str) -
     (tmp_path / "l.txt").write_bytes(content)
     with pytest.raises(DataError, match=words):
         read_video_list(tmp_path / "l.txt")
+
+
+@pytest.mark.parametrize("digits", [8, 12, 5000])
+def test_a_frame_number_that_no_video_has_is_refused_with_its_line(tmp_path: Path, digits: int) -> None:
+    path = tmp_path / "template.txt"
+    path.write_text(f"image_location,Neutral\nv/00001.jpg,\nv/{'9' * digits}.jpg,\n")
+    for read in (read_template, read_video_list):
+        with pytest.raises(DataError, match=r"template\.txt:3: expected '<video>/00001\.jpg,…'") as caught:
+            read(path)
+        assert len(str(caught.value)) < 500

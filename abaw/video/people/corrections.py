@@ -29,6 +29,9 @@ Corrections = Mapping[str, tuple[Correction, ...]]
 """The rows of one video by subject."""
 
 
+_MAX_DIGITS = 9
+
+
 def read_corrections(path: Path) -> list[Correction]:
     """Rows of a CSV with the header `video,track`, and `subject` where wanted.
 
@@ -38,21 +41,23 @@ def read_corrections(path: Path) -> list[Correction]:
     with read_errors(path, "not readable as a correction file", remedy, (UnicodeDecodeError,)):
         text = path.read_text(encoding="utf-8-sig")
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    header = [name.strip() for name in reader.fieldnames or ()]
+    with read_errors(path, "not readable as a correction file", remedy, (csv.Error,)):
+        header = [name.strip() for name in reader.fieldnames or ()]
     if not {"video", "track"} <= set(header) <= set(_COLUMNS):
         raise DataError(
             f"{path}: expected the header 'video,track' or 'video,track,subject', found '{','.join(header)}'"
         )
     reader.fieldnames = header
-    return [_parse(row, f"{path}, line {reader.line_num}") for row in reader]
+    with read_errors(path, "not readable as a correction file", remedy, (csv.Error,)):
+        return [_parse(row, f"{path}, line {reader.line_num}") for row in reader]
 
 
 def _parse(row: Mapping[str | None, str | list[str] | None], where: str) -> Correction:
     video, track, subject = (plain_cell(str(row.get(name) or "").strip()) for name in _COLUMNS)
     if not video or None in row:
         raise DataError(f"{where}: expected a video and a track, found '{','.join(map(str, row.values()))}'")
-    if not (track.isascii() and track.isdigit() and int(track) > 0):
-        raise DataError(f"{where}: expected a track number as on the contact sheet, found '{track}'")
+    if not (track.isascii() and track.isdigit() and len(track) <= _MAX_DIGITS and int(track) > 0):
+        raise DataError(f"{where}: expected a track number as on the contact sheet, found '{track[:60]}'")
     return Correction(video, int(track), subject or None, where)
 
 
