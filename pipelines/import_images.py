@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
+from abaw.core.text import listed
 from pipelines.console import progress, result, say, warn
 from pipelines.inputs import DetectorName, InputPath
 from pipelines.items import engine_for, report_failure, require_workers
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from abaw.importing.import_stills import StillsReport
     from abaw.importing.still import Still
 
-_SHOWN = 3
+_SHOWN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ def run(config: ImportImagesConfig) -> int:
     if Path(name).name != name:
         raise ConfigError(f"name '{name}': expected a plain name without a folder")
     stills = find_stills(descriptor, config.root, config.subset)
+    if descriptor.table is None:
+        _report_left_out(name, config.root)
     finder, target = _finder(config.detector), config.out / f"{name}{SUFFIX}"
     with progress(f"{name}: importing", "images") as hook:
         report = import_stills(descriptor, stills, finder, target, engine_for(config.workers, len(stills)), hook)
@@ -72,6 +75,18 @@ def run(config: ImportImagesConfig) -> int:
         say(f"{name}: already exists")
         return 0
     return _report(name, report, _counts(stills), config.out)
+
+
+def _report_left_out(name: str, root: Path) -> None:
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.importing.still import left_out
+
+    others = [str(path.relative_to(root)) for path in left_out(root)]
+    if others:
+        warn(
+            f"{name}: {len(others)} pictures are left out: {listed(others, _SHOWN)}; animations are videos (`abaw "
+            "extract`), other formats need converting to JPEG or PNG"
+        )
 
 
 def _finder(detector: str) -> OpenFinder:
@@ -99,7 +114,7 @@ def _report(name: str, report: StillsReport, counts: str, out: Path) -> int:
     without = report.num_rows - report.num_faces
     result(f"{name}: {report.num_rows} images, {without} of them without a face" + (f"; {counts}" if counts else ""))
     if report.unreadable:
-        some = ", ".join(report.unreadable[:_SHOWN]) + (", …" if len(report.unreadable) > _SHOWN else "")
+        some = listed(report.unreadable, _SHOWN)
         warn(f"{name}: {len(report.unreadable)} images could not be read: {some}")
     failures = [report_failure(key, error, out) for key, error in report.failed]
     if failures:

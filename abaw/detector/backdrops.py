@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.importing.still import images_below, read_picture
+from abaw.importing.still import images_below
 from abaw.video.detecting.detector import Detector
+from abaw.video.reading.still import read_picture
 
 _SMALLEST = 64
 _LETTERS = "ABCDEFGHKLMNPRSTUVXYZabcdefghkmnoprstuvxyz0123456789 %&?!:.-+"

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
-from abaw.importing.still import images_below, read_picture
+from abaw.importing.still import images_below
 from abaw.video.detecting.boxes import SAME_FACE, areas, iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
+from abaw.video.reading.still import read_picture
 
 _LONG_SIDE = 320
 """The teacher sees photos at this size, once unchanged and once mirrored: the mean of both is more stable."""

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.core.folders import is_system_file
 from abaw.core.reading import read_errors
+from abaw.core.text import listed
 from abaw.importing.descriptor import Descriptor, LabelFiles
-from abaw.importing.still import Still, images_below, key_of
+from abaw.importing.still import Still, images_below, key_of, left_out
 from abaw.importing.still_table import table_stills
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.protocol.layout import IMAGE_SUFFIXES
@@ -38,9 +40,16 @@ def find_stills(descriptor: Descriptor, root: Path, subset: str = "") -> list[St
         )
     stills = sorted(_in_folders(descriptor, root), key=lambda still: still.key)
     if not stills:
-        raise DataError(f"{root}: contains no image; looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+        raise DataError(f"{root}: contains no image; looked for {' '.join(sorted(IMAGE_SUFFIXES))}{_others(root)}")
     _require_expected(descriptor, root, _by_folder(descriptor, stills))
     return stills
+
+
+def _others(root: Path) -> str:
+    others = [key_of(path, root) for path in left_out(root)]
+    if not others:
+        return ""
+    return f", found {listed(others)}; animations are videos (`abaw extract`), other formats must become JPEG or PNG"
 
 
 def _in_folders(descriptor: Descriptor, root: Path) -> list[Still]:
@@ -53,7 +62,8 @@ def _in_folders(descriptor: Descriptor, root: Path) -> list[Still]:
 
 def _in_class_folders(descriptor: Descriptor, root: Path) -> list[Still]:
     labels = descriptor.labels
-    present = sorted(folder.name for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    folders = [folder.name for folder in root.iterdir() if folder.is_dir()]
+    present = sorted(name for name in folders if not name.startswith(".") and not is_system_file(name))
     for name in present:
         if name not in labels:
             raise DataError(

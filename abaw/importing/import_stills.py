@@ -18,12 +18,13 @@ from abaw.engine.engine import Engine, ItemResult, in_order
 from abaw.engine.serial import SERIAL
 from abaw.importing.descriptor import Descriptor
 from abaw.importing.face_finder import FaceFinder, Image, OpenFinder
-from abaw.importing.still import Still, read_picture
+from abaw.importing.still import Still
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.stores.arrow import is_done
 from abaw.stores.faces import IMAGE_SCHEMA, write_image_faces
 from abaw.video.align import CROP_SIZE
 from abaw.video.extract import encode_crop
+from abaw.video.reading.still import read_picture
 
 _ROWS = 256
 _JPEG_QUALITY = 95

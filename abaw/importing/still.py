@@ -6,13 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from abaw.core.folders import user_files
-from abaw.core.reading import read_errors
-from abaw.protocol.layout import is_image
+from abaw.protocol.layout import is_animation, is_image
+
+_OTHER_PICTURES = frozenset({".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +38,6 @@ def images_below(folder: Path) -> list[Path]:
     return [path for path in user_files(folder) if is_image(path) and path.is_file()]
 
 
-def read_picture(path: Path, flags: int) -> NDArray[np.uint8] | None:
-    """A picture as `cv2.imread` returns it with these flags, turned upright by its EXIF data.
-
-    None if the file is not a complete image. Raises DataError for a file that the system does not give.
-    """
-    with read_errors(path, "cannot be read"):
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    try:
-        picture = cv2.imdecode(data, flags)
-    except cv2.error:
-        return None
-    return None if picture is None else np.asarray(picture, np.uint8)
+def left_out(folder: Path) -> list[Path]:
+    """Pictures in and below a folder that are no still images which can be read: animations and other formats."""
+    return [path for path in user_files(folder) if path.suffix.lower() in _OTHER_PICTURES or is_animation(path)]

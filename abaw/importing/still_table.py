@@ -6,13 +6,14 @@ import csv
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.core.folders import is_system_file
 from abaw.core.reading import read_errors
 from abaw.importing.descriptor import BOX_SIDES, ClassMap, Descriptor, TableLayout
 from abaw.importing.still import Still, key_of
@@ -50,19 +51,24 @@ def table_stills(descriptor: Descriptor, table: TableLayout, root: Path, subset:
 
 
 def _files(descriptor: Descriptor, table: TableLayout, root: Path) -> list[Path]:
-    found = sorted(root.glob(table.file))
+    found = _of_the_user(root.glob(table.file))
     if found:
         return found
-    deeper = sorted(root.glob(f"*/{table.file}")) or sorted(root.glob(f"*/*/{table.file}"))
+    deeper = _of_the_user(root.glob(f"*/{table.file}")) or _of_the_user(root.glob(f"*/*/{table.file}"))
     if deeper:
         folder = deeper[0].parents[len(PurePosixPath(table.file).parts) - 1]
         raise DataError(f"{root}: no {table.file}, which lists the images of {descriptor.name}; give {folder}")
-    present = sorted(entry.name for entry in root.iterdir())
+    present = [entry.name for entry in _of_the_user(root.iterdir())]
     shown = ", ".join(present[:_SHOWN]) + (", …" if len(present) > _SHOWN else "")
     raise DataError(
         f"{root}: no {table.file}, which lists the images of {descriptor.name}; found {shown or 'nothing'}. "
         "Give the folder that contains it"
     )
+
+
+def _of_the_user(paths: Iterable[Path]) -> list[Path]:
+    """In order, without what operating systems leave."""
+    return sorted(path for path in paths if not any(map(is_system_file, path.parts)))
 
 
 def _rows(table: TableLayout, file: Path) -> Iterator[_Row]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from abaw.core.errors import DataError
 from abaw.core.folders import user_files
@@ -19,9 +20,13 @@ VIDEO_SUFFIXES = frozenset(
     ).split()
 )
 """What FFmpeg opens as a video."""
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _ANIMATED = 0x02
 """The flag of a WebP's `VP8X` chunk."""
+
+_ANIMATIONS = (".apng", ".gif")
+_CHUNKS = 100
+"""So many chunks of a PNG are searched."""
 
 Side = Literal["left", "right"]
 _SUBJECT = re.compile(r"^(?P<video>.+?)_(?P<side>left|right)(?P<number>_\d+)?$")
@@ -67,25 +72,54 @@ def find_media(paths: Iterable[Path]) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is a still image, by its suffix; an animated WebP is a video."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not is_animated_webp(path)
+    """Whether a file is a still image, by its suffix; an animated WebP or PNG is a video."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not _is_animated(path)
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a file is an image of the kind that has several frames: a GIF, or an animated WebP or PNG."""
+    return path.suffix.lower() in _ANIMATIONS or _is_animated(path)
 
 
 def is_animated_webp(path: Path) -> bool:
     """Whether a file is a WebP image of several frames, by its header. False for a file that cannot be read."""
-    if path.suffix.lower() != ".webp" or not path.is_file():
+    return path.suffix.lower() == ".webp" and _is_animated(path)
+
+
+def _is_animated(path: Path) -> bool:
+    """Whether a WebP or PNG image has several frames, by its header. False for any other and for an unreadable file."""
+    count = {".webp": _has_animated_webp, ".png": _has_animated_png}.get(path.suffix.lower())
+    if count is None or not path.is_file():
         return False
     try:
         with path.open("rb") as file:
-            head = file.read(21)
+            return count(file)
     except OSError:
         return False
+
+
+def _has_animated_webp(file: BinaryIO) -> bool:
+    head = file.read(21)
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21] and head[20] & _ANIMATED)
 
 
+def _has_animated_png(file: BinaryIO) -> bool:
+    """The chunk `acTL`, which comes before the image data, states the number of frames."""
+    if file.read(8) != b"\x89PNG\r\n\x1a\n":
+        return False
+    for _ in range(_CHUNKS):
+        length, kind = int.from_bytes(file.read(4)), file.read(4)
+        if kind == b"acTL":
+            return int.from_bytes(file.read(4)) > 1
+        if kind in (b"IDAT", b"IEND", b""):
+            return False
+        file.seek(length + 4, os.SEEK_CUR)
+    return False
+
+
 def is_video(path: Path) -> bool:
-    """Whether a file is a video, by its suffix."""
-    return path.suffix.lower() in VIDEO_SUFFIXES or is_animated_webp(path)
+    """Whether a file is a video, by its suffix; an animated WebP or PNG is one."""
+    return path.suffix.lower() in VIDEO_SUFFIXES or _is_animated(path)
 
 
 def _find(paths: Iterable[Path], wanted: Callable[[Path], bool], what: str) -> list[Path]:

@@ -15,13 +15,13 @@ from abaw.core.errors import AbawError, DataError
 from abaw.core.reading import read_errors, read_text
 from abaw.importing.descriptor import load_descriptor
 from abaw.importing.export_crops import read_lengths
-from abaw.importing.still import read_picture
 from abaw.protocol.annotations import read_annotation
 from abaw.protocol.multitask import read_multitask
 from abaw.protocol.template import read_template, read_video_list
 from abaw.stores.arrow import read_meta
 from abaw.video.detecting.graph import read_graph
 from abaw.video.people.corrections import read_corrections
+from abaw.video.reading.still import read_picture
 
 FILE = Path("a") / "x.json"
 

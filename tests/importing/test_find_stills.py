@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.importing.descriptor import Descriptor, LabelFiles, load_descriptor
 from abaw.importing.find_stills import find_stills
+from abaw.importing.still import key_of, left_out
 
 MAPPED = Descriptor(
     "seven", "labelled", "folder_per_class", labels={"happy": "Happiness", "sad": "Sadness", "nf": None}
@@ -49,6 +52,32 @@ def test_faults_of_a_folder(tmp_path: Path, descriptor: Descriptor, names: list[
     touch(tmp_path, *names)
     with pytest.raises(DataError, match=words):
         find_stills(descriptor, tmp_path)
+
+
+def test_animations_and_other_formats_are_no_stills_and_are_named(tmp_path: Path) -> None:
+    touch(tmp_path / "stills", "a.jpg", "b.JFIF", "c.tif", "d.gif", "sub/e.heic", "f.mp4")
+    frames = [PIL.Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    for name in ("g.png", "h.webp"):
+        frames[0].save(tmp_path / "stills" / name, save_all=True, append_images=frames[1:])
+        frames[0].save(tmp_path / "stills" / f"one_{name}")
+    root = tmp_path / "stills"
+    assert [still.key for still in find_stills(FLAT, root)] == ["a.jpg", "b.JFIF", "c.tif", "one_g.png", "one_h.webp"]
+    assert sorted(key_of(path, root) for path in left_out(root)) == ["d.gif", "g.png", "h.webp", "sub/e.heic"]
+    touch(tmp_path / "animations", "d.gif")
+    with pytest.raises(DataError, match=r"contains no image.*found d.gif; animations are videos \(`abaw extract`\)"):
+        find_stills(FLAT, tmp_path / "animations")
+
+
+@pytest.mark.parametrize("descriptor", [MAPPED, FLAT])
+def test_what_operating_systems_leave_is_no_image_and_no_class(tmp_path: Path, descriptor: Descriptor) -> None:
+    touch(tmp_path, "happy/a.jpg", "sad/b.jpg", "happy/._a.jpg", "Thumbs.db", "__MACOSX/happy/c.jpg", ".DS_Store")
+    assert [still.key for still in find_stills(descriptor, tmp_path)] == ["happy/a.jpg", "sad/b.jpg"]
+
+
+def test_a_name_that_is_not_utf_8_has_a_key_that_a_store_can_hold(tmp_path: Path) -> None:
+    touch(tmp_path, os.fsdecode(b"caf\xe9.jpg"))
+    (still,) = find_stills(FLAT, tmp_path)
+    assert (still.key, still.path.exists()) == ("caf\\xe9.jpg", True)
 
 
 def test_a_missing_root(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abaw.core.errors import DataError
-from abaw.protocol.layout import find_videos, frame_name, parse_subject
+from abaw.protocol.layout import find_videos, frame_name, is_image, is_video, parse_subject
 from abaw.protocol.template import parse_location
 
 
@@ -69,3 +70,15 @@ def test_two_videos_with_the_same_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="two videos are named 'x'"):
         find_videos([tmp_path])
     assert len(find_videos([tmp_path / "a", tmp_path / "a" / "x.mp4"])) == 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_an_image_of_several_frames_is_a_video(tmp_path: Path, suffix: str) -> None:
+    frames = [PIL.Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    moving, still, broken = (tmp_path / f"{name}{suffix}" for name in ("moving", "still", "broken"))
+    frames[0].save(moving, save_all=True, append_images=frames[1:])
+    frames[0].save(still)
+    broken.write_bytes(moving.read_bytes()[:20])
+    assert [is_video(path) for path in (moving, still, broken, tmp_path / f"none{suffix}")] == [True, *[False] * 3]
+    assert [is_image(path) for path in (moving, still, broken)] == [False, True, True]
+    assert find_videos([tmp_path]) == [moving]
