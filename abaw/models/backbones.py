@@ -58,12 +58,15 @@ def _torchvision_models() -> Any:
 
 
 def _pretrained(name: str) -> nn.Module:
+    models = _torchvision_models()
     try:
-        network: nn.Module = _torchvision_models().get_model(name, weights="DEFAULT")
+        network: nn.Module = models.get_model(name, weights="DEFAULT")
     except (OSError, ValueError, RuntimeError) as error:
+        file = models.get_model_weights(name).DEFAULT.url.rpartition("/")[2]
         raise ConfigError(
-            f"cannot get the pretrained weights of {name} ({error}); they are downloaded once, which needs a network: "
-            f"put the file into {torch.hub.get_dir()}/checkpoints or train without pretrained"
+            f"cannot get the pretrained weights of {name} ({error}); torchvision downloads them once. Without a "
+            f"network, copy {file} from a machine that has it into {torch.hub.get_dir()}/checkpoints, or use "
+            "--no-pretrained"
         ) from error
     return network
 

@@ -69,6 +69,6 @@ def _download(pack: str) -> None:
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise DataError(
             f"insightface:{pack}: not in {pack_folder(pack)}, and the download failed "
-            f"({type(error).__name__}); check the pack's name and the network, copy the folder from a machine that "
-            "has it, or use another detector: the path of a SCRFD or YuNet .onnx file, or 'builtin'"
+            f"({type(error).__name__}); check the pack's name and the network. Without a network, copy the folder from "
+            "a machine that has it, or use another detector: the path of a SCRFD or YuNet .onnx file, or 'builtin'"
         ) from error
