@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from abaw.core.typed import from_plain
 from abaw.page.parts import clock, document, swatch
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
@@ -31,13 +33,67 @@ main { max-width: 72rem; }
 
 @dataclass(frozen=True, slots=True)
 class VideoCard:
-    """One video. page: its address relative to the index; people: summaries as in its JSON; portrait: a data URL."""
+    """One video. page: its address relative to the index; people: summaries as in its JSON; portrait: a data URL.
+
+    Raises ValueError for a portrait that is anything but a picture.
+    """
 
     name: str
     page: str
     frames: int
     people: Sequence[Mapping[str, Any]]
     portrait: str | None
+
+    def __post_init__(self) -> None:
+        if self.portrait is not None and not _PICTURE.fullmatch(self.portrait):
+            raise ValueError("portrait: expected a picture as data:image/…;base64,…")
+
+
+_PICTURE = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]*={0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """The part of a summary that a card shows."""
+
+    video: str
+    frames: int
+    people: tuple[Mapping[str, Any], ...]
+    portrait: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """The part of a person's summary that a card shows."""
+
+    seconds_with_face: float
+    share_of_time: Mapping[str, float]
+    annotated: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        agreement = self.annotated.get("agreement", 0.0)
+        shares = (*self.share_of_time.values(), 0.0 if agreement is None else agreement)
+        if set(self.share_of_time) != set(EXPRESSION_CLASSES) or self.seconds_with_face < 0:
+            raise ValueError(f"expected the share of time of {', '.join(EXPRESSION_CLASSES)}")
+        if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
+            raise ValueError("expected shares from 0 to 1")
+
+
+def read_card(name: str, summary: Mapping[str, Any]) -> VideoCard:
+    """The card of the video `name` from its summary, a file whose content goes into the index.
+
+    Raises ValueError for anything but the summary that `predict-video` writes for this video.
+    """
+    found = from_plain(_Summary, _shown(_Summary, summary))
+    for number, person in enumerate(found.people):
+        from_plain(_Person, _shown(_Person, person), f"people[{number}]")
+    if found.video != name or not found.people or found.frames < 1:
+        raise ValueError(f"expected the summary of {name}")
+    return VideoCard(name, f"{name}.html", found.frames, found.people, found.portrait)
+
+
+def _shown(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {each.name: values[each.name] for each in fields(kind) if each.name in values}
 
 
 def render_index(videos: Sequence[VideoCard]) -> str:
@@ -55,8 +111,8 @@ def render_index(videos: Sequence[VideoCard]) -> str:
 
 def _card(video: VideoCard) -> str:
     main = video.people[0]
-    shares = list(main["share_of_time"].values())
-    face = f'<img alt="" src="{video.portrait}">' if video.portrait else '<span class="nobody"></span>'
+    shares = [main["share_of_time"][name] for name in EXPRESSION_CLASSES]
+    face = f'<img alt="" src="{escape(video.portrait)}">' if video.portrait else '<span class="nobody"></span>'
     stack = "".join(
         f'<i style="width: {100 * share:.2f}%; background: var(--class-{index})"></i>'
         for index, share in enumerate(shares)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from abaw.core.errors import DataError
 from abaw.core.segments import segment_bounds
 from abaw.page.parts import asset, clock, data_url, document, json_island, swatch, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
@@ -26,13 +27,22 @@ _PLAYS_FROM: Final = "media-src 'self' file: blob: data:; img-src 'self' file: b
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """What the page says about the video. source: file name; settings: name -> text; frame_wh: pixels."""
+    """What the page says about the video. source: file name; settings: name -> text; frame_wh: pixels.
+
+    Raises DataError for a size or rate that is no number: it comes from a file and goes into the page.
+    """
 
     name: str
     source: str
     fps: float
     frame_wh: tuple[int, int]
     settings: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(side, int) for side in self.frame_wh) or not isinstance(self.fps, int | float):
+            raise DataError(
+                f"{self.source}: its faces store says {self.frame_wh} pixels at {self.fps} frames per second"
+            )
 
 
 def render_viewer(video: Video, people: Sequence[PersonTimeline], media: Media) -> str:

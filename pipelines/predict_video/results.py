@@ -21,7 +21,7 @@ from abaw.protocol.annotations import read_annotation
 from abaw.protocol.layout import is_image
 from abaw.sequence.smooth import Smoothing
 from abaw.viewer.filmstrip import portrait
-from abaw.viewer.index import VideoCard, render_index
+from abaw.viewer.index import VideoCard, read_card, render_index
 from abaw.viewer.media import Keep, prepare_media
 from abaw.viewer.page import Video, render_viewer
 from abaw.viewer.person_timeline import PersonTimeline, read_timeline
@@ -173,7 +173,8 @@ def _summary(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     found = read_json(path)
-    if not isinstance(found, dict) or found.get("kind") != _KIND:
+    files = found.get("files") if isinstance(found, dict) and found.get("kind") == _KIND else None
+    if not isinstance(files, list) or not all(isinstance(name, str) and name == Path(name).name for name in files):
         raise DataError(f"{path}: has the name of a result and is none; choose another --out or move it")
     return found
 
@@ -201,26 +202,17 @@ def _line(people: Sequence[PersonTimeline], predicted: VideoPredictions, seconds
 
 def write_index(out: Path) -> Path | None:
     """A page over all results in a folder, when there are several."""
-    found = [summary for path in sorted(out.glob("*.json")) if (summary := _finished(path)) is not None]
-    if len(found) < 2:
+    entries = [card for path in sorted(out.glob("*.json")) if (card := _finished(path)) is not None]
+    if len(entries) < 2:
         return None
-    entries = [
-        VideoCard(
-            name=summary["video"],
-            page=f"{summary['video']}.html",
-            frames=summary["frames"],
-            people=summary["people"],
-            portrait=summary["portrait"],
-        )
-        for summary in found
-    ]
     write_text(out / INDEX, render_index(entries))
     return out / INDEX
 
 
-def _finished(path: Path) -> dict[str, Any] | None:
+def _finished(path: Path) -> VideoCard | None:
+    """The card of a finished result, None for a file of another kind."""
     try:
         summary = _summary(path)
-    except DataError:  # a file of another kind
+        return read_card(path.stem, summary) if summary is not None and "fingerprint" in summary else None
+    except (DataError, ValueError):
         return None
-    return summary if summary is not None and "fingerprint" in summary else None
