@@ -176,7 +176,7 @@ def _summary(path: Path) -> dict[str, Any] | None:
     files = found.get("files") if isinstance(found, dict) and found.get("kind") == _KIND else None
     if not isinstance(files, list) or not all(isinstance(name, str) and name == Path(name).name for name in files):
         raise DataError(f"{path}: has the name of a result and is none; choose another --out or move it")
-    return found
+    return dict(found)
 
 
 def _require_free(paths: Sequence[Path]) -> None:

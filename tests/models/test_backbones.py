@@ -62,7 +62,9 @@ def test_a_failed_download_of_pretrained_weights_is_reported(tmp_path: Path, mon
         raise OSError("network unreachable")
 
     monkeypatch.setattr(torchvision.models, "get_model", refuse)
-    with pytest.raises(ConfigError, match=r"resnet18 \(network unreachable\).*copy resnet18-\w+\.pth .* into .*/checkpoints"):
+    with pytest.raises(
+        ConfigError, match=r"resnet18 \(network unreachable\).*copy resnet18-\w+\.pth .* into .*/checkpoints"
+    ):
         build_backbone("resnet18", pretrained=True)
 
 
