@@ -210,17 +210,15 @@ def test_a_checkpoint_that_cannot_be_written_is_reported_and_the_run_goes_on_lat
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from abaw.core import artifacts
+    replace = os.replace
 
-    real = artifacts._fsync
-
-    def refuse(path: Path) -> None:
-        if "state.pt" in path.name:
+    def refuse(temporary: Path, path: Path) -> None:
+        if path.name == "state.pt":
             raise OSError(fault, "refused")
-        real(path)
+        replace(temporary, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(artifacts, "_fsync", refuse)
+        patch.setattr("os.replace", refuse)
         assert train(tmp_path / "run", "--labelled", stills) == 1
     assert message in capsys.readouterr().err
     assert not list((tmp_path / "run").rglob("*.tmp"))

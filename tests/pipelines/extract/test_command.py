@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -177,11 +178,14 @@ def test_wrong_usage_and_wrong_paths(
 def test_full_disk(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(path: Path) -> None:
-        if "plain" in path.name:
-            raise OSError(errno.ENOSPC, "No space left on device")
+    replace = os.replace
 
-    monkeypatch.setattr("abaw.core.artifacts._fsync", full)
+    def full(temporary: Path, path: Path) -> None:
+        if path.name == "plain.arrow":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(temporary, path)
+
+    monkeypatch.setattr("os.replace", full)
     assert extract(videos, "--out", tmp_path, "--detector", "builtin") == 1
     assert sorted(stores(tmp_path)) == ["Überraschung 面 1.arrow"]
     assert "plain.arrow: cannot write: the disk is full" in capsys.readouterr().err.splitlines()[-1]
