@@ -12,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash
+from abaw.core.errors import DataError
 from abaw.video.detecting.boxes import areas, iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import shape_of_picture, whole_strides
@@ -56,6 +57,8 @@ class GreyNetwork:
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections:
         grey = cv2.cvtColor(canvas_bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
         grids = self._session.run(list(OUTPUTS), {self._input: grey[None, None]})
+        if not all(np.isfinite(grid).all() for grid in grids):  # `decode` would see no face there
+            raise DataError(f"{self.identity}: the outputs of this detector are not finite; give other weights")
         return decode([grid[0] for grid in grids], self._min_score)
 
 

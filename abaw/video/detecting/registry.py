@@ -10,9 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+
 from abaw.core.errors import ConfigError, DataError, nearest
+from abaw.core.reading import read_errors
 from abaw.video.detecting.detector import Detector, Network
-from abaw.video.detecting.graph import Graph, read_graph
+from abaw.video.detecting.graph import Graph, read_graph, require_runs
 from abaw.weights import builtin_detector
 
 BUILTIN = "builtin"
@@ -52,13 +55,22 @@ def open_detector(name: str, min_score: float | None = None, threads: int | None
 
     min_score: faces with a lower score are left out, None for the detector's own default; threads: CPU threads, None
     for all. insightface downloads a pack that is not installed. Raises ConfigError for an unknown name, and DataError
-    for weights that are missing, cannot be downloaded, or belong to no known detector.
+    for weights that are missing, cannot be downloaded, belong to no known detector, or do not work in a first pass on
+    a black picture.
     """
     # Not needed to refuse a wrong name; it imports OpenCV.
     from abaw.video.detecting.scaled import ScaledDetector
 
-    weights = _weights(resolve_detector(name))
-    return ScaledDetector(network_of(weights)(weights, min_score, threads))
+    name = resolve_detector(name)
+    weights = _weights(name)
+    network = network_of(weights)
+    if name == BUILTIN:
+        return ScaledDetector(network(weights, min_score, threads))
+    require_runs(weights)
+    with read_errors(weights, f"does not work as {network.title}", "give other weights", (Exception,)):
+        detector = ScaledDetector(network(weights, min_score, threads))
+        detector.detect(np.zeros((64, 64, 3), np.uint8))
+    return detector
 
 
 def _weights(name: str) -> Path:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from abaw.core.errors import DataError
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Network
 from abaw.video.detecting.mosaic import Grid, compose, take_apart
@@ -59,7 +60,7 @@ class ScaledDetector:
         canvas_wh = self._network.canvas_wh((image.shape[1], image.shape[0]))
         for zoom in ZOOMS:
             canvas, placement = place(image, canvas_wh, zoom)
-            found = self._network.find(canvas)
+            found = self._find(canvas)
             if len(found):
                 break
         return found.mapped(placement.back)
@@ -73,7 +74,15 @@ class ScaledDetector:
         for start in range(0, len(images), grid.num_tiles):
             part = slice(start, start + grid.num_tiles)
             canvas, patches = compose(grid, images[part], regions_xyxy[part])
-            found += take_apart(grid, patches, self._network.find(canvas))
+            found += take_apart(grid, patches, self._find(canvas))
+        return found
+
+    def _find(self, canvas_bgr: NDArray[np.uint8]) -> Detections:
+        """Faces of a canvas. Raises DataError for faces at places that are not finite: the weights are damaged."""
+        found = self._network.find(canvas_bgr)
+        landmarks = () if found.landmarks_xy is None else (found.landmarks_xy,)
+        if not all(np.isfinite(values).all() for values in (found.box_xyxy, found.score, *landmarks)):
+            raise DataError(f"{self.identity}: the outputs of this detector are not finite; give other weights")
         return found
 
     def regions_at_once(self, side: int) -> int:
