@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from abaw import __version__
+from abaw.core.errors import UnexpectedError
 from abaw.core.text import in_line
+from abaw.engine.attempt import unexpected
 from pipelines.console import show
 
 _SHOWN = 200
@@ -31,12 +32,13 @@ def report_unexpected(words: Sequence[str], error: Exception) -> None:
 
 def _report_bug(words: Sequence[str], error: Exception) -> None:
     """Write the command line and the traceback to a new file of the temp folder, and say so."""
-    reason = in_line(" ".join(f"{type(error).__name__}: {error}".split())[:_SHOWN])
+    fault = error if isinstance(error, UnexpectedError) else unexpected(error)
+    reason = in_line(str(fault)[:_SHOWN])
     text = "\n".join(
         [
             f"abaw {__version__}, Python {platform.python_version()}, {platform.platform()}",
             f"command: {list(words)}",
-            "".join(traceback.format_exception(error)),
+            fault.traceback,
         ]
     )
     try:

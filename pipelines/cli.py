@@ -105,9 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return dispatch(words)
         finally:
             sys.stdout.flush()
+    except UnexpectedError as error:
+        return _unexpected(words, error)
     except AbawError as error:
-        if isinstance(error, UnexpectedError):
-            print(error.traceback, end="", file=sys.stderr)
         show(f"abaw {words[0]}: error: {in_line(str(error))}", sys.stderr)
         return error.exit_status
     except BrokenPipeError:
@@ -115,15 +115,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # a bug: everything that can be expected is an AbawError
-        if os.environ.get("ABAW_TRACEBACK") == "1":
-            raise
-        report_unexpected(words, error)
-        return 1
+        return _unexpected(words, error)
     except KeyboardInterrupt:
         # The process ends now. Without this it would first search all objects of torch for garbage, for over a second.
         gc.freeze()
         print(f"abaw {words[0]}: interrupted; run the same command again to go on", file=sys.stderr)
         return 130
+
+
+def _unexpected(words: Sequence[str], error: Exception) -> int:
+    if os.environ.get("ABAW_TRACEBACK") == "1":
+        raise error
+    report_unexpected(words, error)
+    return 1
 
 
 def dispatch(words: list[str]) -> int:

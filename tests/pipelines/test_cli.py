@@ -139,16 +139,6 @@ class TestMain:
         assert cli.main(["sample", "a", "--out", "o"]) == status
         assert capsys.readouterr().err == f"abaw sample: error: {error}\n"
 
-    def test_an_unexpected_error_comes_with_its_traceback(
-        self, stage: Stage, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        def fail(config: SampleConfig) -> int:
-            raise UnexpectedError("KeyError: 3", "Traceback of a worker\n")
-
-        stage(fail)
-        assert cli.main(["sample", "a", "--out", "o"]) == 1
-        assert capsys.readouterr().err == "Traceback of a worker\nabaw sample: error: KeyError: 3\n"
-
     def test_status_of_the_stage_is_passed_on(self, stage: Stage) -> None:
         stage(lambda config: 1)
         assert cli.main(["sample", "a", "--out", "o"]) == 1
@@ -255,6 +245,16 @@ def test_a_bug_ends_in_one_line_that_names_a_file_with_the_traceback(
     monkeypatch.setenv("ABAW_TRACEBACK", "1")
     with pytest.raises(KeyError):
         cli.main(["doctor"])
+
+
+def test_a_bug_in_a_worker_is_reported_with_the_traceback_of_the_worker(
+    breaks: Callable[[BaseException], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    breaks(UnexpectedError("KeyError: 3", "Traceback of the worker\n"))
+    assert cli.main(["doctor"]) == 1
+    (report,) = tmp_path.glob("abaw-bug-*.txt")
+    assert capsys.readouterr().err.startswith("abaw doctor: error: unexpected KeyError: 3; this is a bug of abaw: ")
+    assert report.read_text(encoding="utf-8").endswith("Traceback of the worker\n")
 
 
 @pytest.mark.parametrize(
