@@ -23,6 +23,7 @@ from abaw.stores.arrow import (
 )
 
 KIND = "features"
+_MAX_DIM = 1 << 20
 
 
 def features_schema(feature_dim: int) -> pa.Schema:
@@ -80,14 +81,16 @@ def open_features(path: Path) -> FeatureStore:
     """Raises StoreError when the file is missing, damaged, of another kind, or contradicts itself."""
     store = open_store(path, KIND, {"frame": pa.int32(), "valid": pa.bool_()})
     for key, kind in (("backbone", str), ("feature_dim", int)):
-        if not isinstance(store.meta.get(key), kind):
+        if type(store.meta.get(key)) is not kind:
             found = "nothing" if key not in store.meta else repr(store.meta[key])
             raise StoreError(
                 f"{path}: its metadata lacks '{key}' ({kind.__name__} expected, found {found}); "
                 "write it again with `abaw features`"
             )
-    dim = int(store.meta["feature_dim"])
-    require_columns(path, store.table.schema, types_of(features_schema(max(1, dim))))
+    dim = store.meta["feature_dim"]
+    if not 1 <= dim <= _MAX_DIM:
+        raise StoreError(f"{path}: its metadata states features of width {dim}; write it again with `abaw features`")
+    require_columns(path, store.table.schema, types_of(features_schema(dim)))
     require_frames(store)
     if not np.array_equal(
         store.table.column("valid").to_numpy(zero_copy_only=False),

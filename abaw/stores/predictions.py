@@ -64,6 +64,7 @@ def read_predictions(path: Path) -> Predictions:
     named = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
     if not named or not set(classes) <= set(store.table.column_names):
         raise StoreError(f"{path}: its columns do not match its classes {classes}; write it again")
+    require_columns(path, store.table.schema, dict.fromkeys(classes, pa.float32()))
     require_frames(store)
     predicted = store.table.column(classes[0]).is_valid().to_numpy(zero_copy_only=False)
     return Predictions(
