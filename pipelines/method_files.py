@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from abaw.core.config import ONE_OF
-from pipelines.recipe_files import config_paths
+from abaw.core.yaml_file import read_yaml
+from pipelines.recipe_files import readable_configs
 
 _CHOICE = "method"
 _SUFFIX = ".py"
@@ -42,11 +40,8 @@ def _in_words(words: Sequence[str]) -> list[str]:
 
 
 def _in_configs(words: Sequence[str]) -> Iterator[str]:
-    for path in config_paths(words):
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            continue  # the parser reports it
+    for path in readable_configs(words):
+        values = read_yaml(path, "not readable as settings")
         if isinstance(values, dict):
             yield from _strings({key: values.get(key) for key in (_CHOICE, "only", "entries")})
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
 
 from abaw.core.errors import ConfigError, nearest
 from abaw.core.yaml_file import read_yaml
 
 _FLAG = "--config"
+_PIPE = "/dev/fd/"
+"""A shell's pipe (`--config <(...)`), which can be read only once."""
 
 
 def recipe_names() -> list[str]:
@@ -46,31 +48,43 @@ def config_path(value: str) -> str:
     """
     if not _is_file(value):
         return str(recipe(value))
-    if not value.startswith("/dev/fd/"):  # a shell's pipe, which can be read only once
+    if not value.startswith(_PIPE):
         read_yaml(Path(value), "not readable as settings", ConfigError)
     return value
 
 
-def config_paths(words: Sequence[str]) -> list[str]:
-    """The paths of `--config`, in order. Raises ConfigError for one that is neither a file nor a recipe."""
-    found = files_first(words)
-    return [value for flag, value in pairwise(found) if flag == _FLAG and value != _FLAG]
+def readable_configs(words: Sequence[str]) -> list[Path]:
+    """The files of `--config` that can be read twice: no pipes, and none that the parser will refuse."""
+    found: list[Path] = []
+    for value in _split(words)[0]:
+        with suppress(ConfigError):
+            if value and not value.startswith(_PIPE):
+                found.append(Path(config_path(value)))
+    return found
 
 
 def files_first(words: Sequence[str]) -> list[str]:
-    """The command line with the paths of `--config` in front: flags override files wherever they are."""
+    """The command line with the paths of `--config` in front: flags override files wherever they are.
+
+    Raises ConfigError for a value that is neither a file nor a recipe.
+    """
+    configs, others = _split(words)
+    # A flag without a value is left to the parser, which reports it.
+    return [word for value in configs for word in ([_FLAG, config_path(value)] if value else [_FLAG])] + others
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The values of `--config`, "" for one that is missing, and the other words."""
     configs: list[str] = []
     others: list[str] = []
     rest = iter(words)
     for word in rest:
         flag, equals, value = word.partition("=")
-        if flag != _FLAG:
-            others.append(word)
-        elif equals or (value := next(rest, "")):
-            configs += [_FLAG, config_path(value)]
+        if flag == _FLAG:
+            configs.append(value if equals else next(rest, ""))
         else:
-            configs.append(_FLAG)
-    return [*configs, *others]
+            others.append(word)
+    return configs, others
 
 
 def given_settings(words: Sequence[str]) -> frozenset[str]:
