@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from abaw.core.artifacts import utf8
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.layout import parse_subject
@@ -87,7 +88,7 @@ class ClipSet:
         """16 hexadecimal digits that identify the videos, their lengths, faces and labels."""
         digest = hashlib.sha256()
         for clip in self.clips:
-            digest.update(f"{clip.name} {len(clip)}\n".encode())
+            digest.update(utf8(f"{clip.name} {len(clip)}\n"))
             digest.update(clip.labels.tobytes() + clip.present.tobytes())
             for values in (clip.valence_arousal, clip.action_units):
                 digest.update(b"" if values is None else values.tobytes())

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import atomic_path
+from abaw.core.artifacts import atomic_path, utf8
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.importing.still import images_below
@@ -67,7 +67,7 @@ class FacePhotos:
         """16 hexadecimal digits that identify these photos and labels."""
         digest = hashlib.sha256(self.box_xyxy.tobytes() + self.landmarks_xy.tobytes())
         for name, picture in zip(self.names, self.pictures, strict=True):
-            digest.update(name.encode())
+            digest.update(utf8(name))
             digest.update(picture.tobytes())
         return digest.hexdigest()[:16]
 
@@ -83,7 +83,7 @@ class FacePhotos:
 
 def _hash_position(name: str) -> float:
     """0..1, uniform over names."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+    return int.from_bytes(hashlib.sha256(utf8(name)).digest()[:4], "big") / 2**32
 
 
 def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progress: Progress = silent) -> FacePhotos:
@@ -132,7 +132,7 @@ def _read(file: Path) -> NDArray[np.uint8]:
 def _fingerprint(teacher: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:
     digest = hashlib.sha256(f"{teacher} {_LONG_SIDE} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}".encode())
     for name, picture in zip(names, pictures, strict=True):
-        digest.update(f"{name} {picture.shape}".encode())
+        digest.update(utf8(f"{name} {picture.shape}"))
         digest.update(picture.tobytes())
     return digest.hexdigest()
 

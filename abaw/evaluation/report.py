@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from abaw.evaluation.metrics import VideoScore
 from abaw.evaluation.page import Pictures, render_page
 from abaw.evaluation.report_json import metrics_json
 from abaw.evaluation.result import Comparison, Result
+from abaw.page.parts import address
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 PAGE = "index.html"
@@ -65,7 +65,7 @@ def _links(folder: Path, viewers: Path | None) -> dict[str, str]:
     """Links from `folder` to the pages in `viewers`, by the names of their videos."""
     pages = [] if viewers is None else sorted(viewers.glob("*.html"))
     base = folder.resolve()
-    return {page.stem: quote(Path(os.path.relpath(page.resolve(), base)).as_posix()) for page in pages}
+    return {page.stem: address(os.path.relpath(page.resolve(), base)) for page in pages}
 
 
 def _draw(result: Result) -> Pictures:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import AbawError, DataError
 from abaw.core.text import listed
-from abaw.protocol.annotations import annotation_files, read_annotation, split_folder
+from abaw.protocol.annotations import annotation_files, read_annotation, split_folder, text_files
 from abaw.protocol.labels import FrameLabels, names_elsewhere, read_labels, split_folders
 from abaw.protocol.multitask import find_multitask_file
 
@@ -25,13 +25,15 @@ class ScoredLabels:
     """places: the folders and files they were read from; expression: (T,) by video, -1 for none.
 
     other: labels of the other tasks by video; empty when there are none or none is predicted.
-    elsewhere: videos that a split annotates which is not scored; faults: the files that could not be read, and why.
+    elsewhere: videos that a split annotates which is not scored; faulty: videos whose file could not be read; faults:
+    what is wrong with the files.
     """
 
     places: tuple[Path, ...]
     expression: Expression
     other: Mapping[str, FrameLabels]
     elsewhere: Collection[str] = ()
+    faulty: Collection[str] = ()
     faults: tuple[str, ...] = ()
 
     @property
@@ -46,6 +48,7 @@ def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], 
     file, when all files are faulty, or when a video is in both.
     """
     before = len(failures)
+    faulty: set[str] = set()
     places: list[Path] = []
     expression: dict[str, NDArray[np.int8]] = {}
     other: dict[str, FrameLabels] = {}
@@ -56,12 +59,13 @@ def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], 
         places.append(place)
         found, found_other = _read_split(root, split, place, tasks, failures)
         _require_apart(place, expression, found)
+        faulty |= set(text_files(place)) - found.keys()
         expression |= found
         other |= found_other
     faults = tuple(failures[before:])
     if faults and not expression and not other:
         raise DataError(f"no annotation file could be read: {listed(faults, _SHOWN, '; ')}")
-    return ScoredLabels(tuple(places), expression, other, names_elsewhere(root, splits), faults)
+    return ScoredLabels(tuple(places), expression, other, names_elsewhere(root, splits), faulty, faults)
 
 
 def _place(root: Path, split: str) -> Path:

@@ -172,7 +172,7 @@ def _unmatched(predicted: Mapping[str, Path], labels: ScoredLabels) -> list[str]
         notes.append(
             f"not scored, because there are no predictions: {len(missing)} annotated videos ({listed(missing)})"
         )
-    others = sorted(predicted.keys() - labels.names - set(labels.elsewhere))
+    others = sorted(predicted.keys() - labels.names - {*labels.elsewhere, *labels.faulty})
     if others:
         notes.append(f"not scored, because they are not annotated: {len(others)} videos ({listed(others)})")
     return notes

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from abaw.page.palette import CLASS_COLOURS, ink_on
 
@@ -41,6 +44,11 @@ def document(
 def asset(package: str, name: str) -> str:
     """The text of a style sheet or script in the `assets` folder of a package."""
     return (files(package) / "assets" / name).read_text(encoding="utf-8")
+
+
+def address(relative: str) -> str:
+    """The address of a file for a link, from its path relative to the page; any bytes may be in it."""
+    return quote(os.fsencode(Path(relative).as_posix()))
 
 
 def class_style() -> str:

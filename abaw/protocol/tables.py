@@ -24,6 +24,7 @@ Values = NDArray[np.float32]
 NO_VALUE = -5.0
 """In the official files: no valence or no arousal for this frame."""
 
+_AS_UTF_8 = "save it as UTF-8 text"
 _SHOWN = 60
 _TOO_LARGE = 1e30
 """No valid value is this large; float32 could not hold some of them."""
@@ -56,7 +57,7 @@ def read_body(path: Path, header: Sequence[str]) -> bytes:
 
     A header that is right except for spaces around its names is accepted.
     """
-    with read_errors(path, "not readable as an annotation file", contents=(UnicodeDecodeError,)):
+    with read_errors(path, "not readable as an annotation file", _AS_UTF_8, (UnicodeDecodeError,)):
         data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -65,7 +66,9 @@ def read_body(path: Path, header: Sequence[str]) -> bytes:
     expected = ",".join(header)
     found = ",".join(part.strip() for part in line.split(","))
     if found != expected:
-        raise DataError(f"{path}:1: wrong header: expected '{expected}', found '{found[:100]}'")
+        raise DataError(
+            f"{path}:1: wrong header: expected '{expected}', found '{found[:100]}'; correct it or take the file out"
+        )
     return body.rstrip()
 
 
@@ -110,7 +113,7 @@ def read_values(path: Path, header: Sequence[str], row_format: RowFormat) -> Val
 
 
 def decode_lines(path: Path, body: bytes) -> list[str]:
-    with read_errors(path, "not readable as an annotation file", contents=(UnicodeDecodeError,)):
+    with read_errors(path, "not readable as an annotation file", _AS_UTF_8, (UnicodeDecodeError,)):
         return body.decode("utf-8").split("\n")
 
 
@@ -133,6 +136,8 @@ def parse_fields(fields: Sequence[str], row_format: RowFormat, path: Path, numbe
 
 def _number(text: str, integer: bool) -> float:
     """The number, or NaN, which is never valid, when the text is not a number."""
+    if not text.isascii() or "_" in text:  # Python reads the digits of every script, and 0_4 as 4
+        return np.nan
     try:
         number = float(int(text)) if integer else float(text)
     except (ValueError, OverflowError):

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from html import escape
 from typing import Any
-from urllib.parse import quote
 
 from abaw.core.typed import from_plain
-from abaw.page.parts import clock, document, swatch
+from abaw.page.parts import address, clock, document, swatch
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 _STYLE = """
@@ -131,7 +130,7 @@ def _card(video: VideoCard) -> str:
     if agreement is not None:
         facts.append(f"{100 * agreement:.0f} % agree")
     return (
-        f'<li>{face}<div><a href="{quote(video.page)}">{escape(video.name)}</a><br>'
+        f'<li>{face}<div><a href="{address(video.page)}">{escape(video.name)}</a><br>'
         f"<small>{escape(' · '.join(facts))}</small></div>"
         f'<p class="most">{words}</p><div class="stack" role="img" aria-label="{words}">{stack}</div></li>'
     )

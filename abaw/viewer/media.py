@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import quote
 
 import cv2
 
 from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
+from abaw.page.parts import address
 from abaw.protocol.layout import is_image
 from abaw.video.playable import playable_mime, write_playable
 from abaw.video.reading.registry import STILL, open_video
@@ -62,7 +62,7 @@ def _kept(file: Path, mime: str, page: Path, keep: Keep) -> Media:
     if keep == "embed" or (keep == "auto" and file.stat().st_size <= EMBED_MB * 2**20):
         return Media(mime, file.read_bytes(), None)
     relative = os.path.relpath(file.resolve(), page.parent.resolve())
-    return Media(mime, None, quote(Path(relative).as_posix()))
+    return Media(mime, None, address(relative))
 
 
 def _image(source: Path, page: Path, keep: Keep) -> Media:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from html import unescape
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
 from abaw.page.palette import CLASS_COLOURS, ink_on, rgb
-from abaw.page.parts import clock, document, json_island, swatch, table
+from abaw.page.parts import address, clock, document, json_island, swatch, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
 # Viénot, Brettel, Mollon (1999): linear RGB as seen without long-wave or middle-wave cones.
@@ -65,3 +66,17 @@ def test_a_page_loads_nothing_from_elsewhere() -> None:
     assert "default-src 'none'" in page
     assert not re.search(r"https?://", page.replace("http-equiv", ""))
     assert "prefers-color-scheme" in page and "width=device-width" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a b/c.html", "a%20b/c.html"),
+        ("javascript:x.html", "javascript%3Ax.html"),
+        ('"><script>.html', "%22%3E%3Cscript%3E.html"),
+        ("../ü#?.html", "../%C3%BC%23%3F.html"),
+        (os.fsdecode(b"caf\xe9.html"), "caf%E9.html"),
+    ],
+)
+def test_an_address_stands_for_the_bytes_of_a_name(path: str, expected: str) -> None:
+    assert address(path) == expected
