@@ -16,7 +16,7 @@ from typing import Any
 
 from abaw import __version__
 from abaw.core.errors import DataError
-from abaw.core.reading import read_errors
+from abaw.core.reading import read_errors, require_regular
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
@@ -155,12 +155,14 @@ def read_json(path: Path) -> Any:
 
 def file_hash(path: Path) -> str:
     """SHA-256 of the file's bytes, hexadecimal."""
+    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def quick_hash(path: Path, block: int = 1 << 20) -> str:
     """A 16-digit hexadecimal hash of a large file, from its size and its first and last `block` bytes."""
+    require_regular(path)
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:

@@ -7,6 +7,7 @@ damaged bytes.
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -227,3 +228,17 @@ def test_scores_and_submissions_of_damaged_predictions(tmp_path: Path, capfd: py
         assert status in (0, 1, 2)
         assert (tmp_path / f"{path.stem}.txt").exists() == (status == 0)
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("bugs")
+@pytest.mark.parametrize(("kind", "command"), [("faces", "features"), ("features", "predict")])
+def test_a_pipe_among_the_stores_is_a_failure_and_no_wait(
+    tmp_path: Path, kind: str, command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / kind).mkdir()
+    KINDS[kind][0](tmp_path / kind / "intact.arrow")
+    os.mkfifo(tmp_path / kind / "pipe.arrow")
+    words = ["--checkpoint", "builtin", "--accelerator", "cpu", "--workers", "1"]
+    _run(tmp_path / "out", command, f"--{kind}", str(tmp_path / kind), *words)
+    assert "pipe.arrow: is neither a file nor a folder" in capfd.readouterr().err
+    assert (tmp_path / "out" / "intact.arrow").exists()

@@ -11,7 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from abaw.core.errors import DataError
-from abaw.core.reading import read_errors
+from abaw.core.reading import read_errors, require_regular
 from abaw.video.reading.frames import Header
 
 _STILLS = ("image2", "_pipe")
@@ -21,6 +21,7 @@ _MP4_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free")
 
 def open_container(path: Path) -> InputContainer:
     """Open a video; close it after use. Raises DataError for a still image or any other file that is not a video."""
+    require_regular(path)
     try:
         container = av.open(str(path), mode="r")
     except FFmpegError as error:
