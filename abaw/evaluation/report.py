@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import write_bytes, write_json, write_text
 from abaw.core.errors import DataError
+from abaw.core.folders import is_system_file
 from abaw.core.text import csv_text
 from abaw.evaluation.figures import calibration_png, confusion_png
 from abaw.evaluation.metrics import VideoScore
@@ -63,7 +64,7 @@ def write_report(
 
 def _links(folder: Path, viewers: Path | None) -> dict[str, str]:
     """Links from `folder` to the pages in `viewers`, by the names of their videos."""
-    pages = [] if viewers is None else sorted(viewers.glob("*.html"))
+    pages = [] if viewers is None else sorted(page for page in viewers.glob("*.html") if not is_system_file(page.name))
     base = folder.resolve()
     return {page.stem: address(os.path.relpath(page.resolve(), base)) for page in pages}
 

@@ -11,6 +11,12 @@ from abaw.submission.fault import FaultList
 
 _BOM = "\ufeff"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_ARCHIVES = {
+    b"PK\x03\x04": "the file is a zip archive, as .xlsx files are; export the table as CSV, or unpack the archive",
+    b"\x1f\x8b": "the file is compressed by gzip; unpack it",
+    b"\xd0\xcf\x11\xe0": "the file is an Excel workbook; export the table as CSV",
+}
+"""What a file that is no text is, by its first bytes."""
 _SHOWN = 120
 _SPACE = re.compile(r"\s")
 _SPACED = re.compile(r"\s,|,\s")
@@ -24,6 +30,10 @@ def open_text(data: bytes, faults: FaultList) -> TextIO | None:
     if not data.strip():
         faults.add(1, "empty", "the file is empty; expected a header and one row per frame")
         return None
+    for mark, what in _ARCHIVES.items():
+        if data.startswith(mark):
+            faults.add(1, "encoding", f"{what}; expected a text file")
+            return None
     if data.startswith(_UTF16_MARKS):
         faults.add(1, "encoding", "the file is UTF-16; save it as UTF-8")
         return None

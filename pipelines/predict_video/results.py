@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, value_hash, write_json, write_text
 from abaw.core.errors import DataError
-from abaw.core.folders import user_files
+from abaw.core.folders import is_system_file, user_files
 from abaw.core.reading import read_errors
 from abaw.inference.video import StageProgress, VideoPipeline, VideoPredictions
 from abaw.page.parts import data_url
@@ -202,7 +202,11 @@ def _line(people: Sequence[PersonTimeline], predicted: VideoPredictions, seconds
 
 def write_index(out: Path) -> Path | None:
     """A page over all results in a folder, when there are several."""
-    entries = [card for path in sorted(out.glob("*.json")) if (card := _finished(path)) is not None]
+    entries = [
+        card
+        for path in sorted(out.glob("*.json"))
+        if not is_system_file(path.name) and (card := _finished(path)) is not None
+    ]
     if len(entries) < 2:
         return None
     write_text(out / INDEX, render_index(entries))

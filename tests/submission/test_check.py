@@ -278,3 +278,13 @@ def test_any_other_order_is_found_and_causes_no_other_fault(name: str, order: li
     chosen = sample(name)
     kinds = {kind for _, kind in chosen.found(chosen.text([chosen.rows[index] for index in order]))}
     assert kinds == (set() if order == sorted(order) else {"order"})
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [(b"PK\x03\x04", "zip archive"), (b"\x1f\x8b\x08", "compressed by gzip"), (b"\xd0\xcf\x11\xe0", "Excel workbook")],
+)
+def test_a_file_that_is_no_text_has_one_fault(tmp_path: Path, start: bytes, what: str) -> None:
+    (tmp_path / "s.txt").write_bytes(start + bytes(range(256)) * 20)
+    (fault,) = check_submission(tmp_path / "s.txt", SIXTH.template, SIXTH.edition)
+    assert (fault.line, fault.kind) == (1, "encoding") and what in fault.message

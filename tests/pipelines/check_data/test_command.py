@@ -13,11 +13,16 @@ import pyarrow as pa
 import pytest
 
 from abaw.check_data import published
+from abaw.importing.import_crops import find_crop_folders, list_crops
 from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.layout import find_videos
 from abaw.protocol.manifests import load_manifest
+from abaw.protocol.official import scan_tree
 from abaw.stores.faces import VIDEO_SCHEMA, write_video_faces
+from abaw.video.people.subject_names import read_names
 from pipelines.cli import main
+from pipelines.predict_video.results import find_annotations
 from tests.pipelines.affwild2 import FACTS, LABELS, NUM_FRAMES, SUBJECTS, make_crops, make_tree, write_template
 from tests.video.clips import noise, write_clip
 
@@ -93,6 +98,38 @@ def test_batches_of_cropped_in_folders_of_their_own(tree: Path) -> None:
         folder.rename(tree / f"cropped_batch{index % 2 + 1}" / folder.name)
     shutil.rmtree(tree / "cropped")
     assert check(tree) == 0
+
+
+def litter(root: Path) -> None:
+    """What operating systems leave, in the root and in every folder below it."""
+    for folder in [root, *(path for path in root.rglob("*") if path.is_dir())]:
+        files = [file for file in folder.iterdir() if file.is_file()]
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", *(f"._{file.name}" for file in files)):
+            (folder / name).write_bytes(b"\0\5\x16\7\0")
+        copy = folder / "__MACOSX" / "film é"
+        copy.mkdir(parents=True)
+        for file in files:
+            shutil.copy(file, copy)
+
+
+def test_what_operating_systems_leave_changes_nothing(tree: Path) -> None:
+    assert check(tree) == 0
+    before = scan_tree(tree)
+    litter(tree)
+    assert check(tree) == 0
+    after = scan_tree(tree)
+    assert (after.videos, after.annotations) == (before.videos, before.annotations)
+    assert [(each.path, each.num_wrong) for found in after.aligned.values() for each in found] == [
+        (each.path, each.num_wrong) for found in before.aligned.values() for each in found
+    ]
+    videos = [file for files in before.videos.values() for file in files]
+    assert set(find_videos([tree])) == set(videos)
+    crops = find_crop_folders(before.aligned_roots)
+    assert {folder.name for folder in crops} == set(before.aligned)
+    assert not any(list_crops(folder).ignored for folder in crops)
+    names = {name for files in before.annotations.values() for name in files}
+    assert set(read_names(tree / "annotations")) == names
+    assert set(find_annotations(tree / "annotations")) == names
 
 
 def label(name: str, text: str) -> Callable[[Path], object]:
