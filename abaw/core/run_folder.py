@@ -25,7 +25,7 @@ from abaw.core.run_lock import LOCK, RunLock
 from abaw.core.text import listed
 
 _CONFIG = "config.json"
-_METRICS = "metrics.jsonl"
+METRICS = "metrics.jsonl"
 
 
 class RunFolder:
@@ -81,8 +81,8 @@ class RunFolder:
         self.require_owned()
         line = json.dumps({"step": step, **values})
         with (
-            storage_errors(self.path / _METRICS),
-            (self.path / _METRICS).open("a", encoding="utf-8") as file,
+            storage_errors(self.path / METRICS),
+            (self.path / METRICS).open("a", encoding="utf-8") as file,
         ):
             file.write(line + "\n")
 
@@ -91,17 +91,20 @@ class RunFolder:
 
         Raises DataError, naming the line, for lines that no run wrote.
         """
-        file = self.path / _METRICS
-        if not file.exists():
-            return []
-        lines = read_text(file, "not readable as metrics", _DAMAGED).split("\n")
-        return [_metrics_of(line, f"{file}:{number}") for number, line in enumerate(lines[:-1], 1) if line]
+        file = self.path / METRICS
+        return read_metrics(file) if file.exists() else []
 
     def rewind(self, step: int) -> None:
         """Drop metrics after `step`: a killed run repeats the steps after its last checkpoint."""
         kept = [line for line in self.metrics() if line["step"] <= step]
-        with atomic_path(self.path / _METRICS) as temporary:
+        with atomic_path(self.path / METRICS) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+
+def read_metrics(file: Path) -> list[dict[str, float]]:
+    """The lines of a metrics.jsonl, without an incomplete last line. Raises DataError, naming the line."""
+    lines = read_text(file, "not readable as metrics", _DAMAGED).split("\n")
+    return [_metrics_of(line, f"{file}:{number}") for number, line in enumerate(lines[:-1], 1) if line]
 
 
 _DAMAGED = "move it away to go on without the earlier values"

@@ -290,7 +290,9 @@ def _read(run: WarmStart | BenchCell) -> dict[str, Any]:
     from abaw.core.artifacts import read_json
     from abaw.core.config import differences, filled
 
-    values = dict(read_json(run.file))
+    values = read_json(run.file)
+    if not isinstance(values, dict) or not isinstance(values.get("made_with", {}), dict):
+        raise DataError(f"{run.file}: not the result of a run; move it away to train this run again")
     changed = differences(filled(values.pop("made_with", {}), run.defaults()), run.plain())
     if changed:
         raise ConfigError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
+from abaw.core.run_folder import METRICS, read_metrics
 from pipelines.bench.cells import BenchCell
 from pipelines.bench.published import Published
 from pipelines.bench.scores import BenchTable, score, summary
@@ -91,7 +91,7 @@ def write_curves(path: Path, cells: Sequence[BenchCell]) -> None:
 
     parts = list(dict.fromkeys(cell.portion for cell in cells))
     names = list(dict.fromkeys(cell.variant.name for cell in cells))
-    logs = {cell.name: _metrics(cell.folder / "metrics.jsonl") for cell in cells}
+    logs = {cell.name: read_metrics(cell.folder / METRICS) for cell in cells}
     figure = Figure(figsize=(_PANEL[0] * len(parts) + 1.8, _PANEL[1] * len(_CURVES)), layout="constrained")
     grid = figure.subplots(len(_CURVES), len(parts), squeeze=False, sharex="col")
     for axes, portion in zip(grid[0], parts, strict=True):
@@ -109,11 +109,6 @@ def write_curves(path: Path, cells: Sequence[BenchCell]) -> None:
         axes.set_xlabel("steps")
     _legend(figure)
     _save(figure, path)
-
-
-def _metrics(path: Path) -> list[Mapping[str, float]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def _mean_curve(logs: Sequence[Sequence[Mapping[str, float]]], key: str) -> tuple[list[int], list[float]]:

@@ -232,5 +232,5 @@ def _read(path: Path) -> CellResult:
         values = read_json(path)
         confusions = np.asarray(values["confusions"], dtype=np.int64)
         return CellResult(**{**values, "videos": tuple(values["videos"]), "confusions": confusions})
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: not a cell of this version ({error}); choose another --out") from error

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from abaw.core.errors import DataError
-from abaw.core.run_folder import RunFolder
+from abaw.core.run_folder import METRICS, RunFolder, read_metrics
 from abaw.stores.checkpoints import CheckpointError
 from abaw.training.loop import launch, train
 from abaw.training.settings import TrainSettings
@@ -152,3 +152,9 @@ def test_training_that_ends_in_nan_writes_no_checkpoint(tmp_path: Path) -> None:
         train(launch(PLAN), Bursts(), toy_batch, run, PLAN, **arguments)
     for name in ("last", "best"):
         assert load_checkpoint(tmp_path / name).spec.training["step"] == 2
+
+
+def test_metrics_are_read_up_to_an_incomplete_last_line(tmp_path: Path) -> None:
+    file = tmp_path / METRICS
+    file.write_text('{"step": 1, "loss": 0.5}\n\n{"step": 2, "loss": NaN}\n{"step": 3, "lo')
+    assert [line["step"] for line in read_metrics(file)] == [1, 2]
