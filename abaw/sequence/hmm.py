@@ -112,8 +112,11 @@ def _checked(log_evidence: Floats, transitions: Transitions) -> Floats:
         raise DataError(
             f"transitions of {transitions.num_classes} classes do not fit evidence of shape {log_evidence.shape}"
         )
-    if not np.isfinite(log_evidence).all():
-        raise DataError("the log evidence of a frame is not finite: no class may have a probability of 0")
+    finite = np.isfinite(log_evidence).all(axis=1)
+    if not finite.all():
+        raise DataError(
+            f"the log evidence of frame {int(finite.argmin()) + 1} is not finite: no class may have a probability of 0"
+        )
     return log_evidence.astype(np.float64)
 
 

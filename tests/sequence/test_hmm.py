@@ -139,7 +139,7 @@ def test_transitions_are_counted_between_labelled_neighbours_of_a_video() -> Non
         (lambda: Transitions(np.array([0.5, 0.6]), np.full((2, 2), 0.5)), "initial must hold"),
         (lambda: Transitions(np.array([0.5, 0.5]), np.full((2, 3), 1 / 3)), r"expected \(2, 2\)"),
         (lambda: viterbi(np.zeros((4, 5)), _transitions(3)), "3 classes do not fit evidence"),
-        (lambda: forward_backward(np.full((4, 3), -np.inf), _transitions(3)), "not finite"),
+        (lambda: forward_backward(np.full((4, 3), -np.inf), _transitions(3)), "evidence of frame 1 is not finite"),
     ],
 )
 def test_invalid_arguments_are_refused(call: object, message: str) -> None:
