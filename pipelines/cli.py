@@ -17,6 +17,7 @@ from typing import Any
 
 from abaw import __version__
 from abaw.core.errors import AbawError, UnexpectedError, nearest
+from abaw.core.reading import denied
 from abaw.core.text import in_line
 from pipelines.bug_report import report_unexpected
 from pipelines.console import show
@@ -108,12 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnexpectedError as error:
         return _unexpected(words, error)
     except AbawError as error:
-        show(f"abaw {words[0]}: error: {in_line(str(error))}", sys.stderr)
-        return error.exit_status
+        return _failed(words, error)
     except BrokenPipeError:
         # The reader of our output is gone (`abaw … | head`); nothing more may be written, at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except PermissionError as error:
+        fault = denied(error)
+        return _failed(words, fault) if fault else _unexpected(words, error)
     except Exception as error:  # a bug: everything that can be expected is an AbawError
         return _unexpected(words, error)
     except KeyboardInterrupt:
@@ -121,6 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.freeze()
         print(f"abaw {words[0]}: interrupted; run the same command again to go on", file=sys.stderr)
         return 130
+
+
+def _failed(words: Sequence[str], error: AbawError) -> int:
+    show(f"abaw {words[0]}: error: {in_line(str(error))}", sys.stderr)
+    return error.exit_status
 
 
 def _unexpected(words: Sequence[str], error: Exception) -> int:

@@ -154,18 +154,21 @@ def read_json(path: Path) -> Any:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes, hexadecimal."""
+    """SHA-256 of the file's bytes, hexadecimal. Raises DataError when it cannot be read."""
     require_regular(path)
-    with path.open("rb") as file:
+    with read_errors(path, "cannot be read", "check the file"), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def quick_hash(path: Path, block: int = 1 << 20) -> str:
-    """A 16-digit hexadecimal hash of a large file, from its size and its first and last `block` bytes."""
+    """A 16-digit hexadecimal hash of a large file, from its size and its first and last `block` bytes.
+
+    Raises DataError when it cannot be read.
+    """
     require_regular(path)
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
+    with read_errors(path, "cannot be read", "check the file"), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha256(str(size).encode())
         digest.update(file.read(block))
         file.seek(max(0, size - block))
         digest.update(file.read(block))

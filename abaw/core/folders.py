@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from abaw.core.artifacts import PARTIAL, orphans, storage_errors, temporary_path
+from abaw.core.reading import read_errors
 
 _SYSTEM_NAMES = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", ".Trashes"})
 
@@ -18,9 +19,29 @@ def is_system_file(name: str) -> bool:
     return name.startswith("._") or name in _SYSTEM_NAMES
 
 
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, in order. Raises DataError when it cannot be read."""
+    with read_errors(folder, "not a readable folder"):
+        return sorted(os.listdir(folder))
+
+
+def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk; but a folder that cannot be read, which os.walk leaves out, raises DataError."""
+    return os.walk(folder, onerror=_refuse)
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        with read_errors(Path(error.filename), "not a readable folder"):
+            raise error
+
+
 def user_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, except those that operating systems leave there (see `is_system_file`)."""
-    for place, folders, files in os.walk(folder):
+    """All files below a folder, except those that operating systems leave there (see `is_system_file`).
+
+    Raises DataError for a folder that cannot be read.
+    """
+    for place, folders, files in walk(folder):
         folders[:] = sorted(name for name in folders if not is_system_file(name))
         yield from (Path(place) / name for name in sorted(files) if not is_system_file(name))
 

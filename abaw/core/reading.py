@@ -6,6 +6,7 @@ The file system's reasons have their remedies, apart from those of wrong content
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,14 @@ def why_unreadable(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return _REASONS[errno.ENOMEM]
     return _REASONS.get(getattr(error, "errno", None) or 0)
+
+
+def denied(error: PermissionError) -> DataError | None:
+    """The error of a path that may not be used, wherever that was found; None when the system did not name a path."""
+    if error.filename is None:
+        return None
+    path = os.fsdecode(error.filename)
+    return DataError(f"{path}: no permission; change its permissions, or those of the folders that it is in")
 
 
 def because(expected: str, error: BaseException | str, remedy: str = "") -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from abaw.core.errors import AbawError, UnexpectedError
+from abaw.core.reading import denied
 
 Outcome = TypeVar("Outcome")
 
@@ -22,6 +23,8 @@ def attempt(call: Callable[[], Outcome]) -> Outcome | AbawError:
         raise
     except AbawError as error:
         return error
+    except PermissionError as error:
+        return denied(error) or unexpected(error)
     except BaseException as error:  # SystemExit too: a library must not end the command
         return unexpected(error)
 

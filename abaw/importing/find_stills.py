@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from abaw.core.errors import ConfigError, DataError, nearest
-from abaw.core.folders import is_system_file
+from abaw.core.folders import is_system_file, names_in
 from abaw.core.reading import read_errors
 from abaw.core.text import listed
 from abaw.importing.descriptor import Descriptor, LabelFiles
@@ -62,7 +62,7 @@ def _in_folders(descriptor: Descriptor, root: Path) -> list[Still]:
 
 def _in_class_folders(descriptor: Descriptor, root: Path) -> list[Still]:
     labels = descriptor.labels
-    folders = [folder.name for folder in root.iterdir() if folder.is_dir()]
+    folders = [name for name in names_in(root) if (root / name).is_dir()]
     present = sorted(name for name in folders if not name.startswith(".") and not is_system_file(name))
     for name in present:
         if name not in labels:

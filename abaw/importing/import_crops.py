@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from abaw.core.artifacts import provenance, value_hash
 from abaw.core.errors import DataError
-from abaw.core.folders import is_system_file
+from abaw.core.folders import is_system_file, names_in, walk
 from abaw.core.reading import read_errors
 from abaw.core.text import listed
 from abaw.protocol.layout import IMAGE_SUFFIXES
@@ -90,7 +89,7 @@ def find_crop_folders(
 def _walk(path: Path, known: Collection[str]) -> tuple[list[Path], list[Path], list[Path]]:
     """The folders of videos in and below `path`; those that hold images of other names and no folder; empty ones."""
     videos, others, empty = [], [], []
-    for place, inside, names in os.walk(path):
+    for place, inside, names in walk(path):
         inside[:] = sorted(name for name in inside if not is_system_file(name))
         folder, files = Path(place), [name for name in names if not is_system_file(name)]
         is_empty = not inside and not files
@@ -111,7 +110,7 @@ def list_crops(folder: Path, num_frames: int = 0) -> CropFolder:
     """
     images: dict[int, str] = {}
     ignored: list[str] = []
-    for name in sorted(name for name in os.listdir(folder) if not is_system_file(name)):
+    for name in (name for name in names_in(folder) if not is_system_file(name)):
         match = _CROP.fullmatch(name)
         if match is None:
             ignored.append(name)

@@ -6,7 +6,6 @@ video, counted from 1; -1 means no valid label. Files of various ages have CRLF 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import write_text
 from abaw.core.errors import DataError
-from abaw.core.folders import is_system_file
+from abaw.core.folders import is_system_file, names_in
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.tables import RowFormat, read_values
 
@@ -83,7 +82,7 @@ def text_files(folder: Path) -> dict[str, Path]:
 
     Raises DataError for two files of one name (`v.txt` and `v.TXT`).
     """
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    names = names_in(folder) if folder.is_dir() else []
     found: dict[str, Path] = {}
     for file in (folder / name for name in names if name.lower().endswith(".txt") and not is_system_file(name)):
         other = found.setdefault(file.stem, file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file
+from abaw.core.reading import read_errors
 from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET, text_files
 from abaw.protocol.classes import TASKS
 from abaw.protocol.labels import FOLDERS, split_folders
@@ -94,9 +96,14 @@ def scan_tree(root: Path) -> OfficialTree:
     )
 
 
+def _entries(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    with read_errors(folder, "not a readable folder"):
+        return os.scandir(folder)
+
+
 def _walk(folder: Path, videos: dict[str, list[Path]], crop_roots: list[Path]) -> None:
     """Videos and the roots of crops; what is below such a root or below a task's annotations is not walked."""
-    with os.scandir(folder) as entries:
+    with _entries(folder) as entries:
         for entry in entries:
             if is_system_file(entry.name):
                 continue
@@ -122,7 +129,7 @@ def _scan(folder: Path, is_root: bool = False) -> Iterator[Crops]:
     frames: list[int] = []
     wrong: list[str] = []
     below: list[Path] = []
-    with os.scandir(folder) as entries:
+    with _entries(folder) as entries:
         for entry in entries:
             name = entry.name
             if _CROP.fullmatch(name) and name != "00000.jpg":

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import atomic_path, utf8
 from abaw.core.errors import DataError
-from abaw.core.folders import is_system_file
+from abaw.core.folders import is_system_file, names_in
 from abaw.core.reading import read_errors, require_regular, why_unreadable
 from abaw.stores.integrity import DamagedError, read_verified, sealed_writer
 
@@ -156,14 +156,14 @@ def _meta_of(schema: pa.Schema) -> Mapping[str, Any] | None:
 def find_stores(paths: Iterable[Path]) -> list[Path]:
     """Store files among the paths and directly in the folders, in order of name per folder.
 
-    Raises StoreError when a path is missing or a folder has no store.
+    Raises StoreError when a path is missing or a folder has no store, and DataError when a folder cannot be read.
     """
     found: list[Path] = []
     for path in paths:
         if not path.exists():
             raise StoreError(f"{path}: no such file or folder")
         if path.is_dir():
-            below = sorted(file for file in path.glob(f"*{SUFFIX}") if not is_system_file(file.name))
+            below = [path / name for name in names_in(path) if name.endswith(SUFFIX) and not is_system_file(name)]
             if not below:
                 raise StoreError(f"{path}: contains no store (*{SUFFIX})")
             found += below

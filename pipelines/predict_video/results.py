@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, value_hash, write_json, write_text
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file, user_files
-from abaw.core.reading import read_errors
 from abaw.inference.video import StageProgress, VideoPipeline, VideoPredictions
 from abaw.page.parts import data_url
 from abaw.protocol.annotations import read_annotation
@@ -139,11 +138,9 @@ class VideoResults:
     def _fingerprint(self, path: Path) -> str:
         pipeline, shown = self.pipeline, self.presentation
         annotation = shown.annotations.get(path.stem)
-        with read_errors(path, "cannot be read", "check the file"):
-            source = quick_hash(path)
         return value_hash(
             {
-                **provenance(source=source, detector=pipeline.detector.identity, reader=pipeline.reader),
+                **provenance(source=quick_hash(path), detector=pipeline.detector.identity, reader=pipeline.reader),
                 "models": [pipeline.models.extractor.source, pipeline.models.member.spec.weights_id],
                 "everybody": pipeline.everybody,
                 "smoothing": str(shown.smoothing),

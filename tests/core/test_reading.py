@@ -12,7 +12,8 @@ import pytest
 
 from abaw.core.artifacts import read_json
 from abaw.core.errors import AbawError, DataError
-from abaw.core.reading import read_errors, read_text
+from abaw.core.folders import names_in, user_files, walk
+from abaw.core.reading import denied, read_errors, read_text
 from abaw.importing.descriptor import load_descriptor
 from abaw.importing.export_crops import read_lengths
 from abaw.protocol.annotations import read_annotation
@@ -109,3 +110,27 @@ def test_text_is_utf8_with_or_without_a_mark(tmp_path: Path) -> None:
     path.write_bytes(b"x\xff")
     with pytest.raises(DataError, match=r"a\.txt: not readable as a list .*save it as UTF-8"):
         read_text(path, "not readable as a list")
+
+
+@pytest.mark.parametrize("read", [names_in, lambda folder: list(walk(folder)), lambda folder: list(user_files(folder))])
+def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
+    def refuse(folder: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refuse)
+    with pytest.raises(DataError, match=f"{tmp_path}: no permission to read it; change its permissions"):
+        read(tmp_path)
+
+
+def test_a_folder_that_disappears_meanwhile_is_empty(tmp_path: Path) -> None:
+    assert list(walk(tmp_path / "gone")) == []
+
+
+@pytest.mark.parametrize("name", ["a/b", b"a/b"])
+def test_a_path_without_permission_is_named_wherever_that_was_found(name: str | bytes) -> None:
+    fault = denied(PermissionError(errno.EACCES, "Permission denied", name))
+    assert str(fault) == "a/b: no permission; change its permissions, or those of the folders that it is in"
+    assert denied(PermissionError(errno.EPERM, "Operation not permitted")) is None

@@ -11,7 +11,6 @@ from typing import Any
 
 from abaw.core.artifacts import provenance, quick_hash, value_hash
 from abaw.core.errors import DataError
-from abaw.core.reading import read_errors
 from abaw.protocol.layout import Subject
 from abaw.stores.arrow import SUFFIX, is_done, read_meta
 from abaw.stores.faces import write_video_faces
@@ -78,7 +77,7 @@ class SubjectStores:
     ) -> None:
         self._video = path.stem
         self._out = out
-        self._settings = {"source": path.name, "source_hash": _source_hash(path), **settings}
+        self._settings = {"source": path.name, "source_hash": quick_hash(path), **settings}
         self._corrections = corrections or {}
 
     def done_subjects(self, subjects: Sequence[Subject]) -> list[ExtractedStore] | None:
@@ -180,8 +179,3 @@ class SubjectStores:
         if meta is None:
             raise DataError(f"{path}: disappeared while it was read; is another command writing to this folder?")
         return ExtractedStore(path, name, meta["faces"], meta.get("margin"), tuple(meta.get("runner_up", ())))
-
-
-def _source_hash(path: Path) -> str:
-    with read_errors(path, "cannot be read", "check the file"):
-        return quick_hash(path)
