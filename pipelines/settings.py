@@ -14,7 +14,8 @@ from itertools import pairwise
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
-from jsonargparse import ActionYesNo, ArgumentParser, Namespace
+from jsonargparse import ActionYesNo, ArgumentParser, Namespace, get_loader, set_loader
+from yaml import YAMLError
 
 from abaw.core.config import GIVEN, ONE_OF, fitted
 from abaw.core.errors import ConfigError
@@ -39,6 +40,10 @@ def parse(config_class: type[Config], words: Sequence[str], prog: str, positiona
     for note in notes:
         say(note)
     return config
+
+
+# A path that is not UTF-8 is not YAML either, but the parser by itself does not expect that.
+set_loader("yaml", get_loader("yaml"), exceptions=(YAMLError, UnicodeEncodeError))
 
 
 def make_parser(

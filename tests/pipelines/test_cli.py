@@ -284,3 +284,9 @@ def test_a_pipe_by_name_is_refused_at_once(tmp_path: Path, capsys: pytest.Captur
         status = int(str(error.code))
     assert status in (1, 2)
     assert "pipe" in capsys.readouterr().err
+
+
+def test_a_path_that_is_not_utf_8_is_a_path() -> None:
+    name = os.fsdecode(b"a \xff")
+    config = cli.parse_config("validate", ["--predictions", name, "--annotations", name, "--out", name])
+    assert (config.predictions, config.annotations, config.out) == ((Path(name),), Path(name), Path(name))
