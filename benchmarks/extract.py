@@ -35,7 +35,7 @@ from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.registry import open_detector
 from abaw.video.reading import frames as reading
 
-STAGES = ("decode", "detect", "align", "encode")
+STAGES = ("decode", "detect", "crop", "encode")
 USUAL_SIZE = (640, 640)
 
 
@@ -166,7 +166,7 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     settings = extract.ExtractOptions(full_every=options.full_every)
     with (
         mock.patch.object(reading, "ahead", timed_ahead),
-        mock.patch.object(extract, "align", timed(extract.align, "align", seconds)),
+        mock.patch.object(extract, "cut_crop", timed(extract.cut_crop, "crop", seconds)),
         mock.patch.object(extract, "encode_crop", timed(extract.encode_crop, "encode", seconds)),
     ):
         start = time.perf_counter()

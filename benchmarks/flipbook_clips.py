@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import value_hash
 from abaw.protocol.annotations import EXPRESSION_FOLDERS, write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS
+from abaw.stores.crop import ALIGNED_PIXELS
 from abaw.stores.faces import VIDEO_SCHEMA, write_video_faces
-from abaw.video.align import CROP_SIZE
 from abaw.video.extract import encode_crop
 
 # Frames of each class in Aff-Wild2 (annotated, with a cropped image), as published for its two annotated parts.
@@ -136,11 +136,11 @@ def _drawn(pixels: NDArray[np.uint8], pose: NDArray[np.float64], mirror: bool) -
     """A still as a crop (112, 112, 3). pose: shift in pixels of the still, right and down, zoom and brightness - 1."""
     source = pixels[:, ::-1] if mirror else pixels
     side = source.shape[0]
-    zoom = CROP_SIZE / side * (1 + pose[2])
-    middle = (CROP_SIZE - 1) / 2
+    zoom = ALIGNED_PIXELS / side * (1 + pose[2])
+    middle = (ALIGNED_PIXELS - 1) / 2
     matrix = np.array([[zoom, 0, middle - zoom * ((side - 1) / 2 - pose[0])], [0, zoom, 0]])
     matrix[1, 2] = middle - zoom * ((side - 1) / 2 - pose[1])
-    crop = cv2.warpAffine(source, matrix, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(source, matrix, (ALIGNED_PIXELS, ALIGNED_PIXELS), borderMode=cv2.BORDER_REPLICATE)
     lit = np.clip(crop * (1 + pose[3]), 0, 255).astype(np.uint8)
     return np.repeat(lit[:, :, None], 3, axis=2)
 
@@ -173,7 +173,7 @@ def write_clips(
         meta = {
             "fps": 30.0,
             "classes": list(EXPRESSION_CLASSES),
-            "crop_size": CROP_SIZE,
+            "crop_size": ALIGNED_PIXELS,
             "fingerprint": value_hash([name, split, timeline.shown.tolist(), int(rng.integers(2**31))]),
         }
         write_video_faces(path, _batches(images, len(timeline.shown)), meta)

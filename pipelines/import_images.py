@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from abaw.core.errors import ConfigError
 from abaw.core.text import listed
+from abaw.stores.crop import DEFAULT_CROPS, Crop, crop_folders, parse_crops
 from pipelines.console import progress, result, say, warn
 from pipelines.inputs import DetectorName, InputPath
 from pipelines.items import engine_for, report_failure, require_workers
@@ -25,7 +26,7 @@ _SHOWN = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ImportImagesConfig:
-    """Import a set of still images into one faces store: the largest face of each image, aligned as for videos.
+    """Import a set of still images into a faces store: the largest face of each image, cropped as for videos.
 
     Args:
         dataset: name of a descriptor that is included (ferplus, raf_db, unlabelled, …), or the path of your own .yaml
@@ -35,6 +36,8 @@ class ImportImagesConfig:
         name: name of the store; by default the descriptor's name, with _SUBSET
         detector: auto, builtin, insightface:PACK, the path of a SCRFD or YuNet .onnx, or none for images that are
             already crops
+        crop: kinds of crop, see `abaw extract`; with several, each has its own folder in --out; with --detector none,
+            the kind of the images, which are resized to its pixels
         workers: images processed in parallel, each worker with its own detector; the store does not depend on it
 
     Examples:
@@ -49,7 +52,11 @@ class ImportImagesConfig:
     subset: str = ""
     name: str = ""
     detector: DetectorName = "auto"
+    crop: tuple[str, ...] = DEFAULT_CROPS
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        parse_crops(self.crop)
 
 
 def run(config: ImportImagesConfig) -> int:
@@ -68,9 +75,9 @@ def run(config: ImportImagesConfig) -> int:
     stills = find_stills(descriptor, config.root, config.subset)
     if descriptor.table is None:
         _report_left_out(name, config.root)
-    finder, target = _finder(config.detector), config.out / f"{name}{SUFFIX}"
+    finder, paths = _finder(config.detector), _paths(config, stills, f"{name}{SUFFIX}")
     with progress(f"{name}: importing", "images") as hook:
-        report = import_stills(descriptor, stills, finder, target, engine_for(config.workers, len(stills)), hook)
+        report = import_stills(descriptor, stills, finder, paths, engine_for(config.workers, len(stills)), hook)
     if report is None:
         say(f"{name}: already exists")
         return 0
@@ -95,6 +102,14 @@ def _finder(detector: str) -> OpenFinder:
     from pipelines.extract.command import resolved_detector
 
     return partial(open_finder, detector if detector == "none" else resolved_detector(detector))
+
+
+def _paths(config: ImportImagesConfig, stills: Sequence[Still], name: str) -> dict[Crop, Path]:
+    """Where the store of each kind of crop is."""
+    crops = parse_crops(config.crop)
+    if config.detector == "none" and len(crops) > 1 and any(still.box_xyxy is None for still in stills):
+        raise ConfigError("--detector none: images that are crops already are of one kind; give one --crop")
+    return {crop: folder / name for crop, folder in crop_folders(config.out, crops).items()}
 
 
 def _counts(stills: Sequence[Still]) -> str:

@@ -97,6 +97,7 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
     samples = read_labelled(config)
     training, selection = _split(config, samples)
     _report_classes(training)
+    _report_size(training, config.size)
     unlabelled = _read_unlabelled(config) if config.method_class.takes_unlabelled else None
     if unlabelled is not None:
         say(f"{len(unlabelled)} unlabelled faces")
@@ -162,6 +163,13 @@ def _split(config: TrainStaticSettings, samples: FaceSet) -> tuple[FaceSet, Face
     generator = numpy_generator(config.train.seed, "holdout")
     held = hold_out_photos(samples, config.holdout, generator)
     return samples.take(~held), samples.take(held)
+
+
+def _report_size(training: FaceSet, size: int) -> None:
+    """A note when the model's input is larger than the crops."""
+    crop = training.stores[0].crop
+    if crop.pixels < size:
+        say(f"{crop} crops are enlarged to the model's {size} pixels; larger ones show more (--crop of abaw extract)")
 
 
 def _report_classes(training: FaceSet) -> None:

@@ -11,14 +11,13 @@ from abaw.models.static import ImageInput, build_static, save_static
 from abaw.models.temporal import build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint
+from abaw.stores.crop import Crop
 
 
-def static_checkpoint(folder: Path, seed: int = 0) -> Path:
-    """A small network on crops of 32 pixels."""
-    architecture = Architecture(backbone="small")
-    save_static(
-        folder, build_static(architecture, 8, 32, seed=seed), architecture, EXPRESSION_CLASSES, ImageInput(32), {}
-    )
+def static_checkpoint(folder: Path, seed: int = 0, crop: Crop | None = None) -> Path:
+    """A small network on images of 32 pixels. crop: the kind that it expects."""
+    architecture, image = Architecture(backbone="small"), ImageInput(32, crop=crop)
+    save_static(folder, build_static(architecture, 8, 32, seed=seed), architecture, EXPRESSION_CLASSES, image, {})
     return folder
 
 

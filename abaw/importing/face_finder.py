@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.video.align import CROP_SIZE, align
+from abaw.stores.crop import Crop
+from abaw.video.align import cut_crop
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.registry import open_detector
@@ -27,22 +28,30 @@ _AROUND_BOX = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Crop:
-    """The face of one still. image: (112, 112, 3) RGB; the others are None if the finder does not know them."""
+class FoundFace:
+    """The face of one still; what the finder does not know is None. Without a box the whole image is the crop."""
 
-    image: Image
     box_xyxy: NDArray[np.float32] | None = None
     landmarks_xy: NDArray[np.float32] | None = None
     score: float | None = None
 
+    def cut(self, image: Image, crop: Crop) -> Image:
+        """The crop (N, N, 3) of this face of an image (H, W, 3); a whole image is resized to it."""
+        if self.box_xyxy is not None:
+            return cut_crop(image, crop, self.box_xyxy, self.landmarks_xy)
+        shrinks = max(image.shape[:2]) > crop.pixels
+        size = (crop.pixels, crop.pixels)
+        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return np.asarray(resized, np.uint8)
+
 
 class FaceFinder(Protocol):
-    """Crops the face of a still. identity: name and weights, for provenance."""
+    """Finds the face of a still. identity: name and weights, for provenance."""
 
     @property
     def identity(self) -> str: ...
 
-    def __call__(self, image: Image, box_xyxy: Box | None = None) -> Crop | None:
+    def __call__(self, image: Image, box_xyxy: Box | None = None) -> FoundFace | None:
         """image: (H, W, 3) RGB; box_xyxy: where the face is, according to the set. None if no face is found."""
         ...
 
@@ -57,23 +66,17 @@ def open_finder(detector: str, threads: int | None = None) -> FaceFinder:
 
 
 class WholeImage:
-    """For stills that are crops already: the whole image at 112×112, or the crop of the box given by the set."""
+    """For stills that are crops already: the whole image, or the box given by the set."""
 
     identity = "none"
 
-    def __call__(self, image: Image, box_xyxy: Box | None = None) -> Crop:
-        if box_xyxy is not None:
-            box = np.array(box_xyxy, np.float32)
-            return Crop(align(image, box, None), box)
-        shrinks = max(image.shape[:2]) > CROP_SIZE
-        size = (CROP_SIZE, CROP_SIZE)
-        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return Crop(np.asarray(resized, np.uint8))
+    def __call__(self, image: Image, box_xyxy: Box | None = None) -> FoundFace:
+        return FoundFace() if box_xyxy is None else FoundFace(np.array(box_xyxy, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class LargestFace:
-    """The detector's largest face, aligned by its landmarks, or by its box if the detector returns no landmarks.
+    """The detector's largest face, with its landmarks if the detector returns them.
 
     If the set gives a box, the largest of the faces whose centre is in it.
     """
@@ -84,7 +87,7 @@ class LargestFace:
     def identity(self) -> str:
         return f"{self.detector.identity}, pictures from {_SEEN_AT} px"
 
-    def __call__(self, image: Image, box_xyxy: Box | None = None) -> Crop | None:
+    def __call__(self, image: Image, box_xyxy: Box | None = None) -> FoundFace | None:
         found = self._detect(image) if box_xyxy is None else self._detect_around(image, box_xyxy)
         if not len(found):
             return None
@@ -92,7 +95,7 @@ class LargestFace:
         best = int(np.argmax(widths * heights))
         box = found.box_xyxy[best]
         landmarks = None if found.landmarks_xy is None else found.landmarks_xy[best]
-        return Crop(align(image, box, landmarks), box, landmarks, float(found.score[best]))
+        return FoundFace(box, landmarks, float(found.score[best]))
 
     def _detect(self, image: Image) -> Detections:
         """Faces of a picture, in its pixels."""

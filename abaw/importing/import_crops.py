@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from abaw.core.artifacts import provenance, value_hash
+from abaw.core.config import to_plain
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file, names_in, walk
 from abaw.core.reading import read_errors
 from abaw.core.text import listed
 from abaw.protocol.layout import IMAGE_SUFFIXES
+from abaw.stores.crop import ALIGNED_PIXELS, Crop
 from abaw.stores.faces import VIDEO_SCHEMA, write_video_faces
 
 _CROP = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
@@ -152,17 +154,28 @@ def import_crops(crops: CropFolder, path: Path, num_frames: int | None = None) -
     """Write one store: one row per frame, from 1 to the largest number, or to `num_frames` if that is larger.
 
     A frame without an image, or whose image is not a complete JPEG, becomes a row without a face. There are no boxes,
-    landmarks, scores or times. Raises StorageError if writing fails and DataError if an image cannot be read.
+    landmarks, scores or times. The size of the first image says the kind of crop. Raises StorageError if writing fails
+    and DataError if an image cannot be read.
     """
     report = CropReport(num_rows=max(crops.last_frame, num_frames or 0))
     meta = provenance(
         source="crops",
         frames=report.num_rows,
         images=len(crops.images),
+        crop=to_plain(_kind_of(crops)),
         fingerprint=fingerprint(crops, report.num_rows),
     )
     write_video_faces(path, _batches(crops, report), meta)
     return report
+
+
+def _kind_of(crops: CropFolder) -> Crop:
+    """official:112 if the first complete image has that size (or there is none), otherwise `other` with its size."""
+    files = (_bytes(crops.path / crops.images[frame]) for frame in sorted(crops.images))
+    jpeg = next(filter(is_whole_jpeg, files), None)
+    image = None if jpeg is None else cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    pixels = ALIGNED_PIXELS if image is None else max(image.shape[:2])
+    return Crop("official" if pixels == ALIGNED_PIXELS else "other", pixels)
 
 
 def _batches(crops: CropFolder, report: CropReport) -> Iterator[pa.RecordBatch]:
@@ -177,13 +190,16 @@ def _read(crops: CropFolder, frame: int, report: CropReport) -> bytes | None:
     name = crops.images.get(frame)
     if name is None:
         return None
-    file = crops.path / name
-    with read_errors(file, "not readable"):
-        data = file.read_bytes()
+    data = _bytes(crops.path / name)
     if is_whole_jpeg(data):
         return data
     report.bad.append(name)
     return None
+
+
+def _bytes(file: Path) -> bytes:
+    with read_errors(file, "not readable"):
+        return file.read_bytes()
 
 
 def is_whole_jpeg(data: bytes) -> bool:

@@ -21,7 +21,7 @@ from abaw.data.crops import decode_crops
 from abaw.data.views import unit
 from abaw.models.static import ImageInput, StaticModel, image_input, load_static
 from abaw.stores.arrow import StoreError, is_done
-from abaw.stores.faces import FaceStore
+from abaw.stores.faces import FaceStore, require_crop
 from abaw.stores.features import feature_batch, write_features
 from abaw.stores.spec import Spec
 
@@ -84,11 +84,13 @@ def load_extractor(
 def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, progress: Progress = silent) -> bool:
     """Write the features of one video to `path`; False when they already exist, made from the same faces.
 
-    Raises StoreError for an image set, or when `path` has other features, and DataError for a damaged crop or a feature
+    Raises StoreError for an image set, a kind of crop that the model does not expect, or when `path` has other
+    features, and DataError for a damaged crop or a feature
     that does not fit float16.
     """
     if not faces.is_video:
         raise StoreError(f"{faces.store.path}: holds stills; features need the frames of a video")
+    require_crop(faces, extractor.image.crop, f"the static model {extractor.spec.weights_id}")
     fingerprint = _fingerprint(faces, extractor)
     if is_done(path, fingerprint):
         return False

@@ -15,10 +15,11 @@ from abaw.inference.members import Member, load_member
 from abaw.inference.predict import fingerprint, predict_stores
 from abaw.protocol.layout import Subject, is_image
 from abaw.stores.arrow import is_done
+from abaw.stores.crop import ALIGNED_112, Crop
 from abaw.stores.faces import FaceStore, open_faces
 from abaw.stores.features import open_features
 from abaw.stores.predictions import Predictions, read_predictions, write_predictions
-from abaw.stores.spec import load_spec
+from abaw.stores.spec import CheckpointError, load_spec
 from abaw.video.detecting.detector import Detector
 from abaw.video.extract import extract_video
 from abaw.video.options import ExtractOptions
@@ -41,12 +42,13 @@ class VideoModels:
     """The models of the pipeline.
 
     extractor: faces to features; member: features to probabilities, the head of the static model or a temporal model;
-    label: a description of both.
+    label: a description of both; crop: the kind of crop that the extractor expects.
     """
 
     extractor: Extractor
     member: Member
     label: str
+    crop: Crop = ALIGNED_112
 
 
 def load_models(
@@ -57,20 +59,32 @@ def load_models(
 ) -> VideoModels:
     """checkpoint, temporal: folders, or `builtin`; without temporal, each frame is predicted by itself.
 
-    Raises CheckpointError for a checkpoint that is missing, damaged or of another kind.
+    Raises CheckpointError for a checkpoint that is missing, damaged, of another kind, or expects a kind of crop that
+    cannot be extracted from videos.
     """
     static = resolve_checkpoint(checkpoint, "static")
     sequence = None if temporal is None else resolve_checkpoint(temporal, "temporal")
     device = choose_device(accelerator)
     needs_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(_LOGITS)
     extractor = load_extractor(static, device, batch_size=batch_size, outputs="logits" if needs_logits else "features")
+    crop = _crop_to_extract(checkpoint, extractor)
     label = f"{_short_name(checkpoint)} ({extractor.spec.weights_id}), frame by frame"
     if temporal is None or sequence is None:
-        return VideoModels(extractor, load_member(static, device), label)
+        return VideoModels(extractor, load_member(static, device), label, crop)
     member = load_member(sequence, device)
-    return VideoModels(
-        extractor, member, f"{_short_name(checkpoint)}, then {_short_name(temporal)} ({member.spec.weights_id})"
-    )
+    label = f"{_short_name(checkpoint)}, then {_short_name(temporal)} ({member.spec.weights_id})"
+    return VideoModels(extractor, member, label, crop)
+
+
+def _crop_to_extract(checkpoint: Path, extractor: Extractor) -> Crop:
+    """The kind of crop that a model expects, aligned:112 where any will do."""
+    expected = extractor.image.crop or ALIGNED_112
+    if expected.to_extract is None:
+        raise CheckpointError(
+            f"{checkpoint}: expects {expected} crops, which were imported from elsewhere and cannot be made from a "
+            "video; import such crops (abaw import-crops) and use abaw features and abaw predict"
+        )
+    return expected.to_extract
 
 
 def _short_name(checkpoint: Path) -> str:
@@ -113,7 +127,9 @@ class VideoPipeline:
         options = ExtractOptions(reader=STILL, min_track_frames=1) if still else ExtractOptions(reader=self.reader)
         subjects = None if self.everybody else [Subject(path.stem, path.stem, None)]
         with progress("faces") as hook:
-            extracted = extract_video(path, self.folder / "faces", self.detector, subjects, options, progress=hook)
+            extracted = extract_video(
+                path, self.folder / "faces", self.detector, subjects, options, crops=(self.models.crop,), progress=hook
+            )
         stores = sorted(extracted.stores, key=lambda store: -store.faces)
         faces = tuple(open_faces(store.path) for store in stores)
         with progress("expressions") as hook:

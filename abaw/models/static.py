@@ -20,6 +20,7 @@ from abaw.models.backbones import build_backbone, probe_feature_dim
 from abaw.models.experts import ExpertMixture
 from abaw.models.local_attention import LocalAttentionPool, attend
 from abaw.stores.checkpoints import Checkpoint, load_checkpoint, misfit, require_shapes, save_checkpoint
+from abaw.stores.crop import Crop
 from abaw.stores.spec import CheckpointError, Spec, require_classes
 
 # ImageNet's channel means and deviations in RGB, which pretrained weights expect; good enough for faces.
@@ -40,14 +41,16 @@ def luma(images: Tensor) -> Tensor:
 class ImageInput:
     """What a static model expects: `size` × `size` pixels, RGB in 0..1, then (x − mean) / std per channel.
 
-    grey: every channel holds the grey image, so a model trained on grey photos also works on colour video. Raises
-    ConfigError for a size outside 16..2048 and for a std that is not above 0.
+    grey: every channel holds the grey image, so a model trained on grey photos also works on colour video; crop: the
+    kind of crop it was trained on, None if any will do (specs of earlier versions). Raises ConfigError for a size
+    outside 16..2048 and for a std that is not above 0.
     """
 
     size: int
     grey: bool = False
     mean: tuple[float, float, float] = _MEAN
     std: tuple[float, float, float] = _STD
+    crop: Crop | None = None
 
     def __post_init__(self) -> None:
         if self.size < 16:

@@ -19,6 +19,7 @@ from abaw.models.static import ImageInput, save_backbone
 from abaw.pretrain.contrawarping import Projected, build_contrawarping
 from abaw.pretrain.recipe import PretrainRecipe
 from abaw.pretrain.warp_figure import write_warps
+from abaw.stores.faces import common_crop
 from abaw.training.loop import TrainResult, launch, train
 
 WARPS = "figures/warps.png"
@@ -34,9 +35,10 @@ def pretrain(
     """Train a backbone; a run that exists in `out` is resumed. A figure shows what the warps do to some faces.
 
     facts: what else distinguishes this run from others; kept in its folder and its checkpoints. Raises ConfigError when
-    the folder holds a run with other settings or faces.
+    the folder holds a run with other settings or faces, and StoreError when the faces are of several kinds of crop.
     """
-    architecture, image = Architecture(backbone=recipe.backbone), ImageInput(recipe.size, recipe.grey)
+    architecture = Architecture(backbone=recipe.backbone)
+    image = ImageInput(recipe.size, recipe.grey, crop=common_crop(faces.stores))
     seed = recipe.train.seed
     method = build_contrawarping(architecture, image, recipe.contrawarping, seed=seed, pretrained=recipe.pretrained)
     fabric = launch(recipe.train)

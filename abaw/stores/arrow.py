@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from abaw.core.artifacts import atomic_path, utf8
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file, names_in
 from abaw.core.reading import read_errors, require_regular, why_unreadable
+from abaw.core.text import listed
 from abaw.stores.integrity import DamagedError, read_verified, sealed_writer
 
 SUFFIX = ".arrow"
@@ -28,6 +30,23 @@ _UNREADABLE = (pa.ArrowException, DamagedError, ValueError, KeyError, struct.err
 
 class StoreError(DataError):
     """A store that is missing, damaged, or of another kind than the command needs."""
+
+
+@contextmanager
+def store_writer(
+    path: Path, kind: str, schema: pa.Schema, meta: Mapping[str, Any]
+) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """Takes the batches of a store one by one. The file is complete when the context ends, and absent after an error.
+
+    Raises StorageError when writing fails.
+    """
+    described = schema.with_metadata({_META_KEY: utf8(json.dumps({"kind": kind, **meta}, ensure_ascii=False))})
+    with atomic_path(path) as temporary, sealed_writer(temporary, described) as writer:
+
+        def write(batch: pa.RecordBatch) -> None:
+            writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
+
+        yield write
 
 
 def write_store(
@@ -41,11 +60,10 @@ def write_store(
 
     Raises StorageError when writing fails. An error raised by `batches` is passed on, and no file is left.
     """
-    described = schema.with_metadata({_META_KEY: utf8(json.dumps({"kind": kind, **meta}, ensure_ascii=False))})
     rows = 0
-    with atomic_path(path) as temporary, sealed_writer(temporary, described) as writer:
+    with store_writer(path, kind, schema, meta) as write:
         for batch in batches:
-            writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
+            write(batch)
             rows += batch.num_rows
     return rows
 
@@ -165,11 +183,17 @@ def find_stores(paths: Iterable[Path]) -> list[Path]:
         if path.is_dir():
             below = [path / name for name in names_in(path) if name.endswith(SUFFIX) and not is_system_file(name)]
             if not below:
-                raise StoreError(f"{path}: contains no store (*{SUFFIX})")
+                raise StoreError(f"{path}: contains no store (*{SUFFIX}){_inner_folders(path)}")
             found += below
         else:
             found.append(path)
     return found
+
+
+def _inner_folders(path: Path) -> str:
+    """Which sub-folders have stores, as those of `extract` with several kinds of crop; empty if none has."""
+    inner = sorted({file.parent.name for file in path.glob(f"*/*{SUFFIX}") if not is_system_file(file.name)})
+    return f"; give one of its folders that have: {listed(inner)}" if inner else ""
 
 
 @dataclass(frozen=True, slots=True)

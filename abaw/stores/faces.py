@@ -1,14 +1,15 @@
 """Faces: one row per decoded frame of a video, or per still image of a set.
 
 Videos have the key `frame` (int32, from 1); stills have the key `image` (string), and `label` and `votes`, null where
-unknown. `jpeg` is the aligned crop, null without a face. `votes` is the distribution of the annotators' votes over the
-classes. `fault` is the reason why a frame could not be decoded, null for decoded frames. Stores of earlier versions
-lack `votes` and `fault`.
+unknown. `jpeg` is the crop, null without a face; the metadata key `crop` says which kind it is. `votes` is the
+distribution of the annotators' votes over the classes. `fault` is the reason why a frame could not be decoded, null for
+decoded frames. Stores of earlier versions lack `votes`, `fault` and `crop`; their crops are aligned:112.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from abaw.core.errors import ConfigError
+from abaw.core.typed import from_plain
 from abaw.protocol.classes import NUM_EXPRESSIONS
-from abaw.stores.arrow import NamedStore, OpenStore, StoreError, open_store, require_columns, types_of, write_store
+from abaw.stores.arrow import (
+    NamedStore,
+    OpenStore,
+    StoreError,
+    open_store,
+    require_columns,
+    store_writer,
+    types_of,
+    write_store,
+)
+from abaw.stores.crop import ALIGNED_112, Crop
 
 KIND = "faces"
 _FAULT = "fault"
@@ -63,6 +76,11 @@ class FaceStore(NamedStore):
     def key(self) -> str:
         """The key column: `frame` or `image`."""
         return "frame" if self.is_video else "image"
+
+    @property
+    def crop(self) -> Crop:
+        """Raises StoreError for metadata that name no kind of crop."""
+        return crop_of(self.store.path, self.meta)
 
     @property
     def keys(self) -> pa.ChunkedArray:
@@ -114,6 +132,40 @@ class FaceStore(NamedStore):
         return value
 
 
+def crop_of(path: Path, meta: Mapping[str, Any]) -> Crop:
+    """The kind of crop that the metadata of a faces store name. Raises StoreError if it is not a kind."""
+    if "crop" not in meta:
+        return ALIGNED_112
+    try:
+        return from_plain(Crop, meta["crop"], "crop")
+    except (ValueError, ConfigError) as error:
+        raise StoreError(f"{path}: {error}; the store is damaged or of a later version, write it again") from error
+
+
+def common_crop(stores: Sequence[FaceStore]) -> Crop:
+    """The one kind of crop in all these stores. Raises StoreError when two of them differ."""
+    first, *others = stores
+    for other in others:
+        if not other.crop.fits(first.crop):
+            raise StoreError(
+                f"{other.store.path}: holds {other.crop} crops, but {first.store.path} holds {first.crop}; use stores "
+                "of one kind of crop (--crop of extract and import-images)"
+            )
+    return first.crop
+
+
+def require_crop(faces: FaceStore, expected: Crop | None, model: str) -> None:
+    """Raise StoreError unless the store holds the kind of crop that a model expects, None for any.
+
+    model: which, for the message.
+    """
+    if expected is None or faces.crop.fits(expected):
+        return
+    wanted = expected.to_extract
+    remedy = "import the crops it was trained on" if wanted is None else f"give faces made with --crop {wanted}"
+    raise StoreError(f"{faces.store.path}: holds {faces.crop} crops, but {model} expects {expected}; {remedy}")
+
+
 def open_faces(path: Path) -> FaceStore:
     """Raises StoreError when the file is missing, damaged or of another kind."""
     store = open_store(path, KIND, dict(_FACE_FIELDS))
@@ -158,3 +210,8 @@ def write_video_faces(path: Path, batches: Iterable[pa.RecordBatch], meta: Mappi
 def write_image_faces(path: Path, batches: Iterable[pa.RecordBatch], meta: Mapping[str, Any]) -> int:
     """Write rows of IMAGE_SCHEMA and return their number."""
     return write_store(path, KIND, IMAGE_SCHEMA, batches, meta)
+
+
+def image_faces_writer(path: Path, meta: Mapping[str, Any]) -> AbstractContextManager[Callable[[pa.RecordBatch], None]]:
+    """Takes batches of rows of IMAGE_SCHEMA, see `store_writer`."""
+    return store_writer(path, KIND, IMAGE_SCHEMA, meta)

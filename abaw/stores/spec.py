@@ -28,7 +28,8 @@ class Spec:
     architecture: arguments of the model's factory, e.g. {"name": "resnet18"}.
     classes: class names in the order of the outputs.
     feature_dim: D of the static model's output, or of the temporal model's input.
-    input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3]}; for `temporal` {"window", "hop",
+    input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3], "crop": the kind of crop that it expects,
+    {"kind", "pixels", "margin"}, or null for any}; for `temporal` {"window", "hop",
     "backbone": hash}.
     training: provenance (recipe, seeds, data, scores).
     weights_sha256: filled in on saving. Raises ValueError for a feature_dim below 1.

@@ -32,6 +32,7 @@ from abaw.models.static import (
 )
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.image_method import Setup
+from abaw.stores.faces import common_crop
 from abaw.stores.spec import load_spec
 from abaw.training.loop import LAST, TrainResult, launch, train
 from abaw.training.static_recipe import OWN, StaticSettings, architecture_of, balance_of, default_plain, recipe_plain
@@ -52,12 +53,14 @@ def train_static_on(
     selection: labelled faces on which the best checkpoint is chosen; None keeps only the last one. unlabelled: required
     by methods that learn from such faces, ignored by others. init: a checkpoint to start from. facts: what else
     identifies this run; it is stored in the run folder and the checkpoints.
-    Raises ConfigError when a method lacks its unlabelled faces or its teacher.
+    Raises ConfigError when a method lacks its unlabelled faces or its teacher, and StoreError when the faces are of
+    several kinds of crop.
     """
     _require_fit(recipe, unlabelled)
     if not recipe.method_class.takes_unlabelled:
         unlabelled = None
-    image = ImageInput(recipe.size, recipe.grey)
+    crop = common_crop([*training.stores, *(() if unlabelled is None else unlabelled.stores)])
+    image = ImageInput(recipe.size, recipe.grey, crop=crop)
     setup = Setup(
         _start(recipe, init),
         image,

@@ -1,11 +1,12 @@
-"""One pass over a video: detect, track, align, encode, choose the person, write one row per decoded frame."""
+"""One pass over a video: detect, track, crop, encode, choose the person, write one row per decoded frame."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from abaw.core.config import to_plain
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.protocol.layout import Subject
-from abaw.video.align import CROP_SIZE, align
+from abaw.stores.crop import ALIGNED_112, Crop, crop_folders
+from abaw.video.align import cut_crop
 from abaw.video.detecting.detector import Detector
 from abaw.video.options import ExtractOptions
 from abaw.video.people.appearance import DEPTH, appearances
@@ -32,13 +34,17 @@ from abaw.video.reading.registry import open_video
 
 _CROPS_AHEAD = 8
 
-_Crops = tuple[list[bytes], NDArray[np.float32]]
-"""The encoded crops of the N faces of a frame and their appearances (N, D)."""
+_Crops = tuple[list[list[bytes]], NDArray[np.float32]]
+"""The encoded crops of the N faces of a frame, K lists of N for K kinds, and their appearances (N, D)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractedVideo:
-    """The result of one video. frames: decoded; faces: frames with any face; skipped: all stores existed already."""
+    """The result of one video.
+
+    stores: one kind of crop after another; frames: decoded; faces: frames with any face; skipped: all stores existed
+    already.
+    """
 
     video: str
     stores: tuple[ExtractedStore, ...]
@@ -47,6 +53,11 @@ class ExtractedVideo:
     lost_frames: int = 0
     skipped: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def people(self) -> tuple[ExtractedStore, ...]:
+        """One store per subject or track: those with the first kind of crop."""
+        return tuple(store for store in self.stores if store.crop == self.stores[0].crop)
 
 
 @dataclass(slots=True)
@@ -67,43 +78,68 @@ def extract_video(
     subjects: Sequence[Subject] | None,
     options: ExtractOptions,
     corrections: Corrections | None = None,
+    crops: Sequence[Crop] = (ALIGNED_112,),
     progress: Progress = silent,
 ) -> ExtractedVideo:
-    """Write `<out>/<subject>.arrow` for each subject of the video at `path`, in memory that does not grow with it.
+    """Write `<subject>.arrow` for each subject of the video at `path`, in memory that does not grow with it.
 
     subjects: people of this video, or None for one store `<video>_track<k>` per track; corrections: people chosen by
-    hand, a store that shows somebody else is then written again. Stores that exist already, of the same video and
-    settings, are kept; if all do, the video is not read. A video without a face results in stores of nulls and a
-    warning. Raises DataError for a file that cannot be read, StoreError if a different store has one of the names, and
-    StorageError if the disk is full or not writable.
+    hand, a store that shows somebody else is then written again; crops: kinds of crop, all made in one pass. Stores of
+    a single kind are written into `out`, those of several into one sub-folder per kind. Stores that exist already, of
+    the same video and settings, are kept; if all do, the video is not read. A video without a face results in stores of
+    nulls and a warning. Raises DataError for a file that cannot be read, StoreError if a different store has one of the
+    names, and StorageError if the disk is full or not writable.
     """
-    settings = {"detector": detector.identity, "crop_size": CROP_SIZE, "options": to_plain(options)}
-    wanted = SubjectStores(path, out, settings, corrections)
-    done = wanted.done_tracks() if subjects is None else wanted.done_subjects(subjects)
-    if done is not None:
-        return ExtractedVideo(path.stem, tuple(done), skipped=True)
-    with FaceSpill(out) as spill:
+    settings = {"detector": detector.identity, "options": to_plain(options)}
+    wanted = {
+        crop: SubjectStores(path, folder, crop, settings, corrections)
+        for crop, folder in crop_folders(out, crops).items()
+    }
+    done = {
+        crop: stores.done_tracks() if subjects is None else stores.done_subjects(subjects)
+        for crop, stores in wanted.items()
+    }
+    missing = [crop for crop in crops if done[crop] is None]
+    if not missing:
+        return ExtractedVideo(path.stem, _in_order(done, crops), skipped=True)
+    if len(crops) > 1:
+        for stores in wanted.values():
+            stores.require_automatic_choice(subjects or ())
+    with FaceSpill(out, len(missing)) as spill:
         with open_video(path, options.reader, options.square_pixels) as video:
-            found = _read(video, detector, options, spill, progress)
+            found = _read(video, detector, options, missing, spill, progress)
         spill.finish()
-        planned = (
-            wanted.plan_tracks(found.book, options.min_track_frames)
-            if subjects is None
-            else wanted.plan_subjects(subjects, found.book)
-        )
-        stores = wanted.write(planned, spill, found.book, _facts(video, found))
-    return ExtractedVideo(
+        for place, crop in enumerate(missing):
+            planned = (
+                wanted[crop].plan_tracks(found.book, options.min_track_frames)
+                if subjects is None
+                else wanted[crop].plan_subjects(subjects, found.book)
+            )
+            rows = partial(spill.rows, crop=place)
+            done[crop] = wanted[crop].write(planned, rows, found.book, _facts(video, found))
+    result = ExtractedVideo(
         video=path.stem,
-        stores=tuple(stores),
+        stores=_in_order(done, crops),
         frames=found.frames,
         faces=found.faces,
         lost_frames=video.lost_frames,
-        warnings=tuple(_warnings(video, found, stores)),
     )
+    return replace(result, warnings=tuple(_warnings(video, found, result.people)))
+
+
+def _in_order(
+    done: Mapping[Crop, Sequence[ExtractedStore] | None], crops: Sequence[Crop]
+) -> tuple[ExtractedStore, ...]:
+    return tuple(store for crop in crops for store in done[crop] or ())
 
 
 def _read(
-    video: VideoReader, detector: Detector, options: ExtractOptions, spill: FaceSpill, progress: Progress
+    video: VideoReader,
+    detector: Detector,
+    options: ExtractOptions,
+    crops: Sequence[Crop],
+    spill: FaceSpill,
+    progress: Progress,
 ) -> _Pass:
     """Decoding, detection with tracking, and cropping each run in a separate thread."""
     found = _Pass()
@@ -111,7 +147,7 @@ def _read(
     with ThreadPoolExecutor(1, "abaw-crops") as pool:
         waiting: deque[tuple[Followed, Future[_Crops]]] = deque()
         for followed in follower.follow(video):
-            waiting.append((followed, pool.submit(_crops, followed, options.jpeg_quality)))
+            waiting.append((followed, pool.submit(_crops, followed, crops, options.jpeg_quality)))
             if len(waiting) > _CROPS_AHEAD:
                 _add(found, spill, *waiting.popleft())
             progress(followed.frame.index, video.header_frames)
@@ -120,7 +156,7 @@ def _read(
     return found
 
 
-def _add(found: _Pass, spill: FaceSpill, followed: Followed, crops: Future[_Crops]) -> None:
+def _add(found: _Pass, spill: FaceSpill, followed: Followed, cut: Future[_Crops]) -> None:
     frame, faces, tracks = followed.frame, followed.faces, followed.tracks
     found.frames = frame.index
     if frame.image is None:
@@ -129,22 +165,27 @@ def _add(found: _Pass, spill: FaceSpill, followed: Followed, crops: Future[_Crop
     image_wh = (frame.image.shape[1], frame.image.shape[0])
     if found.image_wh == (0, 0):
         found.image_wh = image_wh
-    jpegs, seen = crops.result()
+    jpegs, seen = cut.result()
     found.book.add(frame.index, tracks, faces.box_xyxy, image_wh, seen)
     spill.add(frame.index, frame.time_s, faces, jpegs, tracks.tolist())
     found.faces += len(faces) > 0
     found.whole_passes += followed.whole
 
 
-def _crops(followed: Followed, quality: int) -> _Crops:
+def _crops(followed: Followed, crops: Sequence[Crop], quality: int) -> _Crops:
+    """Appearances are always those of aligned:112, so that the choice of people does not depend on `crops`."""
     image, faces = followed.frame.image, followed.faces
     if image is None:
-        return [], np.empty((0, DEPTH), np.float32)
-    crops = [
-        align(image, box, None if faces.landmarks_xy is None else faces.landmarks_xy[row])
-        for row, box in enumerate(faces.box_xyxy)
-    ]
-    return [encode_crop(crop, quality) for crop in crops], appearances(image, faces.box_xyxy, crops)
+        return [[] for _ in crops], np.empty((0, DEPTH), np.float32)
+    cut = {
+        crop: [
+            cut_crop(image, crop, box, None if faces.landmarks_xy is None else faces.landmarks_xy[row])
+            for row, box in enumerate(faces.box_xyxy)
+        ]
+        for crop in {ALIGNED_112, *crops}
+    }
+    jpegs = [[encode_crop(each, quality) for each in cut[crop]] for crop in crops]
+    return jpegs, appearances(image, faces.box_xyxy, cut[ALIGNED_112])
 
 
 def encode_crop(crop: NDArray[np.uint8], quality: int) -> bytes:
@@ -172,7 +213,7 @@ def _facts(video: VideoReader, found: _Pass) -> Mapping[str, Any]:
     }
 
 
-def _warnings(video: VideoReader, found: _Pass, stores: Sequence[ExtractedStore]) -> list[str]:
+def _warnings(video: VideoReader, found: _Pass, people: Sequence[ExtractedStore]) -> list[str]:
     lines = list(video.notes)
     if video.backward_times:
         lines.append(
@@ -190,6 +231,6 @@ def _warnings(video: VideoReader, found: _Pass, stores: Sequence[ExtractedStore]
     if not found.faces:
         lines.append("no face on any frame")
     else:
-        lines += [f"nobody found for {store.subject}: its store has no face" for store in stores if not store.faces]
-    lines += close_calls(stores)
+        lines += [f"nobody found for {store.subject}: its store has no face" for store in people if not store.faces]
+    lines += close_calls(people)
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,7 @@ from abaw.core.artifacts import remove_orphans
 from abaw.core.config import part_of
 from abaw.core.errors import ConfigError
 from abaw.protocol.layout import find_videos
+from abaw.stores.crop import DEFAULT_CROPS, crop_folders, parse_crops
 from abaw.video.options import ExtractOptions
 from pipelines.console import say, warn
 from pipelines.inputs import DetectorName, InputPath, InputText
@@ -17,6 +19,7 @@ from pipelines.items import engine_for, finish_items, require_workers, successes
 
 if TYPE_CHECKING:
     from abaw.video.extract import ExtractedVideo
+    from abaw.video.people.subject_stores import ExtractedStore
     from pipelines.extract.items import ExtractVideos, VideoItem
 
 _NAMES_SHOWN = 10
@@ -25,7 +28,7 @@ _PEOPLE_NAMED = 2
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractConfig(ExtractOptions):
-    """Detect, track and align the faces of videos.
+    """Detect, track and crop the faces of videos.
 
     Args:
         videos: video files, or folders that are searched for videos
@@ -34,12 +37,16 @@ class ExtractConfig(ExtractOptions):
             insightface:buffalo_l where insightface has it on disk, and builtin elsewhere
         subjects: main (one person per video), all (every track in its own store), or the paths of annotation
             folders and templates whose names list the people (<video>, <video>_left, <video>_right, <video>_1)
+        crop: kinds of crop, made in one pass: aligned:PIXELS (eyes and mouth always at the same places) or
+            box:PIXELS:MARGIN (the square around the face's box with MARGIN of its longer side added on each side); the
+            stores of several kinds are in folders of --out such as aligned-112 and box-224-0.30
         review: write a contact sheet per video, and list those where another person may have been meant
         corrections: CSV with the columns video, track and, optionally, subject: tracks that a person chose instead
         workers: videos processed in parallel; the stores do not depend on it
 
     Examples:
         abaw extract videos/ --out faces/ --workers 4
+        abaw extract videos/ --out faces/ --crop aligned:112 box:224:0.3
         abaw extract clip.mp4 --out faces/ --subjects all --review
         abaw extract videos/ --out faces/ --detector insightface:buffalo_l --subjects annotations/Train_Set
     """
@@ -49,9 +56,14 @@ class ExtractConfig(ExtractOptions):
     detector: DetectorName = "auto"
     reader: Literal["pyav", "decord", "torchcodec"] = "pyav"
     subjects: tuple[str, ...] = ("main",)
+    crop: tuple[str, ...] = DEFAULT_CROPS
     review: bool = False
     corrections: InputPath | None = None
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_crops(self.crop)
 
 
 def run(config: ExtractConfig) -> int:
@@ -59,13 +71,14 @@ def run(config: ExtractConfig) -> int:
     require_workers(config.workers)
     detector = resolved_detector(config.detector)
     items = _items(config)
-    remove_orphans(config.out)
-    stores: dict[Path, list[Path]] = {}
+    for folder in (config.out, *crop_folders(config.out, parse_crops(config.crop)).values()):
+        remove_orphans(folder)
+    stores: dict[Path, Sequence[ExtractedStore]] = {}
     failures: list[str] = []
     function = _function(config, detector)
     engine = engine_for(config.workers, len(items))
     for video in successes(items, lambda item: item.path.name, function, config.out, engine, failures, "frames"):
-        stores[video.item.path] = [store.path for store in video.outcome.stores]
+        stores[video.item.path] = video.outcome.stores
         say(f"{video.name}: {_line(video.outcome, video.seconds)}")
         for text in video.outcome.warnings:
             warn(f"{video.name}: {text}")
@@ -83,7 +96,7 @@ def _function(config: ExtractConfig, detector: str) -> ExtractVideos:
     from pipelines.extract.items import ExtractVideos
 
     open_detector(detector, config.min_score)  # once before the workers do: a pack is downloaded by one process alone
-    return ExtractVideos(config.out, detector, part_of(config, ExtractOptions))
+    return ExtractVideos(config.out, detector, part_of(config, ExtractOptions), parse_crops(config.crop))
 
 
 def resolved_detector(name: str) -> str:
@@ -126,8 +139,8 @@ def _items(config: ExtractConfig) -> list[VideoItem]:
 def _line(video: ExtractedVideo, seconds: float) -> str:
     if video.skipped:
         return "already exists"
-    fewer = [f"{store.subject} on {store.faces} of them" for store in video.stores if store.faces < video.faces]
-    who = f" ({', '.join(fewer)})" if fewer and len(video.stores) <= _PEOPLE_NAMED else ""
+    fewer = [f"{store.subject} on {store.faces} of them" for store in video.people if store.faces < video.faces]
+    who = f" ({', '.join(fewer)})" if fewer and len(video.people) <= _PEOPLE_NAMED else ""
     return (
         f"{video.frames} frames, {video.faces} with a face ({100 * video.faces / video.frames:.1f} %){who}, "
         f"{video.frames / seconds:.1f} frames/s, {video.lost_frames} lost"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from abaw.core.progress import Progress
 from abaw.protocol.layout import Subject
+from abaw.stores.crop import Crop
 from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.registry import open_detector
 from abaw.video.extract import ExtractedVideo, extract_video
@@ -32,11 +33,12 @@ class ExtractVideos:
     out: Path
     detector: str
     options: ExtractOptions
+    crops: tuple[Crop, ...]
 
     def set_up(self, threads: int | None) -> Callable[[VideoItem, Progress], ExtractedVideo]:
         return partial(self._extract, open_detector(self.detector, self.options.min_score, threads))
 
     def _extract(self, detector: Detector, item: VideoItem, progress: Progress) -> ExtractedVideo:
         return extract_video(
-            item.path, self.out, detector, item.subjects, self.options, item.corrections, progress=progress
+            item.path, self.out, detector, item.subjects, self.options, item.corrections, self.crops, progress
         )

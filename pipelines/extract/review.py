@@ -10,20 +10,28 @@ from pipelines.console import say
 
 if TYPE_CHECKING:
     from abaw.video.people.contact_sheet import Review
+    from abaw.video.people.subject_stores import ExtractedStore
 
 FOLDER = "review"
 _COLUMNS = ("video", "subject", "choice", "tracks", "margin", "runner_up", "faces", "frames")
 
 
-def review(stores: Mapping[Path, Sequence[Path]], out: Path) -> None:
-    """Write `<out>/review/<video>.png` for each video with its stores, and `review.csv`, most doubtful first."""
+def review(stores: Mapping[Path, Sequence[ExtractedStore]], out: Path) -> None:
+    """Write `<out>/review/<video>.png` for each video with its stores, and `review.csv`, most doubtful first.
+
+    stores: of each video; those of a person with several kinds of crop differ in their crops alone.
+    """
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.video.people.contact_sheet import by_doubt, read_review, write_sheet
+    from abaw.video.people.contact_sheet import SUBJECTS_SHOWN, by_doubt, read_review, write_sheet
+    from abaw.video.people.crop_samples import read_sample
 
     everything: list[Review] = []
-    for video, paths in stores.items():
-        reviews = [read_review(path) for path in paths]
-        write_sheet(out / FOLDER / f"{video.stem}.png", video, reviews)
+    for video, made in stores.items():
+        people = list(dict.fromkeys(store.subject for store in made))
+        reviews = [read_review(next(store.path for store in made if store.subject == name)) for name in people]
+        shown = [store for name in people[:SUBJECTS_SHOWN] for store in made if store.subject == name]
+        samples = [read_sample(store.path, store.subject) for store in shown]
+        write_sheet(out / FOLDER / f"{video.stem}.png", video, reviews, samples)
         everything += reviews
     ranked = by_doubt(everything)
     _write_table(out / FOLDER / "review.csv", ranked)

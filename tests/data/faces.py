@@ -41,7 +41,9 @@ def still_store(
     return path
 
 
-def video_store(path: Path, labels: Sequence[int | None], seed: int = 0, **changes: Any) -> Path:
+def video_store(
+    path: Path, labels: Sequence[int | None], seed: int = 0, meta: Mapping[str, Any] | None = None, **changes: Any
+) -> Path:
     """A video's faces; None is a frame without a face. `changes` are columns that replace the default ones."""
     rng = np.random.default_rng(seed)
     count = len(labels)
@@ -55,7 +57,7 @@ def video_store(path: Path, labels: Sequence[int | None], seed: int = 0, **chang
         **changes,
     }
     batch = pa.record_batch([pa.array(columns[f.name], f.type) for f in VIDEO_SCHEMA], schema=VIDEO_SCHEMA)
-    write_video_faces(path, [batch], {"fingerprint": f"{path.stem}-{seed}", "fps": 25.0})
+    write_video_faces(path, [batch], {"fingerprint": f"{path.stem}-{seed}", "fps": 25.0, **(meta or {})})
     return path
 
 

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.importing.face_finder import LargestFace, WholeImage
+from abaw.stores.crop import ALIGNED_112
 from abaw.video.detecting.detections import Detections
 
 
@@ -60,14 +61,14 @@ def test_a_small_picture_is_enlarged_for_the_detector(height: int, width: int, s
 @pytest.mark.parametrize("size", [48, 96, 400])
 def test_places_are_those_of_the_picture_as_it_is(size: int) -> None:
     side = size // 2
-    crop = LargestFace(SquareDetector())(picture(size, size, (size // 4, size // 8, side)))
-    assert crop is not None and crop.box_xyxy is not None and crop.landmarks_xy is not None
+    face = LargestFace(SquareDetector())(picture(size, size, (size // 4, size // 8, side)))
+    assert face is not None and face.box_xyxy is not None and face.landmarks_xy is not None
     expected = np.array([size // 4, size // 8, size // 4 + side - 1, size // 8 + side - 1])
     # The edge of a square, half a pixel outside the middle of its last pixel, is found in the enlarged picture.
-    assert crop.box_xyxy == pytest.approx(expected, abs=0.55)
-    assert crop.box_xyxy.reshape(2, 2).mean(axis=0) == pytest.approx(expected.reshape(2, 2).mean(axis=0), abs=0.05)
-    assert crop.landmarks_xy[2] == pytest.approx(crop.box_xyxy.reshape(2, 2).mean(axis=0))
-    assert crop.image.shape == (112, 112, 3)
+    assert face.box_xyxy == pytest.approx(expected, abs=0.55)
+    assert face.box_xyxy.reshape(2, 2).mean(axis=0) == pytest.approx(expected.reshape(2, 2).mean(axis=0), abs=0.05)
+    assert face.landmarks_xy[2] == pytest.approx(face.box_xyxy.reshape(2, 2).mean(axis=0))
+    assert face.cut(picture(size, size), ALIGNED_112).shape == (112, 112, 3)
 
 
 def test_the_largest_face_unless_the_set_points_at_another() -> None:
@@ -79,7 +80,7 @@ def test_the_largest_face_unless_the_set_points_at_another() -> None:
     assert pointed is not None and pointed.landmarks_xy is not None
     assert pointed.box_xyxy == pytest.approx([20, 30, 59, 69], abs=0.6)
     assert pointed.landmarks_xy[2] == pytest.approx([39.5, 49.5], abs=0.3)
-    assert pointed.image[56, 56].min() > 200
+    assert pointed.cut(image, ALIGNED_112)[56, 56].min() > 200
 
 
 @pytest.mark.parametrize(
@@ -95,10 +96,11 @@ def test_no_face_where_the_set_points(box: tuple[float, float, float, float]) ->
 
 
 def test_a_box_cuts_the_whole_image() -> None:
-    crop = WholeImage()(picture(300, 400, (20, 30, 40)), (20, 30, 60, 70))
-    assert crop.box_xyxy is not None and crop.box_xyxy.tolist() == [20, 30, 60, 70]
-    assert crop.image[30:80, 30:80].min() > 200
-    assert crop.landmarks_xy is None and crop.score is None
+    image = picture(300, 400, (20, 30, 40))
+    face = WholeImage()(image, (20, 30, 60, 70))
+    assert face.box_xyxy is not None and face.box_xyxy.tolist() == [20, 30, 60, 70]
+    assert face.cut(image, ALIGNED_112)[30:80, 30:80].min() > 200
+    assert face.landmarks_xy is None and face.score is None
 
 
 def test_what_the_detector_sees_is_in_the_identity() -> None:

@@ -43,6 +43,7 @@ def test_bytes_stay_and_missing_images_are_rows_without_a_face(tmp_path: Path) -
     for name in ("time_s", "box_xyxy", "landmarks_xy", "score", "track"):
         assert table.column(name).null_count == 5, name
     assert faces.meta["source"] == "crops"
+    assert str(faces.crop) == "official:112"
     assert (faces.meta["frames"], faces.meta["images"]) == (5, 3)
 
 
@@ -223,3 +224,24 @@ def test_a_full_disk_and_a_vanished_image_leave_no_store(tmp_path: Path, monkeyp
     with pytest.raises(StorageError, match="disk is full"):
         import_crops(crops, out / "v.arrow")
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("images", "crop"),
+    [
+        ([(112, 112)], "official:112"),
+        ([], "official:112"),
+        ([(224, 224)], "other:224"),
+        ([(90, 130), (112, 112)], "other:130"),
+        ([None, (64, 64)], "other:64"),
+    ],
+)
+def test_the_first_whole_image_says_the_kind_of_crop(
+    tmp_path: Path, images: list[tuple[int, int] | None], crop: str
+) -> None:
+    (tmp_path / "v").mkdir()
+    for frame, size in enumerate(images, 1):
+        data = b"rubbish" if size is None else cv2.imencode(".jpg", np.zeros((*size, 3), np.uint8))[1].tobytes()
+        (tmp_path / "v" / f"{frame:05d}.jpg").write_bytes(data)
+    import_crops(list_crops(tmp_path / "v"), tmp_path / "v.arrow", 3)
+    assert str(open_faces(tmp_path / "v.arrow").crop) == crop

@@ -13,10 +13,12 @@ from abaw.core.artifacts import StorageError
 from abaw.core.errors import DataError
 from abaw.importing import import_stills as module
 from abaw.importing.descriptor import Descriptor
-from abaw.importing.face_finder import Crop, LargestFace, WholeImage, open_finder
+from abaw.importing.face_finder import FoundFace, LargestFace, WholeImage, open_finder
 from abaw.importing.find_stills import find_stills
 from abaw.importing.import_stills import fingerprint, import_stills, read_rgb
 from abaw.importing.still import Still
+from abaw.stores.arrow import StoreError
+from abaw.stores.crop import ALIGNED_112, Crop
 from abaw.stores.faces import open_faces
 from abaw.video.detecting.detections import Detections
 
@@ -54,7 +56,9 @@ class FakeDetector:
 def test_the_largest_face_is_taken_with_its_box_and_landmarks(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     finder = LargestFace(FakeDetector((0, 0, 10, 10), (20, 10, 60, 50), (0, 0, 5, 60)))
-    report = import_stills(FLAT, find_stills(FLAT, tmp_path), lambda threads: finder, tmp_path / "out.arrow")
+    report = import_stills(
+        FLAT, find_stills(FLAT, tmp_path), lambda threads: finder, {ALIGNED_112: tmp_path / "out.arrow"}
+    )
     assert (report.num_rows, report.num_faces, report.unreadable) == (1, 1, [])
     faces = open_faces(tmp_path / "out.arrow")
     (row,) = faces.store.table.to_pylist()
@@ -72,7 +76,7 @@ def test_the_largest_face_is_taken_with_its_box_and_landmarks(tmp_path: Path) ->
 def test_a_detector_without_landmarks_gives_none(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     finder = LargestFace(FakeDetector((20, 10, 60, 50), landmarks=False))
-    import_stills(FLAT, find_stills(FLAT, tmp_path), lambda threads: finder, tmp_path / "out.arrow")
+    import_stills(FLAT, find_stills(FLAT, tmp_path), lambda threads: finder, {ALIGNED_112: tmp_path / "out.arrow"})
     (row,) = open_faces(tmp_path / "out.arrow").store.table.to_pylist()
     assert row["landmarks_xy"] is None
     assert row["box_xyxy"] == pytest.approx([20, 10, 60, 50], abs=0.5)
@@ -89,7 +93,11 @@ def test_labels_faceless_and_unreadable_images(tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     finder = LargestFace(FakeDetector((0, 0, 50, 50)))
     report = import_stills(
-        LABELLED, stills, lambda threads: finder, tmp_path / "s.arrow", progress=lambda *at: seen.append(at)
+        LABELLED,
+        stills,
+        lambda threads: finder,
+        {ALIGNED_112: tmp_path / "s.arrow"},
+        progress=lambda *at: seen.append(at),
     )
     assert (report.num_rows, report.num_faces, report.unreadable) == (5, 2, ["o/4.jpg", "o/5.jpg"])
     faces = open_faces(tmp_path / "s.arrow")
@@ -102,7 +110,7 @@ def test_labels_faceless_and_unreadable_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(48, 48), (160, 160), (60, 90)])
 def test_without_a_detector_the_whole_image_is_taken(tmp_path: Path, size: tuple[int, int]) -> None:
     save(tmp_path / "a.png", size=size)
-    import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, tmp_path / "s.arrow")
+    import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, {ALIGNED_112: tmp_path / "s.arrow"})
     (row,) = open_faces(tmp_path / "s.arrow").store.table.to_pylist()
     crop = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_COLOR)
     assert crop.shape == (112, 112, 3)
@@ -114,7 +122,7 @@ def test_many_images_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "_ROWS", 3)
     for index in range(7):
         save(tmp_path / f"{index}.png", size=(8, 8))
-    report = import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, tmp_path / "out" / "s.arrow")
+    report = import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, {ALIGNED_112: tmp_path / "out" / "s.arrow"})
     faces = open_faces(tmp_path / "out" / "s.arrow")
     assert report.num_rows == len(faces) == 7
     assert faces.keys.to_pylist() == [f"{index}.png" for index in range(7)]
@@ -140,7 +148,7 @@ def test_votes_and_boxes_of_the_set(tmp_path: Path) -> None:
         Still("a.png#2", path, 4, None, (45, 10, 75, 45)),
         Still("a.png", path, 2),
     ]
-    import_stills(LABELLED, stills, NO_DETECTOR, tmp_path / "s.arrow")
+    import_stills(LABELLED, stills, NO_DETECTOR, {ALIGNED_112: tmp_path / "s.arrow"})
     faces = open_faces(tmp_path / "s.arrow")
     assert faces.keys.to_pylist() == ["a.png#1", "a.png#2", "a.png"]
     assert faces.labels.tolist() == [-1, 4, 2]
@@ -175,7 +183,7 @@ def test_a_full_disk_leaves_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("abaw.core.artifacts._fsync", full)
     with pytest.raises(StorageError, match=r"s\.arrow: cannot write: the disk is full"):
-        import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, tmp_path / "out" / "s.arrow")
+        import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, {ALIGNED_112: tmp_path / "out" / "s.arrow"})
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -184,12 +192,74 @@ def test_an_image_whose_processing_fails_is_a_row_without_a_face(tmp_path: Path)
     save(tmp_path / "b.png", size=(50, 50))
 
     class Broken(WholeImage):
-        def __call__(self, image: NDArray[np.uint8], box_xyxy: object = None) -> Crop:
+        def __call__(self, image: NDArray[np.uint8], box_xyxy: object = None) -> FoundFace:
             if image.shape[0] == 50:
                 raise ZeroDivisionError("division by zero")
             return super().__call__(image)
 
-    report = import_stills(FLAT, find_stills(FLAT, tmp_path), lambda threads: Broken(), tmp_path / "out.arrow")
+    report = import_stills(
+        FLAT, find_stills(FLAT, tmp_path), lambda threads: Broken(), {ALIGNED_112: tmp_path / "out.arrow"}
+    )
     assert report is not None
     assert [(key, str(error)) for key, error in report.failed] == [("b.png", "ZeroDivisionError: division by zero")]
     assert open_faces(tmp_path / "out.arrow").valid.tolist() == [True, False]
+
+
+BOX = Crop("box", 48, 0.25)
+
+
+def test_several_kinds_of_crop_come_from_one_search(tmp_path: Path) -> None:
+    save(tmp_path / "set" / "a.png")
+    save(tmp_path / "set" / "b.png", colour=(0, 0, 0))
+    stills = find_stills(FLAT, tmp_path / "set")
+    paths = {ALIGNED_112: tmp_path / "aligned" / "s.arrow", BOX: tmp_path / "box" / "s.arrow"}
+    searched: list[int] = []
+
+    class Counting(LargestFace):
+        def __call__(self, image: NDArray[np.uint8], box_xyxy: object = None) -> FoundFace | None:
+            searched.append(len(image))
+            return LargestFace.__call__(self, image)
+
+    finder = Counting(FakeDetector((20, 10, 60, 50)))
+    report = import_stills(FLAT, stills, lambda threads: finder, paths)
+    assert report is not None and (report.num_rows, report.num_faces, len(searched)) == (2, 1, 2)
+    aligned, box = (open_faces(path) for path in paths.values())
+    assert (aligned.crop, box.crop) == (ALIGNED_112, BOX)
+    assert aligned.store.table.drop_columns("jpeg") == box.store.table.drop_columns("jpeg")
+    shapes = [cv2.imdecode(np.frombuffer(one.jpeg(0) or b"", np.uint8), 1).shape[:2] for one in (aligned, box)]
+    assert shapes == [(112, 112), (48, 48)]
+    assert box.jpeg(1) is None
+
+    import_stills(FLAT, stills, lambda threads: finder, {ALIGNED_112: tmp_path / "alone.arrow"})
+    assert (tmp_path / "alone.arrow").read_bytes() == paths[ALIGNED_112].read_bytes()
+
+    contents = paths[BOX].read_bytes()
+    paths[BOX].unlink()
+    before = paths[ALIGNED_112].stat().st_mtime_ns
+    assert import_stills(FLAT, stills, lambda threads: finder, paths) is not None
+    assert paths[ALIGNED_112].stat().st_mtime_ns == before
+    assert paths[BOX].read_bytes() == contents
+    assert import_stills(FLAT, stills, lambda threads: finder, paths) is None
+    with pytest.raises(StoreError, match="with other settings"):
+        import_stills(FLAT, stills, lambda threads: finder, {Crop("box", 48, 0.5): paths[BOX]})
+
+
+def test_a_full_disk_leaves_none_of_several_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "set" / "a.png")
+    paths = {crop: tmp_path / "out" / crop.folder / "s.arrow" for crop in (ALIGNED_112, BOX)}
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("abaw.core.artifacts._fsync", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        import_stills(FLAT, find_stills(FLAT, tmp_path / "set"), NO_DETECTOR, paths)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_crops_of_a_set_are_resized_to_the_kind_that_they_are(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    import_stills(FLAT, find_stills(FLAT, tmp_path), NO_DETECTOR, {BOX: tmp_path / "s.arrow"})
+    faces = open_faces(tmp_path / "s.arrow")
+    assert faces.crop == BOX
+    assert cv2.imdecode(np.frombuffer(faces.jpeg(0) or b"", np.uint8), 1).shape == (48, 48, 3)

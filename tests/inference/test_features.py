@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.crops import decode_crops
 from abaw.inference.features import Extractor, load_extractor, write_video_features
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.arrow import StoreError
+from abaw.stores.crop import Crop
 from abaw.stores.faces import open_faces
 from abaw.stores.features import open_features
+from abaw.stores.spec import CheckpointError
 from tests.checkpoints import static_checkpoint
 from tests.data.faces import picture, still_store, video_store
 
@@ -120,3 +124,38 @@ def test_a_feature_too_large_for_its_type_is_reported(tmp_path: Path) -> None:
 def test_an_empty_batch_is_refused(extractor: Extractor) -> None:
     with pytest.raises(ConfigError, match="batch_size is 0"):
         Extractor(extractor.model, extractor.spec, CPU, batch_size=0)
+
+
+def test_a_model_refuses_another_kind_of_crop_than_its_own(tmp_path: Path) -> None:
+    folder = static_checkpoint(tmp_path / "ckpt", crop=Crop("box", 224, 0.3))
+    extractor = load_extractor(folder, CPU)
+    faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
+    with pytest.raises(StoreError) as error:
+        write_video_features(faces, extractor, tmp_path / "out.arrow")
+    assert str(error.value) == (
+        f"{tmp_path}/v.arrow: holds aligned:112 crops, but the static model {extractor.spec.weights_id} expects "
+        "box:224:0.30; give faces made with --crop box:224:0.30"
+    )
+    assert not (tmp_path / "out.arrow").exists()
+    same = load_extractor(static_checkpoint(tmp_path / "same", crop=Crop("official", 112)), CPU)
+    assert write_video_features(faces, same, tmp_path / "out.arrow")
+
+
+def test_a_spec_of_an_earlier_version_takes_any_crop(tmp_path: Path) -> None:
+    folder = static_checkpoint(tmp_path / "ckpt")
+    spec = json.loads((folder / "spec.json").read_text())
+    assert spec["input"].pop("crop") is None
+    (folder / "spec.json").write_text(json.dumps(spec))
+    extractor = load_extractor(folder, CPU)
+    assert extractor.image.crop is None
+    path = video_store(tmp_path / "v.arrow", LABELS, meta={"crop": to_plain(Crop("box", 224, 0.3))})
+    assert write_video_features(open_faces(path), extractor, tmp_path / "out.arrow")
+
+
+def test_a_spec_with_no_kind_of_crop_is_refused(tmp_path: Path) -> None:
+    folder = static_checkpoint(tmp_path / "ckpt")
+    spec = json.loads((folder / "spec.json").read_text())
+    spec["input"]["crop"] = "round"
+    (folder / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(CheckpointError, match="input.crop.: expected an object of keys and values, found .round."):
+        load_extractor(folder, CPU)

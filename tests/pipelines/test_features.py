@@ -9,8 +9,10 @@ import torch
 from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.crop import Crop
 from abaw.stores.features import open_features
 from pipelines.cli import main
+from tests.checkpoints import static_checkpoint
 from tests.data.faces import video_store
 
 
@@ -112,3 +114,20 @@ def test_a_checkpoint_of_another_kind_is_reported(work: Path, capsys: pytest.Cap
     spec.write_text(spec.read_text().replace('"kind": "static"', '"kind": "temporal"'))
     assert features(work) == 1
     assert "expected a static checkpoint, found a temporal one" in capsys.readouterr().err
+
+
+def test_another_kind_of_crop_than_the_model_expects(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    static_checkpoint(work / "ckpt", crop=Crop("box", 224, 0.3))
+    assert features(work) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if "expects box:224:0.30" in line]
+    assert len(lines) == 4, "each of two stores fails, and is listed at the end"
+    assert all(line.endswith("give faces made with --crop box:224:0.30") for line in lines)
+    assert not (work / "features/a.arrow").exists()
+
+
+def test_a_folder_with_a_folder_per_kind_of_crop(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("aligned-112", "box-224-0.30"):
+        video_store(work / f"kinds/{name}/a.arrow", [0, 1])
+    assert features(work, "--faces", str(work / "kinds")) == 1
+    said = capsys.readouterr().err
+    assert "contains no store (*.arrow); give one of its folders that have: aligned-112, box-224-0.30" in said

@@ -156,3 +156,32 @@ def test_an_empty_folder_and_a_file_for_the_output(tmp_path: Path, capsys: pytes
     (tmp_path / "faces").write_text("")
     assert run(tmp_path, "--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none") == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_several_kinds_of_crop_have_a_folder_each(tmp_path: Path, shared_data: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.jpg").write_bytes((shared_data / "videos" / "multi_face.jpg").read_bytes())
+    words = ["--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--crop", "aligned:112", "box:224:0.3"]
+    assert run(tmp_path, *words, "--detector", str(shared_data / "models" / "yunet_n_dynamic.onnx")) == 0
+    kinds = {path.parent.name: open_faces(path) for path in sorted((tmp_path / "faces").rglob("*.arrow"))}
+    assert {name: str(faces.crop) for name, faces in kinds.items()} == {
+        "aligned-112": "aligned:112",
+        "box-224-0.30": "box:224:0.30",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--crop", "aligned:112", "box:224:0.3"], 2, "images that are crops already are of one kind; give one --crop"),
+        (["--crop", "box:224"], 2, "crop 'box:224': has no margin"),
+    ],
+)
+def test_crops_that_do_not_go_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, message: str
+) -> None:
+    save(tmp_path / "set" / "a.jpg")
+    rest = ["--dataset", "unlabelled", "--root", str(tmp_path / "set"), "--detector", "none"]
+    assert run(tmp_path, *rest, *words) == status
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "faces").exists()

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.data.face_set import labelled_stills
 from abaw.models.architecture import Architecture
@@ -21,6 +22,7 @@ from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.registry import method_names
 from abaw.stores.checkpoints import load_state
+from abaw.stores.crop import ALIGNED_112, Crop
 from abaw.training.settings import TrainSettings
 from abaw.training.static import score_static, train_static_on
 from abaw.training.static_recipe import StaticRecipe
@@ -385,3 +387,42 @@ def test_starting_from_the_checkpoint_of_the_package(
     monkeypatch.setattr("abaw.weights._ROOT", tmp_path / "nowhere")
     assert train(tmp_path / "other", "--labelled", stills, "--init", "builtin") == 1
     assert "this package has no static checkpoint" in capsys.readouterr().err
+
+
+BOX = Crop("box", 224, 0.3)
+
+
+@pytest.mark.parametrize("crop", [None, Crop("official", 112), BOX])
+def test_a_checkpoint_declares_the_crops_that_it_was_trained_on(
+    tmp_path: Path, crop: Crop | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meta = {} if crop is None else {"crop": to_plain(crop)}
+    path = still_store(tmp_path / "stills.arrow", [index % 8 for index in range(32)], meta=meta)
+    assert train(tmp_path / "run", "--labelled", path) == 0
+    _, spec = load_static(tmp_path / "run/last")
+    assert spec.input["crop"] == to_plain(crop or ALIGNED_112)
+    assert "are enlarged" not in capsys.readouterr().err
+
+
+def test_faces_of_two_kinds_of_crop_are_refused(
+    tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loose = still_store(tmp_path / "loose.arrow", [0, 1, 2, 3], meta={"crop": to_plain(BOX)})
+    message = (
+        f"{loose}: holds box:224:0.30 crops, but {stills} holds aligned:112; use stores of one kind of crop (--crop of "
+        "extract and import-images)"
+    )
+    assert train(tmp_path / "run", "--labelled", stills, loose) == 1
+    assert message in capsys.readouterr().err
+    words = ["--method", "fixmatch", "--labelled", stills, "--unlabelled", loose]
+    assert train(tmp_path / "run", *words) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_note_when_crops_are_smaller_than_the_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = still_store(
+        tmp_path / "s.arrow", [index % 8 for index in range(32)], meta={"crop": to_plain(Crop("aligned", 24))}
+    )
+    assert train(tmp_path / "run", "--labelled", path, "--size", "32", "--train.steps", "3") == 0
+    assert "aligned:24 crops are enlarged to the model's 32 pixels; larger ones show more" in capsys.readouterr().err

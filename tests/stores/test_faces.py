@@ -6,8 +6,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from abaw.core.config import to_plain
 from abaw.stores.arrow import StoreError, write_store
-from abaw.stores.faces import IMAGE_SCHEMA, VIDEO_SCHEMA, open_faces, write_image_faces, write_video_faces
+from abaw.stores.crop import ALIGNED_112, Crop, parse_crop
+from abaw.stores.faces import (
+    IMAGE_SCHEMA,
+    VIDEO_SCHEMA,
+    FaceStore,
+    common_crop,
+    open_faces,
+    require_crop,
+    write_image_faces,
+    write_video_faces,
+)
 
 FACE = {"jpeg": b"\xff\xd8", "box_xyxy": [1.0, 2.0, 3.0, 4.0], "landmarks_xy": [0.5] * 10, "score": 0.75}
 
@@ -91,3 +102,83 @@ def test_a_store_of_another_kind_is_refused(tmp_path: Path) -> None:
     write_store(tmp_path / "f.arrow", "features", pa.schema([("frame", pa.int32())]), [], {})
     with pytest.raises(StoreError, match="expected a store of faces, found features"):
         open_faces(tmp_path / "f.arrow")
+
+
+def with_crop(path: Path, crop: object) -> FaceStore:
+    write_video_faces(path, [], {"crop": crop})
+    return open_faces(path)
+
+
+def test_the_kind_of_crop_is_in_the_metadata(tmp_path: Path) -> None:
+    assert with_crop(tmp_path / "v.arrow", {"kind": "box", "pixels": 224, "margin": 0.3}).crop == Crop("box", 224, 0.3)
+
+
+def test_a_store_of_an_earlier_version_holds_aligned_112(tmp_path: Path) -> None:
+    write_video_faces(tmp_path / "v.arrow", [], {"crop_size": 112})
+    assert open_faces(tmp_path / "v.arrow").crop == ALIGNED_112
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        "aligned",
+        None,
+        {},
+        {"kind": "round", "pixels": 112, "margin": None},
+        {"kind": "box", "pixels": 224, "margin": None},
+        {"kind": "box", "pixels": "many", "margin": 0.3},
+        {"kind": "aligned", "pixels": 112, "margin": None, "turn": 3},
+    ],
+)
+def test_metadata_that_name_no_kind_of_crop_are_refused(tmp_path: Path, crop: object) -> None:
+    with pytest.raises(
+        StoreError, match=r"v\.arrow: .*crop.*the store is damaged or of a later version, write it again"
+    ):
+        _ = with_crop(tmp_path / "v.arrow", crop).crop
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "message"),
+    [
+        ("aligned:112", None, ""),
+        ("aligned:112", "aligned:112", ""),
+        ("official:112", "aligned:112", ""),
+        ("aligned:112", "official:112", ""),
+        (
+            "aligned:112",
+            "box:224:0.3",
+            "v.arrow: holds aligned:112 crops, but the model expects box:224:0.30; give faces made with --crop "
+            "box:224:0.30",
+        ),
+        (
+            "box:224:0.3",
+            "official:112",
+            "v.arrow: holds box:224:0.30 crops, but the model expects official:112; give faces made with --crop "
+            "aligned:112",
+        ),
+        (
+            "aligned:112",
+            "other:200",
+            "v.arrow: holds aligned:112 crops, but the model expects other:200; import the crops it was trained on",
+        ),
+    ],
+)
+def test_a_model_gets_the_kind_of_crop_that_it_expects(
+    tmp_path: Path, found: str, expected: str | None, message: str
+) -> None:
+    faces = with_crop(tmp_path / "v.arrow", to_plain(parse_crop(found)))
+    wanted = None if expected is None else parse_crop(expected)
+    if not message:
+        require_crop(faces, wanted, "the model")
+        return
+    with pytest.raises(StoreError) as error:
+        require_crop(faces, wanted, "the model")
+    assert str(error.value) == f"{tmp_path}/{message}"
+
+
+def test_one_kind_of_crop_in_several_stores(tmp_path: Path) -> None:
+    kinds = ["aligned:112", "official:112", "box:64:0.1"]
+    stores = [with_crop(tmp_path / f"{place}.arrow", to_plain(parse_crop(kind))) for place, kind in enumerate(kinds)]
+    assert common_crop(stores[:2]) == ALIGNED_112
+    with pytest.raises(StoreError, match=r"2\.arrow: holds box:64:0\.10 crops, but .*0\.arrow holds aligned:112; use"):
+        common_crop(stores)

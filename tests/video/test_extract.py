@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,18 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import StorageError
+from abaw.core.artifacts import StorageError, value_hash
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.layout import Subject, parse_subject
 from abaw.stores.arrow import StoreError
-from abaw.stores.faces import open_faces
+from abaw.stores.crop import ALIGNED_112, Crop, parse_crops
+from abaw.stores.faces import open_faces, write_video_faces
+from abaw.video import extract as module
 from abaw.video.extract import encode_crop, extract_video
 from abaw.video.options import ExtractOptions
+from abaw.video.people.appearance import appearances
+from abaw.video.people.corrections import Correction
+from abaw.video.reading.registry import open_video
 from tests.video.clips import cut_off, noise, portrait, write_clip
 from tests.video.fakes import Blobs
 
@@ -248,3 +254,138 @@ def test_options_out_of_range(options: dict[str, Any]) -> None:
 
 def test_jpeg_quality_counts() -> None:
     assert len(encode_crop(portrait(112), 50)) < len(encode_crop(portrait(112), 95))
+
+
+BOTH = parse_crops(["aligned:112", "box:96:0.25"])
+BOX = BOTH[1]
+IN_BOTH = ("aligned-112", "box-96-0.25")
+
+
+def extract_crops(path: Path, out: Path, crops: Sequence[Crop] = BOTH, **named: Any) -> tuple[Any, Blobs]:
+    """The result, and the detector with its counts."""
+    detector, subjects = Blobs(), named.pop("subjects", MAIN)
+    done = extract_video(path, out, detector, subjects, ExtractOptions(), named.pop("corrections", None), crops)
+    return done, detector
+
+
+def test_several_kinds_of_crop_come_from_one_pass(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(module, "open_video", lambda path, *rest: opened.append(path) or open_video(path, *rest))
+    _, alone = extract_crops(clip, tmp_path / "one", [ALIGNED_112])
+    done, both = extract_crops(clip, tmp_path / "two")
+    assert opened == [clip, clip]
+    assert (both.whole, both.region_passes) == (alone.whole, alone.region_passes)
+    assert both.whole > 1 and both.region_passes
+    assert [store.path for store in done.stores] == [tmp_path / "two" / name / "clip.arrow" for name in IN_BOTH]
+    assert [(store.crop, store.faces) for store in done.stores] == [(ALIGNED_112, 50), (BOX, 50)]
+    assert done.people == done.stores[:1]
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == list(IN_BOTH)
+
+
+def test_aligned_crops_are_the_same_bytes_next_to_another_kind(clip: Path, tmp_path: Path) -> None:
+    both = [parse_subject("clip_left"), parse_subject("clip_right")]
+    extract_crops(clip, tmp_path / "one", [ALIGNED_112], subjects=both)
+    extract_crops(clip, tmp_path / "two", subjects=both)
+    for name in ("clip_left.arrow", "clip_right.arrow"):
+        alone = (tmp_path / "one" / name).read_bytes()
+        assert (tmp_path / "two" / "aligned-112" / name).read_bytes() == alone
+
+
+def test_stores_of_two_kinds_differ_in_their_crops_alone(clip: Path, tmp_path: Path) -> None:
+    done, _ = extract_crops(clip, tmp_path)
+    aligned, box = (open_faces(store.path) for store in done.stores)
+    assert (aligned.crop, box.crop) == BOTH
+    assert aligned.store.table.drop_columns("jpeg") == box.store.table.drop_columns("jpeg")
+    apart = {key for key in aligned.meta if aligned.meta[key] != box.meta[key]}
+    assert apart == {"crop", "crop_size", "fingerprint"}
+    crop = cv2.imdecode(np.frombuffer(box.jpeg(0) or b"", np.uint8), cv2.IMREAD_COLOR)
+    assert crop.shape == (96, 96, 3)
+    # The face of 40 pixels fills the middle two thirds of 96; the rest is the black around it.
+    assert crop[48, 20].max() > 200 and crop[48, 76].max() > 200
+    assert crop[48, 10].max() < 40 and crop[48, 86].max() < 40
+
+
+def test_a_single_kind_is_in_the_folder_itself(clip: Path, tmp_path: Path) -> None:
+    extract_crops(clip, tmp_path, [BOX])
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.arrow"]
+    assert open_faces(tmp_path / "clip.arrow").crop == BOX
+    with pytest.raises(StoreError, match="with other settings"):
+        extract_crops(clip, tmp_path, [ALIGNED_112])
+
+
+@pytest.mark.parametrize("subjects", [MAIN, None])
+def test_only_a_missing_kind_is_made(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subjects: list[Subject] | None
+) -> None:
+    whole, _ = extract_crops(clip, tmp_path, subjects=subjects)
+    lost = [store.path for store in whole.stores if store.crop == BOX]
+    contents = [path.read_bytes() for path in lost]
+    kept = {store.path: store.path.stat().st_mtime_ns for store in whole.stores if store.crop == ALIGNED_112}
+    for path in lost:
+        path.unlink()
+    made: list[tuple[int, ...]] = []
+    monkeypatch.setattr(
+        module, "encode_crop", lambda crop, quality: made.append(crop.shape) or encode_crop(crop, quality)
+    )
+    again, _ = extract_crops(clip, tmp_path, subjects=subjects)
+    assert set(made) == {(96, 96, 3)}
+    assert not again.skipped and again.stores == whole.stores
+    assert [path.read_bytes() for path in lost] == contents
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert extract_crops(clip, tmp_path, subjects=subjects)[0].skipped
+
+
+def test_a_third_kind_is_added_to_two(clip: Path, tmp_path: Path) -> None:
+    extract_crops(clip, tmp_path)
+    done, _ = extract_crops(clip, tmp_path, parse_crops(["box:32:0", "aligned:112", "box:96:0.25"]))
+    assert [store.path.parent.name for store in done.stores] == ["box-32-0.00", *IN_BOTH]
+
+
+def test_appearances_do_not_depend_on_the_crops(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[NDArray[np.float32]]] = []
+
+    def noted(*arguments: Any) -> NDArray[np.float32]:
+        seen[-1].append(appearances(*arguments))
+        return seen[-1][-1]
+
+    monkeypatch.setattr(module, "appearances", noted)
+    for name, crops in (("aligned", [ALIGNED_112]), ("both", BOTH), ("box", [BOX])):
+        seen.append([])
+        extract_crops(clip, tmp_path / name, crops)
+    assert len(seen[0]) == len(SCENES)
+    for other in seen[1:]:
+        for one, two in zip(seen[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_a_person_chosen_by_hand_is_the_same_in_every_kind(clip: Path, tmp_path: Path) -> None:
+    plain, _ = extract_crops(clip, tmp_path / "plain")
+    other = open_faces(plain.stores[0].path).meta["runner_up"][0]
+    fix = {"clip": (Correction("clip", other, "clip", "fix.csv, line 2"),)}
+    done, _ = extract_crops(clip, tmp_path, corrections=fix)
+    tracks = [open_faces(store.path).meta["tracks"] for store in done.stores]
+    assert tracks[0] == tracks[1] and other in tracks[0]
+    done.stores[1].path.unlink()
+    message = r"aligned-112/clip\.arrow: shows a person chosen by hand; give the same --corrections again"
+    with pytest.raises(StoreError, match=message):
+        extract_crops(clip, tmp_path)
+    assert extract_crops(clip, tmp_path, corrections=fix)[0].stores == done.stores
+
+
+def test_a_store_of_an_earlier_version_counts_as_aligned_112(clip: Path, tmp_path: Path) -> None:
+    extract_crops(clip, tmp_path / "new", [ALIGNED_112])
+    new = open_faces(tmp_path / "new" / "clip.arrow")
+    meta = {key: value for key, value in new.meta.items() if key not in ("crop", "kind")}
+    write_video_faces(tmp_path / "clip.arrow", new.store.table.to_batches(), meta)
+    assert open_faces(tmp_path / "clip.arrow").crop == ALIGNED_112
+    assert extract_crops(clip, tmp_path, [ALIGNED_112])[0].skipped, "its fingerprint is still the same"
+    settings = {
+        "source": "clip.mp4",
+        "source_hash": new.meta["source_hash"],
+        "detector": "blobs",
+        "crop_size": 112,
+        "options": new.meta["options"],
+        "subject": "clip",
+        "choice": "main",
+    }
+    assert new.meta["fingerprint"] == value_hash(settings), "as versions without kinds of crop computed it"

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from abaw.core.artifacts import write_bytes
 from abaw.stores.arrow import StoreError, read_meta
+from abaw.video.people.crop_samples import CropSample, sample_strip
 from abaw.video.reading.registry import open_video
 
 COLOURS: Final = (
@@ -33,7 +34,7 @@ _COLUMNS = 4
 _TILE_WIDTH = 480
 _TILE_HEIGHTS = (200, 480)
 _LINE = 28
-_LINES_SHOWN = 6
+SUBJECTS_SHOWN: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,16 @@ def by_doubt(reviews: Iterable[Review]) -> list[Review]:
     return sorted(reviews, key=lambda one: (one.margin is None, one.margin or 0.0, one.subject))
 
 
-def write_sheet(path: Path, video: Path, reviews: Sequence[Review]) -> None:
-    """Write the PNG of one video with the stores `reviews`. Decodes up to the last sampled frame, detects nothing."""
-    samples = reviews[0].samples
-    frames = sorted(samples)
+def write_sheet(path: Path, video: Path, reviews: Sequence[Review], samples: Sequence[CropSample]) -> None:
+    """Write the PNG of one video with the people `reviews` and crops of their stores.
+
+    Decodes up to the last sampled frame, detects nothing."""
+    boxes = reviews[0].samples
+    frames = sorted(boxes)
     wanted = sorted({frames[round(place)] for place in np.linspace(0, len(frames) - 1, _FRAMES)})
-    tiles = [_tile(image, number, samples[number], reviews) for number, image in _frames(video, wanted, reviews[0])]
+    tiles = [_tile(image, number, boxes[number], reviews) for number, image in _frames(video, wanted, reviews[0])]
     data = io.BytesIO()
-    Image.fromarray(_sheet(tiles, reviews)).save(data, "PNG")
+    Image.fromarray(_sheet(tiles, reviews, samples)).save(data, "PNG")
     write_bytes(path, data.getvalue())
 
 
@@ -161,19 +164,22 @@ def _label(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour:
     draw.text((x + 3, y + 1), text, fill="white" if sum(colour) < 320 else "black", font=_font())
 
 
-def _sheet(tiles: Sequence[NDArray[np.uint8]], reviews: Sequence[Review]) -> NDArray[np.uint8]:
+def _sheet(
+    tiles: Sequence[NDArray[np.uint8]], reviews: Sequence[Review], samples: Sequence[CropSample]
+) -> NDArray[np.uint8]:
     tallest = max((len(tile) for tile in tiles), default=0)
     level = [np.pad(tile, ((0, tallest - len(tile)), (0, 0), (0, 0))) for tile in tiles]
     padded = [*level, *[np.zeros((tallest, _TILE_WIDTH, 3), np.uint8)] * (-len(tiles) % _COLUMNS)]
     rows = [np.hstack(padded[start : start + _COLUMNS]) for start in range(0, len(padded), _COLUMNS)]
-    lines = [reviews[0].video, *(review.line for review in reviews[:_LINES_SHOWN])]
-    if len(reviews) > _LINES_SHOWN:
-        lines.append(f"and {len(reviews) - _LINES_SHOWN} more stores")
+    lines = [reviews[0].video, *(review.line for review in reviews[:SUBJECTS_SHOWN])]
+    if len(reviews) > SUBJECTS_SHOWN:
+        lines.append(f"and {len(reviews) - SUBJECTS_SHOWN} more stores")
     head = Image.new("RGB", (_COLUMNS * _TILE_WIDTH, _LINE * len(lines) + 12), "white")
     draw = ImageDraw.Draw(head)
     for place, line in enumerate(lines):
         draw.text((10, 6 + place * _LINE), line, fill="black", font=_font())
-    return np.vstack([np.asarray(head, np.uint8), *rows])
+    crops = sample_strip(samples, _COLUMNS * _TILE_WIDTH, _font())
+    return np.vstack([np.asarray(head, np.uint8), crops, *rows])
 
 
 def _font() -> ImageFont.FreeTypeFont:

@@ -1,22 +1,25 @@
-"""The stores of one video: their subjects, their paths, and whether they exist already."""
+"""The stores of one video with one kind of crop: their subjects, their paths, and whether they exist already."""
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from abaw.core.artifacts import provenance, quick_hash, value_hash
+from abaw.core.config import to_plain
 from abaw.core.errors import DataError
 from abaw.protocol.layout import Subject
-from abaw.stores.arrow import SUFFIX, is_done, read_meta
+from abaw.stores.arrow import SUFFIX, StoreError, is_done, read_meta
+from abaw.stores.crop import Crop, crop_identity
 from abaw.stores.faces import write_video_faces
 from abaw.video.people.choose_person import ChosenTracks, choose_all, choose_corrected, choose_main, choose_side
 from abaw.video.people.corrections import Corrections
-from abaw.video.people.face_spill import FaceSpill
 from abaw.video.people.join_tracks import join_tracks
 from abaw.video.people.track_book import TrackBook
 
@@ -42,6 +45,7 @@ class ExtractedStore:
 
     path: Path
     subject: str
+    crop: Crop
     faces: int
     margin: float | None
     runner_up: tuple[int, ...]
@@ -62,7 +66,7 @@ def close_calls(stores: Iterable[ExtractedStore]) -> list[str]:
 
 
 class SubjectStores:
-    """Stores of the video at `path` in the folder `out`.
+    """Stores of the video at `path` with one kind of crop, in the folder `out`.
 
     settings: what, in addition to the video, determines the contents of the stores; part of metadata and fingerprints.
     corrections: people chosen in a correction file; a store that shows somebody else is then written again.
@@ -72,12 +76,15 @@ class SubjectStores:
         self,
         path: Path,
         out: Path,
+        crop: Crop,
         settings: Mapping[str, Any],
         corrections: Corrections | None = None,
     ) -> None:
         self._video = path.stem
         self._out = out
-        self._settings = {"source": path.name, "source_hash": quick_hash(path), **settings}
+        self._crop = crop
+        source = {"source": path.name, "source_hash": quick_hash(path)}
+        self._settings = {**source, **settings, "crop_size": crop.pixels}
         self._corrections = corrections or {}
 
     def done_subjects(self, subjects: Sequence[Subject]) -> list[ExtractedStore] | None:
@@ -96,6 +103,19 @@ class SubjectStores:
             return None
         wanted: list[str] = (read_meta(self._path(names[0])) or {})["stores"]
         return [self._present(name) for name in wanted] if set(wanted) <= set(names) else None
+
+    def require_automatic_choice(self, subjects: Sequence[Subject]) -> None:
+        """Raise StoreError if a store shows a person chosen by hand, and no correction is given for it now.
+
+        To be called before stores with other crops are made, which would show somebody else.
+        """
+        for subject in subjects:
+            meta = read_meta(self._path(subject.name)) or {}
+            if meta.get("correction") is not None and subject.name not in self._corrections:
+                raise StoreError(
+                    f"{self._path(subject.name)}: shows a person chosen by hand; give the same --corrections again to "
+                    "make its other kinds of crop"
+                )
 
     def _is_empty_video(self) -> bool:
         meta = read_meta(self._path(self._video))
@@ -122,9 +142,16 @@ class SubjectStores:
         return planned or [PlannedStore(self._video, _TRACK, ChosenTracks(frozenset(), None))]
 
     def write(
-        self, planned: Sequence[PlannedStore], spill: FaceSpill, book: TrackBook, facts: Mapping[str, Any]
+        self,
+        planned: Sequence[PlannedStore],
+        rows: Callable[[Collection[int]], Iterator[pa.RecordBatch]],
+        book: TrackBook,
+        facts: Mapping[str, Any],
     ) -> list[ExtractedStore]:
-        """Write those that do not exist yet. Raises StoreError if a different store has one of the names."""
+        """Write those that do not exist yet. Raises StoreError if a different store has one of the names.
+
+        rows: from tracks to the rows of a store, see FaceSpill.
+        """
         names = [store.name for store in planned]
         people = [
             {"tracks": person.numbers, "frames": person.num_frames, "weight": round(person.weight, 4)}
@@ -137,6 +164,7 @@ class SubjectStores:
                 correction = self._correction(store.name)
                 meta = provenance(
                     **self._settings,
+                    crop=to_plain(self._crop),
                     **facts,
                     video=self._video,
                     subject=store.name,
@@ -151,7 +179,7 @@ class SubjectStores:
                     fingerprint=self._fingerprint(store.name, store.kind),
                     samples=book.samples.to_plain(),
                 )
-                write_video_faces(self._path(store.name), spill.rows(chosen.tracks), meta)
+                write_video_faces(self._path(store.name), rows(chosen.tracks), meta)
             written.append(self._present(store.name))
         return written
 
@@ -159,7 +187,7 @@ class SubjectStores:
         return self._out / f"{name}{SUFFIX}"
 
     def _fingerprint(self, name: str, kind: str) -> str:
-        return value_hash({**self._settings, "subject": name, "choice": kind})
+        return value_hash({**self._settings, **crop_identity(self._crop), "subject": name, "choice": kind})
 
     def _is_done(self, name: str, kind: str) -> bool:
         """Without a correction, a store that was corrected earlier counts as done."""
@@ -178,4 +206,6 @@ class SubjectStores:
         meta = read_meta(path)
         if meta is None:
             raise DataError(f"{path}: disappeared while it was read; is another command writing to this folder?")
-        return ExtractedStore(path, name, meta["faces"], meta.get("margin"), tuple(meta.get("runner_up", ())))
+        return ExtractedStore(
+            path, name, self._crop, meta["faces"], meta.get("margin"), tuple(meta.get("runner_up", ()))
+        )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,3 +145,28 @@ def test_the_singer_and_nobody_else(shared_data: Path, weights: Path, tmp_path: 
     assert len(store.meta["tracks"]) == 2
     assert store.meta["margin"] > 0.3
     assert len({person["tracks"][0] for person in store.meta["people"] if person["frames"] == 64}) == 4
+
+
+def test_the_sheet_shows_a_crop_of_each_kind(videos: Path, weights: Path, tmp_path: Path) -> None:
+    base = [videos / "one.mp4", "--detector", weights, "--review", "--out"]
+    assert extract(*base, tmp_path / "one") == 0
+    assert extract(*base, tmp_path / "two", "--crop", "aligned:112", "box:224:0.3") == 0
+    one, two = (np.asarray(Image.open(tmp_path / name / "review" / "one.png")) for name in ("one", "two"))
+    assert len(table(tmp_path / "two")) == 1, "one line per person"
+    assert one.shape == two.shape
+    for place, folder in enumerate(("aligned-112", "box-224-0.30")):
+        faces = open_faces(tmp_path / "two" / folder / "one.arrow")
+        crop = cv2.imdecode(np.frombuffer(faces.jpeg(len(faces) // 2) or b"", np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        found = cv2.matchTemplate(np.ascontiguousarray(two), np.ascontiguousarray(crop), cv2.TM_SQDIFF)
+        _, _, (left, top), _ = cv2.minMaxLoc(found)
+        np.testing.assert_array_equal(two[top : top + len(crop), left : left + len(crop)], crop)
+        assert (left, top < 200) == (240 * place + 10, True)
+        assert two[top - 26 : top, left : left + 60].min() < 80, "its kind is written above"
+    differs = np.flatnonzero((one != two).any(axis=(0, 2)))
+    assert differs.min() >= 240, "the first kind and the frames below are the same"
+
+
+def test_kinds_of_crop_that_cannot_be_made(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert extract(videos, "--out", tmp_path / "faces", "--crop", "box:224") == 2
+    assert "crop 'box:224': has no margin; expected aligned:PIXELS or box:PIXELS:MARGIN" in capsys.readouterr().err
+    assert not (tmp_path / "faces").exists()

@@ -19,8 +19,11 @@ from PIL import Image
 
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.crop import Crop
+from abaw.stores.faces import open_faces
 from abaw.video.reading.registry import open_video
 from pipelines.cli import main
+from tests.checkpoints import static_checkpoint
 from tests.video.clips import noise, portrait, portraits, write_clip
 
 NUM_FRAMES = 30
@@ -203,3 +206,29 @@ def test_she_cries_then_laughs(shared_data: Path, tmp_path: Path, more: tuple[st
     laughing = [label for label in labels[250:390] if label]
     assert crying.count("Sadness") > 0.8 * len(crying) > 80
     assert laughing.count("Happiness") > 0.9 * len(laughing) > 80
+
+
+def test_a_model_gets_the_crops_that_it_expects(videos: Path, tmp_path: Path) -> None:
+    crop = Crop("box", 64, 0.3)
+    checkpoint = static_checkpoint(tmp_path / "ckpt", crop=crop)
+    assert predict_video(videos / "photo.jpg", "--checkpoint", checkpoint, "--out", tmp_path / "out") == 0
+    assert open_faces(tmp_path / "out/stores/faces/photo.arrow").crop == crop
+
+
+def test_a_model_of_crops_that_no_video_gives(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = static_checkpoint(tmp_path / "ckpt", crop=Crop("other", 200))
+    assert predict_video(videos / "photo.jpg", "--checkpoint", checkpoint, "--out", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert f"{checkpoint}: expects other:200 crops, which were imported from elsewhere and cannot be made from" in said
+    assert not (tmp_path / "out/stores").exists()
+
+
+def test_another_kind_of_crop_in_the_output_folder(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, crop in (("one", Crop("aligned", 112)), ("two", Crop("box", 64, 0.3))):
+        static_checkpoint(tmp_path / name, crop=crop)
+    assert predict_video(videos / "photo.jpg", "--checkpoint", tmp_path / "one", "--out", tmp_path / "out") == 0
+    (tmp_path / "out/photo.json").unlink()
+    assert predict_video(videos / "photo.jpg", "--checkpoint", tmp_path / "two", "--out", tmp_path / "out") == 1
+    assert "was made from another input or with other settings; choose another --out" in capsys.readouterr().err

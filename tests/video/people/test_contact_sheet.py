@@ -42,7 +42,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def sheet(folder: Path, clip: Path, **changes: Any) -> np.ndarray:
-    write_sheet(folder / "sheet.png", clip, [read_review(store(folder / "clip.arrow", **changes))])
+    write_sheet(folder / "sheet.png", clip, [read_review(store(folder / "clip.arrow", **changes))], [])
     return np.asarray(Image.open(folder / "sheet.png"))
 
 
