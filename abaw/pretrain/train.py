@@ -10,6 +10,7 @@ from torch import nn
 
 from abaw.core.artifacts import provenance
 from abaw.core.config import to_plain
+from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.core.run_folder import RunFolder
 from abaw.data.face_set import FaceSet
@@ -35,10 +36,16 @@ def pretrain(
     """Train a backbone; a run that exists in `out` is resumed. A figure shows what the warps do to some faces.
 
     facts: what else distinguishes this run from others; kept in its folder and its checkpoints. Raises ConfigError when
-    the folder holds a run with other settings or faces, and StoreError when the faces are of several kinds of crop.
+    the folder holds a run with other settings or faces, or when faces that are not aligned are to be warped, and
+    StoreError when they are of several kinds of crop.
     """
-    architecture = Architecture(backbone=recipe.backbone)
-    image = ImageInput(recipe.size, recipe.grey, crop=common_crop(faces.stores))
+    architecture, crop = Architecture(backbone=recipe.backbone), common_crop(faces.stores)
+    if crop.kind == "box" and recipe.contrawarping.warped:
+        raise ConfigError(
+            f"{faces.stores[0].store.path}: holds {crop} crops, but warps move eyes, brows and mouth where aligned "
+            "crops have them; give aligned faces, or set --contrawarping.warp_weight 0"
+        )
+    image = ImageInput(recipe.size, recipe.grey, crop=crop)
     seed = recipe.train.seed
     method = build_contrawarping(architecture, image, recipe.contrawarping, seed=seed, pretrained=recipe.pretrained)
     fabric = launch(recipe.train)

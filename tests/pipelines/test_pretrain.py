@@ -149,3 +149,13 @@ def test_the_recipe_fits() -> None:
     words = ["--config", str(recipe("pretrain_contrawarping")), "--faces", "a", "--out", "b"]
     config = parse_config("pretrain", words)
     assert config.contrawarping.warped == 2 and config.train.steps >= 1000
+
+
+def test_faces_that_are_not_aligned_are_not_warped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crop = {"kind": "box", "pixels": 64, "margin": 0.3}
+    loose = still_store(tmp_path / "loose.arrow", [index % 8 for index in range(16)], meta={"crop": crop})
+    assert pretrain(tmp_path / "run", loose) != 0
+    assert "holds box:64:0.30 crops, but warps move eyes, brows and mouth" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert pretrain(tmp_path / "run", loose, "--contrawarping.warp_weight", 0) == 0
+    assert load_spec(tmp_path / "run/last", "backbone").input["crop"] == crop
