@@ -13,6 +13,8 @@ from abaw.core.errors import ConfigError
 CropKind = Literal["aligned", "box", "official", "other"]
 
 _PIXELS = (16, 1024)
+_MAX_IMPORTED = 65535
+"""What a JPEG can have."""
 _MAX_MARGIN = 2.0
 _FORMS = "aligned:PIXELS or box:PIXELS:MARGIN, such as aligned:112 or box:224:0.3"
 
@@ -35,8 +37,8 @@ class Crop:
             raise ConfigError(f"crop kind '{self.kind}': expected one of {', '.join(get_args(CropKind))}")
         if (self.margin is None) == (self.kind == "box"):
             raise ConfigError(f"crop {self.kind}:{self.pixels}: a margin belongs to box crops alone; expected {_FORMS}")
-        low, high = _PIXELS
-        if self.kind != "other" and not low <= self.pixels <= high:
+        low, high = _PIXELS if self.kind != "other" else (1, _MAX_IMPORTED)
+        if not low <= self.pixels <= high:
             raise ConfigError(f"crop {self}: expected {low} to {high} pixels, found {self.pixels}")
         if self.kind == "official" and self.pixels != ALIGNED_PIXELS:
             raise ConfigError(f"crop {self}: the official crops have {ALIGNED_PIXELS} pixels")

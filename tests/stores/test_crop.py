@@ -63,6 +63,7 @@ def test_the_form_in_metadata() -> None:
         ("aligned:112:0.3", "crop aligned:112: a margin belongs to box crops alone"),
         ("aligned:8", "crop aligned:8: expected 16 to 1024 pixels, found 8"),
         ("box:4096:0.3", "crop box:4096:0.30: expected 16 to 1024 pixels, found 4096"),
+        ("other:0", "crop other:0: expected 1 to 65535 pixels, found 0"),
         ("box:224:-0.1", "crop box:224:-0.1: expected a margin from 0 to 2 with at most two decimals"),
         ("box:224:0.333", "crop box:224:0.333: expected a margin from 0 to 2 with at most two decimals"),
         ("box:224:30", "crop box:224:30.0: expected a margin from 0 to 2"),
