@@ -50,16 +50,17 @@ def locations() -> list[str]:
 
 
 def good_rows(edition: Edition, rng: np.random.Generator) -> Rows:
-    classes = rng.integers(0, edition.num_classes, NUM_ROWS).tolist()
-    if edition.task != "mtl":
-        return [f"{location},{label}" for location, label in zip(locations(), classes, strict=True)]
-    pairs = rng.uniform(-1, 1, (NUM_ROWS, 2)).tolist()
-    units = [",".join("01"[code >> unit & 1] for unit in range(12)) for code in range(4096)]
-    codes = rng.integers(0, 4096, NUM_ROWS).tolist()
-    return [
-        f"{location},{valence:.4f},{arousal:.4f},{label},{units[code]}"
-        for location, (valence, arousal), label, code in zip(locations(), pairs, classes, codes, strict=True)
-    ]
+    """The parts of a row, in their order: valence and arousal, class, action units, as far as the edition has them."""
+    parts: list[Rows] = []
+    if edition.classes:
+        parts.append([str(label) for label in rng.integers(0, edition.num_classes, NUM_ROWS).tolist()])
+    if edition.task in ("mtl", "valence_arousal"):
+        pairs = rng.uniform(-1, 1, (NUM_ROWS, 2)).tolist()
+        parts.insert(0, [f"{valence:.4f},{arousal:.4f}" for valence, arousal in pairs])
+    if edition.task in ("mtl", "action_units"):
+        units = [",".join("01"[code >> unit & 1] for unit in range(12)) for code in range(4096)]
+        parts.append([units[code] for code in rng.integers(0, 4096, NUM_ROWS).tolist()])
+    return [",".join(fields) for fields in zip(locations(), *parts, strict=True)]
 
 
 def structural(rows: Rows) -> Rows:
@@ -117,7 +118,7 @@ def run(folder: Path, editions: Sequence[str]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="folder for the files, about 200 MB (default: a temporary folder)")
-    parser.add_argument("--editions", nargs="+", default=["abaw6", "abaw7_mtl", "abaw7_ce"])
+    parser.add_argument("--editions", nargs="+", default=["abaw6", "abaw10_va", "abaw10_au", "abaw7_mtl", "abaw7_ce"])
     arguments = parser.parse_args()
     if arguments.folder is not None:
         arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -74,6 +74,13 @@ def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
     from abaw.sequence.hmm import count_transitions
     from abaw.sequence.smooth import needs_transitions, parse_smoothing
 
+    if not edition.classes and needs_transitions(config.smoothing):
+        raise ConfigError(
+            f"smoothing '{config.smoothing}' is a path through classes, and {edition.name} has none; use box, median "
+            "or gaussian"
+        )
+    if not edition.classes and config.class_bias:
+        raise ConfigError(f"--class_bias: {edition.name} has no classes; leave it out")
     if config.transitions is None or not needs_transitions(config.smoothing):
         if config.transitions is not None:
             raise ConfigError(
@@ -150,7 +157,7 @@ def _values(
         for done, video in enumerate(videos, start=1):
             predictions = read_predictions(stores[video])
             if not predictions.predicted.any():
-                warn(f"{video}: no frame was predicted; all its rows get the first class")
+                warn(f"{video}: no frame was predicted; all its rows get {'the first class' if edition.classes else 0}")
             values[video] = frame_values(video, decode(predictions, smoothing, bias), edition)
             hook(done, len(videos))
     return values
@@ -163,8 +170,8 @@ def _report_warnings(written: Written, edition: Edition) -> None:
         return
     extended = [f"{video} ({count})" for video, count in written.extended.items()]
     warn(
-        f"{sum(written.extended.values())} rows are after the last decoded frame of their video and repeat its class: "
-        f"{listed(extended, _LISTED)}"
+        f"{sum(written.extended.values())} rows are after the last decoded frame of their video and repeat its "
+        f"{'class' if edition.classes else 'values'}: {listed(extended, _LISTED)}"
     )
 
 

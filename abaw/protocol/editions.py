@@ -9,11 +9,13 @@ from abaw.core.errors import ConfigError, nearest
 from abaw.protocol.classes import COMPOUND_CLASSES, EXPRESSION_CLASSES
 from abaw.protocol.manifests import load_manifest
 
-EditionTask = Literal["expression", "mtl", "compound"]
+EditionTask = Literal["expression", "valence_arousal", "action_units", "mtl", "compound"]
 Layout = Literal["rows", "files"]
 
 _CLASSES: dict[EditionTask, tuple[str, ...]] = {
     "expression": EXPRESSION_CLASSES,
+    "valence_arousal": (),
+    "action_units": (),
     "mtl": EXPRESSION_CLASSES,
     "compound": COMPOUND_CLASSES,
 }
@@ -23,10 +25,10 @@ _CLASSES: dict[EditionTask, tuple[str, ...]] = {
 class Edition:
     """The submission format of one edition.
 
-    task: one of eight classes (expression); valence, arousal, class and action units (mtl); or one of seven compound
-    classes. layout: one file with one row per frame, or a folder with one file per video. header: the exact first line
-    of each file. template: the file that the organisers provide. note: what is assumed about the format rather than
-    seen; empty if nothing.
+    task: one of eight classes (expression); valence and arousal; action units; all of these (mtl); or one of seven
+    compound classes. layout: one file with one row per frame, or a folder with one file per video. header: the exact
+    first line of each file. template: the file that the organisers provide. note: what is assumed about the format
+    rather than seen; empty if nothing.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Edition:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Empty for a task without classes."""
         return _CLASSES[self.task]
 
     @property
@@ -47,8 +50,13 @@ class Edition:
 
 
 def edition(name: str) -> Edition:
-    """The edition of that name. Raises ConfigError, which lists the known ones."""
-    known = load_manifest("editions")
+    """The edition of that name.
+
+    Raises ConfigError: for an unknown name with the known ones, for an edition whose format is unknown with the reason.
+    """
+    known, unsupported = load_manifest("editions"), load_manifest("unsupported_editions")
+    if name in unsupported:
+        raise ConfigError(f"edition '{name}' is not supported: {unsupported[name]}")
     if name not in known:
         raise ConfigError(f"unknown edition '{name}'; choose from {', '.join(known)}.{nearest(name, known)}")
     return Edition(name, **known[name])

@@ -7,10 +7,10 @@ at the end.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from abaw.protocol.classes import ACTION_UNITS, NUM_ACTION_UNITS, VALENCE_AROUSAL
+from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
 from abaw.protocol.editions import Edition
 from abaw.submission.fault import FaultList
 from abaw.submission.numbers import as_number, integer_fault
@@ -33,7 +33,7 @@ class RowCheck(Protocol):
         ...
 
     def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
-        """Note the faults of a line's values. Returns whether the class could be read.
+        """Note the faults of a line's values. Returns whether the row could be read: its integers, if it has any.
 
         values: stripped, the expected number of them; number: of the line.
         """
@@ -46,7 +46,15 @@ class RowCheck(Protocol):
 
 def row_check(edition: Edition) -> RowCheck:
     """The check of an edition's rows."""
-    return MultitaskCheck(edition.num_classes) if edition.task == "mtl" else ClassCheck(edition.num_classes)
+    units = dict.fromkeys(ACTION_UNITS, range(2))
+    if edition.task == "valence_arousal":
+        return ValuesCheck(VALENCE_AROUSAL, {}, "valence,arousal")
+    if edition.task == "action_units":
+        return ValuesCheck((), units, "au1,…,au12")
+    if edition.task == "mtl":
+        integers = {_CLASS: range(edition.num_classes), **units}
+        return ValuesCheck(VALENCE_AROUSAL, integers, "valence,arousal,k,au1,…,au12")
+    return ClassCheck(edition.num_classes)
 
 
 class ClassCheck:
@@ -85,78 +93,85 @@ class ClassCheck:
             faults.add(first_line, "one-class", f"all rows have the same class, {only[1:-1]}", "warning")
 
 
+_CLASS = "expression"
 _NUMBER = r"-?(?:0(?:\.[0-9]+)?|1(?:\.0+)?)"
 _PLAIN_NUMBER = re.compile(_NUMBER)
-_PLAIN_PAIR = re.compile(rf",{_NUMBER},{_NUMBER}")
-_FIRST_PAIR = re.compile(_PLAIN_PAIR.pattern + "(?=,)")
-_INTEGERS = ("expression", *ACTION_UNITS)
-_TAIL_LENGTH = len(",k") * (1 + NUM_ACTION_UNITS) + len("\n")
 
 
-class MultitaskCheck:
-    """Rows `,valence,arousal,k,au1,…,au12`: two numbers in [-1, 1], a class, 0 or 1 per action unit."""
+class ValuesCheck:
+    """Rows of numbers in [-1, 1], then integers of one digit: valence and arousal; action units; or all tasks.
 
-    shape = "<video>/00001.jpg,valence,arousal,k,au1,…,au12"
-    num_values = 3 + NUM_ACTION_UNITS
+    numbers: names of the numbers; integers: allowed values of each integer, by name; shape: of the values.
+    """
 
-    def __init__(self, num_classes: int) -> None:
-        self._allowed = [range(num_classes), *[range(2)] * NUM_ACTION_UNITS]
-        self._good_tail = re.compile(rf",[0-{num_classes - 1}](?:,[01]){{{NUM_ACTION_UNITS}}}\n")
+    def __init__(self, numbers: Sequence[str], integers: Mapping[str, range], shape: str) -> None:
+        self.shape = f"<video>/00001.jpg,{shape}"
+        self.num_values = len(numbers) + len(integers)
+        self._numbers = numbers
+        self._integers = integers
+        self._plain_numbers = re.compile(rf",{_NUMBER}" * len(numbers))
+        # What follows must not belong to the last number.
+        following = "(?=,)" if integers else r"(?=,|\s*\n)"
+        self._first_numbers = re.compile(self._plain_numbers.pattern + following)
+        self._tail_length = len(",k") * len(integers) + len("\n")
+        self._good_tail = re.compile("".join(f",[{each[0]}-{each[-1]}]" for each in integers.values()) + "\n")
         self._tails: set[str] = set()
-        self._pairs: tuple[set[float], set[float]] = (set(), set())
-        self._varied = False
+        self._seen: tuple[set[float], ...] = tuple(set() for _ in numbers)
+        self._varied = not numbers
 
     def accept(self, rest: str) -> bool:
-        tail = rest[-_TAIL_LENGTH:]
+        tail = rest[-self._tail_length :]
         known = tail in self._tails
         if not known and not self._good_tail.fullmatch(tail):
             return False
-        if not _PLAIN_PAIR.fullmatch(rest, 0, len(rest) - _TAIL_LENGTH):
+        if not self._plain_numbers.fullmatch(rest, 0, len(rest) - self._tail_length):
             return False
         if not known:
             self._tails.add(tail)
         if not self._varied:
-            self._note_pair(rest)
+            self._note_numbers(rest)
         return True
 
     def key(self, rest: str) -> str:
-        """The text after a correct valence and arousal, once these are known to vary between rows."""
-        pair = _FIRST_PAIR.match(rest)
-        if pair is None:
+        """The text after correct numbers, once these are known to vary between rows."""
+        numbers = self._first_numbers.match(rest)
+        if numbers is None:
             return ""
         if not self._varied:
-            self._note_pair(rest)
+            self._note_numbers(numbers[0])
             return ""
-        return rest[pair.end() :]
+        return rest[numbers.end() :]
 
-    def _note_pair(self, rest: str) -> None:
-        for seen, text in zip(self._pairs, rest.split(",", 3)[1:3], strict=True):
+    def _note_numbers(self, rest: str) -> None:
+        texts = rest.split(",", len(self._numbers) + 1)[1 : len(self._numbers) + 1]
+        for seen, text in zip(self._seen, texts, strict=True):
             if len(seen) < 2:
                 seen.add(float(text))
-        self._varied = all(len(seen) > 1 for seen in self._pairs)
+        self._varied = all(len(seen) > 1 for seen in self._seen)
 
     def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
         """Notes at most one fault of each kind per line, so the faults of equal lines can be joined to a range."""
         found: dict[str, list[str]] = {}
-        for name, text in zip(VALENCE_AROUSAL, values[:2], strict=True):
+        numbers, integers = values[: len(self._numbers)], values[len(self._numbers) :]
+        for name, text in zip(self._numbers, numbers, strict=True):
             problem = _range_fault(text)
             if problem:
                 found.setdefault("value", []).append(f"{name}: {problem}")
         if "value" not in found and not self._varied:
-            self._note_pair("," + ",".join(values[:2]))
-        tail = "," + ",".join(values[2:]) + "\n"
+            self._note_numbers("," + ",".join(numbers))
+        tail = "".join(f",{text}" for text in integers) + "\n"
         readable = self._good_tail.fullmatch(tail) is not None
         if readable:
             self._tails.add(tail)
         else:
-            self._read_integers(values[2:], found)
+            self._read_integers(integers, found)
         for kind, problems in found.items():
             if not faults.extend_range(number, kind):
                 faults.add(number, kind, "; ".join(problems))
-        return readable
+        return readable if self._integers else not found
 
     def _read_integers(self, values: Sequence[str], found: dict[str, list[str]]) -> None:
-        for name, allowed, text in zip(_INTEGERS, self._allowed, values, strict=True):
+        for (name, allowed), text in zip(self._integers.items(), values, strict=True):
             if len(text) == 1 and text in "01":
                 continue
             kind, problem = integer_fault(text, allowed)
@@ -167,17 +182,14 @@ class MultitaskCheck:
         if num_read < 2:
             return
         rows = [tail[1:-1].split(",") for tail in self._tails]
-        columns = [set(column) for column in zip(*rows, strict=True)]
-        if columns and len(columns[0]) == 1:
-            faults.add(first_line, "one-class", f"all rows have the same class, {columns[0].pop()}", "warning")
+        columns = dict(zip(self._integers, map(set, zip(*rows, strict=True)), strict=False))
+        classes = columns.pop(_CLASS, set())
+        if len(classes) == 1:
+            faults.add(first_line, "one-class", f"all rows have the same class, {classes.pop()}", "warning")
         constant = [
-            f"{name} ({seen.pop():g})"
-            for name, seen in zip(VALENCE_AROUSAL, self._pairs, strict=True)
-            if len(seen) == 1
+            f"{name} ({seen.pop():g})" for name, seen in zip(self._numbers, self._seen, strict=True) if len(seen) == 1
         ]
-        constant += [
-            f"{name} ({seen.pop()})" for name, seen in zip(ACTION_UNITS, columns[1:], strict=False) if len(seen) == 1
-        ]
+        constant += [f"{name} ({seen.pop()})" for name, seen in columns.items() if len(seen) == 1]
         if constant:
             faults.add(first_line, "constant", f"the same in all rows: {', '.join(constant)}", "warning")
 

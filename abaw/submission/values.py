@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
 from abaw.inference.decode import Decoded
-from abaw.protocol.classes import NUM_ACTION_UNITS
+from abaw.protocol.classes import NUM_ACTION_UNITS, TASKS
 from abaw.protocol.editions import Edition
 from abaw.submission.compound import compound_labels
+
+OtherTask = Literal["valence_arousal", "action_units"]
 
 DECIMALS = 4
 """Decimals of valence and arousal."""
@@ -20,12 +24,19 @@ ACTION_UNIT_THRESHOLD = 0.5
 def frame_values(name: str, decoded: Decoded, edition: Edition) -> list[str]:
     """The text after `<video>/00001.jpg,` for each frame of one video.
 
-    This is a class; a compound class from the probabilities of the eight basic ones; or
-    `valence,arousal,class,au1,…,au12`. Raises DataError when a label is not a class of the edition, or the predictions
-    lack a task that a multi-task edition needs.
+    This is a class; a compound class from the probabilities of the eight basic ones; `valence,arousal`; `au1,…,au12`;
+    or `valence,arousal,class,au1,…,au12`. Raises DataError when a label is not a class of the edition, or the
+    predictions lack a task that the edition needs.
     """
+    if edition.task == "valence_arousal":
+        return _valence_arousal(_require(name, decoded, "valence_arousal", edition))
+    if edition.task == "action_units":
+        return _action_units(_require(name, decoded, "action_units", edition))
     if edition.task == "mtl":
-        return _multitask(name, decoded, edition)
+        pairs = _valence_arousal(_require(name, decoded, "valence_arousal", edition))
+        units = _action_units(_require(name, decoded, "action_units", edition))
+        digits = _digits(name, decoded.labels, edition)
+        return [",".join(parts) for parts in zip(pairs, digits, units, strict=True)]
     labels = compound_labels(decoded.probs) if edition.task == "compound" else decoded.labels
     return _digits(name, labels, edition)
 
@@ -37,27 +48,33 @@ def _digits(name: str, labels: NDArray[np.int8], edition: Edition) -> list[str]:
     return [digits[label] for label in labels.tolist()]
 
 
-def _multitask(name: str, decoded: Decoded, edition: Edition) -> list[str]:
-    if decoded.valence_arousal is None or decoded.action_units is None:
-        lacking = "valence and arousal" if decoded.valence_arousal is None else "action units"
+def _require(name: str, decoded: Decoded, task: OtherTask, edition: Edition) -> NDArray[np.float32]:
+    """The predictions of one task, (T, columns). Raises DataError when there are none or they are not finite."""
+    values: NDArray[np.float32] | None = getattr(decoded, task)
+    words = "valence and arousal" if task == "valence_arousal" else "action units"
+    if values is None:
+        needed = " ".join(TASKS) if edition.task == "mtl" else task
         raise DataError(
-            f"{name}: the predictions have no {lacking}, which {edition.name} needs; train with "
-            "`--tasks expression valence_arousal action_units` and predict again"
+            f"{name}: the predictions have no {words}, which {edition.name} needs; train with "
+            f"`--tasks {needed}` and predict again"
         )
-    if not (np.isfinite(decoded.valence_arousal).all() and np.isfinite(decoded.action_units).all()):
-        raise DataError(f"{name}: valence, arousal or action units are not finite; predict the video again")
+    if not np.isfinite(values).all():
+        raise DataError(f"{name}: {words} are not finite; predict the video again")
+    return values
+
+
+def _valence_arousal(values: NDArray[np.float32]) -> list[str]:
     # Adding 0 turns -0 into 0.
-    rounded = np.round(np.clip(decoded.valence_arousal, -1, 1).astype(np.float64), DECIMALS) + 0.0
-    on = decoded.action_units >= ACTION_UNIT_THRESHOLD
-    codes = on @ (1 << np.arange(NUM_ACTION_UNITS))
-    texts = {code: _action_units(code) for code in np.unique(codes).tolist()}
-    labels = _digits(name, decoded.labels, edition)
-    return [
-        f"{valence:.{DECIMALS}f},{arousal:.{DECIMALS}f},{label},{texts[code]}"
-        for (valence, arousal), label, code in zip(rounded.tolist(), labels, codes.tolist(), strict=True)
-    ]
+    rounded = np.round(np.clip(values, -1, 1).astype(np.float64), DECIMALS) + 0.0
+    return [f"{valence:.{DECIMALS}f},{arousal:.{DECIMALS}f}" for valence, arousal in rounded.tolist()]
 
 
-def _action_units(code: int) -> str:
+def _action_units(probs: NDArray[np.float32]) -> list[str]:
+    codes = (probs >= ACTION_UNIT_THRESHOLD) @ (1 << np.arange(NUM_ACTION_UNITS))
+    texts = {code: _bits(code) for code in np.unique(codes).tolist()}
+    return [texts[code] for code in codes.tolist()]
+
+
+def _bits(code: int) -> str:
     """Bit k of the code is action unit k."""
     return ",".join(str(code >> unit & 1) for unit in range(NUM_ACTION_UNITS))

@@ -152,6 +152,16 @@ def test_multi_task_rows(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("name", "second"), [("abaw8_va", "-0.1000,0.1000"), ("abaw10_au", "0,0,0,0,0,0,1,1,1,1,1,1")])
+def test_rows_of_one_task(tmp_path: Path, name: str, second: str, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(tmp_path / "p", "a", [1, 2, 3], predicted=[True, False, True], multitask=True)
+    write_template(tmp_path / "t.txt", edition(name).header, a=4)
+    assert submit(tmp_path, "--edition", name) == 0
+    lines = (tmp_path / "out" / "s.txt").read_text().splitlines()
+    assert (lines[0], lines[2]) == (edition(name).header, f"a/00002.jpg,{second}")
+    assert "and repeat its values: a (1)" in capsys.readouterr().err
+
+
 def test_multi_task_rows_need_all_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predict(tmp_path / "p", "a", [1])
     write_template(tmp_path / "t.txt", "image", a=1)
@@ -228,6 +238,9 @@ def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothin
         (["--transitions", "."], "smoothing 'none' does not use transitions"),
         (["--class_bias", "1", "2"], "class bias: expected 8 finite numbers"),
         (["--edition", "abaw6_ce"], "this is the template of edition abaw5"),
+        (["--edition", "abaw8_va", "--class_bias", *"12345678"], "--class_bias: abaw8_va has no classes"),
+        (["--edition", "abaw10_au", "--smoothing", "viterbi"], "is a path through classes, and abaw10_au has none"),
+        (["--edition", "abaw11_mtl"], "edition 'abaw11_mtl' is not supported: the row format"),
     ],
 )
 def test_settings_that_do_not_fit_together(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from abaw.core.errors import ConfigError
-from abaw.protocol.classes import COMPOUND_CLASSES, EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
+from abaw.protocol.classes import ACTION_UNITS, COMPOUND_CLASSES, EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.editions import edition, owner_of_header
 from abaw.protocol.manifests import load_manifest, manifests_folder
 
@@ -22,11 +22,13 @@ def test_every_edition(name: str) -> None:
     headers = {
         ("expression", "rows"): "image_location," + ",".join(EXPRESSION_CLASSES),
         ("expression", "files"): ",".join(EXPRESSION_CLASSES),
+        ("valence_arousal", "rows"): "image_location,valence,arousal",
+        ("action_units", "rows"): "image_location," + ",".join(ACTION_UNITS),
         ("mtl", "rows"): "image,valence,arousal,expression,aus",
         ("compound", "rows"): "image_location," + ",".join(COMPOUND_CLASSES),
     }
     assert found.header == headers[found.task, found.layout]
-    assert found.num_classes == (7 if found.task == "compound" else 8)
+    assert found.num_classes == {"compound": 7, "valence_arousal": 0, "action_units": 0}.get(found.task, 8)
     assert found.title.startswith(name.removeprefix("abaw").split("_")[0])
     assert found.template
     owner = owner_of_header(found.header.replace(",", " , "))
@@ -47,6 +49,12 @@ def test_owners_of_other_headers() -> None:
 def test_an_unknown_edition_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="choose from abaw3, abaw5, abaw6.*Did you mean 'abaw6'"):
         edition("abaw66")
+
+
+@pytest.mark.parametrize("name", ["abaw11", "abaw11_mtl"])
+def test_an_edition_whose_format_has_not_been_seen_is_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"edition '{name}' is not supported: .*11th.* not been seen"):
+        edition(name)
 
 
 def test_classes_of_the_manifest_match_the_code() -> None:

@@ -85,7 +85,11 @@ def test_parse_location(location: str, expected: tuple[str, int] | None) -> None
             r"t\.txt: this is the template of edition abaw5 or .*, not of abaw6_ce; use --edition abaw10 or",
         ),
         ("image,valence,arousal,expression,aus", "abaw6", "of edition abaw4_mtl or abaw7_mtl, not of abaw6"),
-        ("image_location,valence,arousal", "abaw6", "of ABAW 5 to 8, valence-arousal estimation, not of abaw6"),
+        (
+            "image_location,valence,arousal",
+            "abaw6",
+            "of edition abaw8_va or abaw10_va, not of abaw6; use --edition abaw10_va",
+        ),
     ],
 )
 def test_the_template_of_another_edition_is_refused(header: str, name: str, words: str) -> None:

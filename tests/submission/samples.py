@@ -14,6 +14,7 @@ from abaw.submission.fault import Fault
 
 EDITIONS = tuple(load_manifest("editions"))
 ROW_EDITIONS = tuple(name for name in EDITIONS if edition(name).layout == "rows")
+CLASS_EDITIONS = tuple(name for name in ROW_EDITIONS if edition(name).classes)
 MULTITASK = tuple(name for name in EDITIONS if edition(name).task == "mtl")
 LENGTHS = {"b é": 4, "a": 3, "c-30": 5}
 LOCATIONS = [f"{video}/{frame:05d}.jpg" for video, length in LENGTHS.items() for frame in range(1, length + 1)]
@@ -35,7 +36,7 @@ class Sample:
         """A row with some fields replaced: location, k (the class), valence, arousal, au1, …."""
         parts = self.rows[index].split(",")
         places = {"location": 0, "k": self.class_field, "valence": 1, "arousal": 2}
-        places |= {f"au{unit}": 3 + unit for unit in range(1, 13)}
+        places |= {f"au{unit}": len(parts) - 13 + unit for unit in range(1, 13)}
         for name, value in fields.items():
             parts[places[name]] = value
         return ",".join(parts)
@@ -69,11 +70,10 @@ def sample(name: str) -> Sample:
 
 def values(edition: Edition, index: int) -> str:
     """The values after the location; every column varies between rows."""
-    label = index % edition.num_classes
-    if edition.task != "mtl":
-        return str(label)
+    label = str(index % edition.num_classes) if edition.classes else ""
+    pair = f"{index / 20:.4f},{-index / 20:.2f}"
     units = ",".join(str((index >> unit % 3) & 1) for unit in range(12))
-    return f"{index / 20:.4f},{-index / 20:.2f},{label},{units}"
+    return {"valence_arousal": pair, "action_units": units, "mtl": f"{pair},{label},{units}"}.get(edition.task, label)
 
 
 def check(content: str | bytes, template: Template, edition: Edition) -> list[Fault]:

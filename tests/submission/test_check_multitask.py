@@ -1,8 +1,9 @@
-"""Every fault of a multi-task row is found on its line, and nothing else."""
+"""Every fault of a row of valence, arousal and action units is found on its line, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,19 @@ MULTITASK_MUTATIONS: dict[str, Mutation] = {
 }
 
 
-@pytest.mark.parametrize("name", MULTITASK)
-@pytest.mark.parametrize("mutation", MULTITASK_MUTATIONS)
-def test_each_fault_of_multi_task_rows_is_found(name: str, mutation: str) -> None:
+NUMBERS = [name for name in MULTITASK_MUTATIONS if "valence" in name or "arousal" in name or "both" in name]
+UNITS = [name for name in MULTITASK_MUTATIONS if "action unit" in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "mutation"),
+    [
+        *product(MULTITASK, MULTITASK_MUTATIONS),
+        *product(("abaw8_va", "abaw10_va"), NUMBERS),
+        *product(("abaw8_au", "abaw10_au"), UNITS),
+    ],
+)
+def test_each_fault_of_values_is_found(name: str, mutation: str) -> None:
     spoilt, expected = MULTITASK_MUTATIONS[mutation]
     chosen = sample(name)
     assert chosen.found(spoilt(chosen)) == expected
@@ -92,6 +103,48 @@ def test_messages_of_multi_task_rows_name_the_column(content: Callable[[Sample],
     chosen = sample("abaw7_mtl")
     (fault,) = chosen.check(content(chosen))
     assert words in fault.message
+
+
+@pytest.mark.parametrize(("name", "kind"), [("abaw8_va", "value"), ("abaw10_au", "label")])
+def test_a_second_header_has_the_fields_of_a_row(name: str, kind: str) -> None:
+    chosen = sample(name)
+    assert chosen.found(chosen.text([chosen.edition.header, *chosen.rows])) == sorted([(2, "location"), (2, kind)])
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "words"),
+    [
+        ("abaw8_va", ",0.5,0.5,1", "expected 3 fields '<video>/00001.jpg,valence,arousal'"),
+        ("abaw8_va", ",0.5", "found 2: "),
+        ("abaw8_va", ",0.5,-1.01", "arousal: expected a number from -1 to 1, found -1.01"),
+        ("abaw10_au", ",1" * 11, "expected 13 fields '<video>/00001.jpg,au1,…,au12', found 12"),
+        ("abaw10_au", ",1" * 11 + ",2", "AU26: expected an integer from 0 to 1, found 2"),
+    ],
+)
+def test_messages_of_rows_of_one_task(name: str, row: str, words: str) -> None:
+    chosen = sample(name)
+    (fault,) = chosen.check(chosen.replaced(4, LOCATIONS[4] + row))
+    assert (fault.line, words in fault.message) == (6, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "fault", "kind"),
+    [
+        ("abaw8_va", ",0.{},-0.{}", " ", "spaces"),
+        ("abaw8_va", ",0.{},-0.{}", ",0", "fields"),
+        ("abaw8_va", ",0.{},-0.{}", "x", "value"),
+        ("abaw8_va", ",0.{},-0.{}", " x", "value"),
+        ("abaw10_au", ",0,1,0,1,0,1,0,1,0,1,0,1", " ", "spaces"),
+        ("abaw10_au", ",0,1,0,1,0,1,0,1,0,1,0,1", ",0", "fields"),
+    ],
+)
+def test_the_same_fault_in_every_row_is_counted_in_every_row(name: str, good: str, fault: str, kind: str) -> None:
+    chosen = sample(name)
+    long = Template(Path("t.txt"), chosen.edition.header, long_template(600).locations)
+    rows = [location + good.format(index % 7, index % 9) + fault for index, location in enumerate(long.locations)]
+    found = [fault for fault in check(chosen.text(rows), long, chosen.edition) if fault.severity == "error"]
+    assert {fault.kind for fault in found} == {kind}
+    assert sum(fault.num_lines for fault in found) == 600
 
 
 def test_long_ranges_of_faulty_multi_task_rows_hide_no_other_fault() -> None:

@@ -76,6 +76,20 @@ def test_multi_task_rows_need_all_tasks() -> None:
         frame_values("v", decoded([0], [[0, float("nan")]], units), MTL)
 
 
+def test_rows_of_one_task() -> None:
+    units = np.zeros((2, 12), np.float32)
+    units[0, [0, 11]] = 0.5, 0.9
+    made = decoded([3, 0], [[0.12341, -0.00001], [1.25, -7]], units)
+    assert frame_values("v", made, edition("abaw8_va")) == ["0.1234,0.0000", "1.0000,-1.0000"]
+    assert frame_values("v", made, edition("abaw10_au")) == ["1,0,0,0,0,0,0,0,0,0,0,1", "0,0,0,0,0,0,0,0,0,0,0,0"]
+
+
+@pytest.mark.parametrize(("name", "task"), [("abaw8_va", "valence_arousal"), ("abaw10_au", "action_units")])
+def test_rows_of_one_task_need_its_predictions(name: str, task: str) -> None:
+    with pytest.raises(DataError, match=rf"which {name} needs; train with `--tasks {task}` and predict again"):
+        frame_values("v", decoded([0]), edition(name))
+
+
 LENGTHS = st.dictionaries(
     st.text(st.characters(blacklist_characters="/,\\", blacklist_categories=["C", "Z"]), min_size=1, max_size=6),
     st.integers(1, 12),
