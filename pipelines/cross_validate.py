@@ -56,12 +56,14 @@ class CrossValidateConfig(TemporalRecipe):
 def run(config: CrossValidateConfig) -> int:
     """Exit status: 1 when a fold failed, else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.models.tasks import require_expression
     from abaw.sequence.windows import Windows
 
     Windows(config.window, config.hop)
     if config.folds < 2:
         raise ConfigError(f"folds {config.folds}: expected at least 2")
     require_parallel(config.train, config.workers, "cross-validate")
+    require_expression(config.tasks, "cross-validate")
     training, validation = read_splits(config.features, config.annotations, config.tasks)
     fold_of = _folds((*training.clips, *validation.clips), config.folds, config.train.seed)
     with shared_in_run(training, validation, config.out, _settings(config)) as splits:

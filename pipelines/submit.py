@@ -35,6 +35,8 @@ class SubmitConfig:
             forward_backward:WEIGHT
         transitions: annotation folder from whose Train_Set viterbi and forward_backward count how classes follow each
             other
+        thresholds: twelve numbers, the probability from which each action unit is on, or the thresholds.json of
+            `abaw validate --fit_thresholds`; .5 if not given
         class_bias: eight numbers, added to the logarithms of the smoothed probabilities of the eight classes
 
     Examples:
@@ -49,6 +51,7 @@ class SubmitConfig:
     smoothing: str = "none"
     transitions: InputPath | None = None
     class_bias: tuple[float, ...] = ()
+    thresholds: tuple[str, ...] = ()
 
 
 def run(config: SubmitConfig) -> int:
@@ -140,6 +143,7 @@ def _values(
     from abaw.inference.decode import decode
     from abaw.stores.arrow import find_stores
     from abaw.stores.predictions import read_predictions
+    from abaw.submission.thresholds import read_thresholds
     from abaw.submission.values import frame_values
 
     stores = {path.stem: path for path in find_stores([config.predictions])}
@@ -152,13 +156,14 @@ def _values(
             f"{config.predictions}: no predictions for any video of {config.template}; predict the test videos first"
         )
     bias = np.array(config.class_bias) if config.class_bias else None
+    thresholds = read_thresholds(config.thresholds, edition)
     values = {}
     with progress("reading predictions", "videos") as hook:
         for done, video in enumerate(videos, start=1):
             predictions = read_predictions(stores[video])
             if not predictions.predicted.any():
                 warn(f"{video}: no frame was predicted; all its rows get {'the first class' if edition.classes else 0}")
-            values[video] = frame_values(video, decode(predictions, smoothing, bias), edition)
+            values[video] = frame_values(video, decode(predictions, smoothing, bias), edition, thresholds)
             hook(done, len(videos))
     return values
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from abaw.core.artifacts import utf8
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
+from abaw.protocol.labels import count_other_labels
 from abaw.protocol.layout import parse_subject
 
 
@@ -38,11 +39,6 @@ class Clip:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether any frame has an expression label."""
-        return bool((self.labels > UNLABELLED).any())
 
     def labelled(self) -> NDArray[np.bool_]:
         """(T,) True where any task has a label."""
@@ -117,19 +113,23 @@ def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generat
     """Split into (training, held-out) with no video in both; people of one video stay together.
 
     The best of 200 random choices is taken. What counts first is that every class is on both sides; then the class
-    shares and the requested fraction of labelled frames. A video without labels is never held out. Raises ConfigError
+    shares and the requested fraction of labelled frames. Without any expression label, the action units take the place
+    of the classes. A video without such labels is never held out. Raises ConfigError
     when fewer than two videos have labels, or the fraction is not between 0 and 1.
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"holdout {fraction}: expected a fraction between 0 and 1 of the training videos")
     video_of = [parse_subject(clip.name).video for clip in clips.clips]
-    videos = sorted({video for video, clip in zip(video_of, clips.clips, strict=True) if clip.has_labels})
+    by_class = [clip.class_counts() for clip in clips.clips]
+    by_other = [count_other_labels(clip.valence_arousal, clip.action_units) for clip in clips.clips]
+    labelled = by_class if any(map(np.any, by_class)) else by_other
+    videos = sorted({video for video, each in zip(video_of, labelled, strict=True) if each.any()})
     if len(videos) < 2:
         raise ConfigError(f"holdout {fraction} needs at least 2 annotated videos, found {len(videos)}; use --holdout 0")
-    counts = np.zeros((len(videos), NUM_EXPRESSIONS))
-    for video, clip in zip(video_of, clips.clips, strict=True):
-        if clip.has_labels:
-            counts[videos.index(video)] += clip.class_counts()
+    counts = np.zeros((len(videos), len(labelled[0])))
+    for video, each in zip(video_of, labelled, strict=True):
+        if each.any():
+            counts[videos.index(video)] += each
     num_held = min(max(1, round(fraction * len(videos))), len(videos) - 1)
     choices = [generator.permutation(len(videos))[:num_held] for _ in range(200)]
     best = min(choices, key=lambda chosen: _mismatch(counts, chosen, fraction))
@@ -141,7 +141,7 @@ def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generat
 
 
 def _mismatch(counts: NDArray[np.float64], chosen: NDArray[np.int64], fraction: float) -> float:
-    """How badly the chosen videos represent all of them; 0 is best. counts: (videos, C)."""
+    """How badly the chosen videos represent all of them; 0 is best. counts: (videos, classes or other labels)."""
     whole = counts.sum(axis=0)
     held = counts[chosen].sum(axis=0)
     missing = ((held == 0) | (held == whole)) & (whole > 0)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.evaluation.bootstrap import Interval, bootstrap, bootstrap_macro_f1, interval
+from abaw.evaluation.action_units import THRESHOLDS, Estimate, FittedThresholds, estimate, unit_f1_of
+from abaw.evaluation.bootstrap import bootstrap, bootstrap_macro_f1
 from abaw.evaluation.metrics import Counts, Floats, macro_f1_of
-from abaw.protocol.classes import NUM_ACTION_UNITS, UNLABELLED, VALENCE_AROUSAL
-
-ON = 0.5
-"""An action unit with at least this probability counts as on."""
+from abaw.protocol.classes import NUM_ACTION_UNITS, VALENCE_AROUSAL
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,23 +23,13 @@ class TaskTally:
     """The sums of a video's other tasks.
 
     moments: (2, 6), from `moments_of`; counts: (U, 3), from `unit_counts`; num_units: frames with annotated action
-    units.
+    units; histogram: (U, 2, L + 1), from `unit_histogram`, if thresholds are to be fitted.
     """
 
     moments: Floats
     counts: Floats
     num_units: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A score over all videos with its 95 % interval."""
-
-    value: float
-    interval: Interval
-
-    def __str__(self) -> str:
-        return f"{self.value:.4f} {self.interval:.4f}"
+    histogram: Counts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +38,7 @@ class TaskScores:
 
     ccc: of valence, of arousal, and their mean; num_valence_arousal, num_action_units: annotated frames; action_units:
     F1 of each of the twelve; total: macro F1 of expression + mean CCC + mean F1 of the action units, the score of the
-    multi-task challenge.
+    multi-task challenge; thresholds: fitted on the scored videos, None if not requested.
     """
 
     ccc: tuple[Estimate, Estimate, Estimate] | None
@@ -59,6 +47,7 @@ class TaskScores:
     mean_action_units: Estimate | None
     num_action_units: int
     total: Estimate | None
+    thresholds: FittedThresholds | None = None
 
     def summary(self) -> str:
         """One line."""
@@ -70,11 +59,18 @@ class TaskScores:
             parts.append(f"mean F1 of the action units {self.mean_action_units}")
         if self.total is not None:
             parts.append(f"sum with macro F1 of expression {self.total}")
+        if self.thresholds is not None:
+            parts.append(self.thresholds.summary())
         return "; ".join(parts)
 
 
-def no_tasks() -> TaskTally:
-    return TaskTally(np.zeros((len(VALENCE_AROUSAL), 6)), np.zeros((NUM_ACTION_UNITS, 3)))
+def no_tasks(fit_thresholds: bool = False) -> TaskTally:
+    """The sums of no frame, with a histogram if thresholds are to be fitted."""
+    return TaskTally(
+        np.zeros((len(VALENCE_AROUSAL), 6)),
+        np.zeros((NUM_ACTION_UNITS, 3)),
+        histogram=np.zeros((NUM_ACTION_UNITS, 2, len(THRESHOLDS) + 1), np.int64) if fit_thresholds else None,
+    )
 
 
 def moments_of(labels: NDArray[np.floating], predicted: NDArray[np.floating]) -> Floats:
@@ -106,24 +102,6 @@ def ccc(labels: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
     return float(ccc_of(moments_of(labels[:, None], predicted[:, None]))[0])
 
 
-def unit_counts(labels: NDArray[np.integer], probs: NDArray[np.floating]) -> Floats:
-    """Frames per action unit that are on in both, predicted on, and annotated on, (U, 3).
-
-    labels: (T, U), 1 on, 0 off, -1 left out; probs: (T, U), probability of on.
-    """
-    known = labels > UNLABELLED
-    annotated, predicted = labels == 1, (probs >= ON) & known
-    columns = (annotated & predicted, predicted, annotated)
-    return np.stack([column.sum(axis=0).astype(np.float64) for column in columns], axis=-1)
-
-
-def unit_f1_of(counts: Floats) -> Floats:
-    """F1 of "on", (…), from `unit_counts`, (…, 3); 0 where a unit is neither annotated nor predicted on."""
-    denominator = counts[..., 1] + counts[..., 2]
-    scores: Floats = 2 * counts[..., 0] / np.where(denominator > 0, denominator, 1)
-    return scores
-
-
 def score_tasks(
     tallies: Sequence[TaskTally], confusions: Counts, groups: Sequence[str], draws: int
 ) -> TaskScores | None:
@@ -141,21 +119,17 @@ def score_tasks(
     drawn_ccc = bootstrap(moments, ccc_of, groups, draws)
     drawn_units = bootstrap(counts, unit_f1_of, groups, draws)
     coefficients, units = ccc_of(moments.sum(axis=0)), unit_f1_of(counts.sum(axis=0))
-    mean_ccc = _estimate(coefficients.mean(), drawn_ccc.mean(axis=1))
-    mean_units = _estimate(units.mean(), drawn_units.mean(axis=1))
+    mean_ccc = estimate(coefficients.mean(), drawn_ccc.mean(axis=1))
+    mean_units = estimate(units.mean(), drawn_units.mean(axis=1))
     has_all_tasks = num_moments and num_units and confusions.any()
     total = macro_f1_of(confusions.sum(axis=0)) + mean_ccc.value + mean_units.value
     return TaskScores(
-        ccc=(_estimate(coefficients[0], drawn_ccc[:, 0]), _estimate(coefficients[1], drawn_ccc[:, 1]), mean_ccc)
+        ccc=(estimate(coefficients[0], drawn_ccc[:, 0]), estimate(coefficients[1], drawn_ccc[:, 1]), mean_ccc)
         if num_moments
         else None,
         num_valence_arousal=num_moments,
-        action_units=tuple(map(_estimate, units, drawn_units.T)) if num_units else None,
+        action_units=tuple(map(estimate, units, drawn_units.T)) if num_units else None,
         mean_action_units=mean_units if num_units else None,
         num_action_units=num_units,
-        total=_estimate(total, drawn_f1 + drawn_ccc.mean(axis=1) + drawn_units.mean(axis=1)) if has_all_tasks else None,
+        total=estimate(total, drawn_f1 + drawn_ccc.mean(axis=1) + drawn_units.mean(axis=1)) if has_all_tasks else None,
     )
-
-
-def _estimate(value: float | Floats, drawn: Floats) -> Estimate:
-    return Estimate(float(value), interval(drawn))

@@ -26,6 +26,11 @@ class Origin:
     num_trainings: int
 
     @property
+    def leaked(self) -> bool:
+        """Models were trained or chosen on scored videos: no figure is unbiased."""
+        return bool(self.trained_on or self.selected_on)
+
+    @property
     def out_of_fold(self) -> bool:
         """Every video was predicted by models that were not trained on it, and there were several trainings."""
         return self.num_trainings > 1 and not self.trained_on and not self.unknown

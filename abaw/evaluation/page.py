@@ -8,12 +8,13 @@ from html import escape
 
 from abaw.evaluation.bootstrap import Interval
 from abaw.evaluation.metrics import VideoScore
-from abaw.evaluation.multitask import Estimate, TaskScores
 from abaw.evaluation.page_choice import choice_section, comparison_section
 from abaw.evaluation.page_parts import STYLE, picture, range_cell, span
+from abaw.evaluation.page_tasks import reading_of_tasks, task_choice_part, tasks_part
 from abaw.evaluation.result import Comparison, Result
+from abaw.evaluation.task_result import TaskResult
 from abaw.page.parts import bar, box, bullets, card, document, number, swatch, table
-from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
+from abaw.protocol.classes import EXPRESSION_CLASSES
 
 _WORST = 10
 _WHOLE = Interval(0.0, 1.0)
@@ -28,23 +29,32 @@ class Pictures:
 
 
 def render_page(
-    results: Sequence[Result],
+    results: Sequence[Result | TaskResult],
     annotations: str,
-    pictures: Sequence[Pictures],
+    pictures: Mapping[str, Pictures],
     comparison: Comparison | None,
     viewers: Mapping[str, str],
 ) -> str:
     """The page of one or several results.
 
-    pictures: one set per result; viewers: links from this page to those of single videos, by the video's name.
+    pictures: by the name of the result; a result without expression has none; viewers: links from this page to those of
+    single videos, by the video's name.
     """
     names = ", ".join(escape(result.name) for result in results)
-    parts = [f'<main>\n<h1>Expression validation</h1>\n<p class="soft">{names} against {escape(annotations)}</p>']
+    expressions = [result for result in results if isinstance(result, Result)]
+    others = [result for result in results if isinstance(result, TaskResult)]
+    title = "Expression validation" if expressions else "Validation"
+    parts = [f'<main>\n<h1>{title}</h1>\n<p class="soft">{names} against {escape(annotations)}</p>']
     if comparison:
-        parts.append(comparison_section(comparison, results))
-    parts += [_section(result, images, viewers) for result, images in zip(results, pictures, strict=True)]
-    parts.append(f"{_reading(results[0].intervals.draws)}\n</main>")
-    return document("Expression validation", parts, style=STYLE)
+        parts.append(comparison_section(comparison, expressions))
+    for result in results:
+        if isinstance(result, Result):
+            parts.append(_section(result, pictures[result.name], viewers))
+        else:
+            parts.append(_task_section(result))
+    reading = _reading(expressions[0].intervals.draws) if expressions else reading_of_tasks(others[0].draws)
+    parts.append(f"{reading}\n</main>")
+    return document(title, parts, style=STYLE)
 
 
 def _section(result: Result, images: Pictures, viewers: Mapping[str, str]) -> str:
@@ -58,7 +68,7 @@ def _section(result: Result, images: Pictures, viewers: Mapping[str, str]) -> st
         _pictures(result, images),
     ]
     if result.tasks:
-        parts.append(_tasks(result.tasks))
+        parts.append(tasks_part(result.tasks))
     parts += [
         "<h3>By video, worst first</h3>",
         _video_tables(result.evaluation.videos, viewers),
@@ -70,7 +80,16 @@ def _section(result: Result, images: Pictures, viewers: Mapping[str, str]) -> st
     return "\n".join(parts)
 
 
-def _origin(result: Result) -> list[str]:
+def _task_section(result: TaskResult) -> str:
+    """A result without expression."""
+    parts = [f"<section>\n<h2>{escape(result.name)}</h2>", *_origin(result)]
+    if result.choice:
+        parts.append(task_choice_part(result.choice))
+    parts += [tasks_part(result.tasks), "<h3>What was scored</h3>", _facts(result), _notes(result), "</section>"]
+    return "\n".join(parts)
+
+
+def _origin(result: Result | TaskResult) -> list[str]:
     origin = result.origin
     good = [box("good", origin.summary())] if origin.out_of_fold or origin.clean else []
     return good + [box("alarm" if result.leaked else "caution-box", text) for text in origin.warnings()]
@@ -161,29 +180,6 @@ def _pictures(result: Result, images: Pictures) -> str:
     return f"<div class='pictures'>{''.join(figures)}</div>"
 
 
-def _tasks(tasks: TaskScores) -> str:
-    rows: list[tuple[str, Estimate, str]] = []
-    if tasks.ccc:
-        names = ("valence, CCC", "arousal, CCC", "mean CCC")
-        rows += [(name, each, f"{tasks.num_valence_arousal:,}") for name, each in zip(names, tasks.ccc, strict=True)]
-    if tasks.action_units and tasks.mean_action_units:
-        frames = f"{tasks.num_action_units:,}"
-        rows += [(f"{name}, F1", each, frames) for name, each in zip(ACTION_UNITS, tasks.action_units, strict=True)]
-        rows.append(("mean F1 of the action units", tasks.mean_action_units, frames))
-    table_rows = [
-        (name, number(each.value), span(each.interval), range_cell(each.value, each.interval, _WHOLE), frames)
-        for name, each, frames in rows
-    ]
-    total = (
-        f"<p>Sum of macro F1, mean CCC and mean F1 of the action units (the multi-task score): "
-        f"<b>{number(tasks.total.value)}</b>, 95 %: {span(tasks.total.interval)}.</p>"
-        if tasks.total
-        else ""
-    )
-    header = ("task", "score", "95 %", "0 to 1", "frames")
-    return f"<h3>Valence, arousal and action units</h3>\n{table(header, table_rows)}\n{total}"
-
-
 def _video_tables(videos: Sequence[VideoScore], viewers: Mapping[str, str]) -> str:
     """The worst videos, the others in a folded section; videos without an annotated frame last."""
     ordered = sorted(videos, key=lambda video: (not video.num_frames, video.macro_f1, video.name))
@@ -215,11 +211,11 @@ def _linked(name: str, viewers: Mapping[str, str]) -> str:
     return f'<a href="{escape(viewers[name])}">{escape(name)}</a>' if name in viewers else escape(name)
 
 
-def _facts(result: Result) -> str:
+def _facts(result: Result | TaskResult) -> str:
     facts = {
         "predictions": result.source,
         "smoothing": result.smoothing,
-        "videos": len(result.evaluation.videos),
+        "videos": result.num_videos,
         **result.facts,
     }
     entries = "".join(f"<dt>{escape(key)}</dt><dd>{escape(_text(value))}</dd>" for key, value in facts.items())
@@ -230,7 +226,7 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _notes(result: Result) -> str:
+def _notes(result: Result | TaskResult) -> str:
     parts = [f"<h3>Notes</h3>\n{bullets(result.notes)}"] if result.notes else []
     if result.differences:
         summary = f"label lines and frames differ in number: {len(result.differences)} videos"

@@ -20,16 +20,18 @@ from abaw.evaluation.metrics import VideoScore
 from abaw.evaluation.page import Pictures, render_page
 from abaw.evaluation.report_json import metrics_json
 from abaw.evaluation.result import Comparison, Result
+from abaw.evaluation.task_result import TaskResult
 from abaw.page.parts import address
-from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
 
 PAGE = "index.html"
 METRICS = "metrics.json"
+THRESHOLDS = "thresholds.json"
 
 
 def write_report(
     folder: Path,
-    results: Sequence[Result],
+    results: Sequence[Result | TaskResult],
     annotations: str,
     comparison: Comparison | None = None,
     viewers: Path | None = None,
@@ -37,7 +39,8 @@ def write_report(
     """Write the report of one or several results and return the path of its page.
 
     metrics.json and index.html cover all results. per_class.csv, per_video.csv, confusion.csv, confusion.png and
-    calibration.png are next to them for one result, otherwise in one folder per result, of its name. viewers: a folder
+    calibration.png are next to them for one result, otherwise in one folder per result, of its name; a result without
+    expression has none of these. thresholds.json is there if thresholds of action units were fitted. viewers: a folder
     with pages on single videos (<video>.html) that the table of videos links to. An older report is replaced. Raises
     DataError when the folder holds something else, or when two results have the same name.
     """
@@ -48,16 +51,20 @@ def write_report(
         raise DataError(f"{folder}: is not empty and holds no report (no {METRICS}); choose another --out")
     # Written first: it marks the folder as a report even if the process is killed before the end.
     write_json(folder / METRICS, metrics_json(results, annotations, comparison))
-    pictures = []
+    pictures = {}
     for result in results:
         place = folder if len(results) == 1 else folder / result.name
-        pictures.append(_draw(result))
+        if result.tasks and result.tasks.thresholds:
+            write_json(place / THRESHOLDS, dict(zip(ACTION_UNITS, result.tasks.thresholds.values, strict=True)))
+        if not isinstance(result, Result):
+            continue
+        images = pictures[result.name] = _draw(result)
         write_text(place / "per_class.csv", csv_text(_class_rows(result)))
         write_text(place / "per_video.csv", csv_text(_video_rows(result.evaluation.videos)))
         write_text(place / "confusion.csv", csv_text(_confusion_rows(result.evaluation.all_frames.confusion)))
-        write_bytes(place / "confusion.png", pictures[-1].confusion)
-        if pictures[-1].calibration is not None:
-            write_bytes(place / "calibration.png", pictures[-1].calibration)
+        write_bytes(place / "confusion.png", images.confusion)
+        if images.calibration is not None:
+            write_bytes(place / "calibration.png", images.calibration)
     write_text(folder / PAGE, render_page(results, annotations, pictures, comparison, _links(folder, viewers)))
     return folder / PAGE
 

@@ -6,20 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from abaw.core.artifacts import provenance
+from abaw.evaluation.action_units import Estimate, FittedThresholds
 from abaw.evaluation.bootstrap import Difference, Interval
 from abaw.evaluation.calibration import Calibration
 from abaw.evaluation.metrics import Scores
-from abaw.evaluation.multitask import Estimate, TaskScores
+from abaw.evaluation.multitask import TaskScores
 from abaw.evaluation.origin import Origin
 from abaw.evaluation.result import BestOption, Comparison, Result
+from abaw.evaluation.task_result import TaskChoice, TaskResult
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
 
 
-def metrics_json(results: Sequence[Result], annotations: str, comparison: Comparison | None) -> dict[str, Any]:
+def metrics_json(
+    results: Sequence[Result | TaskResult], annotations: str, comparison: Comparison | None
+) -> dict[str, Any]:
     """All figures of a report."""
     return {
         **provenance(annotations=annotations),
-        "results": [_result(result) for result in results],
+        "results": [_result(result) if isinstance(result, Result) else _task_result(result) for result in results],
         "comparison": _comparison(comparison) if comparison else None,
     }
 
@@ -51,6 +55,35 @@ def _result(result: Result) -> dict[str, Any]:
         "facts": dict(result.facts),
         "notes": [*result.origin.warnings(), *result.notes],
         "length_differences": list(result.differences),
+    }
+
+
+def _task_result(result: TaskResult) -> dict[str, Any]:
+    """A result without expression."""
+    return {
+        "name": result.name,
+        "predictions": result.source,
+        "smoothing": result.smoothing,
+        "num_videos": result.num_videos,
+        "optimistic": result.optimistic,
+        "bootstrap_draws": result.draws,
+        "choice": _task_choice(result.choice) if result.choice else None,
+        "tasks": _tasks(result.tasks),
+        "origin": _origin(result.origin),
+        "facts": dict(result.facts),
+        "notes": [*result.origin.warnings(), *result.notes],
+        "length_differences": list(result.differences),
+    }
+
+
+def _task_choice(choice: TaskChoice) -> dict[str, Any]:
+    options = zip(choice.labels, choice.scores, strict=True)
+    return {
+        "measure": choice.measure,
+        "options": [{"name": label, **_estimate(score)} for label, score in options],
+        "best": choice.labels[choice.best],
+        "optimistic": _estimate(choice.scores[choice.best]),
+        "nested": _estimate(choice.nested) if choice.nested else None,
     }
 
 
@@ -136,6 +169,19 @@ def _tasks(tasks: TaskScores) -> dict[str, Any]:
         "mean_action_units_f1": _estimate(tasks.mean_action_units) if tasks.mean_action_units else None,
         "num_frames_action_units": tasks.num_action_units,
         "sum": _estimate(tasks.total) if tasks.total else None,
+        **({"thresholds": _thresholds(tasks.thresholds)} if tasks.thresholds else {}),
+    }
+
+
+def _thresholds(found: FittedThresholds) -> dict[str, Any]:
+    """Chosen on the scored videos. nested: the mean F1 by nested selection, null with too few videos."""
+    return {
+        "smoothing": found.smoothing,
+        "values": dict(zip(ACTION_UNITS, found.values, strict=True)),
+        "optimistic": True,
+        "action_units_f1": {name: _estimate(each) for name, each in zip(ACTION_UNITS, found.action_units, strict=True)},
+        "mean_action_units_f1": _estimate(found.mean),
+        "nested_mean_action_units_f1": _estimate(found.nested) if found.nested else None,
     }
 
 

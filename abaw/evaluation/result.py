@@ -106,9 +106,13 @@ class Result:
         return self.option.evaluation
 
     @property
+    def num_videos(self) -> int:
+        return len(self.evaluation.videos)
+
+    @property
     def leaked(self) -> bool:
         """Models were trained or chosen on scored videos: no figure is unbiased."""
-        return bool(self.origin.trained_on or self.origin.selected_on)
+        return self.origin.leaked
 
     @property
     def optimistic(self) -> bool:

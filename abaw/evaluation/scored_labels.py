@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from abaw.core.errors import AbawError, DataError
 from abaw.core.text import listed
 from abaw.protocol.annotations import annotation_files, read_annotation, split_folder, text_files
+from abaw.protocol.classes import UNLABELLED
 from abaw.protocol.labels import FrameLabels, names_elsewhere, read_labels, split_folders
 from abaw.protocol.multitask import find_multitask_file
 
@@ -22,7 +24,8 @@ Expression = Mapping[str, "NDArray[np.int8]"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredLabels:
-    """places: the folders and files they were read from; expression: (T,) by video, -1 for none.
+    """places: the folders and files they were read from; expression: (T,) by video, -1 for none, empty when expression
+    is not predicted.
 
     other: labels of the other tasks by video; empty when there are none or none is predicted.
     elsewhere: videos that a split annotates which is not scored; faulty: videos whose file could not be read; faults:
@@ -36,13 +39,22 @@ class ScoredLabels:
     faulty: Collection[str] = ()
     faults: tuple[str, ...] = ()
 
+    def lines(self, name: str) -> NDArray[np.int8]:
+        """The labels of a video's lines, (T,), negative without one: of expression, or of the other tasks if expression
+        is not scored."""
+        if self.expression or name not in self.other:
+            return self.expression.get(name, np.empty(0, np.int8))
+        video = self.other[name]
+        known = np.isfinite(video.valence_arousal).all(axis=1) | (video.action_units >= 0).any(axis=1)
+        return np.where(known, 0, UNLABELLED).astype(np.int8)
+
     @property
     def names(self) -> set[str]:
         return {*self.expression, *self.other}
 
 
 def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], failures: list[str]) -> ScoredLabels:
-    """Read the splits below `root`. tasks: what is predicted in addition to expression; read where labels exist.
+    """Read the splits below `root`. tasks: what is predicted; tasks other than expression are read where labels exist.
 
     A faulty file is added to `failures`, and the others are read. Raises DataError when a split is missing or holds no
     file, when all files are faulty, or when a video is in both.
@@ -53,13 +65,14 @@ def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], 
     expression: dict[str, NDArray[np.int8]] = {}
     other: dict[str, FrameLabels] = {}
     for split in splits:
-        place = _place(root, split)
+        place = _place(root, split, tasks)
         if place in places:
             continue
         places.append(place)
         found, found_other = _read_split(root, split, place, tasks, failures)
-        _require_apart(place, expression, found)
-        faulty |= set(text_files(place)) - found.keys()
+        earlier, read = (expression, found) if "expression" in tasks else (other, found_other)
+        _require_apart(place, earlier.keys(), read.keys())
+        faulty |= set(text_files(place)) - read.keys()
         expression |= found
         other |= found_other
     faults = tuple(failures[before:])
@@ -68,8 +81,11 @@ def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], 
     return ScoredLabels(tuple(places), expression, other, names_elsewhere(root, splits), faulty, faults)
 
 
-def _place(root: Path, split: str) -> Path:
-    """The multi-task file of the split, or the folder of its expression files."""
+def _place(root: Path, split: str, tasks: Sequence[str]) -> Path:
+    """The multi-task file of the split, or the folder of its expression files (without expression, of its tasks)."""
+    if "expression" not in tasks:
+        folders = [folder for task in tasks for folder in split_folders(root, split, task)]
+        return folders[0] if folders else find_multitask_file(root, split) or root
     multitask = None if split_folders(root, split, "expression") else find_multitask_file(root, split)
     return multitask or split_folder(root, split)
 
@@ -77,11 +93,14 @@ def _place(root: Path, split: str) -> Path:
 def _read_split(
     root: Path, split: str, place: Path, tasks: Sequence[str], failures: list[str]
 ) -> tuple[dict[str, NDArray[np.int8]], dict[str, FrameLabels]]:
+    others = [task for task in tasks if task != "expression"]
+    annotated = [task for task in others if split_folders(root, split, task)]
+    if "expression" not in tasks:
+        return {}, read_labels(root, split, others if place.is_file() or not annotated else annotated)
     if place.is_file():
-        labels = read_labels(root, split, ("expression", *tasks))
-        return {name: video.expression for name, video in labels.items()}, labels if tasks else {}
+        labels = read_labels(root, split, tasks)
+        return {name: video.expression for name, video in labels.items()}, labels if others else {}
     expression = _read_expression(place, failures)
-    annotated = [task for task in tasks if split_folders(root, split, task)]
     try:
         return expression, read_labels(root, split, annotated) if annotated else {}
     except DataError as error:
@@ -99,8 +118,8 @@ def _read_expression(folder: Path, failures: list[str]) -> dict[str, NDArray[np.
     return labels
 
 
-def _require_apart(place: Path, before: Expression, found: Expression) -> None:
-    both = sorted(before.keys() & found.keys())
+def _require_apart(place: Path, before: AbstractSet[str], found: AbstractSet[str]) -> None:
+    both = sorted(before & found)
     if both:
         raise DataError(
             f"{place}: {len(both)} of its videos are in the other split too ({listed(both)}); a video is scored "

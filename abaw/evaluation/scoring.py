@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from abaw.core.errors import AbawError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.core.text import listed
+from abaw.evaluation.action_units import unit_counts, unit_histogram
 from abaw.evaluation.calibration import Calibration, calibration_of, no_frames
 from abaw.evaluation.metrics import ScoredVideo, VideoTally, evaluate_tallies, tally
-from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks, unit_counts
+from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks
 from abaw.evaluation.result import Option
 from abaw.evaluation.sample import FrameSample
 from abaw.evaluation.scored_labels import ScoredLabels
@@ -34,34 +35,38 @@ _FACTS = ("tool", "backbone", "checkpoints")
 
 @dataclass(slots=True)
 class Tallies:
-    """The counts of one way to decode the predictions so far, one entry per video."""
+    """The counts of one way to decode the predictions so far, one entry per video.
+
+    fit_thresholds: keep what the fit of thresholds of the action units needs.
+    """
 
     smoothing: Smoothing
     calibration: Calibration | None
+    fit_thresholds: bool = False
     videos: list[VideoTally] = field(default_factory=list)
     tasks: list[TaskTally] = field(default_factory=list)
 
     def add(self, name: str, predictions: Predictions, decoded: Decoded, labels: ScoredLabels) -> None:
-        known = labels.expression.get(name, np.empty(0, np.int8))
+        known = labels.expression.get(name, np.empty(0, np.int8)) if predictions.classes else np.empty(0, np.int8)
         shared = min(len(known), len(predictions))
         known = known[:shared]
         self.videos.append(tally(ScoredVideo(name, known, decoded.labels[:shared], predictions.valid[:shared])))
-        if self.calibration is not None:
+        if self.calibration is not None and predictions.classes:
             self.calibration += calibration_of(decoded.probs[:shared], known)
         if labels.other:
-            self.tasks.append(_task_tally(name, len(predictions), decoded, labels))
+            self.tasks.append(_task_tally(name, len(predictions), decoded, labels, self.fit_thresholds))
 
     def option(self, class_bias: NDArray[np.float64] | None = None, by_fold: NDArray[np.int64] | None = None) -> Option:
         return Option(str(self.smoothing), evaluate_tallies(self.videos), self.calibration, class_bias, by_fold)
 
 
-def new_tallies(smoothing: Smoothing) -> Tallies:
+def new_tallies(smoothing: Smoothing, fit_thresholds: bool = False) -> Tallies:
     """Without calibration if the smoothing returns no probabilities."""
-    return Tallies(smoothing, None if smoothing.name == "viterbi" else no_frames())
+    return Tallies(smoothing, None if smoothing.name == "viterbi" else no_frames(), fit_thresholds)
 
 
-def _task_tally(name: str, num_frames: int, decoded: Decoded, labels: ScoredLabels) -> TaskTally:
-    nothing = no_tasks()
+def _task_tally(name: str, num_frames: int, decoded: Decoded, labels: ScoredLabels, fit_thresholds: bool) -> TaskTally:
+    nothing = no_tasks(fit_thresholds)
     if name not in labels.other:
         return nothing
     other = labels.other[name].for_frames(num_frames)
@@ -71,6 +76,9 @@ def _task_tally(name: str, num_frames: int, decoded: Decoded, labels: ScoredLabe
         else moments_of(other.valence_arousal, decoded.valence_arousal),
         nothing.counts if decoded.action_units is None else unit_counts(other.action_units, decoded.action_units),
         0 if decoded.action_units is None else int((other.action_units >= 0).any(axis=1).sum()),
+        unit_histogram(other.action_units, decoded.action_units)
+        if fit_thresholds and decoded.action_units is not None
+        else nothing.histogram,
     )
 
 
@@ -103,16 +111,18 @@ def score_store(
     smoothings: Sequence[Smoothing],
     failures: list[str],
     progress: Progress = silent,
+    *,
+    fit_thresholds: bool = False,
 ) -> StoreScores:
     """Decode and tally every video that has labels, with every smoothing. A faulty store is added to `failures`.
 
-    Raises DataError when no video could be scored.
+    fit_thresholds: see Tallies. Raises DataError when no video could be scored.
     """
     stores = {store.stem: store for store in find_stores([path])}
     matched = sorted(stores.keys() & labels.names)
     if not matched:
         raise DataError(f"{path}: none of its {len(stores)} videos ({listed(sorted(stores))}) {_unscored(labels)}")
-    found = StoreScores(name, path, stores, [new_tallies(smoothing) for smoothing in smoothings])
+    found = StoreScores(name, path, stores, [new_tallies(smoothing, fit_thresholds) for smoothing in smoothings])
     found.notes += _unmatched(stores, labels)
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
     for done, video in enumerate(matched, start=1):
@@ -128,7 +138,8 @@ def score_store(
         found.facts = found.facts or {key: predictions.meta[key] for key in _FACTS if key in predictions.meta}
         found.differences += _length_difference(video, predictions, labels)
         if not predictions.predicted.any():
-            found.notes.append(f"{video}: no frame was predicted; all count as the first class")
+            value = "the first class" if predictions.classes else "0"
+            found.notes.append(f"{video}: no frame was predicted; all count as {value}")
         progress(done, len(matched))
     if not found.metas:
         raise DataError(f"{path}: none of its videos could be scored: {'; '.join(failures)}")
@@ -142,9 +153,9 @@ def _training(predictions: Predictions, seen: dict[tuple[str, ...], tuple[str, .
 
 
 def _length_difference(name: str, predictions: Predictions, labels: ScoredLabels) -> list[str]:
-    if name not in labels.expression:
+    if name not in labels.expression and labels.expression:
         return []
-    lines = labels.expression[name]
+    lines = labels.lines(name)
     if len(lines) > len(predictions):
         extra = lines[len(predictions) :]
         return [
@@ -200,7 +211,7 @@ def biased_option(
         fit_class_bias(kept[outside], kept_labels[outside]) if outside.any() else np.zeros_like(everywhere)
         for outside in (fold_of_frame != fold for fold in range(max(folds.values()) + 1))
     ]
-    tallies = new_tallies(smoothing)
+    tallies = new_tallies(smoothing, found.tallies[0].fit_thresholds)
     by_fold = []
     for video, predictions in _read_again(found, progress, passes_done=1):
         tallies.add(video, predictions, decode(predictions, smoothing, everywhere), labels)

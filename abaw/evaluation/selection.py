@@ -5,7 +5,7 @@ Shapes: O options, K folds, V videos, T time, C class, L grid of values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ _FRAMES_AT_FIRST = 30_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """A choice among options by macro F1.
+    """A choice among options by macro F1, or by the score given to `nested_selection`.
 
     best: the option that is best on all videos; optimistic_f1: its score there, too high because it was chosen there;
     nested_f1: the unbiased estimate by nested selection, which scores each video with the option that is best on the
@@ -37,25 +37,31 @@ class Selection:
     optimistic_f1: float
     nested_f1: float
     chosen: tuple[int, ...]
-    confusions: Counts
+    confusions: NDArray[np.number]
 
 
-def nested_selection(confusions: Counts, by_fold: Sequence[Counts], folds: NDArray[np.integer]) -> Selection:
-    """Choose the option with the highest macro F1, the first of equal ones, and score this choice by nested selection.
+def nested_selection(
+    confusions: NDArray[np.number],
+    by_fold: Sequence[NDArray[np.number]],
+    folds: NDArray[np.integer],
+    score: Callable[[NDArray[np.number]], Floats] = macro_f1_of,
+) -> Selection:
+    """Choose the option with the highest score, the first of equal ones, and score this choice by nested selection.
 
     Options may be partly fitted on labels. confusions: (O, V, C, C), rows annotated, fitted on all videos; by_fold: K
-    arrays (O, V, C, C), fitted on the videos outside each fold; folds: (V,) the fold of each video, 0..K-1.
+    arrays (O, V, C, C), fitted on the videos outside each fold; folds: (V,) the fold of each video, 0..K-1; score: of
+    sums over videos, (…, C, C) -> (…), macro F1 by default. Another score may need sums of another shape than (C, C).
     """
-    overall = macro_f1_of(confusions.sum(axis=1))
+    overall = score(confusions.sum(axis=1))
     nested = np.zeros_like(confusions[0])
     chosen = []
     for fold, fitted in enumerate(by_fold):
         inside = folds == fold
-        option = int(macro_f1_of(fitted[:, ~inside].sum(axis=1)).argmax())
+        option = int(score(fitted[:, ~inside].sum(axis=1)).argmax())
         nested[inside] = fitted[option, inside]
         chosen.append(option)
     best = int(overall.argmax())
-    return Selection(best, float(overall[best]), float(macro_f1_of(nested.sum(axis=0))), tuple(chosen), nested)
+    return Selection(best, float(overall[best]), float(score(nested.sum(axis=0))), tuple(chosen), nested)
 
 
 def log_probs(probs: NDArray[np.floating]) -> NDArray[np.float32]:

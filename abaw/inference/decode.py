@@ -18,7 +18,8 @@ from abaw.stores.predictions import Predictions
 class Decoded:
     """The result for one video; frame k is at index k - 1.
 
-    labels: (T,) int8 classes; probs: (T, C) filled, smoothed and biased; valence_arousal: (T, 2) and action_units:
+    labels: (T,) int8 classes; probs: (T, C) filled, smoothed and biased; both empty, (0,) and (T, 0), when expression
+    is not predicted; valence_arousal: (T, 2) and action_units:
     (T, 12), filled and smoothed, None when not predicted.
     """
 
@@ -37,7 +38,7 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
     ConfigError for a bias that is not one finite number per class, or is used with `viterbi`, whose path has no
     probabilities.
     """
-    if predictions.classes != EXPRESSION_CLASSES:
+    if predictions.classes not in (EXPRESSION_CLASSES, ()):
         raise DataError(
             f"{predictions.name}: expected the classes {', '.join(EXPRESSION_CLASSES)}; "
             f"found {', '.join(predictions.classes)}; predict with a model of these classes"
@@ -47,15 +48,26 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
     for values in (predictions.probs, predictions.valence_arousal, predictions.action_units):
         if values is not None:
             _require_finite(predictions, values)
-    probs = smoothing(fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES)))
-    if class_bias is not None:
-        probs = _biased(probs, class_bias, smoothing)
+    labels, probs = _classes(predictions, smoothing, class_bias) if predictions.classes else _no_classes(predictions)
     return Decoded(
-        labels=probs.argmax(axis=1).astype(np.int8),
+        labels=labels,
         probs=probs,
         valence_arousal=_columns(predictions.valence_arousal, predictions.predicted, smoothing),
         action_units=_columns(predictions.action_units, predictions.predicted, smoothing),
     )
+
+
+def _classes(
+    predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[np.floating] | None
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    probs = smoothing(fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES)))
+    if class_bias is not None:
+        probs = _biased(probs, class_bias, smoothing)
+    return probs.argmax(axis=1).astype(np.int8), probs
+
+
+def _no_classes(predictions: Predictions) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    return np.empty(0, np.int8), predictions.probs
 
 
 def _require_finite(predictions: Predictions, values: NDArray[np.float32]) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError
-from abaw.models.tasks import split_outputs
+from abaw.models.tasks import require_expression, split_outputs
 from abaw.models.temporal import TemporalTransformer, spec_tasks
 from abaw.stores.spec import Spec
 
@@ -20,12 +20,14 @@ from abaw.stores.spec import Spec
 class LivePredictor:
     """The probabilities of the newest frame, from it and the earlier frames that fit into the model's window.
 
-    model: in eval mode. Raises ConfigError when the model is not causal: it would need later frames.
+    model: in eval mode. Raises ConfigError when the model is not causal, because it would need later frames, or does
+    not predict the expression.
     """
 
     def __init__(self, model: TemporalTransformer, spec: Spec) -> None:
         if not model.size.causal:
             raise ConfigError("this temporal model uses later frames; train one with --model.causal for live use")
+        require_expression(spec_tasks(spec), "live use")
         self._model, self._tasks, self._dim = model, spec_tasks(spec), spec.feature_dim
         self._frames: deque[NDArray[np.float16] | None] = deque(maxlen=int(spec.input["window"]))
 

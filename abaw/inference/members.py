@@ -30,11 +30,11 @@ from abaw.stores.spec import CheckpointError, Spec, load_spec, require_classes
 class FrameOutputs:
     """A model's predictions for T frames.
 
-    probs: (T, C); predicted: (T,) True for frames with a prediction; other tasks, None when the model does not have
-    them: valence_arousal: (T, 2) in [-1, 1]; action_units: (T, 12) probabilities.
+    predicted: (T,) True for frames with a prediction. Of each task, None when the model does not have it: probs:
+    (T, C); valence_arousal: (T, 2) in [-1, 1]; action_units: (T, 12) probabilities.
     """
 
-    probs: Tensor
+    probs: Tensor | None
     predicted: NDArray[np.bool_]
     valence_arousal: Tensor | None = None
     action_units: Tensor | None = None
@@ -48,6 +48,9 @@ class Member(Protocol):
 
     @property
     def spec(self) -> Spec: ...
+
+    @property
+    def tasks(self) -> tuple[str, ...]: ...
 
     @property
     def backbone(self) -> str:
@@ -68,7 +71,7 @@ def temporal_outputs(
     outputs = window_outputs(model, features, present, windows, causal=model.size.causal)
     parts = split_outputs(outputs, spec_tasks(spec))
     return FrameOutputs(
-        parts["expression"].softmax(-1),
+        parts["expression"].softmax(-1) if "expression" in parts else None,
         np.ones_like(present),
         parts["valence_arousal"].tanh() if "valence_arousal" in parts else None,
         parts["action_units"].sigmoid() if "action_units" in parts else None,
@@ -82,6 +85,10 @@ class TemporalMember:
     folder: Path
     spec: Spec
     model: TemporalTransformer
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return spec_tasks(self.spec)
 
     @property
     def backbone(self) -> str:
@@ -100,6 +107,10 @@ class StaticMember:
     model: StaticModel
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        return ("expression",)
+
+    @property
     def backbone(self) -> str:
         return self.spec.weights_id
 
@@ -113,10 +124,13 @@ class StaticMember:
 def load_member(folder: Path, device: torch.device) -> Member:
     """A static or temporal checkpoint, ready to predict on the device.
 
-    Raises CheckpointError when it is missing, damaged, or its classes are not the eight in their order.
+    Raises CheckpointError when it is missing, damaged, or its classes are not the eight in their order (a temporal
+    model without expression has none).
     """
-    require_classes(load_spec(folder), EXPRESSION_CLASSES, folder)
-    if load_spec(folder).kind == "temporal":
+    spec = load_spec(folder)
+    if spec.kind != "temporal" or "expression" in spec_tasks(spec):
+        require_classes(spec, EXPRESSION_CLASSES, folder)
+    if spec.kind == "temporal":
         temporal, spec = load_temporal(folder)
         return TemporalMember(folder, spec, temporal.to(device))
     static, spec = load_static(folder)

@@ -18,6 +18,7 @@ from abaw.core.artifacts import provenance, quick_hash, value_hash
 from abaw.data.clips import Clip
 from abaw.data.read_clips import joined_backbone, joined_features
 from abaw.inference.members import FrameOutputs, Member, require_fit, temporal_outputs
+from abaw.models.tasks import NUM_OUTPUTS
 from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.features import FeatureStore
@@ -53,12 +54,16 @@ def predict_stores(members: Sequence[Member], stores: Sequence[FeatureStore]) ->
         "fps": stores[0].meta.get("fps"),
         "fingerprint": fingerprint(members, [store.store.path for store in stores]),
     }
-    outputs = [member.outputs(features, valid) for member in members] if len(valid) else [_nothing()]
+    outputs = [member.outputs(features, valid) if len(valid) else _nothing(member.tasks) for member in members]
     return _as_predictions(stores[0].name, valid, _mean(outputs), facts)
 
 
-def _nothing() -> FrameOutputs:
-    return FrameOutputs(torch.zeros(0, len(EXPRESSION_CLASSES)), np.zeros(0, dtype=np.bool_))
+def _nothing(tasks: Sequence[str]) -> FrameOutputs:
+    """The outputs for a video without frames."""
+    empty = {task: torch.zeros(0, NUM_OUTPUTS[task]) for task in tasks}
+    return FrameOutputs(
+        empty.get("expression"), np.zeros(0, dtype=np.bool_), empty.get("valence_arousal"), empty.get("action_units")
+    )
 
 
 def _origin(specs: Sequence[Spec], backbone: str) -> Mapping[str, Any]:
@@ -76,26 +81,34 @@ def _origin(specs: Sequence[Spec], backbone: str) -> Mapping[str, Any]:
 
 
 def _mean(outputs: Sequence[FrameOutputs]) -> FrameOutputs:
-    """The mean per frame over the members that predict it, and per task over the members that have it."""
-    votes = torch.stack([torch.from_numpy(each.predicted) for each in outputs])
-    return FrameOutputs(
-        _voted([(each.probs, vote) for each, vote in zip(outputs, votes, strict=True)]),
-        votes.any(dim=0).numpy(),
-        _voted_optional([(each.valence_arousal, vote) for each, vote in zip(outputs, votes, strict=True)]),
-        _voted_optional([(each.action_units, vote) for each, vote in zip(outputs, votes, strict=True)]),
-    )
+    """The mean per frame over the members that predict it, and per task over the members that have it.
+
+    A frame is predicted where each task is.
+    """
+    votes = [torch.from_numpy(each.predicted) for each in outputs]
+    voted = [
+        _voted([(values, vote) for values, vote in zip(of_task, votes, strict=True) if values is not None])
+        for of_task in (
+            [each.probs for each in outputs],
+            [each.valence_arousal for each in outputs],
+            [each.action_units for each in outputs],
+        )
+    ]
+    probs, valence_arousal, action_units = (each[0] if each else None for each in voted)
+    predicted = torch.stack([each[1] for each in voted if each]).all(dim=0)
+    return FrameOutputs(probs, predicted.numpy(), valence_arousal, action_units)
 
 
-def _voted_optional(parts: Sequence[tuple[Tensor | None, Tensor]]) -> Tensor | None:
-    present = [(values, vote) for values, vote in parts if values is not None]
-    return _voted(present) if present else None
+def _voted(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] | None:
+    """The mean of values (T, N) whose vote, (T,), is True, 0 where none is; and where any is, (T,).
 
-
-def _voted(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """The mean of values (T, N) whose vote, (T,), is True; 0 where none is."""
+    None without parts.
+    """
+    if not parts:
+        return None
     total = torch.stack([torch.where(vote[:, None], values, 0) for values, vote in parts]).sum(dim=0)
     votes = torch.stack([vote for _, vote in parts]).sum(dim=0)
-    return total / votes.clamp_min(1)[:, None]
+    return total / votes.clamp_min(1)[:, None], votes > 0
 
 
 def _as_predictions(
@@ -103,11 +116,11 @@ def _as_predictions(
 ) -> Predictions:
     return Predictions(
         name,
-        EXPRESSION_CLASSES,
+        EXPRESSION_CLASSES if outputs.probs is not None else (),
         np.arange(1, len(valid) + 1, dtype=np.int32),
         valid,
         outputs.predicted,
-        outputs.probs.numpy(),
+        outputs.probs.numpy() if outputs.probs is not None else np.zeros((len(valid), 0), np.float32),
         facts,
         outputs.valence_arousal.numpy() if outputs.valence_arousal is not None else None,
         outputs.action_units.numpy() if outputs.action_units is not None else None,

@@ -13,6 +13,7 @@ from abaw.inference.devices import choose_device
 from abaw.inference.features import Extractor, load_extractor, write_video_features
 from abaw.inference.members import Member, load_member
 from abaw.inference.predict import fingerprint, predict_stores
+from abaw.models.tasks import require_expression
 from abaw.protocol.layout import Subject, is_image
 from abaw.stores.arrow import is_done
 from abaw.stores.crop import ALIGNED_112, Crop
@@ -60,7 +61,7 @@ def load_models(
     """checkpoint, temporal: folders, or `builtin`; without temporal, each frame is predicted by itself.
 
     Raises CheckpointError for a checkpoint that is missing, damaged, of another kind, or expects a kind of crop that
-    cannot be extracted from videos.
+    cannot be extracted from videos, and ConfigError for a temporal one without expression.
     """
     static = resolve_checkpoint(checkpoint, "static")
     sequence = None if temporal is None else resolve_checkpoint(temporal, "temporal")
@@ -72,6 +73,7 @@ def load_models(
     if temporal is None or sequence is None:
         return VideoModels(extractor, load_member(static, device), label, crop)
     member = load_member(sequence, device)
+    require_expression(member.tasks, "predict-video")
     label = f"{_short_name(checkpoint)}, then {_short_name(temporal)} ({member.spec.weights_id})"
     return VideoModels(extractor, member, label, crop)
 

@@ -1,6 +1,6 @@
-"""The layout of a temporal model's outputs: one vector per frame that holds all tasks.
+"""The layout of a temporal model's outputs: one vector per frame that holds all its tasks.
 
-Shapes: outputs (…, O): first the C of expression, then valence and arousal, then the action units.
+Shapes: outputs (…, O): first the C of expression, then valence and arousal, then the action units, as far as learned.
 """
 
 from __future__ import annotations
@@ -22,13 +22,19 @@ NUM_OUTPUTS: Mapping[str, int] = {
 
 
 def ordered_tasks(tasks: Sequence[str]) -> tuple[str, ...]:
-    """The tasks in the order of the outputs. Raises ConfigError for an unknown task, or when expression is missing."""
+    """The tasks in the order of the outputs. Raises ConfigError for an unknown task, or without any."""
     for task in tasks:
         if task not in TASKS:
             raise ConfigError(f"unknown task '{task}'; expected {', '.join(TASKS)}.{nearest(task, TASKS)}")
-    if "expression" not in tasks:
-        raise ConfigError("tasks must include 'expression': the other tasks are trained in addition to it")
+    if not tasks:
+        raise ConfigError(f"no task given; expected one or more of {', '.join(TASKS)}")
     return tuple(task for task in TASKS if task in tasks)
+
+
+def require_expression(tasks: Sequence[str], user: str) -> None:
+    """Raise ConfigError, which names the `user`, when expression is not among the tasks."""
+    if "expression" not in ordered_tasks(tasks):
+        raise ConfigError(f"{user} scores and shows expressions: tasks must include 'expression'")
 
 
 def split_outputs(outputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:

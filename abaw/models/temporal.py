@@ -112,8 +112,8 @@ def temporal_spec(
 ) -> Spec:
     """The spec stored with a temporal model's weights.
 
-    window, hop: in frames; feature_dim: D; backbone: `weights_id` of the static checkpoint that made the features,
-    joined by `+` for several sources. Raises ConfigError as `ordered_tasks` does.
+    window, hop: in frames; classes: empty without expression; feature_dim: D; backbone: `weights_id` of the static
+    checkpoint that made the features, joined by `+` for several sources. Raises ConfigError as `ordered_tasks` does.
     """
     return Spec(
         kind="temporal",

@@ -67,6 +67,21 @@ class FrameLabels:
         )
 
 
+def count_other_labels(
+    valence_arousal: NDArray[np.float32] | None, action_units: NDArray[np.int8] | None
+) -> NDArray[np.int64]:
+    """Frames with valence and arousal, and frames with each action unit off and on, (25,), to balance parts of a set.
+
+    valence_arousal: (T, 2); action_units: (T, 12); as in FrameLabels, None for no labels.
+    """
+    counts = np.zeros(1 + 2 * NUM_ACTION_UNITS, dtype=np.int64)
+    if valence_arousal is not None:
+        counts[0] = int((~np.isnan(valence_arousal).any(axis=1)).sum())
+    if action_units is not None:
+        counts[1:] = np.concatenate([(action_units == value).sum(axis=0) for value in (0, 1)])
+    return counts
+
+
 def read_valence_arousal(path: Path) -> NDArray[np.float32]:
     """(T, 2), NaN in frames that lack one of them. Raises DataError that names file and line."""
     return _without_marks(read_values(path, VALENCE_AROUSAL, _VALENCE_AROUSAL_FORMAT))

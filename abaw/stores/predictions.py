@@ -1,6 +1,7 @@
 """Predictions: raw probabilities, never smoothed, with one row per frame and one column per class.
 
-A model for several tasks adds columns: valence and arousal in [-1, 1], and the probability of each action unit.
+A model for other tasks adds columns: valence and arousal in [-1, 1], and the probability of each action unit. Without
+the task of expression there are no classes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Predictions:
     """The predictions for one video, in memory (36 bytes per frame, 92 with all tasks).
 
     frames: (T,) int32 from 1; valid: (T,) True on frames with a face; predicted: (T,) True where the model returned
-    probabilities (a per-frame model returns none without a face); probs: (T, C) float32; valence_arousal: (T, 2)
+    probabilities (a per-frame model returns none without a face); classes and probs, (T, C) float32: empty, C = 0,
+    when the model does not predict expressions; valence_arousal: (T, 2)
     float32 in [-1, 1]; action_units: (T, 12) float32, the probability that each is on. The last three are zero where
     not predicted; the last two are None when the model does not predict them.
     """
@@ -61,12 +63,14 @@ def read_predictions(path: Path) -> Predictions:
     """Raises StoreError when the file is missing, damaged, of another kind, lacks a class, or has impossible values."""
     store = open_store(path, KIND, {"frame": pa.int32(), "valid": pa.bool_()})
     classes = store.meta.get("classes", ())
-    named = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
-    if not named or not set(classes) <= set(store.table.column_names):
+    present = set(store.table.column_names)
+    others = [names[0] for names in (VALENCE_AROUSAL, ACTION_UNITS) if set(names) <= present]
+    named = isinstance(classes, list) and (classes or others) and all(isinstance(name, str) for name in classes)
+    if not named or not set(classes) <= present:
         raise StoreError(f"{path}: its columns do not match its classes {classes}; write it again")
     require_columns(path, store.table.schema, dict.fromkeys(classes, pa.float32()))
     require_frames(store)
-    predicted = store.table.column(classes[0]).is_valid().to_numpy(zero_copy_only=False)
+    predicted = store.table.column([*classes, *others][0]).is_valid().to_numpy(zero_copy_only=False)
     return Predictions(
         name=path.stem,
         classes=tuple(classes),
@@ -87,7 +91,12 @@ def _dense_if_predicted(
 
 
 def _dense(store: OpenStore, names: Sequence[str], predicted: NDArray[np.bool_], lowest: float) -> NDArray[np.float32]:
-    """(T, columns), zeros where null. Raises StoreError for values that are not finite or not in [lowest, 1]."""
+    """(T, columns), zeros where null; (T, 0) without names.
+
+    Raises StoreError for values that are not finite or not in [lowest, 1].
+    """
+    if not names:
+        return np.zeros((len(predicted), 0), np.float32)
     require_columns(store.path, store.table.schema, dict.fromkeys(names, pa.float32()))
     columns = [store.table.column(name) for name in names]
     if any(not np.array_equal(column.is_valid().to_numpy(zero_copy_only=False), predicted) for column in columns):

@@ -18,27 +18,40 @@ OtherTask = Literal["valence_arousal", "action_units"]
 DECIMALS = 4
 """Decimals of valence and arousal."""
 ACTION_UNIT_THRESHOLD = 0.5
-"""An action unit is on from this probability."""
+"""An action unit is on from this probability, unless thresholds are given."""
 
 
-def frame_values(name: str, decoded: Decoded, edition: Edition) -> list[str]:
+def frame_values(
+    name: str, decoded: Decoded, edition: Edition, thresholds: NDArray[np.float64] | None = None
+) -> list[str]:
     """The text after `<video>/00001.jpg,` for each frame of one video.
 
     This is a class; a compound class from the probabilities of the eight basic ones; `valence,arousal`; `au1,…,au12`;
-    or `valence,arousal,class,au1,…,au12`. Raises DataError when a label is not a class of the edition, or the
+    or `valence,arousal,class,au1,…,au12`. thresholds: (12,), from which probability each action unit is on; .5 without.
+    Raises DataError when a label is not a class of the edition, or the
     predictions lack a task that the edition needs.
     """
     if edition.task == "valence_arousal":
         return _valence_arousal(_require(name, decoded, "valence_arousal", edition))
     if edition.task == "action_units":
-        return _action_units(_require(name, decoded, "action_units", edition))
+        return _action_units(_require(name, decoded, "action_units", edition), thresholds)
+    if not decoded.probs.shape[1]:
+        raise DataError(_lacking(name, "expression", "expression", edition))
     if edition.task == "mtl":
         pairs = _valence_arousal(_require(name, decoded, "valence_arousal", edition))
-        units = _action_units(_require(name, decoded, "action_units", edition))
+        units = _action_units(_require(name, decoded, "action_units", edition), thresholds)
         digits = _digits(name, decoded.labels, edition)
         return [",".join(parts) for parts in zip(pairs, digits, units, strict=True)]
     labels = compound_labels(decoded.probs) if edition.task == "compound" else decoded.labels
     return _digits(name, labels, edition)
+
+
+def _lacking(name: str, words: str, task: str, edition: Edition) -> str:
+    needed = " ".join(TASKS) if edition.task == "mtl" else task
+    return (
+        f"{name}: the predictions have no {words}, which {edition.name} needs; train with `--tasks {needed}` and "
+        "predict again"
+    )
 
 
 def _digits(name: str, labels: NDArray[np.int8], edition: Edition) -> list[str]:
@@ -53,11 +66,7 @@ def _require(name: str, decoded: Decoded, task: OtherTask, edition: Edition) -> 
     values: NDArray[np.float32] | None = getattr(decoded, task)
     words = "valence and arousal" if task == "valence_arousal" else "action units"
     if values is None:
-        needed = " ".join(TASKS) if edition.task == "mtl" else task
-        raise DataError(
-            f"{name}: the predictions have no {words}, which {edition.name} needs; train with "
-            f"`--tasks {needed}` and predict again"
-        )
+        raise DataError(_lacking(name, words, task, edition))
     if not np.isfinite(values).all():
         raise DataError(f"{name}: {words} are not finite; predict the video again")
     return values
@@ -69,8 +78,10 @@ def _valence_arousal(values: NDArray[np.float32]) -> list[str]:
     return [f"{valence:.{DECIMALS}f},{arousal:.{DECIMALS}f}" for valence, arousal in rounded.tolist()]
 
 
-def _action_units(probs: NDArray[np.float32]) -> list[str]:
-    codes = (probs >= ACTION_UNIT_THRESHOLD) @ (1 << np.arange(NUM_ACTION_UNITS))
+def _action_units(probs: NDArray[np.float32], thresholds: NDArray[np.float64] | None) -> list[str]:
+    codes = (probs >= (ACTION_UNIT_THRESHOLD if thresholds is None else thresholds)) @ (
+        1 << np.arange(NUM_ACTION_UNITS)
+    )
     texts = {code: _bits(code) for code in np.unique(codes).tolist()}
     return [texts[code] for code in codes.tolist()]
 

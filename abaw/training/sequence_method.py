@@ -21,7 +21,7 @@ from abaw.training.sequence_settings import SequenceLearning
 
 
 class SequenceMethod(Method[WindowBatch, WindowBatch]):
-    """Cross-entropy per labelled frame, plus the losses of the model's other tasks.
+    """Cross-entropy per frame labelled with an expression, plus the losses of the model's other tasks.
 
     With logit adjustment (arXiv 2007.07314) the cross-entropy is on logits + strength x log class share. At strength 1
     (`balance_strength`; tau in the paper) its minimum is at logits for equally frequent classes, which favours macro
@@ -74,7 +74,9 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
     def step(self, batch: WindowBatch) -> StepResult:
         outputs = self.model(batch.features, batch.present, batch.inside).flatten(0, 1)
         parts = split_outputs(outputs, self.tasks)
-        loss, logs = self._expression(parts["expression"], batch.labels.flatten())
+        loss, logs = outputs.sum() * 0, dict[str, Tensor]()
+        if "expression" in parts:
+            loss, logs = self._expression(parts["expression"], batch.labels.flatten())
         if batch.valence_arousal is not None:
             va_loss = ccc_loss(parts["valence_arousal"].tanh(), batch.valence_arousal.flatten(0, 1))
             loss = loss + self.learning.valence_arousal_weight * va_loss

@@ -16,7 +16,7 @@ from abaw.core.run_folder import RunFolder
 from abaw.core.seed import numpy_generator
 from abaw.data.clips import ClipSet, split_by_video
 from abaw.data.window_batches import WindowBatch, WindowSampler
-from abaw.evaluation.clips import score_clips
+from abaw.evaluation.clips import score_clips, score_other_tasks, selection_score
 from abaw.models.tasks import ordered_tasks
 from abaw.models.temporal import TemporalTransformer, build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
@@ -33,9 +33,11 @@ def train_temporal(
 ) -> TrainResult:
     """One training run in the run folder `out`, resumed if it was interrupted; equal arguments give equal models.
 
-    Raises ConfigError as `split_by_video` and `ordered_tasks` do, and DataError when no frame has a label or a face.
+    The best checkpoint is that with the highest macro F1 of expression; without expression, with the highest mean CCC
+    or mean F1 of the action units, or the highest sum of both. Raises ConfigError as `split_by_video` and
+    `ordered_tasks` do, and DataError when no frame has a label or a face.
     """
-    seed = recipe.train.seed
+    seed, tasks = recipe.train.seed, ordered_tasks(recipe.tasks)
     training, held = clips, clips
     if recipe.holdout:
         training, held = split_by_video(clips, recipe.holdout, numpy_generator(seed, "holdout"))
@@ -56,7 +58,7 @@ def train_temporal(
             model,
             recipe.learn,
             training.class_counts(),
-            ordered_tasks(recipe.tasks),
+            tasks,
             training.action_unit_counts(),
         ),
         batches,
@@ -64,7 +66,7 @@ def train_temporal(
         recipe.train,
         evaluate=_scorer(spec, held),
         save=_saver(spec),
-        select_by="macro_f1",
+        select_by="macro_f1" if "expression" in tasks else selection_score(tasks),
         progress=hook,
     )
 
@@ -82,7 +84,7 @@ def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: Cli
         window=windows.length,
         hop=windows.hop,
         feature_dim=training.feature_dim,
-        classes=EXPRESSION_CLASSES,
+        classes=EXPRESSION_CLASSES if "expression" in recipe.tasks else (),
         backbone=training.backbone,
         tasks=recipe.tasks,
         training=provenance(
@@ -97,6 +99,8 @@ def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: Cli
 def _scorer(spec: Spec, clips: ClipSet) -> Callable[[nn.Module], Mapping[str, float]]:
     def score(model: nn.Module) -> Mapping[str, float]:
         assert isinstance(model, TemporalTransformer)
+        if not spec.classes:
+            return score_other_tasks(model, spec, clips)
         scores = score_clips(model, spec, clips).all_frames
         return {"macro_f1": scores.macro_f1, "accuracy": scores.accuracy}
 

@@ -16,7 +16,7 @@ class TemporalRecipe:
 
     Args:
         holdout: share of the training videos held out to choose the best checkpoint; 0 trains on all of them
-        tasks: what is learned per frame: expression, and optionally valence_arousal and action_units
+        tasks: what is learned per frame: one or more of expression, valence_arousal and action_units
         model: shape of the encoder
         learn: loss, sampling and augmentation
         train: optimiser, schedule, checkpoints

@@ -54,11 +54,15 @@ class AblateConfig(GridRecipe):
 
 def run(config: AblateConfig) -> int:
     """Exit status: 1 when a cell failed, else 0."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.models.tasks import require_expression
+
     vary = config.vary or _WINDOWS
     grid = points(config, vary, config.given)
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
     require_parallel(config.train, config.workers, "ablate")
+    require_expression(config.tasks, "ablate")
     for note in dict.fromkeys(note for point in grid for note in point.notes):
         say(note)
     say(f"{len(grid)} variants with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")

@@ -34,6 +34,7 @@ class ValidateConfig:
         smoothing: filters of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi[:WEIGHT],
             forward_backward[:WEIGHT]; several are compared, and the report marks that the best one was chosen
         fit_bias: fit a bias per class for each smoothing, and mark that it was chosen
+        fit_thresholds: fit a threshold per action unit, write it to thresholds.json, and mark that it was chosen
         transitions: annotations from whose Train_Set viterbi and forward_backward count how classes follow each other
         split: annotated videos that are scored; both is for out-of-fold predictions
         draws: draws of the bootstrap over videos
@@ -50,6 +51,7 @@ class ValidateConfig:
     out: Path
     smoothing: tuple[str, ...] = ("none",)
     fit_bias: bool = False
+    fit_thresholds: bool = False
     transitions: InputPath | None = None
     split: Literal["validation", "train", "both"] = "validation"
     draws: int = 1000
@@ -65,32 +67,62 @@ def run(config: ValidateConfig) -> int:
     from abaw.evaluation.report import write_report
     from abaw.evaluation.scored_labels import read_scored_labels
     from abaw.evaluation.scoring import score_store
-    from pipelines.validate.messages import print_comparison, print_result
+    from abaw.evaluation.task_result import task_result
+    from pipelines.validate.messages import print_comparison, print_result, print_task_result
 
     if config.draws < _FEWEST_DRAWS:
         raise ConfigError(f"draws {config.draws}: expected {_FEWEST_DRAWS} or more; fewer give no 95 % interval")
     if config.viewers is not None and not any(config.viewers.glob("*.html")):
         raise ConfigError(f"viewers {config.viewers}: no page (*.html) in it; give the --out of `abaw predict-video`")
     smoothings, counted_on = _smoothings(config)
+    tasks = _predicted_tasks(config.predictions)
+    _require_settings(config, tasks)
     failures: list[str] = []
-    labels = read_scored_labels(
-        config.annotations, _splits(config.split), _predicted_tasks(config.predictions), failures
-    )
+    labels = read_scored_labels(config.annotations, _splits(config.split), tasks, failures)
     names = _short_names(config.predictions)
     found = []
     for path, name in zip(config.predictions, names, strict=True):
         with progress(f"{name}: scoring", "videos") as hook:
-            found.append(score_store(path, name, labels, smoothings, failures, hook))
+            found.append(
+                score_store(path, name, labels, smoothings, failures, hook, fit_thresholds=config.fit_thresholds)
+            )
     folds = _folds(found, labels)
+    places = ", ".join(map(str, labels.places))
+    num_videos = sum(len(one.scored) for one in found)
+    if "expression" not in tasks:
+        scores = [task_result(one, folds, config.draws, _notes(one, smoothings, counted_on, 0)) for one in found]
+        page = write_report(config.out, scores, places)
+        for each in scores:
+            print_task_result(each)
+        result(f"report: {page}")
+        return finish_items(num_videos, failures)
     results = [_result(one, smoothings, labels, folds, counted_on, config) for one in found]
     comparison = _compare(results, folds, config.draws)
-    page = write_report(config.out, results, ", ".join(map(str, labels.places)), comparison, config.viewers)
+    page = write_report(config.out, results, places, comparison, config.viewers)
     for scored in results:
         print_result(scored)
     if comparison:
         print_comparison(comparison, any(scored.leaked for scored in results))
     result(f"report: {page}")
-    return finish_items(sum(len(scored.evaluation.videos) for scored in results), failures)
+    return finish_items(num_videos, failures)
+
+
+def _require_settings(config: ValidateConfig, tasks: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that needs a task which the predictions do not have."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.sequence.smooth import needs_transitions
+
+    if config.fit_thresholds and "action_units" not in tasks:
+        raise ConfigError("--fit_thresholds is for action units, which the predictions do not have; leave it out")
+    if "expression" in tasks:
+        return
+    if config.fit_bias:
+        raise ConfigError("--fit_bias is for expression, which the predictions do not have; leave it out")
+    if any(map(needs_transitions, config.smoothing)):
+        raise ConfigError(
+            "viterbi and forward_backward are paths through classes, which the predictions do not have; use box, "
+            "median or gaussian"
+        )
 
 
 def _splits(split: str) -> list[str]:
@@ -125,20 +157,30 @@ def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
 
 
 def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
-    """The predicted tasks in addition to expression, by the columns of each folder's first store."""
+    """The predicted tasks, by the columns of each folder's first store.
+
+    Raises ConfigError when only some of the folders have expression.
+    """
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
+    from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES, VALENCE_AROUSAL
     from abaw.stores.arrow import StoreError, find_stores, open_store
     from abaw.stores.predictions import KIND
 
-    columns: set[str] = set()
+    others = {"valence_arousal": VALENCE_AROUSAL, "action_units": ACTION_UNITS}
+    tasks: set[str] = set()
+    without: list[Path] = []
     for path in predictions:
         try:
-            columns |= set(open_store(find_stores([path])[0], KIND, {}).table.column_names)
+            columns = set(open_store(find_stores([path])[0], KIND, {}).table.column_names)
         except StoreError:
             continue  # reported when the folder is scored
-    tasks = {"valence_arousal": VALENCE_AROUSAL, "action_units": ACTION_UNITS}
-    return [task for task, names in tasks.items() if set(names) <= columns]
+        found = {task for task, names in others.items() if set(names) <= columns}
+        tasks |= found
+        if found and not columns & set(EXPRESSION_CLASSES):
+            without.append(path)
+    if without and len(without) < len(predictions):
+        raise ConfigError(f"{without[0]}: these predictions have no expression, the others have; score them separately")
+    return [*(() if without else ("expression",)), *(task for task in others if task in tasks)]
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
@@ -156,11 +198,17 @@ def _folds(found: Sequence[StoreScores], labels: ScoredLabels) -> dict[str, int]
 
     from abaw.evaluation.folds import folds_by_name
     from abaw.protocol.classes import NUM_EXPRESSIONS
+    from abaw.protocol.labels import count_other_labels
 
     names = sorted({name for one in found for name in one.scored})
     nothing = np.empty(0, np.int8)
     known = {name: labels.expression.get(name, nothing) for name in names}
     counts = {name: np.bincount(each[each >= 0], minlength=NUM_EXPRESSIONS) for name, each in known.items()}
+    if not labels.expression:
+        counts = {
+            name: count_other_labels(labels.other[name].valence_arousal, labels.other[name].action_units)
+            for name in names
+        }
     try:
         return folds_by_name(counts)
     except DataError:
@@ -176,11 +224,14 @@ def _result(
     config: ValidateConfig,
 ) -> Result:
     # Loaded on use: `--help` and wrong usage are answered without it.
+    import numpy as np
+
     from abaw.evaluation.bootstrap import video_groups
     from abaw.evaluation.compare import compare_options, score_intervals
     from abaw.evaluation.multitask import score_tasks
     from abaw.evaluation.origin import origin_of
     from abaw.evaluation.result import Result
+    from abaw.evaluation.task_result import with_thresholds
 
     options, tasks, stride = _options(found, smoothings, labels, folds, config.fit_bias)
     choice = (
@@ -191,6 +242,12 @@ def _result(
     best = choice.best if choice else 0
     evaluation = options[best].evaluation
     groups = video_groups(options[best].names)
+    scores = score_tasks(tasks[best], evaluation.confusions, groups, config.draws) if tasks[best] else None
+    if scores is None and config.fit_thresholds:
+        raise DataError(f"{found.path}: no frame is annotated with action units: there is no threshold to fit")
+    if scores is not None:
+        of_video = np.array([folds[name] for name in options[best].names])
+        scores = with_thresholds(scores, [tasks[best]], [options[best].label], of_video, groups, config.draws)
     return Result(
         name=found.name,
         source=str(found.path),
@@ -198,7 +255,7 @@ def _result(
         intervals=score_intervals(evaluation, config.draws),
         origin=origin_of(found.metas),
         choice=choice,
-        tasks=score_tasks(tasks[best], evaluation.confusions, groups, config.draws) if tasks[best] else None,
+        tasks=scores,
         facts=found.facts,
         notes=(*found.notes, *_notes(found, smoothings, counted_on, stride)),
         differences=tuple(found.differences),

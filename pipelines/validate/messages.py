@@ -6,12 +6,19 @@ from abaw.evaluation.bootstrap import Interval
 from abaw.evaluation.metrics import Scores
 from abaw.evaluation.page_choice import bias_words
 from abaw.evaluation.result import BestOption, Comparison, Result
+from abaw.evaluation.task_result import TaskResult
 from pipelines.console import result, warn
 
 
-def print_result(scored: Result) -> None:
-    """Warnings, and the figures with their intervals."""
-    evaluation = scored.evaluation
+def print_task_result(scored: TaskResult) -> None:
+    """As `print_result`, of predictions without expression."""
+    _print_origin(scored)
+    result(f"{scored.name}: {scored.tasks.summary()}; {scored.num_videos} videos, smoothing {scored.smoothing}")
+    if scored.choice:
+        result(f"{scored.name}: {scored.choice.summary()}")
+
+
+def _print_origin(scored: Result | TaskResult) -> None:
     for note in (*scored.origin.warnings(), *scored.notes):
         warn(f"{scored.name}: {note}")
     if scored.differences:
@@ -21,6 +28,12 @@ def print_result(scored: Result) -> None:
         )
     if scored.origin.out_of_fold or scored.origin.clean:
         result(f"{scored.name}: {scored.origin.summary()}")
+
+
+def print_result(scored: Result) -> None:
+    """Warnings, and the figures with their intervals."""
+    evaluation = scored.evaluation
+    _print_origin(scored)
     result(
         f"{scored.name}: macro F1 {evaluation.all_frames.macro_f1:.4f} {scored.intervals.macro_f1:.4f} over all "
         f"{evaluation.all_frames.num_frames} annotated frames, "

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from abaw.evaluation.action_units import unit_counts, unit_f1_of
 from abaw.evaluation.bootstrap import bootstrap
 from abaw.evaluation.metrics import macro_f1_of
 from abaw.evaluation.multitask import (
@@ -13,8 +14,6 @@ from abaw.evaluation.multitask import (
     moments_of,
     no_tasks,
     score_tasks,
-    unit_counts,
-    unit_f1_of,
 )
 from tests.evaluation.made import videos
 

@@ -12,10 +12,11 @@ import pytest
 
 from abaw.core.artifacts import StorageError
 from abaw.core.errors import DataError
+from abaw.evaluation.action_units import unit_counts
 from abaw.evaluation.calibration import calibration_of
 from abaw.evaluation.compare import compare, compare_options, score_intervals
 from abaw.evaluation.metrics import ScoredVideo, evaluate
-from abaw.evaluation.multitask import TaskScores, TaskTally, moments_of, score_tasks, unit_counts
+from abaw.evaluation.multitask import TaskScores, TaskTally, moments_of, score_tasks
 from abaw.evaluation.origin import Origin
 from abaw.evaluation.report import write_report
 from abaw.evaluation.result import Option, Result

@@ -137,7 +137,10 @@ def test_outputs_hold_all_tasks_in_order() -> None:
 
 @pytest.mark.parametrize(
     ("tasks", "message"),
-    [(("expresion",), r"unknown task 'expresion'.*expression"), (("action_units",), "must include")],
+    [
+        (("expresion",), r"unknown task 'expresion'.*expression"),
+        ((), "no task given; expected one or more of expression"),
+    ],
 )
 def test_unusable_tasks_are_refused(tasks: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
