@@ -124,7 +124,7 @@ def test_two_sources_are_used_together_and_in_their_order(tmp_path: Path, capsys
     assert main([*predict, "--features", *both]) == 0
     assert len(read_predictions(tmp_path / "out" / "train0.arrow")) == 120
     assert main([*predict, "--features", *reversed(both), "--out", str(tmp_path / "turned")]) == 1
-    assert "in the order of the training" in capsys.readouterr().err
+    assert "in the order of training" in capsys.readouterr().err
     (tmp_path / "other" / "train0.arrow").unlink()
     assert main([*predict, "--features", *both, "--out", str(tmp_path / "lacking")]) == 1
     assert "has no features of this video" in capsys.readouterr().err
