@@ -143,8 +143,8 @@ def _content(path: Path) -> Any:
     if path.suffix == ".csv" and b"_seconds" in data:
         rows = csv.DictReader(io.StringIO(data.decode()))
         return [{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in rows]
-    if path.suffix == ".md":  # seconds in tables: `1.5`, or `2 (3)` for a mean of three
-        return re.sub(r"\| (\d+\.\d|\d+ \(\d+\)) (?=\|)", "", data.decode())
+    if path.suffix == ".md":  # seconds in tables: `1.5`, or `2 (3)` for a mean of three; `–` after an interruption
+        return re.sub(r"\| (\d+\.\d|\d+ \(\d+\)|–) (?=\|)", "", data.decode())
     return data
 
 
