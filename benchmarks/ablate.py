@@ -209,8 +209,7 @@ def steps_alone(root: Path, cells: Sequence[str], steps: int) -> tuple[float, fl
         plan = replace(recipe.train, seed=seed)
         training, _ = split_by_video(clips, recipe.holdout, numpy_generator(seed, "holdout"))
         spec = temporal_spec(
-            recipe.model, window=window, hop=window, feature_dim=clips.feature_dim, classes=EXPRESSION_CLASSES,
-            backbone=clips.backbone, training={},
+            recipe.model, window=window, hop=window, sources=clips.sources, classes=EXPRESSION_CLASSES, training={},
         )  # fmt: skip
         model = build_temporal(spec, seed=seed)
         model.set_statistics(*training.statistics())

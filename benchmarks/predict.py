@@ -25,6 +25,7 @@ from abaw.models.temporal import build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.features import feature_batch, write_features
+from abaw.stores.sources import Source
 
 WINDOW, HOP, FEATURE_DIM = 300, 200, 512
 BACKBONE = "0" * 16
@@ -57,9 +58,8 @@ def write_checkpoint(folder: Path) -> None:
         TransformerSize(),
         window=WINDOW,
         hop=HOP,
-        feature_dim=FEATURE_DIM,
+        sources=(Source("features", BACKBONE, FEATURE_DIM),),
         classes=EXPRESSION_CLASSES,
-        backbone=BACKBONE,
         training={},
     )
     save_checkpoint(folder, spec, build_temporal(spec, seed=0).state_dict())

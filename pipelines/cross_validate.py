@@ -14,7 +14,7 @@ from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
-from pipelines.inputs import InputPath
+from pipelines.inputs import InputPath, require_sources
 from pipelines.items import finish_items
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ class CrossValidateConfig(TemporalRecipe):
     """Train one temporal model per fold of the videos, and predict each fold with the model that never saw it.
 
     Args:
-        features: folder of feature stores, read once (`abaw features`); the features of several folders are
-            concatenated
+        features: folder of feature stores, read once (`abaw features`); several folders are several sources
         annotations: folder with Train_Set and Validation_Set
         out: run folder; finished folds are kept, an unfinished one is resumed
         folds: number of folds; both people of a video are in the same fold, and each class is spread over the folds
@@ -64,9 +63,11 @@ def run(config: CrossValidateConfig) -> int:
         raise ConfigError(f"folds {config.folds}: expected at least 2")
     require_parallel(config.train, config.workers, "cross-validate")
     require_expression(config.tasks, "cross-validate")
+    require_sources(config.features, config.sources)
     training, validation = read_splits(config.features, config.annotations, config.tasks)
     fold_of = _folds((*training.clips, *validation.clips), config.folds, config.train.seed)
-    with shared_in_run(training, validation, config.out, _settings(config)) as splits:
+    defaults = to_plain(TemporalRecipe())
+    with shared_in_run(training, validation, config.out, _settings(config), defaults) as splits:
         cells = [_cell(config, splits, fold_of, fold) for fold in range(config.folds)]
         results, failures = run_cells(cells, splits.clips, config.workers, config.out)
         if not failures:

@@ -6,12 +6,13 @@ The fields of a config say it by their type: `faces: tuple[InputPath, ...]`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from abaw.core.errors import DataError
 from abaw.core.reading import require_regular
+from abaw.stores.sources import chosen_sources
 from abaw.stores.spec import load_spec
 from abaw.weights import NAME
 
@@ -60,6 +61,12 @@ def require_inputs(config: Any) -> None:
                     mark.require(Path(each))
                 except DataError as error:
                     raise type(error)(f"{error} ({field.name})") from error
+
+
+def require_sources(features: Sequence[Path], choice: str | None) -> None:
+    """Raise ConfigError when a chosen source is none of the folders of feature stores."""
+    folders = [path if path.is_dir() else path.parent for path in features]
+    chosen_sources(choice, [folder.resolve().name for folder in folders])
 
 
 def _marks(kind: Any) -> Iterator[Input]:

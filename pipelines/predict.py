@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
+from abaw.stores.sources import FACE, Source
 from pipelines.inputs import CheckpointPath, InputPath
 from pipelines.items import engine_for, require_workers, run_items
 
@@ -21,7 +22,8 @@ class PredictConfig:
     """Predict every frame of every video. The stored probabilities are not smoothed.
 
     Args:
-        features: folder of feature stores, or one store; several sources in the order used in training
+        features: folder of feature stores, or one store; several sources in the order used in training; sources that a
+            checkpoint does not use are passed over
         checkpoint: a temporal checkpoint, or a static one (frame by frame); the probabilities of several, such as folds
             or seeds, are averaged; builtin is the static one of the package, for its own features
         out: folder for the predictions, one store per video; existing ones are kept
@@ -43,26 +45,31 @@ class PredictConfig:
 def run(config: PredictConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.data.read_clips import described_source
     from abaw.stores.arrow import find_stores
 
     require_workers(config.workers)
     if not config.checkpoint:
         raise ConfigError("no checkpoint given; use --checkpoint FOLDER")
-    sources = [{path.stem: path for path in find_stores([folder])} for folder in config.features]
-    names = list(sources[0])
+    found = [find_stores([folder]) for folder in config.features]
+    sources = [described_source(stores) for stores in found]
+    paths = [{path.stem: path for path in stores} for stores in found]
+    faces = [by_name for by_name, source in zip(paths, sources, strict=True) if source.modality == FACE]
+    names = list((faces or paths)[0])
     engine = engine_for(config.workers, len(names), config.accelerator)
-    return run_items(names, str, PredictVideos(config, sources), config.out, engine)
+    return run_items(names, str, PredictVideos(config, paths, sources), config.out, engine)
 
 
 @dataclass(frozen=True, slots=True)
 class PredictVideos:
-    """What workers apply to the names of videos. sources: feature stores by name, of each of `config.features`.
+    """What workers apply to the names of videos. Returns a line on the result.
 
-    Returns a line on the result.
+    paths: feature stores by name, of each of `config.features`; sources: what they describe.
     """
 
     config: PredictConfig
-    sources: Sequence[Mapping[str, Path]]
+    paths: Sequence[Mapping[str, Path]]
+    sources: Sequence[Source]
 
     def set_up(self, threads: int | None) -> Callable[[str, Progress], str]:
         # Loaded on use: `--help` and wrong usage are answered without it.
@@ -76,23 +83,24 @@ class PredictVideos:
 
     def _predict(self, members: Sequence[Member], name: str) -> str:
         # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.data.read_clips import open_video
         from abaw.inference.predict import fingerprint, predict_stores
         from abaw.stores.arrow import is_done
-        from abaw.stores.features import open_features
         from abaw.stores.predictions import write_predictions
 
         paths = self._paths(name)
         target = self.config.out / paths[0].name
         if is_done(target, fingerprint(members, paths)):
             return "already exists"
-        predictions = predict_stores(members, [open_features(path) for path in paths])
+        predictions = predict_stores(members, open_video(name, self.paths, self.sources))
         write_predictions(target, predictions)
         without_face = int((~predictions.valid).sum())
         return f"{len(predictions)} frames, {without_face} of them without a face"
 
     def _paths(self, name: str) -> list[Path]:
-        """The feature stores of a video, one per source."""
-        for by_name, folder in zip(self.sources, self.config.features, strict=True):
-            if name not in by_name:
-                raise DataError(f"{folder}: has no features of this video, but {self.sources[0][name]} exists")
-        return [by_name[name] for by_name in self.sources]
+        """The feature stores of a video. It may lack sources other than a face: a video without sound has none."""
+        found = [by_name[name] for by_name in self.paths if name in by_name]
+        for by_name, source, folder in zip(self.paths, self.sources, self.config.features, strict=True):
+            if name not in by_name and source.modality == FACE:
+                raise DataError(f"{folder}: has no features of this video, but {found[0]} exists")
+        return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from abaw.core.config import AT_MOST, Limit
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.console import progress, result, say, warn
-from pipelines.inputs import InputPath
+from pipelines.inputs import InputPath, require_sources
 
 if TYPE_CHECKING:
     from abaw.data.clips import ClipSet
@@ -21,7 +21,8 @@ class TrainTemporalConfig(TemporalRecipe):
     """Train the temporal model on frozen features.
 
     Args:
-        features: folder of feature stores (`abaw features`); the features of several folders are concatenated
+        features: folder of feature stores (`abaw features`); several folders are several sources, such as face
+            and sound, combined by `model.fusion`
         annotations: folder with Train_Set (of each task), the multi-task train_set.txt, or the folder of the annotation
             files itself
         out: run folder; an existing run is resumed
@@ -49,6 +50,7 @@ def run(config: TrainTemporalConfig) -> int:
     from abaw.training.temporal import train_temporal
 
     windows = Windows(config.window, config.hop)
+    require_sources(config.features, config.sources)
     clips = read_split(config.features, config.annotations, TRAIN_SET, config.tasks)
     with progress("train-temporal", "steps") as hook:
         outcome = train_temporal(clips, windows, recipe_of(config), config.out, hook)

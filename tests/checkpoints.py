@@ -12,6 +12,7 @@ from abaw.models.temporal import build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.crop import Crop
+from abaw.stores.sources import Source
 
 
 def static_checkpoint(folder: Path, seed: int = 0, crop: Crop | None = None) -> Path:
@@ -29,9 +30,8 @@ def temporal_checkpoint(
         TransformerSize(layers=1, heads=2, width=16),
         window=window,
         hop=hop,
-        feature_dim=num_features,
+        sources=(Source("features", backbone, num_features),),
         classes=EXPRESSION_CLASSES,
-        backbone=backbone,
         training={},
     )
     spec = replace(spec, **changes)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """Features and labels of whole videos in memory.
 
-Shapes: T time, C class, D feature.
+Shapes: T time, S source, C class, D feature.
 """
 
 from __future__ import annotations
@@ -19,20 +19,26 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.labels import count_other_labels
 from abaw.protocol.layout import parse_subject
+from abaw.stores.sources import FACE, Source, chosen_sources, joined_backbone
+
+_FramesOfSource = tuple[NDArray[np.float16], NDArray[np.bool_]]
+"""Features (T, D) and present (T,) of one source in one video."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """One video. T is the larger of its numbers of frames and annotation lines: neither tail is dropped.
 
-    features: (T, D) float16, 0 where not present; present: (T,) a face was found; labels: (T,) int8, -1 for none. For
-    other tasks, None when not requested: valence_arousal: (T, 2) float32, NaN for none; action_units: (T, 12) int8, 1
-    on, 0 off, -1 for none.
+    features: (T, D) float16, those of all sources side by side, 0 where not present; present: (T, S) the frame has a
+    feature of that source; face: (T,) it has a face, also where the sources in `features` do not depend on it; labels:
+    (T,) int8, -1 for none. For other tasks, None when not requested: valence_arousal: (T, 2) float32, NaN for none;
+    action_units: (T, 12) int8, 1 on, 0 off, -1 for none.
     """
 
     name: str
     features: NDArray[np.float16]
     present: NDArray[np.bool_]
+    face: NDArray[np.bool_]
     labels: NDArray[np.int8]
     valence_arousal: NDArray[np.float32] | None = None
     action_units: NDArray[np.int8] | None = None
@@ -56,16 +62,30 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipSet:
-    """Videos with features of the same kind.
+    """Videos with features of the same sources.
 
-    backbone: `weights_id` of the static checkpoint that made them, joined by `+` for several sources; feature_dim: D;
-    backbone_videos: names of the faces stores on which these checkpoints were trained.
+    sources: S, in the order of the features; trained_on: per source, the names of the stores on which its backbone was
+    trained.
     """
 
     clips: tuple[Clip, ...]
-    backbone: str
-    feature_dim: int
-    backbone_videos: tuple[str, ...] = ()
+    sources: tuple[Source, ...]
+    trained_on: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def backbone(self) -> str:
+        """The sources' backbones, joined by `+`."""
+        return joined_backbone(self.sources)
+
+    @property
+    def feature_dim(self) -> int:
+        """D, of all sources together."""
+        return sum(source.dim for source in self.sources)
+
+    @property
+    def backbone_videos(self) -> tuple[str, ...]:
+        """The names of the stores on which any of the backbones was trained."""
+        return tuple(sorted({name for names in self.trained_on for name in names}))
 
     def class_counts(self) -> NDArray[np.int64]:
         """Labelled frames per class, (C,)."""
@@ -81,7 +101,7 @@ class ClipSet:
         return counts
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that identify the videos, their lengths, faces and labels."""
+        """16 hexadecimal digits that identify the videos, their lengths, present features and labels."""
         digest = hashlib.sha256()
         for clip in self.clips:
             digest.update(utf8(f"{clip.name} {len(clip)}\n"))
@@ -93,18 +113,62 @@ class ClipSet:
     def subset(self, clips: Sequence[Clip]) -> ClipSet:
         return replace(self, clips=tuple(clips))
 
+    def using(self, choice: str | None) -> ClipSet:
+        """With the chosen sources alone (see `chosen_sources`); what is known of faces stays.
+
+        Features of neighbouring sources are not copied. Raises ConfigError for a source that does not exist.
+        """
+        indices = list(chosen_sources(choice, [source.name for source in self.sources]))
+        if len(indices) == len(self.sources):
+            return self
+        columns = source_columns(self.sources, indices)
+        return ClipSet(
+            tuple(
+                replace(clip, features=clip.features[:, columns], present=clip.present[:, indices])
+                for clip in self.clips
+            ),
+            tuple(self.sources[index] for index in indices),
+            tuple(self.trained_on[index] for index in indices) if self.trained_on else (),
+        )
+
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation, (D,) each, over all frames with a face. Raises DataError when there is none."""
-        count = sum(int(clip.present.sum()) for clip in self.clips)
-        if count == 0:
-            raise DataError("no frame of the training videos shows a face: there is nothing to learn from")
-        mean = sum(clip.features[clip.present].sum(axis=0, dtype=np.float64) for clip in self.clips) / count
-        variance = sum(_squares(clip, mean) for clip in self.clips) / count
-        return torch.tensor(mean, dtype=torch.float32), torch.tensor(np.sqrt(variance), dtype=torch.float32)
+        """Mean and standard deviation, (D,) each: per source over the frames that have it, 0 for a source without any.
+
+        Raises DataError when no frame has any source.
+        """
+        if not any(clip.present.any() for clip in self.clips):
+            missing = "shows a face" if all(source.modality == FACE for source in self.sources) else "has a feature"
+            raise DataError(f"no frame of the training videos {missing}: there is nothing to learn from")
+        ends = np.cumsum([source.dim for source in self.sources])
+        parts = [
+            _statistics([(clip.features[:, end - source.dim : end], clip.present[:, index]) for clip in self.clips])
+            for index, (source, end) in enumerate(zip(self.sources, ends, strict=True))
+        ]
+        mean, deviation = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
 
 
-def _squares(clip: Clip, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    centred = clip.features[clip.present].astype(np.float32) - mean.astype(np.float32)
+def source_columns(sources: Sequence[Source], indices: Sequence[int]) -> slice | NDArray[np.int64]:
+    """The columns of the features of some sources: a slice, of which numpy makes no copy, where the sources adjoin.
+
+    sources: all sources in the features; indices: of those wanted, rising.
+    """
+    starts = np.cumsum([0, *(source.dim for source in sources)])
+    if indices[-1] - indices[0] == len(indices) - 1:
+        return slice(int(starts[indices[0]]), int(starts[indices[-1] + 1]))
+    return np.concatenate([np.arange(starts[index], starts[index + 1]) for index in indices])
+
+
+def _statistics(parts: Sequence[_FramesOfSource]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of one source, (D,) each, 0 where no frame has it. parts: of each video."""
+    count = max(1, sum(int(present.sum()) for _, present in parts))
+    mean = np.sum([features[present].sum(axis=0, dtype=np.float64) for features, present in parts], axis=0) / count
+    variance = np.sum([_squares(features[present], mean) for features, present in parts], axis=0) / count
+    return mean, np.sqrt(variance)
+
+
+def _squares(features: NDArray[np.float16], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred = features.astype(np.float32) - mean.astype(np.float32)
     squares: NDArray[np.float64] = np.square(centred).sum(axis=0, dtype=np.float64)
     return squares
 

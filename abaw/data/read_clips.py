@@ -1,12 +1,14 @@
 """Reading feature stores together with the labels of their videos.
 
-Shapes: T time, D feature.
+Shapes: T time, S source, D feature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,23 @@ from abaw.data.clips import Clip, ClipSet
 from abaw.protocol.labels import FrameLabels
 from abaw.stores.arrow import StoreError
 from abaw.stores.features import FeatureStore, open_features
+from abaw.stores.sources import FACE, Source
+
+OfSource = FeatureStore | Source
+"""What one source has of a video: a store, or, where the video lacks one, the description of the source."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoFeatures:
+    """The features of one video from all its sources.
+
+    features: (T, D) side by side, 0 where not present; present: (T, S); face: (T,) True where a source of a face is
+    present, False everywhere without such a source.
+    """
+
+    features: NDArray[np.float16]
+    present: NDArray[np.bool_]
+    face: NDArray[np.bool_]
 
 
 def read_clips(
@@ -29,92 +48,160 @@ def read_clips(
 ) -> tuple[ClipSet, list[str]]:
     """Read the features and labels of every annotated video; stores and annotations are matched by name.
 
-    sources: the stores of each source; features of several sources are concatenated in this order, and a frame has a
-    face where all of them have one. tasks: those whose labels are kept. elsewhere: videos whose annotations belong to
-    another split; their stores are left out without a warning.
-    Returns the clips and warnings: annotations without a store, stores without annotations, different lengths.
+    sources: the stores of each source, in the order of the features. A video may lack the store of a source that does
+    not describe a face: a video without sound has none. tasks: those whose labels are kept. elsewhere: videos whose
+    annotations belong to another split; their stores are left out without a warning.
+    Returns the clips and warnings: videos that lack a source, annotations without a store, stores without annotations,
+    different lengths.
     Raises DataError when no name matches, and StoreError when a store is damaged, when the stores of one source come
     from different backbones, or when sources differ in a video's number of frames.
     """
     paths = [{path.stem: path for path in stores} for stores in sources]
-    shared = [name for name in paths[0] if all(name in others for others in paths[1:])]
+    shared = usable_names(paths, [described_source(stores) for stores in sources])
     names = [name for name in shared if name in labels]
     if not names:
         raise DataError(
             f"no annotation matches a feature store: there are annotations of {listed(list(labels))} and stores of "
             f"{listed(shared)}; give --features and --annotations of the same videos"
         )
-    opened = [[open_features(by_name[name]) for by_name in paths] for name in names]
-    for source in zip(*opened, strict=True):
-        _require_one_backbone(source)
+    used = [[by_name[name] for name in names if name in by_name] for by_name in paths]
+    described = [described_source(some or stores) for some, stores in zip(used, sources, strict=True)]
+    opened = [open_video(name, paths, described) for name in names]
+    stores_of = [[each for each in source if isinstance(each, FeatureStore)] for source in zip(*opened, strict=True)]
+    for stores in stores_of:
+        _require_one_backbone(stores)
     clips = []
-    for index, stores in enumerate(opened):
-        clips.append(_read_clip(stores, labels[names[index]], tasks))
+    for index, (name, video) in enumerate(zip(names, opened, strict=True)):
+        clips.append(_read_clip(name, video, labels[name], tasks))
         progress(index + 1, len(opened))
-    first_stores = [stores[0] for stores in opened]
-    warnings = (
-        _in_some_sources(paths, shared) + _unmatched(shared, labels, elsewhere) + _odd_lengths(first_stores, labels)
-    )
-    dim = sum(store.feature_dim for store in opened[0])
-    origin = sorted({name for store in opened[0] for name in store.meta.get("trained_on", ())})
-    return ClipSet(tuple(clips), joined_backbone(opened[0]), dim, tuple(origin)), warnings
+    first_stores = [first_store(video) for video in opened]
+    warnings = _in_some_sources(paths, shared) + _lacking(names, paths, described)
+    warnings += _unmatched(shared, labels, elsewhere) + _odd_lengths(first_stores, labels)
+    trained_on = tuple(tuple(stores[0].meta.get("trained_on", ())) if stores else () for stores in stores_of)
+    return ClipSet(tuple(clips), tuple(described), trained_on), warnings
 
 
-def joined_backbone(stores: Sequence[FeatureStore]) -> str:
-    """The name of the features of several sources: their backbones in this order, joined by `+`."""
-    return "+".join(store.backbone for store in stores)
+def described_source(stores: Sequence[Path]) -> Source:
+    """What the stores of one source are, by the first of them that can be read.
+
+    Raises StoreError, for the first store, when none can be read.
+    """
+    for path in stores:
+        try:
+            return open_features(path).source
+        except StoreError:
+            continue
+    return open_features(stores[0]).source
 
 
-def joined_features(stores: Sequence[FeatureStore]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
-    """The features of one video from all its sources, (T, D), 0 where not present, and the mask `present`, (T,).
+def usable_names(paths: Sequence[Mapping[str, Path]], sources: Sequence[Source]) -> list[str]:
+    """Names of the videos that have all sources of a face, and at least one source.
+
+    paths: the stores of each source, by name.
+    """
+    required = [by_name for by_name, source in zip(paths, sources, strict=True) if source.modality == FACE]
+    names = dict.fromkeys(name for by_name in paths for name in by_name)
+    return [name for name in names if all(name in by_name for by_name in required)]
+
+
+def open_video(name: str, paths: Sequence[Mapping[str, Path]], sources: Sequence[Source]) -> list[OfSource]:
+    """The stores of a video, one per source; the source itself where there is none.
+
+    paths: the stores of each source, by name. Raises StoreError as `open_features`.
+    """
+    return [
+        open_features(by_name[name]) if name in by_name else source
+        for by_name, source in zip(paths, sources, strict=True)
+    ]
+
+
+def source_of(part: OfSource) -> Source:
+    return part.source if isinstance(part, FeatureStore) else part
+
+
+def first_store(video: Sequence[OfSource]) -> FeatureStore:
+    """The store of the first source that the video has. Raises DataError when it has none."""
+    for part in video:
+        if isinstance(part, FeatureStore):
+            return part
+    raise DataError(f"the video has no features of any source ({listed([source_of(part).name for part in video])})")
+
+
+def joined_features(video: Sequence[OfSource]) -> VideoFeatures:
+    """The features of one video from all its sources; a source without a store is present nowhere.
 
     Raises StoreError when rows are missing or the sources differ in the number of frames.
     """
-    for store in stores:
-        if len(store) != len(stores[0]):
+    first = first_store(video)
+    for store in video:
+        if isinstance(store, FeatureStore) and len(store) != len(first):
             raise StoreError(
-                f"{store.store.path}: {len(store)} frames, but {stores[0].store.path} has {len(stores[0])}; "
+                f"{store.store.path}: {len(store)} frames, but {first.store.path} has {len(first)}; "
                 "write both from the same faces (`abaw features`)"
             )
-    present = np.logical_and.reduce([store.valid for store in stores])
-    features = np.concatenate([store.features() for store in stores], axis=1)
-    if len(stores) > 1:
-        features[~present] = 0
-    return features, present
+    num_frames = len(first)
+    parts = [
+        (part.features(), part.valid)
+        if isinstance(part, FeatureStore)
+        else (np.zeros((num_frames, part.dim), dtype=np.float16), np.zeros(num_frames, dtype=np.bool_))
+        for part in video
+    ]
+    features = np.concatenate([values for values, _ in parts], axis=1)
+    present = np.stack([valid for _, valid in parts], axis=1)
+    return VideoFeatures(features, present, _faces(present, [source_of(part) for part in video]))
+
+
+def _faces(present: NDArray[np.bool_], sources: Sequence[Source]) -> NDArray[np.bool_]:
+    """(T,) whether there is a face. present: (T, S)."""
+    return np.asarray(present[:, [source.modality == FACE for source in sources]].any(axis=1))
 
 
 def _require_one_backbone(stores: Sequence[FeatureStore]) -> None:
-    first = stores[0]
+    """Raise StoreError when the stores of one source come from different backbones or describe different things."""
     for store in stores[1:]:
-        if (store.backbone, store.feature_dim) != (first.backbone, first.feature_dim):
+        first, other = stores[0].source, store.source
+        if (other.backbone, other.dim, other.modality) != (first.backbone, first.dim, first.modality):
             raise StoreError(
-                f"{store.store.path}: made by backbone {store.backbone} ({store.feature_dim} features), but "
-                f"{first.store.path.name} by {first.backbone} ({first.feature_dim}); "
+                f"{store.store.path}: made by backbone {other.backbone} ({other.dim} features, {other.modality}), "
+                f"but {stores[0].store.path.name} by {first.backbone} ({first.dim}, {first.modality}); "
                 "write all of them with one checkpoint (`abaw features`)"
             )
 
 
-def _read_clip(stores: Sequence[FeatureStore], labels: FrameLabels, tasks: Sequence[str]) -> Clip:
-    known, valid = joined_features(stores)
-    num_frames = max(len(known), len(labels.expression))
-    features = np.zeros((num_frames, known.shape[1]), dtype=np.float16)
-    features[: len(known)] = known
-    present = np.zeros(num_frames, dtype=np.bool_)
-    present[: len(known)] = valid
+def _read_clip(name: str, video: Sequence[OfSource], labels: FrameLabels, tasks: Sequence[str]) -> Clip:
+    known = joined_features(video)
+    num_frames = max(len(known.face), len(labels.expression))
     whole = labels.for_frames(num_frames)
     return Clip(
-        stores[0].name,
-        features,
-        present,
+        name,
+        _lengthened(known.features, num_frames),
+        _lengthened(known.present, num_frames),
+        _lengthened(known.face, num_frames),
         whole.expression,
         whole.valence_arousal if "valence_arousal" in tasks else None,
         whole.action_units if "action_units" in tasks else None,
     )
 
 
+def _lengthened(values: NDArray[Any], num_frames: int) -> NDArray[Any]:
+    """(T, …) with rows of zeros (False) added at the end."""
+    return np.concatenate([values, np.zeros((num_frames - len(values), *values.shape[1:]), dtype=values.dtype)])
+
+
 def _in_some_sources(paths: Sequence[Mapping[str, Path]], shared: Sequence[str]) -> list[str]:
     partly = sorted({name for by_name in paths for name in by_name} - set(shared))
     return [f"{len(partly)} videos lack features of some sources and are not used: {listed(partly)}"] * bool(partly)
+
+
+def _lacking(names: Sequence[str], paths: Sequence[Mapping[str, Path]], sources: Sequence[Source]) -> list[str]:
+    warnings = []
+    for by_name, source in zip(paths, sources, strict=True):
+        without = [name for name in names if name not in by_name]
+        if without:
+            warnings.append(
+                f"{len(without)} videos have no features in {source.name} and do without: {listed(without)}"
+            )
+    return warnings
 
 
 def _unmatched(stored: Sequence[str], labels: Mapping[str, FrameLabels], elsewhere: Collection[str]) -> list[str]:

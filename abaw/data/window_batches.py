@@ -1,6 +1,6 @@
 """Training batches: windows cut from videos.
 
-Shapes: B batch, T time, C class, D feature.
+Shapes: B batch, T time, S source, C class, D feature.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from abaw.protocol.classes import NUM_EXPRESSIONS, UNLABELLED
 
 
 class WindowBatch(NamedTuple):
-    """B windows. features: (B, T, D) float16; present: (B, T) a face was found; inside: (B, T) False for padding;
-    labels: (B, T) int64, -1 for none and for padding; ids: `video:first frame` of each window. For other tasks, None
-    when not requested: valence_arousal: (B, T, 2), NaN for none; action_units: (B, T, 12) int8, -1 for none."""
+    """B windows. features: (B, T, D) float16; present: (B, T, S) the frame has a feature of that source; inside: (B, T)
+    False for padding; labels: (B, T) int64, -1 for none and for padding; ids: `video:first frame` of each window. For
+    other tasks, None when not requested: valence_arousal: (B, T, 2), NaN for none; action_units: (B, T, 12) int8, -1
+    for none."""
 
     features: Tensor
     present: Tensor
@@ -75,7 +76,7 @@ def _stack(windows: Sequence[tuple[Clip, int]], length: int) -> WindowBatch:
     return WindowBatch(
         _padded([clip.features[part] for clip, part in parts], length, 0),
         _padded([clip.present[part] for clip, part in parts], length, False),
-        _padded([np.ones_like(clip.present[part]) for clip, part in parts], length, False),
+        _padded([np.ones_like(clip.face[part]) for clip, part in parts], length, False),
         _padded([clip.labels[part] for clip, part in parts], length, UNLABELLED).long(),
         tuple(f"{clip.name}:{start + 1}" for clip, start in windows),
         _padded_optional([(clip.valence_arousal, part) for clip, part in parts], length, np.nan),

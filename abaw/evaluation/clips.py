@@ -20,7 +20,7 @@ def score_clips(model: TemporalTransformer, spec: Spec, clips: ClipSet) -> Evalu
     """Score a temporal model on annotated videos, without smoothing. Raises DataError when no frame is labelled."""
     return evaluate(
         [
-            ScoredVideo(clip.name, clip.labels, predicted.probs.argmax(axis=1).astype(np.int8), clip.present)
+            ScoredVideo(clip.name, clip.labels, predicted.probs.argmax(axis=1).astype(np.int8), clip.face)
             for clip, predicted in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True)
         ]
     )

@@ -10,6 +10,7 @@ from collections import deque
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from abaw.core.errors import ConfigError
 from abaw.models.tasks import require_expression, split_outputs
@@ -28,18 +29,23 @@ class LivePredictor:
         if not model.size.causal:
             raise ConfigError("this temporal model uses later frames; train one with --model.causal for live use")
         require_expression(spec_tasks(spec), "live use")
-        self._model, self._tasks, self._dim = model, spec_tasks(spec), spec.feature_dim
-        self._frames: deque[NDArray[np.float16] | None] = deque(maxlen=int(spec.input["window"]))
+        self._model, self._tasks = model, spec_tasks(spec)
+        self._frames: deque[tuple[Tensor, Tensor]] = deque(maxlen=int(spec.input["window"]))
 
     @torch.inference_mode()
-    def push(self, feature: NDArray[np.float16] | None) -> NDArray[np.float32]:
-        """Add the next frame and return its probabilities, (C,). feature: (D,), None when the frame has no face."""
-        self._frames.append(feature)
-        present = torch.tensor([each is not None for each in self._frames])
-        features = torch.zeros(len(self._frames), self._dim)
-        for row, each in enumerate(self._frames):
-            if each is not None:
-                features[row] = torch.from_numpy(each)
-        outputs = self._model(features[None], present[None], torch.ones_like(present)[None])[0, -1]
+    def push(self, *parts: NDArray[np.float16] | None) -> NDArray[np.float32]:
+        """Add the next frame and return its probabilities, (C,).
+
+        parts: the feature of each source, (D,), in the order of training; None where the frame has none, such as no
+        face.
+        """
+        values = [
+            torch.zeros(dim) if part is None else torch.from_numpy(part).float()
+            for part, dim in zip(parts, self._model.dims, strict=True)
+        ]
+        self._frames.append((torch.cat(values), torch.tensor([part is not None for part in parts])))
+        features, present = (torch.stack(each) for each in zip(*self._frames, strict=True))
+        inside = torch.ones(1, len(self._frames), dtype=torch.bool)
+        outputs = self._model(features[None], present[None], inside)[0, -1]
         probs: NDArray[np.float32] = split_outputs(outputs, self._tasks)["expression"].softmax(-1).numpy()
         return probs

@@ -1,6 +1,6 @@
 """Checkpoints of either kind as members of an ensemble: features of a video -> outputs per frame.
 
-Shapes: T time, C class, D feature.
+Shapes: T time, S source, C class, D feature.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from abaw.data.read_clips import joined_backbone
 from abaw.inference.windowed import window_outputs
 from abaw.models.static import StaticModel, load_static
 from abaw.models.tasks import split_outputs
 from abaw.models.temporal import TemporalTransformer, load_temporal, spec_tasks
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.windows import Windows
-from abaw.stores.features import FeatureStore
+from abaw.stores.sources import Source, joined_backbone, spec_backbones
 from abaw.stores.spec import CheckpointError, Spec, load_spec, require_classes
 
 
@@ -53,11 +52,11 @@ class Member(Protocol):
     def tasks(self) -> tuple[str, ...]: ...
 
     @property
-    def backbone(self) -> str:
-        """`weights_id` of the static checkpoint whose features it expects, joined by `+` for several sources."""
+    def backbones(self) -> tuple[str, ...]:
+        """The backbones of the features that it expects, S, in their order."""
 
-    def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
-        """Predictions for a whole video. features: (T, D); valid: (T,) False without a face; T >= 1."""
+    def outputs(self, features: NDArray[np.float16], present: NDArray[np.bool_]) -> FrameOutputs:
+        """Predictions for a whole video. features: (T, D); present: (T, S) False without a feature; T >= 1."""
 
 
 def temporal_outputs(
@@ -65,14 +64,14 @@ def temporal_outputs(
 ) -> FrameOutputs:
     """A temporal model's predictions for a whole video, which is cut into the windows of its spec.
 
-    model: in eval mode; features: (T, D); present: (T,) False without a face; T >= 1.
+    model: in eval mode; features: (T, D); present: (T, S) False without a feature; T >= 1.
     """
     windows = Windows(int(spec.input["window"]), int(spec.input["hop"]))
     outputs = window_outputs(model, features, present, windows, causal=model.size.causal)
     parts = split_outputs(outputs, spec_tasks(spec))
     return FrameOutputs(
         parts["expression"].softmax(-1) if "expression" in parts else None,
-        np.ones_like(present),
+        np.ones(len(present), dtype=np.bool_),
         parts["valence_arousal"].tanh() if "valence_arousal" in parts else None,
         parts["action_units"].sigmoid() if "action_units" in parts else None,
     )
@@ -80,7 +79,7 @@ def temporal_outputs(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemporalMember:
-    """A temporal checkpoint: predicts every frame; those without a face from their neighbours."""
+    """A temporal checkpoint: predicts every frame; those without a face from its other sources and their neighbours."""
 
     folder: Path
     spec: Spec
@@ -91,11 +90,14 @@ class TemporalMember:
         return spec_tasks(self.spec)
 
     @property
-    def backbone(self) -> str:
-        return str(self.spec.input["backbone"])
+    def backbones(self) -> tuple[str, ...]:
+        return tuple(name for joined in spec_backbones(self.spec) for name in joined)
 
-    def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
-        return temporal_outputs(self.model, self.spec, features, valid)
+    def outputs(self, features: NDArray[np.float16], present: NDArray[np.bool_]) -> FrameOutputs:
+        # Checkpoints of earlier versions have several backbones in one source, which is present where all of them are.
+        sizes = [len(joined) for joined in spec_backbones(self.spec)]
+        starts = np.cumsum([0, *sizes[:-1]])
+        return temporal_outputs(self.model, self.spec, features, np.logical_and.reduceat(present, starts, axis=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,14 +113,14 @@ class StaticMember:
         return ("expression",)
 
     @property
-    def backbone(self) -> str:
-        return self.spec.weights_id
+    def backbones(self) -> tuple[str, ...]:
+        return (self.spec.weights_id,)
 
     @torch.inference_mode()
-    def outputs(self, features: NDArray[np.float16], valid: NDArray[np.bool_]) -> FrameOutputs:
+    def outputs(self, features: NDArray[np.float16], present: NDArray[np.bool_]) -> FrameOutputs:
         device = next(self.model.parameters()).device
         logits = self.model.classify(torch.from_numpy(features).float().to(device)).cpu()
-        return FrameOutputs(logits.softmax(-1), valid)
+        return FrameOutputs(logits.softmax(-1), present[:, 0])
 
 
 def load_member(folder: Path, device: torch.device) -> Member:
@@ -137,21 +139,28 @@ def load_member(folder: Path, device: torch.device) -> Member:
     return StaticMember(folder, spec, static.to(device))
 
 
-def require_fit(member: Member, stores: Sequence[FeatureStore]) -> None:
-    """Raise CheckpointError when the features come from other backbones than the checkpoint expects.
+def fitting_sources(member: Member, sources: Sequence[Source], paths: Sequence[Path]) -> tuple[int, ...]:
+    """The indices of the sources that the checkpoint uses, which are those of its backbones, in their order.
 
-    stores: of one video, one per source, in the order of training.
+    sources: of one video; those that the checkpoint does not use are passed over. paths: of the stores, for messages.
+    Raises CheckpointError when the sources have other backbones or another order than the checkpoint expects.
     """
-    paths = ", ".join(str(store.store.path) for store in stores)
-    dim, backbone = sum(store.feature_dim for store in stores), joined_backbone(stores)
+    found: list[int] = []
+    for index, source in enumerate(sources):
+        if len(found) < len(member.backbones) and source.backbone == member.backbones[len(found)]:
+            found.append(index)
+    shown, backbone = ", ".join(map(str, paths)), joined_backbone(sources)
+    complete = len(found) == len(member.backbones)
+    dim = sum(sources[index].dim for index in found) if complete else sum(source.dim for source in sources)
     if dim != member.spec.feature_dim:
         raise CheckpointError(
-            f"{member.folder}: expects {member.spec.feature_dim} features per frame, {paths} has "
+            f"{member.folder}: expects {member.spec.feature_dim} features per frame, {shown} has "
             f"{dim}: it was written with another backbone; write it with the right one (`abaw features`)"
         )
-    if backbone != member.backbone:
+    if not complete:
         raise CheckpointError(
-            f"{paths}: written with another backbone: {member.folder} expects {member.backbone}, found "
+            f"{shown}: written with another backbone: {member.folder} expects {'+'.join(member.backbones)}, found "
             f"{backbone}; write the features again with that static checkpoint, or give a temporal checkpoint trained "
             "on these features; several --features must be in the order of training"
         )
+    return tuple(found)

@@ -1,6 +1,6 @@
 """Features + checkpoints -> probabilities per frame.
 
-Shapes: T time, C class, D feature.
+Shapes: T time, S source, C class, D feature.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from abaw.core.artifacts import provenance, quick_hash, value_hash
-from abaw.data.clips import Clip
-from abaw.data.read_clips import joined_backbone, joined_features
-from abaw.inference.members import FrameOutputs, Member, require_fit, temporal_outputs
+from abaw.data.clips import Clip, source_columns
+from abaw.data.read_clips import OfSource, VideoFeatures, first_store, joined_features, source_of
+from abaw.inference.members import FrameOutputs, Member, fitting_sources, temporal_outputs
 from abaw.models.tasks import NUM_OUTPUTS
 from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.features import FeatureStore
 from abaw.stores.predictions import Predictions
+from abaw.stores.sources import Source, joined_backbone
 from abaw.stores.spec import Spec
 
 
 def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:
-    """Predictions for videos whose features are in memory, one by one. model: in eval mode."""
+    """Predictions for videos whose features are in memory, one by one. model: in eval mode; clips: of its sources."""
     facts = _origin([spec], str(spec.input["backbone"]))
     for clip in clips:
         yield _as_predictions(
-            clip.name, clip.present, _mean([temporal_outputs(model, spec, clip.features, clip.present)]), facts
+            clip.name, clip.face, _mean([temporal_outputs(model, spec, clip.features, clip.present)]), facts
         )
 
 
@@ -40,22 +41,32 @@ def fingerprint(members: Sequence[Member], store_paths: Sequence[Path]) -> str:
     return value_hash([*map(quick_hash, store_paths), *(member.spec.weights_id for member in members)])
 
 
-def predict_stores(members: Sequence[Member], stores: Sequence[FeatureStore]) -> Predictions:
+def predict_stores(members: Sequence[Member], video: Sequence[OfSource]) -> Predictions:
     """The probabilities of every frame of one video: the mean over the members that predict the frame.
 
-    stores: the video's features, one store per source. Raises CheckpointError when a member expects features of another
-    backbone, and StoreError when rows are missing or the sources differ in length.
+    video: its feature stores, one per source, or the description of a source that it lacks; a member uses the sources
+    that it was trained on. Frames with a face are known from the sources of a face, whether a member uses them or not.
+    Raises CheckpointError when a member expects features of another backbone, and StoreError when rows are missing or
+    the sources differ in length.
     """
-    for member in members:
-        require_fit(member, stores)
-    features, valid = joined_features(stores)
+    sources, first = [source_of(part) for part in video], first_store(video)
+    paths = [part.store.path for part in video if isinstance(part, FeatureStore)]
+    used = [fitting_sources(member, sources, paths) for member in members]
+    known = joined_features(video)
     facts = {
-        **_origin([member.spec for member in members], joined_backbone(stores)),
-        "fps": stores[0].meta.get("fps"),
-        "fingerprint": fingerprint(members, [store.store.path for store in stores]),
+        **_origin([member.spec for member in members], joined_backbone(sources)),
+        "fps": first.meta.get("fps"),
+        "fingerprint": fingerprint(members, paths),
     }
-    outputs = [member.outputs(features, valid) if len(valid) else _nothing(member.tasks) for member in members]
-    return _as_predictions(stores[0].name, valid, _mean(outputs), facts)
+    outputs = [_outputs(member, known, sources, each) for member, each in zip(members, used, strict=True)]
+    return _as_predictions(first.name, known.face, _mean(outputs), facts)
+
+
+def _outputs(member: Member, video: VideoFeatures, sources: Sequence[Source], used: Sequence[int]) -> FrameOutputs:
+    """A member's predictions from the sources that it uses, by index among all sources of the video."""
+    if not len(video.face):
+        return _nothing(member.tasks)
+    return member.outputs(video.features[:, source_columns(sources, used)], video.present[:, list(used)])
 
 
 def _nothing(tasks: Sequence[str]) -> FrameOutputs:

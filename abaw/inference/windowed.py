@@ -1,6 +1,6 @@
 """A temporal model applied to a whole video: windows in, one row of outputs per frame out.
 
-Shapes: T time, D feature, O outputs.
+Shapes: T time, S source, D feature, O outputs.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def window_outputs(
 ) -> Tensor:
     """The outputs of every frame, averaged where windows overlap, (T, O) on the CPU.
 
-    model: a temporal model in eval mode; features: (T, D), T >= 1; present: (T,) False without a face; causal: the
-    model sees no later frames, so the end of a window has the largest weight.
+    model: a temporal model in eval mode; features: (T, D), T >= 1; present: (T, S) False without a feature of the
+    source; causal: the model sees no later frames, so the end of a window has the largest weight.
     """
     device = next(model.parameters()).device
     num_frames = len(present)

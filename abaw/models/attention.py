@@ -46,7 +46,7 @@ class Block(nn.Module):
         parts = self.query_key_value(tokens).view(batch, time, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         if rotation is not None:
-            query, key = _rotate(query, rotation), _rotate(key, rotation)
+            query, key = rotate(query, rotation), rotate(key, rotation)
         # No dropout on the attention weights: it would rule out the fast kernels.
         mask = bias.to(query.dtype) if bias is not None else None
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -84,8 +84,11 @@ def rotation(time: int, width: int, device: torch.device) -> Rotation:
     return angles.cos(), angles.sin()
 
 
-def _rotate(values: Tensor, rotation: Rotation) -> Tensor:
-    """values: (B, heads, T, width). The first half of the last axis is paired with the second."""
+def rotate(values: Tensor, rotation: Rotation) -> Tensor:
+    """Add the frames' positions to queries or keys.
+
+    values: (B, heads, T, width). The first half of the last axis is paired with the second.
+    """
     cosine, sine = (part.to(values.dtype) for part in rotation)
     first, second = values.chunk(2, dim=-1)
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)

@@ -26,6 +26,10 @@ class TransformerSize:
         delta: also use the change of each feature over this many frames on either side; 0 leaves it out
         positions: rotary fits any window length, learned has one vector per place of the training window
         distance_bias: each head prefers near frames, at its own rate
+        fusion: how several sources are combined per frame: concat adds a projection of each, which is one projection
+            of all features side by side; gated weighs the sources that are present (arXiv 1702.01992);
+            cross_attention first lets each source attend to the others over time (arXiv 1906.00295); all the same with
+            one source
         causal: a frame sees no later frames, for live use
     """
 
@@ -38,6 +42,7 @@ class TransformerSize:
     delta: int = 0
     positions: Literal["rotary", "learned"] = "rotary"
     distance_bias: bool = True
+    fusion: Literal["concat", "gated", "cross_attention"] = "concat"
     causal: bool = False
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ _KERNEL = 5
 def changes(features: Tensor, known: Tensor, distance: int, *, causal: bool) -> Tensor:
     """The change of each feature from `distance` frames before to as many after (causal: to the frame itself).
 
-    features: (B, T, D); known: (B, T), False without a face. Returns (B, T, D), 0 where either end is unknown.
+    features: (B, T, D); known: (B, T), False without a feature. Returns (B, T, D), 0 where either end is unknown.
     """
     earlier, earlier_known = _shift(features, distance), _shift(known[..., None], distance)
     later, later_known = (features, known[..., None])

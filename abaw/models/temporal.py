@@ -1,10 +1,11 @@
 """The temporal model: frozen per-frame features -> Transformer encoder -> per-frame outputs.
 
-Optional parts come first (abaw.models.stem): changes of the features, a convolution that starts as a mean, a small TCN.
-A pre-norm encoder follows. With rotary positions (arXiv 2104.09864) a frame's logits depend on distances between
-frames, not on where the window begins, and any window length works; learned positions are the alternative. Each head
-prefers near frames, at its own rate (arXiv 2108.12409): few videos are enough to learn to use the neighbours.
-Shapes: B batch, T time, D feature, O outputs (abaw.models.tasks).
+Several sources of features are fused per frame (abaw.models.fusion). Optional parts follow (abaw.models.stem): changes
+of the features, a convolution that starts as a mean, a small TCN. A pre-norm encoder is last. With rotary positions
+(arXiv 2104.09864) a frame's logits depend on distances between frames, not on where the window begins, and any window
+length works; learned positions are the alternative. Each head prefers near frames, at its own rate (arXiv 2108.12409):
+few videos are enough to learn to use the neighbours.
+Shapes: B batch, T time, S source, D feature, O outputs (abaw.models.tasks).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from abaw.core.errors import ConfigError
 from abaw.core.seed import derive_seed
 from abaw.core.typed import from_plain
 from abaw.models.attention import Block, attention_bias, rotation
+from abaw.models.fusion import SourceInput, build_fusion
 from abaw.models.sizes import TransformerSize
 from abaw.models.stem import MeanStem, Tcn, changes
 from abaw.models.tasks import NUM_OUTPUTS, ordered_tasks
 from abaw.stores.checkpoints import Checkpoint, load_checkpoint, misfit, require_shapes
+from abaw.stores.sources import Source, joined_backbone, spec_sources
 from abaw.stores.spec import CheckpointError, Spec
 
 _ARCHITECTURE = "transformer"
@@ -33,20 +36,21 @@ _ARCHITECTURE = "transformer"
 class TemporalTransformer(nn.Module):
     """The outputs of every frame of a window, from the features of all its frames.
 
-    window: the longest window that learned positions cover; feature_mean, feature_std: (D,), of the training features,
-    stored with the weights.
+    dims: features per frame of each source, D together; window: the longest window that learned positions cover;
+    feature_mean, feature_std: (D,), of the training features, stored with the weights.
     """
 
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, size: TransformerSize, feature_dim: int, num_outputs: int, window: int) -> None:
+    def __init__(self, size: TransformerSize, dims: Sequence[int], num_outputs: int, window: int) -> None:
         super().__init__()
         self.size = size
-        self.register_buffer("feature_mean", torch.zeros(feature_dim))
-        self.register_buffer("feature_std", torch.ones(feature_dim))
-        self.embed = nn.Linear(feature_dim * (2 if size.delta else 1), size.width)
-        self.mask_token = nn.Parameter(torch.randn(size.width) * 0.02)
+        self.dims = tuple(dims)
+        self.register_buffer("feature_mean", torch.zeros(sum(dims)))
+        self.register_buffer("feature_std", torch.ones(sum(dims)))
+        self.inputs = nn.ModuleList(SourceInput(dim * (2 if size.delta else 1), size.width) for dim in dims)
+        self.fusion = build_fusion(size, len(self.dims))
         self.stem = MeanStem(size.width, size.stem, causal=size.causal) if size.stem else None
         self.tcn = Tcn(size.width, size.tcn, size.dropout, causal=size.causal) if size.tcn else None
         learned = size.positions == "learned"
@@ -54,11 +58,12 @@ class TemporalTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, num_outputs)
+        self.register_load_state_dict_pre_hook(_before_loading)  # type: ignore[no-untyped-call]
 
     def forward(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
         """Features (B, T, D) -> outputs (B, T, O).
 
-        present: (B, T), False where no face was found or the frame is masked: the learned mask token is used there;
+        present: (B, T, S), False where a source has no feature or is masked: its learned mask token is used there;
         inside: (B, T), False for padding, which no frame attends to. A window must not begin with padding. Raises
         ValueError when T exceeds the learned positions.
         """
@@ -80,23 +85,44 @@ class TemporalTransformer(nn.Module):
     def _tokens(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
         """The encoder's input, (B, T, width)."""
         standard = (features.float() - self.feature_mean) / self.feature_std
-        if self.size.delta:
-            known = present & inside
-            change = changes(standard, known, self.size.delta, causal=self.size.causal)
-            standard = torch.cat([standard, change], dim=-1)
-        tokens = torch.where(present[..., None], self.embed(standard), self.mask_token)
+        parts = zip(self.inputs, torch.split(standard, list(self.dims), dim=-1), present.unbind(-1), strict=True)
+        sources = [embed(self._with_changes(part, there, inside), there) for embed, part, there in parts]
+        tokens: Tensor = self.fusion(sources, present, inside)
         if self.stem is not None:
             tokens = self.stem(tokens, inside)
         return self.tcn(tokens, inside) if self.tcn is not None else tokens
 
+    def _with_changes(self, standard: Tensor, present: Tensor, inside: Tensor) -> Tensor:
+        """The features of one source, (B, T, D), with their changes if the model uses them. present: (B, T)."""
+        if not self.size.delta:
+            return standard
+        change = changes(standard, present & inside, self.size.delta, causal=self.size.causal)
+        return torch.cat([standard, change], dim=-1)
+
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Store the mean and the standard deviation, (D,), of the training features.
 
-        Features that hardly vary in training are not blown up: the deviation used is at least 0.1 of the average one.
+        Features that hardly vary in training are not blown up: the deviation used is at least 0.1 of the average one of
+        their source.
         """
         self.feature_mean.copy_(mean)
-        floor = 0.1 * std.mean()
-        self.feature_std.copy_(std.clamp_min(floor) if floor > 0 else torch.ones_like(std))
+        self.feature_std.copy_(torch.cat([_floored(part) for part in torch.split(std, list(self.dims))]))
+
+
+def _floored(std: Tensor) -> Tensor:
+    floor = 0.1 * std.mean()
+    return std.clamp_min(floor) if floor > 0 else torch.ones_like(std)
+
+
+def _before_loading(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    _rename_earlier(state, prefix)
+
+
+def _rename_earlier(state: dict[str, Tensor], prefix: str = "") -> None:
+    """Give weights of earlier versions, which had one projection and one mask token, the names of the first source."""
+    for name in ("mask_token", "embed.weight", "embed.bias"):
+        if prefix + name in state:
+            state[f"{prefix}inputs.0.{name}"] = state.pop(prefix + name)
 
 
 def temporal_spec(
@@ -104,23 +130,27 @@ def temporal_spec(
     *,
     window: int,
     hop: int,
-    feature_dim: int,
+    sources: Sequence[Source],
     classes: tuple[str, ...],
-    backbone: str,
     training: Mapping[str, Any],
     tasks: Sequence[str] = ("expression",),
 ) -> Spec:
     """The spec stored with a temporal model's weights.
 
-    window, hop: in frames; classes: empty without expression; feature_dim: D; backbone: `weights_id` of the static
-    checkpoint that made the features, joined by `+` for several sources. Raises ConfigError as `ordered_tasks` does.
+    window, hop: in frames; sources: in the order of the features; classes: empty without expression. Raises ConfigError
+    as `ordered_tasks` does.
     """
     return Spec(
         kind="temporal",
         architecture={"name": _ARCHITECTURE, **asdict(size), "tasks": list(ordered_tasks(tasks))},
         classes=classes,
-        feature_dim=feature_dim,
-        input={"window": window, "hop": hop, "backbone": backbone},
+        feature_dim=sum(source.dim for source in sources),
+        input={
+            "window": window,
+            "hop": hop,
+            "backbone": joined_backbone(sources),
+            "sources": [asdict(source) for source in sources],
+        },
         training=training,
     )
 
@@ -137,6 +167,7 @@ class _TemporalInput:
     window: int
     hop: int
     backbone: str
+    sources: tuple[Source, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.hop <= self.window:
@@ -151,19 +182,20 @@ class _Tasks:
 def build_temporal(spec: Spec, *, seed: int) -> TemporalTransformer:
     """The model that a spec describes, with weights drawn from `seed`.
 
-    Raises CheckpointError for an architecture that this version does not know, and for values of other types.
+    Raises CheckpointError for an architecture that this version does not know, for values of other types, and for a
+    spec that contradicts itself.
     """
     try:
-        size, num_outputs, window = _read_sizes(spec)
+        size, dims, num_outputs, window = _read_sizes(spec)
     except (ConfigError, ValueError) as error:
         raise CheckpointError(f"the spec of the temporal model was written by another version ({error})") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        return TemporalTransformer(size, spec.feature_dim, num_outputs, window)
+        return TemporalTransformer(size, dims, num_outputs, window)
 
 
-def _read_sizes(spec: Spec) -> tuple[TransformerSize, int, int]:
-    """The encoder's size, its number of outputs and its window."""
+def _read_sizes(spec: Spec) -> tuple[TransformerSize, list[int], int, int]:
+    """The encoder's size, the features per frame of each source, its number of outputs and its window."""
     arguments = dict(spec.architecture)
     name, tasks = arguments.pop("name", None), {"tasks": arguments.pop("tasks", ["expression"])}
     if name != _ARCHITECTURE:
@@ -174,7 +206,9 @@ def _read_sizes(spec: Spec) -> tuple[TransformerSize, int, int]:
     ordered = ordered_tasks(from_plain(_Tasks, tasks, "architecture").tasks)
     if list(ordered) != list(tasks["tasks"]):
         raise ValueError(f"key 'architecture.tasks': expected {', '.join(ordered)}, in this order and once each")
-    return size, sum(NUM_OUTPUTS[task] for task in ordered), from_plain(_TemporalInput, spec.input, "input").window
+    window = from_plain(_TemporalInput, spec.input, "input").window
+    dims = [source.dim for source in spec_sources(spec)]
+    return size, dims, sum(NUM_OUTPUTS[task] for task in ordered), window
 
 
 def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
@@ -184,6 +218,7 @@ def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
     spec.
     """
     checkpoint = load_checkpoint(folder, "temporal")
+    _rename_earlier(checkpoint.weights)
     try:
         _require_fit(checkpoint)
         model = build_temporal(checkpoint.spec, seed=0)
@@ -195,11 +230,12 @@ def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
 
 def _require_fit(checkpoint: Checkpoint) -> None:
     """Compare weights and spec before anything of the size that the spec states is built, which may be any size."""
-    size, num_outputs, window = _read_sizes(checkpoint.spec)
-    if max(size.layers, size.tcn) > len(checkpoint.weights):
+    size, dims, num_outputs, window = _read_sizes(checkpoint.spec)
+    if max(size.layers, size.tcn, len(dims)) > len(checkpoint.weights):
         raise ValueError(
-            f"{size.layers} layers and {size.tcn} convolutions over time, but only {len(checkpoint.weights)} weights"
+            f"{size.layers} layers, {size.tcn} convolutions over time and {len(dims)} sources, but only "
+            f"{len(checkpoint.weights)} weights"
         )
     with torch.device("meta"):
-        model = TemporalTransformer(size, checkpoint.spec.feature_dim, num_outputs, window)
+        model = TemporalTransformer(size, dims, num_outputs, window)
     require_shapes(checkpoint.path, checkpoint.weights, model.state_dict())

@@ -1,4 +1,4 @@
-"""Features: one row per row of a faces store, with a mask for rows without a face."""
+"""Features: one row per row of a faces store, with a mask for rows without one (no face, no sound)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from abaw.stores.arrow import (
     types_of,
     write_store,
 )
+from abaw.stores.sources import FACE, Source
 
 KIND = "features"
 _MAX_DIM = 1 << 20
@@ -41,7 +42,8 @@ def features_schema(feature_dim: int) -> pa.Schema:
 class FeatureStore(NamedStore):
     """The features of one video, memory-mapped.
 
-    name: video or subject; meta: `backbone` (hash of the static weights), `feature_dim`, `fps`, provenance.
+    name: video or subject; meta: `backbone` (hash of the weights), `feature_dim`, `modality` (what the features
+    describe; missing for a face), `fps`, provenance.
     """
 
     @property
@@ -54,13 +56,19 @@ class FeatureStore(NamedStore):
         return int(self.meta["feature_dim"])
 
     @property
+    def source(self) -> Source:
+        """What the features are; its name is that of the store's folder."""
+        folder = self.store.path.resolve().parent.name
+        return Source(folder, self.backbone, self.feature_dim, str(self.meta.get("modality", FACE)))
+
+    @property
     def frames(self) -> NDArray[np.int32]:
         frames: NDArray[np.int32] = self.store.table.column("frame").to_numpy()
         return frames
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(T,) True on frames with a face."""
+        """(T,) True on frames with a feature: for features of a face, those with a face."""
         mask: NDArray[np.bool_] = self.store.table.column("valid").to_numpy(zero_copy_only=False)
         return mask
 

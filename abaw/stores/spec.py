@@ -30,7 +30,7 @@ class Spec:
     feature_dim: D of the static model's output, or of the temporal model's input.
     input: for `static` and `backbone` {"size": px, "mean": [3], "std": [3], "crop": the kind of crop that it expects,
     {"kind", "pixels", "margin"}, or null for any}; for `temporal` {"window", "hop",
-    "backbone": hash}.
+    "backbone": hash, "sources": see abaw.stores.sources}.
     training: provenance (recipe, seeds, data, scores).
     weights_sha256: filled in on saving. Raises ValueError for a feature_dim below 1.
     """

@@ -1,6 +1,6 @@
 """Training of the temporal model: the losses of its tasks on labelled frames of feature windows.
 
-Shapes: B batch, T time, C class, D feature.
+Shapes: B batch, T time, S source, C class, D feature.
 """
 
 from __future__ import annotations
@@ -63,13 +63,16 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
         self.register_buffer("positive_weights", units, persistent=False)
 
     def views(self, batch: WindowBatch, generator: torch.Generator) -> WindowBatch:
-        """Add noise to the features and mask a segment of frames as if they had no face; their labels still count."""
+        """Add noise to the features; mask a segment of frames of each source, and whole sources. Labels still count."""
         features = batch.features.float()
         if self.learning.feature_noise:
             noise = torch.randn(features.shape, generator=generator, device=features.device)
             features = features + self.learning.feature_noise * self.model.feature_std * noise
         masked = _masked_segments(batch.present, self.learning.time_mask, generator)
-        return batch._replace(features=features, present=batch.present & ~masked)
+        present = batch.present & ~masked
+        if self.learning.modality_dropout and present.shape[-1] > 1:
+            present = present & ~_dropped_sources(present, self.learning.modality_dropout, generator)[:, None]
+        return batch._replace(features=features, present=present)
 
     def step(self, batch: WindowBatch) -> StepResult:
         outputs = self.model(batch.features, batch.present, batch.inside).flatten(0, 1)
@@ -106,10 +109,23 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
 
 
 def _masked_segments(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """True in one random segment of each window, up to `share` of its length, (B, T). present: (B, T)."""
-    batch, time = present.shape
-    draws = torch.rand(2, batch, 1, generator=generator, device=present.device)
+    """True in one random segment of each window and source, up to `share` of its length, (B, T, S).
+
+    present: (B, T, S).
+    """
+    batch, time, num_sources = present.shape
+    draws = torch.rand(2, batch, 1, num_sources, generator=generator, device=present.device)
     lengths = (draws[0] * (share * time + 1)).floor()
     starts = (draws[1] * (time - lengths + 1)).floor()
-    positions = torch.arange(time, device=present.device)
+    positions = torch.arange(time, device=present.device)[:, None]
     return (positions >= starts) & (positions < starts + lengths)
+
+
+def _dropped_sources(present: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """True for sources that are masked in a whole window, (B, S): each with this probability, but never all that the
+    window has. present: (B, T, S)."""
+    batch, _, num_sources = present.shape
+    draws = torch.rand(batch, num_sources, generator=generator, device=present.device)
+    # The source with the highest draw stays: if all were to be dropped, it is any of them.
+    kept = draws.masked_fill(~present.any(dim=1), -1).argmax(dim=1)
+    return (draws < probability) & ~F.one_hot(kept, num_sources).bool()

@@ -22,7 +22,8 @@ class SequenceLearning:
             values also favour frequent classes, as F1 does
         label_smoothing: share of the target spread over all classes
         feature_noise: standard deviation of noise on the features, in standard deviations of each feature
-        time_mask: longest segment of frames masked in each window, as a share of the window
+        time_mask: longest segment of frames masked in each window and source, as a share of the window
+        modality_dropout: probability that a source is masked in a whole window; one source of a window always stays
         valence_arousal_weight: weight of the valence-arousal loss, relative to that of expression
         action_units_weight: weight of the action-unit loss, relative to that of expression
     """
@@ -34,10 +35,11 @@ class SequenceLearning:
     label_smoothing: float = 0.1
     feature_noise: float = 0.1
     time_mask: float = 0.1
+    modality_dropout: float = 0.1
     valence_arousal_weight: float = 1.0
     action_units_weight: float = 1.0
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "batch_size")
         require_at_least(0, self, "balance_strength", "feature_noise", "valence_arousal_weight", "action_units_weight")
-        require_below_one(self, "label_smoothing", "time_mask")
+        require_below_one(self, "label_smoothing", "time_mask", "modality_dropout")

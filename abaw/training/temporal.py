@@ -34,9 +34,10 @@ def train_temporal(
     """One training run in the run folder `out`, resumed if it was interrupted; equal arguments give equal models.
 
     The best checkpoint is that with the highest macro F1 of expression; without expression, with the highest mean CCC
-    or mean F1 of the action units, or the highest sum of both. Raises ConfigError as `split_by_video` and
-    `ordered_tasks` do, and DataError when no frame has a label or a face.
+    or mean F1 of the action units, or the highest sum of both. Raises ConfigError as `split_by_video`,
+    `chosen_sources` and `ordered_tasks` do, and DataError when no frame has a label or a feature.
     """
+    clips = clips.using(recipe.sources)
     seed, tasks = recipe.train.seed, ordered_tasks(recipe.tasks)
     training, held = clips, clips
     if recipe.holdout:
@@ -48,7 +49,7 @@ def train_temporal(
 
     fabric = launch(recipe.train)
     with fabric.rank_zero_first():
-        run_folder = RunFolder(out, _run_config(recipe, windows, clips))
+        run_folder = RunFolder(out, _run_config(recipe, windows, clips), to_plain(TemporalRecipe()))
     spec = _spec(recipe, windows, training, held)
     model = build_temporal(spec, seed=seed)
     model.set_statistics(*training.statistics())
@@ -83,9 +84,8 @@ def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: Cli
         recipe.model,
         window=windows.length,
         hop=windows.hop,
-        feature_dim=training.feature_dim,
+        sources=training.sources,
         classes=EXPRESSION_CLASSES if "expression" in recipe.tasks else (),
-        backbone=training.backbone,
         tasks=recipe.tasks,
         training=provenance(
             recipe=to_plain(recipe),

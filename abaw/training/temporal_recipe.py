@@ -16,6 +16,8 @@ class TemporalRecipe:
 
     Args:
         holdout: share of the training videos held out to choose the best checkpoint; 0 trains on all of them
+        sources: which of several --features to use: numbers from 0, or names of the folders, joined by +; by default
+            all
         tasks: what is learned per frame: one or more of expression, valence_arousal and action_units
         model: shape of the encoder
         learn: loss, sampling and augmentation
@@ -23,6 +25,7 @@ class TemporalRecipe:
     """
 
     holdout: float = 0.15
+    sources: str | None = None
     tasks: tuple[str, ...] = ("expression",)
     model: TransformerSize = field(default_factory=TransformerSize)
     learn: SequenceLearning = field(default_factory=SequenceLearning)

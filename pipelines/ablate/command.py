@@ -16,7 +16,7 @@ from pipelines.ablate.scores import VariantCells
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
-from pipelines.inputs import InputPath
+from pipelines.inputs import InputPath, require_sources
 from pipelines.items import finish_items
 
 _WINDOWS = {"window": ("50", "100", "200", "300", "500")}
@@ -27,12 +27,11 @@ class AblateConfig(GridRecipe):
     """Compare settings of a temporal model. Each cell is the run that `train-temporal` makes with them and one seed.
 
     Args:
-        features: folder of feature stores, read once (`abaw features`); the features of several folders are
-            concatenated
+        features: folder of feature stores, read once (`abaw features`); several folders are several sources
         annotations: folder with Train_Set and Validation_Set
         out: run folder; finished cells are kept, an unfinished one is resumed
         vary: settings to compare, by name: `window=50,100 model.layers=1,2` makes four combinations; by default windows
-            of 50, 100, 200, 300 and 500 frames
+            of 50, 100, 200, 300 and 500 frames; `sources=0,1,0+1` compares the --features, by number or folder name
         seeds: every combination is trained once per seed
         workers: cells trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
             depend on it
@@ -59,6 +58,8 @@ def run(config: AblateConfig) -> int:
 
     vary = config.vary or _WINDOWS
     grid = points(config, vary, config.given)
+    for point in grid:
+        require_sources(config.features, point.recipe.sources)
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
     require_parallel(config.train, config.workers, "ablate")
@@ -67,7 +68,8 @@ def run(config: AblateConfig) -> int:
         say(note)
     say(f"{len(grid)} variants with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
     videos = read_splits(config.features, config.annotations, config.tasks)
-    with shared_in_run(*videos, config.out, _fixed(config, vary)) as splits:
+    defaults = _fixed(GridRecipe(), vary)
+    with shared_in_run(*videos, config.out, _fixed(config, vary), defaults) as splits:
         cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
         results, failures = run_cells(list(cells.values()), splits.clips, config.workers, config.out)
         finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
@@ -76,7 +78,7 @@ def run(config: AblateConfig) -> int:
     return finish_items(len(results), failures)
 
 
-def _fixed(config: AblateConfig, vary: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _fixed(config: GridRecipe, vary: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """What all cells have in common. Seeds and varied settings are left out: values may be added later."""
     plain = to_plain(replace(part_of(config, GridRecipe), train=replace(config.train, seed=0)))
     for name in vary:

@@ -96,17 +96,19 @@ def read_splits(features: Sequence[Path], annotations: Path, tasks: Sequence[str
 
 
 @contextmanager
-def shared_in_run(training: ClipSet, validation: ClipSet, out: Path, settings: Mapping[str, Any]) -> Iterator[Splits]:
+def shared_in_run(
+    training: ClipSet, validation: ClipSet, out: Path, settings: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Iterator[Splits]:
     """Own the run folder of these settings and labels, and put the videos where every worker has them.
 
-    Raises ConfigError when the folder holds a run with other settings or labels, RunLockedError when another process
-    owns it.
+    defaults: the values of settings that a run of an earlier version lacks. Raises ConfigError when the folder holds a
+    run with other settings or labels, RunLockedError when another process owns it.
     """
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
 
     labels = {"training": training.fingerprint(), "validation": validation.fingerprint()}
-    with RunFolder(out, {**settings, "backbone": training.backbone, "labels": labels}):
+    with RunFolder(out, {**settings, "backbone": training.backbone, "labels": labels}, defaults):
         yield Splits(
             Shared(replace(training, clips=(*training.clips, *validation.clips)), out),
             tuple(clip.name for clip in training.clips),
@@ -121,7 +123,7 @@ def _require_fit(training: ClipSet, validation: ClipSet) -> None:
             f"{len(both)} videos are in Train_Set and in Validation_Set: {listed(both)}; give --annotations the "
             "folder that holds the two"
         )
-    if (training.backbone, training.feature_dim) != (validation.backbone, validation.feature_dim):
+    if training.sources != validation.sources:
         raise DataError(
             f"the features of Train_Set were made by backbone {training.backbone}, those of Validation_Set by "
             f"{validation.backbone}; write all of them with one checkpoint (`abaw features`)"
@@ -167,7 +169,8 @@ def _train_cell(clips: ClipSet, cell: Cell, hook: Progress) -> CellResult:
     training = clips.subset([by_name[name] for name in cell.training])
     trained = train_temporal(training, Windows(cell.window, cell.hop), cell.recipe, cell.folder, hook)
     scoring = time.perf_counter()
-    tallies, parameters = _predict(cell, clips.subset([by_name[name] for name in cell.scored]))
+    scored = clips.subset([by_name[name] for name in cell.scored]).using(cell.recipe.sources)
+    tallies, parameters = _predict(cell, scored)
     ended = time.perf_counter()
     result = _result(
         tallies,
@@ -199,7 +202,7 @@ def _predict(cell: Cell, clips: ClipSet) -> tuple[list[VideoTally], int]:
     for clip, predictions in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True):
         write_predictions(cell.predictions / f"{clip.name}.arrow", predictions)
         predicted = predictions.probs.argmax(axis=1).astype(np.int8)
-        tallies.append(tally(ScoredVideo(clip.name, clip.labels, predicted, clip.present)))
+        tallies.append(tally(ScoredVideo(clip.name, clip.labels, predicted, clip.face)))
     return tallies, sum(weight.numel() for weight in model.parameters())
 
 

@@ -9,12 +9,20 @@ import numpy as np
 from abaw.data.clips import Clip, ClipSet
 from abaw.protocol.labels import FrameLabels
 from abaw.stores.features import feature_batch, write_features
+from abaw.stores.sources import FACE, Source
 
 D = 4
 
 
 def write_store_of(
-    folder: Path, name: str, num_frames: int, *, missing: tuple[int, ...] = (), backbone: str = "a" * 16, dim: int = D
+    folder: Path,
+    name: str,
+    num_frames: int,
+    *,
+    missing: tuple[int, ...] = (),
+    backbone: str = "a" * 16,
+    dim: int = D,
+    modality: str = FACE,
 ) -> Path:
     """A feature store; all features of frame k are k."""
     valid = np.ones(num_frames, dtype=bool)
@@ -23,6 +31,8 @@ def write_store_of(
     path = folder / f"{name}.arrow"
     frames = np.arange(1, num_frames + 1, dtype=np.int32)
     meta = {"backbone": backbone, "trained_on": [f"seen by {backbone[0]}"]}
+    if modality != FACE:
+        meta["modality"] = modality
     write_features(path, dim, [feature_batch(frames, valid, features)], meta)
     return path
 
@@ -39,8 +49,9 @@ def labels_of(name: str, expressions: list[int]) -> FrameLabels:
 
 def clip(name: str, labels: list[int]) -> Clip:
     features = np.arange(len(labels) * D).reshape(-1, D).astype(np.float16)
-    return Clip(name, features, np.ones(len(labels), dtype=bool), np.array(labels, dtype=np.int8))
+    face = np.ones(len(labels), dtype=bool)
+    return Clip(name, features, face[:, None], face, np.array(labels, dtype=np.int8))
 
 
 def clip_set(*clips: Clip) -> ClipSet:
-    return ClipSet(clips, "a" * 16, D)
+    return ClipSet(clips, (Source("features", "a" * 16, D),))

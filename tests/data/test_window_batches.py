@@ -25,7 +25,7 @@ def test_windows_are_cut_padded_and_labelled() -> None:
         np.testing.assert_array_equal(batch.features[row, :size], source.features[part])
         assert batch.labels[row].tolist() == source.labels[part].tolist() + [-1] * (10 - size)
         assert batch.inside[row].tolist() == [True] * size + [False] * (10 - size)
-        assert batch.present[row].tolist() == batch.inside[row].tolist()
+        assert batch.present[row, :, 0].tolist() == batch.inside[row].tolist()
         assert size == min(10, len(source)), "a window never sticks out of a video that is long enough"
     assert {name.split(":")[0] for name in batch.ids} == {"long", "short"}
 

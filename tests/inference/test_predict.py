@@ -28,11 +28,13 @@ from abaw.stores.arrow import StoreError
 from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.features import FeatureStore, feature_batch, open_features, write_features
 from abaw.stores.predictions import Predictions
+from abaw.stores.sources import Source
 from abaw.stores.spec import CheckpointError, Spec
 from tests.checkpoints import temporal_checkpoint
 
 D = 12
 BACKBONE = "b" * 16
+SOURCES = (Source("features", BACKBONE, D),)
 CPU = torch.device("cpu")
 
 
@@ -70,7 +72,7 @@ class _Sees(nn.Module):
 
     def forward(self, features: torch.Tensor, present: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         assert inside.all(), "a window is never longer than the video"
-        count = (present & inside).sum(1, keepdim=True).expand(present.shape)
+        count = (present[..., 0] & inside).sum(1, keepdim=True).expand(inside.shape)
         return torch.stack([count.float(), features[..., 0].float()], dim=-1) * self.weight
 
 
@@ -79,7 +81,7 @@ class _Sees(nn.Module):
 )
 def test_every_frame_gets_its_own_logits(num_frames: int, length: int, hop: int) -> None:
     features = np.arange(num_frames * 2).reshape(-1, 2).astype(np.float16)
-    logits = window_outputs(_Sees(), features, np.ones(num_frames, dtype=bool), Windows(length, hop))
+    logits = window_outputs(_Sees(), features, np.ones((num_frames, 1), dtype=bool), Windows(length, hop))
     np.testing.assert_allclose(logits[:, 1], features[:, 0], rtol=1e-5)
     assert (logits[:, 0] == min(length, num_frames)).all()
 
@@ -87,11 +89,11 @@ def test_every_frame_gets_its_own_logits(num_frames: int, length: int, hop: int)
 def test_the_batch_size_does_not_change_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = temporal_spec(
         TransformerSize(layers=1, heads=2, width=16),
-        window=10, hop=4, feature_dim=D, classes=EXPRESSION_CLASSES, backbone=BACKBONE, training={},
+        window=10, hop=4, sources=SOURCES, classes=EXPRESSION_CLASSES, training={},
     )  # fmt: skip
     model = build_temporal(spec, seed=0).eval()
     features = np.random.default_rng(0).normal(size=(205, D)).astype(np.float16)
-    present = np.random.default_rng(1).random(205) < 0.8
+    present = np.random.default_rng(1).random((205, 1)) < 0.8
     at_once = window_outputs(model, features, present, Windows(10, 4))
     monkeypatch.setattr("abaw.inference.windowed._FRAMES_PER_BATCH", 20)
     torch.testing.assert_close(window_outputs(model, features, present, Windows(10, 4)), at_once, atol=1e-5, rtol=1e-4)
@@ -167,9 +169,8 @@ def _all_tasks(**size: object) -> Spec:
         TransformerSize(layers=1, heads=2, width=16, **size),  # type: ignore[arg-type]
         window=10,
         hop=6,
-        feature_dim=D,
+        sources=SOURCES,
         classes=EXPRESSION_CLASSES,
-        backbone=BACKBONE,
         training={"videos": ["seen"], "backbone_videos": ["stills"], "scored_on": ["held"], "chosen": True},
         tasks=TASKS,
     )
@@ -195,7 +196,7 @@ def test_predictions_of_clips_and_of_their_stores_are_equal(tmp_path: Path) -> N
     spec = save_checkpoint(tmp_path / "t", _all_tasks(), build_temporal(_all_tasks(), seed=0).state_dict())
     store = _store(tmp_path, 25, missing=(3,))
     expected = predict_store([load_member(tmp_path / "t", CPU)], store)
-    clip = Clip("v", store.features(), store.valid, np.full(25, -1, dtype=np.int8))
+    clip = Clip("v", store.features(), store.valid[:, None], store.valid, np.full(25, -1, dtype=np.int8))
     (found,) = predict_clips(build_temporal(spec, seed=0).eval(), spec, [clip])
     assert np.array_equal(found.probs, expected.probs) and np.array_equal(found.valid, expected.valid)
     assert found.meta["checkpoints"] == expected.meta["checkpoints"]
@@ -208,7 +209,7 @@ def test_live_predictions_equal_those_of_the_whole_sequence() -> None:
     model = build_temporal(spec, seed=0).eval()
     features = np.random.default_rng(0).normal(size=(30, D)).astype(np.float16)
     present = np.random.default_rng(1).random(30) < 0.8
-    clip = Clip("v", np.where(present[:, None], features, 0), present, np.full(30, -1, dtype=np.int8))
+    clip = Clip("v", np.where(present[:, None], features, 0), present[:, None], present, np.full(30, -1, dtype=np.int8))
     (whole,) = predict_clips(model, spec, [clip])
     live = LivePredictor(model, spec)
     found = [live.push(feature if there else None) for feature, there in zip(features, present, strict=True)]
@@ -223,11 +224,12 @@ def test_live_use_needs_a_causal_model() -> None:
 def test_scores_count_only_labelled_frames() -> None:
     features = np.random.default_rng(0).normal(size=(4, D)).astype(np.float16)
     model = build_temporal(_all_tasks(), seed=0).eval()
-    clip = Clip("v", features, np.array([True, True, False, True]), np.full(4, -1, dtype=np.int8))
+    face = np.array([True, True, False, True])
+    clip = Clip("v", features, face[:, None], face, np.full(4, -1, dtype=np.int8))
     (predicted,) = predict_clips(model, _all_tasks(), [clip])
     best = predicted.probs.argmax(axis=1)
     labels = np.array([best[0], best[1], (best[2] + 1) % 8, -1], dtype=np.int8)
-    evaluation = score_clips(model, _all_tasks(), ClipSet((replace(clip, labels=labels),), BACKBONE, D))
+    evaluation = score_clips(model, _all_tasks(), ClipSet((replace(clip, labels=labels),), SOURCES))
     assert evaluation.all_frames.num_frames == 3
     assert evaluation.all_frames.accuracy == pytest.approx(2 / 3)
     assert evaluation.with_face is not None and evaluation.with_face.accuracy == 1

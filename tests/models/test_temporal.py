@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from abaw.core.errors import ConfigError
 from abaw.models.sizes import TransformerSize
@@ -15,6 +16,7 @@ from abaw.models.tasks import ordered_tasks, split_outputs
 from abaw.models.temporal import TemporalTransformer, build_temporal, load_temporal, spec_tasks, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint
+from abaw.stores.sources import Source
 from abaw.stores.spec import CheckpointError, Spec
 
 D = 6
@@ -30,12 +32,17 @@ def _spec(size: TransformerSize = SIZE, tasks: tuple[str, ...] = ("expression",)
         size,
         window=20,
         hop=10,
-        feature_dim=D,
+        sources=(Source("features", "b" * 16, D),),
         classes=EXPRESSION_CLASSES,
-        backbone="b" * 16,
         training={"seed": 0},
         tasks=tasks,
     )
+
+
+def _run(model: nn.Module, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
+    """Outputs of a model of one source. present: (B, T)."""
+    outputs: Tensor = model(features, present[..., None], inside)
+    return outputs
 
 
 def _features(batch: int, time: int) -> torch.Tensor:
@@ -62,9 +69,10 @@ def test_padding_never_changes_the_logits(padding: int, shape: dict[str, object]
     real = torch.ones(2, 13, dtype=torch.bool)
     present = real.clone()
     present[0, 4:6] = False
-    alone = model(features, present, real)
+    alone = _run(model, features, present, real)
     padded = torch.cat([features, 1e3 * torch.randn(2, padding, D)], dim=1)
-    with_padding = model(
+    with_padding = _run(
+        model,
         padded,
         torch.cat([present, torch.ones(2, padding, dtype=torch.bool)], dim=1),
         torch.cat([real, torch.zeros(2, padding, dtype=torch.bool)], dim=1),
@@ -87,7 +95,7 @@ def test_a_causal_model_sees_no_future(shape: dict[str, object]) -> None:
     model = _model(size=replace(SIZE, causal=True, **shape))  # type: ignore[arg-type]
     features = _features(1, 15).requires_grad_()
     real = torch.ones(1, 15, dtype=torch.bool)
-    model(features, real, real)[0, 7].sum().backward()
+    _run(model, features, real, real)[0, 7].sum().backward()
     assert features.grad is not None
     pull = features.grad[0].abs().sum(-1)
     assert (pull[8:] == 0).all() and (pull[:8] > 0).all()
@@ -99,7 +107,7 @@ def test_every_parameter_learns(shape: dict[str, object]) -> None:
     real = torch.ones(2, 20, dtype=torch.bool)
     present = real.clone()
     present[:, 3] = False
-    model(_features(2, 20), present, real).square().sum().backward()
+    _run(model, _features(2, 20), present, real).square().sum().backward()
     still = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert not still
 
@@ -118,17 +126,19 @@ def test_learned_positions_cover_only_the_training_window() -> None:
     model = _model(size=replace(SIZE, positions="learned"))
     real = torch.ones(1, 21, dtype=torch.bool)
     with pytest.raises(ValueError, match="21 frames, but positions were learned for 20"):
-        model(_features(1, 21), real, real)
+        _run(model, _features(1, 21), real, real)
     shown = torch.ones(1, 9, dtype=torch.bool)
     moved = _features(1, 9).roll(1, dims=1)
-    assert not torch.allclose(model(moved, shown, shown).roll(-1, dims=1), model(_features(1, 9), shown, shown))
+    assert not torch.allclose(
+        _run(model, moved, shown, shown).roll(-1, dims=1), _run(model, _features(1, 9), shown, shown)
+    )
 
 
 def test_outputs_hold_all_tasks_in_order() -> None:
     spec = _spec(tasks=("action_units", "expression", "valence_arousal"))
     assert spec_tasks(spec) == ("expression", "valence_arousal", "action_units")
     real = torch.ones(1, 5, dtype=torch.bool)
-    outputs = build_temporal(spec, seed=0)(_features(1, 5), real, real)
+    outputs = _run(build_temporal(spec, seed=0), _features(1, 5), real, real)
     assert outputs.shape == (1, 5, 22)
     parts = split_outputs(outputs, spec_tasks(spec))
     assert [part.shape[-1] for part in parts.values()] == [8, 2, 12]
@@ -150,12 +160,12 @@ def test_unusable_tasks_are_refused(tasks: tuple[str, ...], message: str) -> Non
 def test_the_order_of_frames_matters() -> None:
     model, features = _model(), _features(1, 9)
     real = torch.ones(1, 9, dtype=torch.bool)
-    forwards = model(features, real, real)[0]
-    backwards = model(features.flip(1), real, real)[0].flip(0)
+    forwards = _run(model, features, real, real)[0]
+    backwards = _run(model, features.flip(1), real, real)[0].flip(0)
     assert not torch.allclose(forwards, backwards, atol=1e-4), "without positions the order would make no difference"
     changed = features.clone()
     changed[0, 8] += 1
-    assert not torch.allclose(model(changed, real, real)[0, 0], forwards[0], atol=1e-5)
+    assert not torch.allclose(_run(model, changed, real, real)[0, 0], forwards[0], atol=1e-5)
 
 
 def test_positions_are_relative() -> None:
@@ -164,16 +174,16 @@ def test_positions_are_relative() -> None:
     long = torch.cat([torch.zeros(1, 30, D), features], dim=1)
     inside = torch.zeros(1, 35, dtype=torch.bool)
     inside[:, 30:] = True
-    shifted = model(long, torch.ones_like(inside), inside)[:, 30:]
+    shifted = _run(model, long, torch.ones_like(inside), inside)[:, 30:]
     real = torch.ones(1, 5, dtype=torch.bool)
-    torch.testing.assert_close(shifted, model(features, real, real), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(shifted, _run(model, features, real, real), atol=1e-5, rtol=1e-4)
 
 
 def test_near_frames_weigh_more_than_far_ones() -> None:
     model, features = _model(), _features(1, 200)
     real = torch.ones(1, 200, dtype=torch.bool)
     features.requires_grad_()
-    model(features, real, real)[0, 100, 0].backward()
+    _run(model, features, real, real)[0, 100, 0].backward()
     assert features.grad is not None
     pull = features.grad[0].norm(dim=-1)
     assert pull[95:100].mean() > 3 * pull[:5].mean() and pull[:5].min() > 0
@@ -186,15 +196,16 @@ def test_features_of_faceless_frames_are_ignored() -> None:
     present[0, 3] = False
     other = features.clone()
     other[0, 3] = 50
-    torch.testing.assert_close(model(features, present, real), model(other, present, real))
-    assert not torch.allclose(model(features, present, real), model(features, real, real), atol=1e-5)
+    torch.testing.assert_close(_run(model, features, present, real), _run(model, other, present, real))
+    assert not torch.allclose(_run(model, features, present, real), _run(model, features, real, real), atol=1e-5)
 
 
 def test_the_mask_token_learns() -> None:
     model = _model()
     present = torch.tensor([[True, False, True]])
-    model(_features(1, 3), present, torch.ones_like(present)).sum().backward()
-    assert model.mask_token.grad is not None and model.mask_token.grad.abs().sum() > 0
+    _run(model, _features(1, 3), present, torch.ones_like(present)).sum().backward()
+    token = model.inputs[0].mask_token
+    assert isinstance(token, Tensor) and token.grad is not None and token.grad.abs().sum() > 0
 
 
 def test_features_are_standardised_but_constant_ones_are_not_blown_up() -> None:
@@ -229,8 +240,9 @@ def test_a_checkpoint_rebuilds_the_model(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, _spec(), model.state_dict())
     loaded, spec = load_temporal(tmp_path)
     real = torch.ones(1, 9, dtype=torch.bool)
-    torch.testing.assert_close(loaded(_features(1, 9), real, real), model(_features(1, 9), real, real))
-    assert spec.input == {"window": 20, "hop": 10, "backbone": "b" * 16}
+    torch.testing.assert_close(_run(loaded, _features(1, 9), real, real), _run(model, _features(1, 9), real, real))
+    source = {"name": "features", "backbone": "b" * 16, "dim": D, "modality": "face"}
+    assert spec.input == {"window": 20, "hop": 10, "backbone": "b" * 16, "sources": [source]}
     assert not loaded.training
 
 
@@ -248,7 +260,15 @@ def test_invalid_specs_are_refused(tmp_path: Path) -> None:
         build_temporal(replace(_spec(), architecture={"name": "lstm"}), seed=0)
     with pytest.raises(CheckpointError, match="another version"):
         build_temporal(replace(_spec(), architecture={**_spec().architecture, "depth": 3}), seed=0)
+    with pytest.raises(CheckpointError, match=r"7 features per frame, but its sources have \[6\]"):
+        build_temporal(replace(_spec(), feature_dim=D + 1), seed=0)
+    with pytest.raises(CheckpointError, match=r"another version.*input\.sources\[0\]"):
+        build_temporal(replace(_spec(), input={**_spec().input, "sources": [{"nome": "f"}]}), seed=0)
     save_checkpoint(tmp_path / "dim", replace(_spec(), feature_dim=D + 1), _model().state_dict())
+    with pytest.raises(CheckpointError, match="do not fit its spec"):
+        load_temporal(tmp_path / "dim")
+    earlier = {"window": 20, "hop": 10, "backbone": "b" * 16}
+    save_checkpoint(tmp_path / "dim", replace(_spec(), input=earlier, feature_dim=D + 1), _model().state_dict())
     with pytest.raises(CheckpointError, match="do not fit its spec"):
         load_temporal(tmp_path / "dim")
     save_checkpoint(tmp_path / "static", replace(_spec(), kind="static"), _model().state_dict())

@@ -24,6 +24,10 @@ def _words(root: Path, *checkpoints: Path) -> list[str]:
     return [*words, "--checkpoint", *map(str, checkpoints)]
 
 
+INPUT = {"window": 50, "hop": 30, "backbone": BACKBONE}
+"""The input of a checkpoint of an earlier version, which records no sources."""
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     make_split(tmp_path, "Train_Set", ["a", "ünï code", "c_left"])
@@ -84,9 +88,9 @@ def test_the_batch_goes_on_past_bad_stores(root: Path, capsys: pytest.CaptureFix
     ("changes", "message"),
     [
         ({"classes": (*EXPRESSION_CLASSES[1:], EXPRESSION_CLASSES[0])}, "class order differs"),
-        ({"feature_dim": D + 1}, f"expects {D + 1} features per frame"),
-        ({"input": {"window": 50, "hop": 30, "backbone": "e" * 16}}, "written with another backbone"),
-        ({"input": {"window": 50, "hop": 60, "backbone": BACKBONE}}, "hop 60 > window 50"),
+        ({"feature_dim": D + 1, "input": INPUT}, f"expects {D + 1} features per frame"),
+        ({"input": {**INPUT, "backbone": "e" * 16}}, "written with another backbone"),
+        ({"input": {**INPUT, "hop": 60}}, "hop 60 > window 50"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit(

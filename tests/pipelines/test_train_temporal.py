@@ -34,7 +34,9 @@ def test_a_run_leaves_checkpoints_that_record_their_origin(tmp_path: Path, capsy
     printed = capsys.readouterr()
     for name in ("last", "best"):
         _, spec = load_temporal(tmp_path / "run" / name)
-        assert spec.input == {"window": 40, "hop": 20, "backbone": BACKBONE} and spec.feature_dim == D
+        source = {"name": "features", "backbone": BACKBONE, "dim": D, "modality": "face"}
+        assert spec.input == {"window": 40, "hop": 20, "backbone": BACKBONE, "sources": [source]}
+        assert spec.feature_dim == D
         assert set(spec.training["videos"]) | set(spec.training["scored_on"]) == {f"train{index}" for index in range(6)}
         assert not set(spec.training["videos"]) & set(spec.training["scored_on"])
         assert f"{tmp_path / 'run' / name}: step" in printed.out

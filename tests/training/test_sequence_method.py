@@ -20,10 +20,10 @@ D, C = 6, 8
 COUNTS = np.array([700, 10, 10, 10, 100, 80, 40, 50])
 
 
-def _method(num_outputs: int = C, **learning: object) -> SequenceMethod:
+def _method(num_outputs: int = C, dims: tuple[int, ...] = (D,), **learning: object) -> SequenceMethod:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = TemporalTransformer(TransformerSize(layers=1, heads=2, width=16, dropout=0.0), D, num_outputs, 20)
+        model = TemporalTransformer(TransformerSize(layers=1, heads=2, width=16, dropout=0.0), dims, num_outputs, 20)
     return SequenceMethod(model, SequenceLearning(**learning), COUNTS).eval()  # type: ignore[arg-type]
 
 
@@ -33,7 +33,7 @@ def _batch(batch: int = 3, time: int = 20) -> WindowBatch:
     labels = torch.randint(0, C, (batch, time), generator=generator)
     labels[0, :5] = -1
     features = torch.randn(batch, time, D, generator=generator).half()
-    return WindowBatch(features, real, real.clone(), labels, tuple(f"v:{row}" for row in range(batch)))
+    return WindowBatch(features, real[..., None], real.clone(), labels, tuple(f"v:{row}" for row in range(batch)))
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -160,13 +160,48 @@ def test_one_segment_is_masked_and_keeps_its_labels() -> None:
     method = _method(feature_noise=0.0, time_mask=0.25)
     batch = _batch(batch=500)
     viewed = method.views(batch, _generator())
-    hidden = batch.present & ~viewed.present
+    hidden = (batch.present & ~viewed.present)[..., 0]
     lengths = hidden.sum(1)
     assert set(lengths.tolist()) == {0, 1, 2, 3, 4, 5}, "0 to a quarter of 20 frames"
     edges = (hidden[:, 1:] != hidden[:, :-1]).sum(1) + hidden[:, 0].long() + hidden[:, -1].long()
     assert set(edges.tolist()) <= {0, 2}, "one run"
     assert hidden[:, 0].any() and hidden[:, -1].any(), "anywhere in the window"
     assert torch.equal(viewed.labels, batch.labels) and torch.equal(viewed.features, batch.features.float())
+
+
+def _two_sources(batch: int, time: int = 20) -> WindowBatch:
+    one = _batch(batch, time)
+    return one._replace(present=one.present.repeat(1, 1, 2))
+
+
+def test_each_source_has_its_own_masked_segment() -> None:
+    method = _method(dims=(4, 2), feature_noise=0.0, time_mask=0.25, modality_dropout=0.0)
+    hidden = ~method.views(_two_sources(500), _generator()).present
+    assert set(hidden.sum(1).flatten().tolist()) == {0, 1, 2, 3, 4, 5}
+    assert (hidden[..., 0] != hidden[..., 1]).any(), "a face may be hidden while its sound is heard"
+
+
+@pytest.mark.parametrize("probability", [0.2, 0.9])
+def test_whole_sources_are_dropped_but_never_all_of_a_window(probability: float) -> None:
+    method = _method(dims=(4, 2), feature_noise=0.0, time_mask=0.0, modality_dropout=probability)
+    batch = _two_sources(4000)
+    batch.present[1000:2000, :, 0] = False
+    batch.present[2000:3000, 5:, 1] = False
+    batch.present[3000:] = False
+    viewed = method.views(batch, _generator()).present
+    assert torch.equal(viewed.any(dim=1).any(dim=1), batch.present.any(dim=1).any(dim=1)), "something stays"
+    assert torch.equal(viewed[1000:2000], batch.present[1000:2000]), "the only source of a window stays"
+    kept = viewed.any(dim=1) | ~batch.present.any(dim=1)
+    assert torch.equal(viewed, batch.present & kept[:, None]), "a source is dropped in the whole window"
+    expected = probability * (1 - probability) + probability**2 / 2
+    shares = (~kept[torch.cat([torch.arange(1000), torch.arange(2000, 3000)])]).float().mean(0)
+    assert shares.tolist() == pytest.approx([expected] * 2, abs=0.04)
+
+
+def test_a_single_source_is_never_dropped() -> None:
+    batch = _batch(batch=50)
+    views = [_method(time_mask=0.1, modality_dropout=share).views(batch, _generator()) for share in (0.0, 0.9)]
+    assert torch.equal(views[0].present, views[1].present) and torch.equal(views[0].features, views[1].features)
 
 
 def test_without_augmentation_nothing_changes() -> None:
@@ -200,6 +235,7 @@ def test_training_lowers_the_loss() -> None:
         {"batch_size": 0},
         {"label_smoothing": 1.0},
         {"time_mask": -0.1},
+        {"modality_dropout": 1.0},
         {"feature_noise": -1.0},
         {"action_units_weight": -1.0},
     ],
