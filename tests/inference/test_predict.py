@@ -192,6 +192,21 @@ def test_all_tasks_are_predicted_within_their_ranges(tmp_path: Path) -> None:
     assert predict_store(members[1:], _store(tmp_path, 25)).valence_arousal is None
 
 
+@pytest.mark.parametrize("num_frames", [0, 25])
+def test_members_with_different_tasks_each_predict_their_own(tmp_path: Path, num_frames: int) -> None:
+    spec = replace(_all_tasks(), classes=())
+    spec = replace(spec, architecture={**spec.architecture, "tasks": ["valence_arousal"]})
+    save_checkpoint(tmp_path / "va", spec, build_temporal(spec, seed=0).state_dict())
+    alone = predict_store([load_member(tmp_path / "va", CPU)], _store(tmp_path, num_frames))
+    assert (alone.classes, alone.probs.shape, alone.action_units) == ((), (num_frames, 0), None)
+    members = [load_member(tmp_path / "va", CPU), load_member(_temporal(tmp_path / "plain"), CPU)]
+    both = predict_store(members, _store(tmp_path, num_frames))
+    expression = predict_store(members[1:], _store(tmp_path, num_frames))
+    assert both.classes == EXPRESSION_CLASSES and np.array_equal(both.probs, expression.probs)
+    assert both.valence_arousal is not None and alone.valence_arousal is not None
+    assert np.array_equal(both.valence_arousal, alone.valence_arousal) and both.predicted.all()
+
+
 def test_predictions_of_clips_and_of_their_stores_are_equal(tmp_path: Path) -> None:
     spec = save_checkpoint(tmp_path / "t", _all_tasks(), build_temporal(_all_tasks(), seed=0).state_dict())
     store = _store(tmp_path, 25, missing=(3,))

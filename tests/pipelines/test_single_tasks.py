@@ -12,6 +12,7 @@ import pytest
 
 from abaw.evaluation.multitask import ccc
 from abaw.models.temporal import load_temporal, spec_tasks
+from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES, TASKS, VALENCE_AROUSAL
 from abaw.protocol.editions import edition
 from abaw.protocol.labels import write_action_units, write_valence_arousal
@@ -225,3 +226,29 @@ def test_a_store_without_classes_needs_another_task(tmp_path: Path) -> None:
     read = read_predictions(tmp_path / "v.arrow")
     assert (read.classes, read.probs.shape, read.valence_arousal) == ((), (2, 0), None)
     assert read.action_units is not None and (read.action_units == 0.25).all() and read.predicted.all()
+
+
+@pytest.mark.parametrize("words", [[], ["--fit_bias", "--smoothing", "none", "box:5"]], ids=["plain", "with a choice"])
+def test_thresholds_are_fitted_next_to_expression(tmp_path: Path, words: list[str]) -> None:
+    """Probabilities of annotated units are low: the best threshold is far below .5. Other figures do not change."""
+    rng = np.random.default_rng(0)
+    frames, every = np.arange(1, 81, dtype=np.int32), np.ones(80, bool)
+    for index in range(6):
+        classes, units = np.repeat(rng.integers(0, 8, 8), 10), rng.integers(0, 2, (80, 12))
+        file = f"Validation_Set/v{index}.txt"
+        write_annotation(tmp_path / "labels" / "EXPR_Recognition_Challenge" / file, classes)
+        write_action_units(tmp_path / "labels" / FOLDERS["action_units"] / file, units)
+        probs = (np.eye(8)[classes] * 0.2 + 0.1).astype(np.float32)
+        on = (0.2 * units + 0.1 * rng.random(units.shape)).astype(np.float32)
+        store = Predictions(f"v{index}", EXPRESSION_CLASSES, frames, every, every, probs, {}, action_units=on)
+        write_predictions(tmp_path / "p" / f"v{index}.arrow", store)
+    validate = ["validate", "--predictions", str(tmp_path / "p"), "--annotations", str(tmp_path / "labels")]
+    validate += ["--draws", "100", *words]
+    found = []
+    for name, more in (("plain", []), ("fitted", ["--fit_thresholds"])):
+        assert main([*validate, *more, "--out", str(tmp_path / name)]) == 0
+        found += json.loads((tmp_path / name / "metrics.json").read_text())["results"]
+    thresholds = found[1]["tasks"].pop("thresholds")
+    assert found[0] == found[1] and found[0]["tasks"]["mean_action_units_f1"]["value"] == 0
+    assert all(0.1 <= value <= 0.2 for value in thresholds["values"].values()) and thresholds["optimistic"]
+    assert thresholds["mean_action_units_f1"]["value"] == 1 and thresholds["nested_mean_action_units_f1"]["value"] == 1
