@@ -25,7 +25,7 @@ def static_checkpoint(folder: Path, seed: int = 0, crop: Crop | None = None) -> 
 def temporal_checkpoint(
     folder: Path, num_features: int, backbone: str, window: int, hop: int, seed: int = 0, **changes: object
 ) -> Path:
-    """A transformer of one layer. changes: of its spec."""
+    """A transformer of one layer. changes: of its spec, also such that no model can be built from it."""
     spec = temporal_spec(
         TransformerSize(layers=1, heads=2, width=16),
         window=window,
@@ -35,5 +35,6 @@ def temporal_checkpoint(
         training={},
     )
     spec = replace(spec, **changes)  # type: ignore[arg-type]
-    save_checkpoint(folder, spec, build_temporal(spec, seed=seed).state_dict())
+    buildable = replace(spec, input={**spec.input, "hop": hop})
+    save_checkpoint(folder, spec, build_temporal(buildable, seed=seed).state_dict())
     return folder

@@ -45,8 +45,7 @@ class ExtractConfig(ExtractOptions):
         workers: videos processed in parallel; the stores do not depend on it
 
     Examples:
-        abaw extract videos/ --out faces/ --workers 4
-        abaw extract videos/ --out faces/ --crop aligned:112 box:224:0.3
+        abaw extract videos/ --out faces/ --workers 4 --crop aligned:112 box:224:0.3
         abaw extract clip.mp4 --out faces/ --subjects all --review
         abaw extract videos/ --out faces/ --detector insightface:buffalo_l --subjects annotations/Train_Set
     """
