@@ -90,7 +90,7 @@ def test_the_batch_goes_on_past_bad_stores(root: Path, capsys: pytest.CaptureFix
         ({"classes": (*EXPRESSION_CLASSES[1:], EXPRESSION_CLASSES[0])}, "class order differs"),
         ({"feature_dim": D + 1, "input": INPUT}, f"expects {D + 1} features per frame"),
         ({"input": {**INPUT, "backbone": "e" * 16}}, "written with another backbone"),
-        ({"input": {**INPUT, "hop": 60}}, "hop 60 > window 50"),
+        ({"input": {**INPUT, "hop": 60}}, "expected 1 <= hop <= window, found hop 60 and window 50"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit(
