@@ -12,7 +12,8 @@ usage() {
     cat <<'END'
 usage: ./run.sh              set up, then run the demo (abaw demo)
        ./run.sh setup        set up only
-       ./run.sh test [...]   set up, then run the tests; arguments go to pytest
+       ./run.sh test         set up, then run all tests that are not marked slow
+       ./run.sh test ...     arguments go to pytest; everything: ./run.sh test -m 'slow or not slow'
        ./run.sh abaw ...     set up, then run any abaw command, for instance: ./run.sh abaw doctor
 PYTHON=/path/to/python chooses the Python (3.11 or newer) for .venv.
 END
@@ -150,6 +151,7 @@ setup)
 test)
     ensure_ready
     cd -- "$root"
+    (($# > 1)) || set -- test -m 'not slow'
     exec "$venv/bin/python" -m pytest "${@:2}"
     ;;
 abaw)

@@ -178,6 +178,8 @@ def test_tests_run_in_the_project(sandbox: Sandbox, fails: str, status: int) -> 
     sandbox.env["FAIL"] = fails
     assert sandbox.run("test", "-k", "a or b")[0] == status
     assert sandbox.log[-1] == f"pytest ['-k', 'a or b'] in {sandbox.clone}"
+    assert sandbox.run("test")[0] == status
+    assert sandbox.log[-1] == f"pytest ['-m', 'not slow'] in {sandbox.clone}"
 
 
 @pytest.mark.parametrize(

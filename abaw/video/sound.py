@@ -64,11 +64,11 @@ class SourceSound:
 def open_sound(path: Path) -> SourceSound | None:
     """The sound of a video; close it after use. None if it has none, or none that can be opened."""
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")
         if not container.streams.audio and container.format.name in _WITHOUT_HEADER:
             # Such files announce no streams: sound that begins late is only found by reading on.
             container.close()
-            container = av.open(str(path), options=_PROBE_ALL)
+            container = av.open(str(path), options=_PROBE_ALL, metadata_errors="replace")
     except FFmpegError:
         return None
     streams = [stream for stream in container.streams.audio if stream.codec_context and stream.rate]

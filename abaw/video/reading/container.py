@@ -23,7 +23,7 @@ def open_container(path: Path) -> InputContainer:
     """Open a video; close it after use. Raises DataError for a still image or any other file that is not a video."""
     require_regular(path)
     try:
-        container = av.open(str(path), mode="r")
+        container = av.open(str(path), mode="r", metadata_errors="replace")
     except FFmpegError as error:
         raise DataError(f"{path}: {_why_unreadable(path, error)}") from error
     try:

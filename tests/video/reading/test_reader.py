@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -118,3 +119,19 @@ def test_ahead_does_not_wait_for_ever() -> None:
     assert next(items) == 1
     with pytest.raises(Stalled):
         next(items)
+
+
+def test_metadata_in_another_encoding_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "latin.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Gesicht, groesser"
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 96, "yuv420p"
+        for picture in portraits(3, 96):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    content = path.read_bytes()
+    assert b"groesser" in content
+    path.write_bytes(content.replace(b"groesser", "größer  ".encode("latin-1")))
+    frames, _ = read(path)
+    assert len(frames) == 3
