@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 # Before torch is loaded. Tiny models are faster with one thread, and the workers of pytest-xdist use the other cores.
 # Processes that tests start inherit it, so they compute the same.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell starts background jobs with interrupts ignored, and what these start inherits that. Tests send interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 from hypothesis import settings
