@@ -66,6 +66,7 @@ def test_what_is_said_of_the_mirror_image_is_brought_back() -> None:
     np.testing.assert_allclose(back.landmarks_xy, faces(150).landmarks_xy)
 
 
+@pytest.mark.slow
 def test_the_detector_that_ships_on_real_clips(shared_data: Path) -> None:
     """Limits far below the figures of docs/detector.md: it fails when the weights or the code around them break."""
     ours = open_detector("builtin")

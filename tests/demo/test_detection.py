@@ -58,6 +58,7 @@ def _holds(box: npt.NDArray[np.float32], landmarks_xy: npt.NDArray[np.float32]) 
     return bool(inside and (high - low).max() > 0.25 * (box[2:] - box[:2]).max())
 
 
+@pytest.mark.slow
 def test_the_detector_without_download() -> None:
     found, turned, false = rates("builtin")
     assert found >= 0.96

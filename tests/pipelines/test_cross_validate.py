@@ -75,6 +75,7 @@ def test_the_report_shows_out_of_fold_score_interval_and_spread(done: Path) -> N
     assert text.count("\n| ") == 4
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_command_alone_ends_its_workers(done: Path, tmp_path: Path) -> None:
     more = ("--workers", "2", "--train.steps", "1000000", "--train.checkpoint_every", "10")
     words = _words(done, tmp_path / "run", *more)

@@ -85,6 +85,7 @@ def test_a_cell_is_the_run_of_train_temporal(done: Path, tmp_path: Path) -> None
     assert all(torch.equal(cell[key], one[key]) for key in one)
 
 
+@pytest.mark.slow
 def test_killed_with_two_workers_it_goes_on_with_one_to_the_same_result(done: Path, tmp_path: Path) -> None:
     words = _words(done, tmp_path / "run", "--vary", "window=20,40")
     process = subprocess.Popen(

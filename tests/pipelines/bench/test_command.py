@@ -44,6 +44,7 @@ def _rows(tmp_path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((tmp_path / "run" / "bench.csv").open()))
 
 
+@pytest.mark.slow
 def test_cells_are_run_kept_and_added_to(tmp_path: Path, stores: tuple[str, ...]) -> None:
     words = (*stores, *TINY, "--warm_start_steps", "3", "--seeds", "0", "--shares", "0.5")
     assert run(_config(*words, "--only", "supervised")) == 0
@@ -74,6 +75,7 @@ def test_cells_are_run_kept_and_added_to(tmp_path: Path, stores: tuple[str, ...]
         run(_config(*words, "--only", "supervised", "--holdout", "0.2"))
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_command_alone_ends_its_workers(tmp_path: Path, stores: tuple[str, ...]) -> None:
     more = ("--only", "supervised", "--shares", "0.5", "--workers", "2", "--train.steps", "1000000")
     words = ["bench", "ssl", *stores, *TINY, *more]

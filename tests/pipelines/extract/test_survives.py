@@ -126,6 +126,7 @@ def test_what_a_killed_process_left_goes_though_nothing_is_left_to_do(
     assert files(out) == unbroken
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_command_alone_ends_its_workers(tmp_path: Path) -> None:
     """In the middle of videos that take much longer than the command may take to end."""
     (tmp_path / "videos").mkdir()
