@@ -217,7 +217,7 @@ def _warnings(video: VideoReader, found: _Pass, people: Sequence[ExtractedStore]
     lines = list(video.notes)
     if video.backward_times:
         lines.append(
-            f"its time stamps run backwards {video.backward_times} times; rows are in the order of the decoder"
+            f"its time stamps run backwards (at {video.backward_times} frames); rows are in the order of the decoder"
         )
     if video.lost_frames:
         lines.append(
