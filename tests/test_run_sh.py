@@ -348,7 +348,7 @@ def test_ci_makes_a_new_environment_and_runs_every_check(sandbox: Sandbox) -> No
         "ruff <check> <.>",
         "ruff <format> <--check> <.>",
         "mypy <>",
-        "pytest []",
+        "pytest ['-m', 'slow or not slow']",
     ]
 
 

@@ -18,6 +18,7 @@ from abaw.models.static import ImageInput, build_static, load_features, load_sta
 from abaw.models.temporal import build_temporal, load_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint
+from abaw.stores.sources import Source
 from abaw.stores.spec import SPEC, CheckpointError
 
 _HUGE = 10**30
@@ -39,7 +40,8 @@ def _backbone(folder: Path) -> None:
 
 def _temporal(folder: Path) -> None:
     size = TransformerSize(layers=2, heads=2, width=8, positions="learned")
-    spec = temporal_spec(size, window=16, hop=8, feature_dim=6, classes=EXPRESSION_CLASSES, backbone="abc", training={})
+    sources = (Source("features", "abc", 6),)
+    spec = temporal_spec(size, window=16, hop=8, sources=sources, classes=EXPRESSION_CLASSES, training={})
     save_checkpoint(folder, spec, build_temporal(spec, seed=0).state_dict())
 
 
@@ -102,9 +104,9 @@ def test_any_value_anywhere_is_refused_in_one_line_or_harmless(tmp_path: Path, k
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
-        ("temporal", ("architecture", "layers", 10**9), "1000000000 layers .* but only"),
+        ("temporal", ("architecture", "layers", 10**9), "1000000000 layers, .* but only"),
         ("temporal", ("architecture", "tcn", 10**9), "1000000000 convolutions over time"),
-        ("temporal", ("architecture", "width", 65536), r"'mask_token' is \[8\].* has \[65536\]"),
+        ("temporal", ("architecture", "width", 65536), r"'positions' is \[16, 8\].* has \[16, 65536\]"),
         ("temporal", ("architecture", "tasks", None), r"architecture\.tasks': expected a list, found None"),
         ("temporal", ("architecture", "tasks", ["expression", "mood"]), "unknown task 'mood'"),
         ("temporal", ("input", "window", "16"), r"input\.window': expected a whole number, found '16'"),
