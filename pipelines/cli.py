@@ -55,6 +55,7 @@ STAGES = {
     "predict-video": Stage(
         "predict_video.command", "PredictVideoConfig", "videos -> predictions, shown on pages", "videos"
     ),
+    "live": Stage("live", "LiveConfig", "a camera, stream or browser -> expressions at once"),
     "validate": Stage("validate.command", "ValidateConfig", "predictions + annotations -> report"),
     "submit": Stage("submit", "SubmitConfig", "predictions + template -> submission file"),
     "check-submission": Stage("check_submission", "CheckSubmissionConfig", "list every fault of a file", "file"),

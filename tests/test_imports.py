@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "video models sequence",
         "importing check_data data",
         "inference",
-        "evaluation",
+        "evaluation live",
         "learning",
         "semisup detector",
         "training",

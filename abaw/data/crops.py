@@ -26,10 +26,18 @@ def decode_crop(jpeg: bytes, size: int, name: str) -> NDArray[np.uint8]:
     image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if image is None:
         raise DataError(f"{name}: its crop is not a readable image; write the store again")
-    if image.shape[:2] != (size, size):
-        shrinks = max(image.shape[:2]) > size
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return cv2.cvtColor(at_size(image.astype(np.uint8, copy=False), size), cv2.COLOR_BGR2RGB).astype(
+        np.uint8, copy=False
+    )
+
+
+def at_size(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """An image (H, W, 3) as (S, S, 3)."""
+    if image.shape[:2] == (size, size):
+        return image
+    shrinks = max(image.shape[:2]) > size
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=method).astype(np.uint8, copy=False)
 
 
 def decode_crops(jpegs: Sequence[bytes], size: int, names: Sequence[str], device: torch.device | str = "cpu") -> Tensor:

@@ -14,10 +14,10 @@ from torch import nn
 from abaw.core.errors import ConfigError
 from abaw.data.clips import Clip, ClipSet
 from abaw.evaluation.clips import score_clips
-from abaw.inference.live import LivePredictor
 from abaw.inference.members import Member, load_member
 from abaw.inference.predict import predict_clips, predict_stores
 from abaw.inference.windowed import window_outputs
+from abaw.live.temporal import LivePredictor
 from abaw.models.architecture import Architecture
 from abaw.models.sizes import TransformerSize
 from abaw.models.static import ImageInput, StaticModel, build_static, save_static

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from abaw.data.clips import Clip
-from abaw.inference.live import LivePredictor
 from abaw.inference.members import load_member
 from abaw.inference.predict import predict_clips, predict_stores
+from abaw.live.temporal import LivePredictor
 from abaw.models.sizes import TransformerSize
 from abaw.models.temporal import build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES

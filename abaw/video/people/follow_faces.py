@@ -88,6 +88,12 @@ class Follower:
         while self._fill(source):
             yield from self._next()
 
+    def push(self, frame: VideoFrame) -> Followed:
+        """The next frame alone, without reading ahead; for live video, instead of `follow`."""
+        self._queue.append(self._queued(frame))
+        (followed,) = self._next()
+        return followed
+
     def _fill(self, source: Iterator[VideoFrame]) -> bool:
         """Read as many frames ahead as one pass can take. False at the end."""
         while len(self._queue) < self._at_once and self._bytes() < _BYTES_AHEAD:

@@ -30,6 +30,7 @@ class LivePredictor:
             raise ConfigError("this temporal model uses later frames; train one with --model.causal for live use")
         require_expression(spec_tasks(spec), "live use")
         self._model, self._tasks = model, spec_tasks(spec)
+        self._device = next(model.parameters()).device
         self._frames: deque[tuple[Tensor, Tensor]] = deque(maxlen=int(spec.input["window"]))
 
     @torch.inference_mode()
@@ -46,6 +47,7 @@ class LivePredictor:
         self._frames.append((torch.cat(values), torch.tensor([part is not None for part in parts])))
         features, present = (torch.stack(each) for each in zip(*self._frames, strict=True))
         inside = torch.ones(1, len(self._frames), dtype=torch.bool)
-        outputs = self._model(features[None], present[None], inside)[0, -1]
+        batch = (each.to(self._device) for each in (features[None], present[None], inside))
+        outputs = self._model(*batch)[0, -1].cpu()
         probs: NDArray[np.float32] = split_outputs(outputs, self._tasks)["expression"].softmax(-1).numpy()
         return probs

@@ -1,0 +1,1 @@
+"""Video as it comes, from a camera, a stream or a browser: people and expressions of the newest frame."""
