@@ -123,16 +123,47 @@ def open_store(path: Path, kind: str, columns: Mapping[str, pa.DataType]) -> Ope
 
     Raises StoreError when it is missing, unreadable, damaged, of another kind, or lacks a column of that type.
     """
-    if not path.exists():
-        raise StoreError(f"{path}: no such store")
-    with read_errors(path, "not a readable store", _AGAIN, _UNREADABLE, StoreError):
+    with _opening(path):
         table = read_verified(path)
         meta = _meta_of(table.schema)
+    described = _of_kind(path, kind, meta)
+    require_columns(path, table.schema, columns)
+    return OpenStore(path, table, described)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHeader:
+    """What a store says about itself: its columns and its provenance."""
+
+    columns: tuple[str, ...]
+    meta: Mapping[str, Any]
+
+
+def read_header(path: Path, kind: str) -> StoreHeader:
+    """The header of a store, without reading its rows: its checksum is not compared.
+
+    Raises StoreError when the store is missing, unreadable, or of another kind.
+    """
+    with _opening(path), pa.memory_map(os.fsencode(path)) as source:
+        schema = pa.ipc.open_file(source).schema
+        meta = _meta_of(schema)
+    return StoreHeader(tuple(schema.names), _of_kind(path, kind, meta))
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    if not path.exists():
+        raise StoreError(f"{path}: no such store")
+    require_regular(path, StoreError)
+    with read_errors(path, "not a readable store", _AGAIN, _UNREADABLE, StoreError):
+        yield
+
+
+def _of_kind(path: Path, kind: str, meta: Mapping[str, Any] | None) -> Mapping[str, Any]:
     found = meta.get("kind") if meta else None
     if meta is None or found != kind:
         raise StoreError(f"{path}: expected a store of {kind}, found {found or 'an Arrow file of another program'}")
-    require_columns(path, table.schema, columns)
-    return OpenStore(path, table, meta)
+    return meta
 
 
 def require_columns(path: Path, schema: pa.Schema, columns: Mapping[str, pa.DataType]) -> None:

@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
 from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
-from abaw.stores.arrow import OpenStore, StoreError, open_store, require_columns, require_frames, write_store
+from abaw.stores.arrow import (
+    OpenStore,
+    StoreError,
+    open_store,
+    read_header,
+    require_columns,
+    require_frames,
+    write_store,
+)
 
 KIND = "predictions"
 _ROUNDING = 1e-3
+_OTHERS = {"valence_arousal": VALENCE_AROUSAL, "action_units": ACTION_UNITS}
+"""The columns of the tasks other than expression."""
 
 
 def predictions_schema(columns: Sequence[str]) -> pa.Schema:
@@ -58,13 +68,31 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.frames)
 
+    @property
+    def by_task(self) -> dict[str, NDArray[np.float32]]:
+        """The values of each predicted task, (T, columns of the task)."""
+        values = {
+            "expression": self.probs if self.classes else None,
+            "valence_arousal": self.valence_arousal,
+            "action_units": self.action_units,
+        }
+        return {task: each for task, each in values.items() if each is not None}
+
+
+def predicted_tasks(path: Path) -> tuple[str, ...]:
+    """The tasks that a store has, by its header alone. Raises StoreError when it is missing, unreadable or no store of
+    predictions."""
+    header = read_header(path, KIND)
+    expression = ("expression",) if header.meta.get("classes") else ()
+    return (*expression, *(task for task, names in _OTHERS.items() if set(names) <= set(header.columns)))
+
 
 def read_predictions(path: Path) -> Predictions:
     """Raises StoreError when the file is missing, damaged, of another kind, lacks a class, or has impossible values."""
     store = open_store(path, KIND, {"frame": pa.int32(), "valid": pa.bool_()})
     classes = store.meta.get("classes", ())
     present = set(store.table.column_names)
-    others = [names[0] for names in (VALENCE_AROUSAL, ACTION_UNITS) if set(names) <= present]
+    others = [names[0] for names in _OTHERS.values() if set(names) <= present]
     named = isinstance(classes, list) and (classes or others) and all(isinstance(name, str) for name in classes)
     if not named or not set(classes) <= present:
         raise StoreError(f"{path}: its columns do not match its classes {classes}; write it again")
@@ -116,11 +144,8 @@ def write_predictions(path: Path, predictions: Predictions) -> int:
 
     Raises DataError, naming video and frame, for a prediction that is not finite.
     """
-    tasks = [(predictions.classes, predictions.probs)]
-    if predictions.valence_arousal is not None:
-        tasks.append((VALENCE_AROUSAL, predictions.valence_arousal))
-    if predictions.action_units is not None:
-        tasks.append((ACTION_UNITS, predictions.action_units))
+    columns_of = {"expression": predictions.classes, **_OTHERS}
+    tasks = [(columns_of[task], values) for task, values in predictions.by_task.items()]
     missing = ~predictions.predicted
     finite = np.concatenate([np.isfinite(values) for _, values in tasks], axis=1).all(axis=1) | missing
     if not finite.all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -157,30 +158,24 @@ def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
 
 
 def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
-    """The predicted tasks, by the columns of each folder's first store.
+    """The predicted tasks, by each folder's first store.
 
     Raises ConfigError when only some of the folders have expression.
     """
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES, VALENCE_AROUSAL
-    from abaw.stores.arrow import StoreError, find_stores, open_store
-    from abaw.stores.predictions import KIND
+    from abaw.protocol.classes import TASKS
+    from abaw.stores.arrow import StoreError, find_stores
+    from abaw.stores.predictions import predicted_tasks
 
-    others = {"valence_arousal": VALENCE_AROUSAL, "action_units": ACTION_UNITS}
-    tasks: set[str] = set()
-    without: list[Path] = []
+    found: dict[Path, tuple[str, ...]] = {}
     for path in predictions:
-        try:
-            columns = set(open_store(find_stores([path])[0], KIND, {}).table.column_names)
-        except StoreError:
-            continue  # reported when the folder is scored
-        found = {task for task, names in others.items() if set(names) <= columns}
-        tasks |= found
-        if found and not columns & set(EXPRESSION_CLASSES):
-            without.append(path)
-    if without and len(without) < len(predictions):
+        with suppress(StoreError):  # reported when the folder is scored
+            found[path] = predicted_tasks(find_stores([path])[0])
+    tasks = {task for of_path in found.values() for task in of_path} or {"expression"}
+    without = [path for path, of_path in found.items() if "expression" not in of_path]
+    if without and "expression" in tasks:
         raise ConfigError(f"{without[0]}: these predictions have no expression, the others have; score them separately")
-    return [*(() if without else ("expression",)), *(task for task in others if task in tasks)]
+    return [task for task in TASKS if task in tasks]
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
