@@ -69,6 +69,16 @@ def require_sources(features: Sequence[Path], choice: str | None) -> None:
     chosen_sources(choice, [folder.resolve().name for folder in folders])
 
 
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """A word for each path: as many of its last parts as tell the paths apart, joined by `_`."""
+    parts = [[part for part in path.resolve().parts if part != path.anchor] for path in paths]
+    for count in range(1, max(map(len, parts), default=0) + 1):
+        names = ["_".join(each[-count:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return ["_".join(each) for each in parts]
+
+
 def _marks(kind: Any) -> Iterator[Input]:
     """The marks of a type, those of its parts included."""
     if get_origin(kind) is Annotated:

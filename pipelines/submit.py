@@ -141,8 +141,9 @@ def _values(
     import numpy as np
 
     from abaw.inference.decode import decode
-    from abaw.stores.arrow import find_stores
-    from abaw.stores.predictions import read_predictions
+    from abaw.inference.fuse import fusion_lines
+    from abaw.stores.arrow import find_stores, read_header
+    from abaw.stores.predictions import KIND, read_predictions
     from abaw.submission.thresholds import read_thresholds
     from abaw.submission.values import frame_values
 
@@ -157,6 +158,8 @@ def _values(
         )
     bias = np.array(config.class_bias) if config.class_bias else None
     thresholds = read_thresholds(config.thresholds, edition)
+    for line in fusion_lines(read_header(stores[videos[0]], KIND).meta):
+        say(f"predictions: {line}")
     values = {}
     with progress("reading predictions", "videos") as hook:
         for done, video in enumerate(videos, start=1):

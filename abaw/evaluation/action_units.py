@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.4f} {self.interval:.4f}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As it is written in JSON."""
+        return {"value": self.value, "interval": self.interval.ends}
 
 
 def estimate(value: float | Floats, drawn: Floats) -> Estimate:

@@ -9,14 +9,18 @@ from typing import Any
 from abaw.core.text import listed
 from abaw.protocol.layout import parse_subject
 
+VIDEO_LISTS = ("trained_on", "selected_on", "weights_chosen_on")
+"""Keys of the metadata of predictions that list videos which their models have seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What the models have seen of the scored videos; the people of one video count as one.
 
     num_videos: number of scored videos. Names of scored videos: trained_on: a model that predicted the video was
-    trained on it; selected_on: the checkpoint's step was chosen on it; unknown: its predictions do not say.
-    num_trainings: number of different sets of training videos of the models that made the predictions.
+    trained on it; selected_on: the checkpoint's step was chosen on it; weights_chosen_on: the weights of fused models
+    were; unknown: its predictions do not say. num_trainings: number of different sets of training videos of the models
+    that made the predictions.
     """
 
     num_videos: int
@@ -24,11 +28,12 @@ class Origin:
     selected_on: tuple[str, ...]
     unknown: tuple[str, ...]
     num_trainings: int
+    weights_chosen_on: tuple[str, ...] = ()
 
     @property
     def leaked(self) -> bool:
-        """Models were trained or chosen on scored videos: no figure is unbiased."""
-        return bool(self.trained_on or self.selected_on)
+        """Models were trained or chosen on scored videos, or their weights were: no figure is unbiased."""
+        return bool(self.trained_on or self.selected_on or self.weights_chosen_on)
 
     @property
     def out_of_fold(self) -> bool:
@@ -38,7 +43,7 @@ class Origin:
     @property
     def clean(self) -> bool:
         """No scored video was used for training or selection, and this is known for all of them."""
-        return not (self.trained_on or self.selected_on or self.unknown)
+        return not (self.leaked or self.unknown)
 
     def warnings(self) -> tuple[str, ...]:
         """Why the figures are, or may be, too high; one sentence each."""
@@ -53,6 +58,12 @@ class Origin:
                 f"CHOSEN ON SCORED VIDEOS: the checkpoint is the best step on {self._share(self.selected_on)}; the "
                 "figures are too high (the checkpoint `last` is not chosen this way)"
             )
+        if self.weights_chosen_on:
+            found.append(
+                f"WEIGHTS CHOSEN ON SCORED VIDEOS: the weights of the fused models were fitted to the annotations of "
+                f"{self._share(self.weights_chosen_on)}; the figures are too high (the nested score that `abaw fuse` "
+                "reports is not)"
+            )
         if self.unknown:
             found.append(
                 f"the predictions of {self._share(self.unknown)} do not say which videos their models were trained on; "
@@ -63,7 +74,9 @@ class Origin:
     def summary(self) -> str:
         """One sentence: that all is well, or the first warning."""
         if self.out_of_fold:
-            tail = "" if not self.selected_on else ", but their steps were chosen on scored videos"
+            chosen = [("steps", self.selected_on), ("weights", self.weights_chosen_on)]
+            what = " and ".join(name for name, videos in chosen if videos)
+            tail = f", but their {what} were chosen on scored videos" if what else ""
             return (
                 f"out-of-fold: each of the {self.num_videos} videos was predicted by models that were not trained on "
                 f"it ({self.num_trainings} trainings){tail}"
@@ -79,21 +92,19 @@ class Origin:
 def origin_of(metas: Mapping[str, Mapping[str, Any]]) -> Origin:
     """The origin of a set of predictions.
 
-    metas: the metadata of each scored video's predictions, by name; `trained_on` and `selected_on` may be missing.
+    metas: the metadata of each scored video's predictions, by name; the VIDEO_LISTS may be missing.
     """
-    trained, selected, unknown, sets = [], [], [], set()
+    seen: dict[str, list[str]] = {key: [] for key in VIDEO_LISTS}
     for name, meta in metas.items():
-        video = parse_subject(name).video
-        if "trained_on" not in meta:
-            unknown.append(name)
-        else:
-            names = tuple(meta["trained_on"])
-            sets.add(names)
-            if video in _videos(names):
-                trained.append(name)
-        if video in _videos(tuple(meta.get("selected_on", ()))):
-            selected.append(name)
-    return Origin(len(metas), tuple(trained), tuple(selected), tuple(unknown), len(sets))
+        for key, names in seen.items():
+            if parse_subject(name).video in _videos(tuple(meta.get(key, ()))):
+                names.append(name)
+    return Origin(
+        num_videos=len(metas),
+        unknown=tuple(name for name, meta in metas.items() if "trained_on" not in meta),
+        num_trainings=len({tuple(meta["trained_on"]) for meta in metas.values() if "trained_on" in meta}),
+        **{key: tuple(names) for key, names in seen.items()},
+    )
 
 
 def _videos(names: tuple[str, ...]) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from abaw.core.artifacts import provenance
-from abaw.evaluation.action_units import Estimate, FittedThresholds
+from abaw.evaluation.action_units import FittedThresholds
 from abaw.evaluation.bootstrap import Difference, Interval
 from abaw.evaluation.calibration import Calibration
 from abaw.evaluation.metrics import Scores
@@ -80,10 +80,10 @@ def _task_choice(choice: TaskChoice) -> dict[str, Any]:
     options = zip(choice.labels, choice.scores, strict=True)
     return {
         "measure": choice.measure,
-        "options": [{"name": label, **_estimate(score)} for label, score in options],
+        "options": [{"name": label, **score.facts} for label, score in options],
         "best": choice.labels[choice.best],
-        "optimistic": _estimate(choice.scores[choice.best]),
-        "nested": _estimate(choice.nested) if choice.nested else None,
+        "optimistic": choice.scores[choice.best].facts,
+        "nested": choice.nested.facts if choice.nested else None,
     }
 
 
@@ -163,12 +163,12 @@ def _tasks(tasks: TaskScores) -> dict[str, Any]:
     ccc = dict(zip(("valence", "arousal", "mean"), tasks.ccc, strict=True)) if tasks.ccc else {}
     units = dict(zip(ACTION_UNITS, tasks.action_units, strict=True)) if tasks.action_units else {}
     return {
-        "ccc": {name: _estimate(each) for name, each in ccc.items()} or None,
+        "ccc": {name: each.facts for name, each in ccc.items()} or None,
         "num_frames_valence_arousal": tasks.num_valence_arousal,
-        "action_units_f1": {name: _estimate(each) for name, each in units.items()} or None,
-        "mean_action_units_f1": _estimate(tasks.mean_action_units) if tasks.mean_action_units else None,
+        "action_units_f1": {name: each.facts for name, each in units.items()} or None,
+        "mean_action_units_f1": tasks.mean_action_units.facts if tasks.mean_action_units else None,
         "num_frames_action_units": tasks.num_action_units,
-        "sum": _estimate(tasks.total) if tasks.total else None,
+        "sum": tasks.total.facts if tasks.total else None,
         **({"thresholds": _thresholds(tasks.thresholds)} if tasks.thresholds else {}),
     }
 
@@ -179,14 +179,10 @@ def _thresholds(found: FittedThresholds) -> dict[str, Any]:
         "smoothing": found.smoothing,
         "values": dict(zip(ACTION_UNITS, found.values, strict=True)),
         "optimistic": True,
-        "action_units_f1": {name: _estimate(each) for name, each in zip(ACTION_UNITS, found.action_units, strict=True)},
-        "mean_action_units_f1": _estimate(found.mean),
-        "nested_mean_action_units_f1": _estimate(found.nested) if found.nested else None,
+        "action_units_f1": {name: each.facts for name, each in zip(ACTION_UNITS, found.action_units, strict=True)},
+        "mean_action_units_f1": found.mean.facts,
+        "nested_mean_action_units_f1": found.nested.facts if found.nested else None,
     }
-
-
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {"value": estimate.value, "interval": _interval(estimate.interval)}
 
 
 def _origin(origin: Origin) -> dict[str, Any]:
@@ -195,5 +191,6 @@ def _origin(origin: Origin) -> dict[str, Any]:
         "num_trainings": origin.num_trainings,
         "trained_on": list(origin.trained_on),
         "selected_on": list(origin.selected_on),
+        "weights_chosen_on": list(origin.weights_chosen_on),
         "unknown": list(origin.unknown),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import AbawError, DataError
 from abaw.core.text import listed
-from abaw.protocol.annotations import annotation_files, read_annotation, split_folder, text_files
-from abaw.protocol.classes import UNLABELLED
-from abaw.protocol.labels import FrameLabels, names_elsewhere, read_labels, split_folders
+from abaw.evaluation.folds import folds_by_name
+from abaw.protocol.annotations import annotation_files, fit_length, read_annotation, split_folder, text_files
+from abaw.protocol.classes import NUM_EXPRESSIONS, UNLABELLED
+from abaw.protocol.labels import FrameLabels, count_other_labels, names_elsewhere, read_labels, split_folders
 from abaw.protocol.multitask import find_multitask_file
 
 _SHOWN = 3
@@ -51,6 +52,31 @@ class ScoredLabels:
     @property
     def names(self) -> set[str]:
         return {*self.expression, *self.other}
+
+    def for_frames(self, name: str, num_frames: int) -> FrameLabels:
+        """The labels of all scored tasks for exactly `num_frames` frames of a video; none where it has none."""
+        nothing = FrameLabels(name, np.empty(0, np.int8), np.empty((0, 2), np.float32), np.empty((0, 12), np.int8))
+        found = self.other.get(name, nothing).for_frames(num_frames)
+        return replace(
+            found, expression=fit_length(self.expression.get(name, nothing.expression), num_frames, UNLABELLED)
+        )
+
+    def folds(self, names: Collection[str]) -> dict[str, int]:
+        """The fold of each of these videos, by name, for nested selection; a single fold when they are too few."""
+        ordered = sorted(names)
+        if self.expression:
+            nothing = np.empty(0, np.int8)
+            known = {name: self.expression.get(name, nothing) for name in ordered}
+            counts = {name: np.bincount(each[each >= 0], minlength=NUM_EXPRESSIONS) for name, each in known.items()}
+        else:
+            others = {name: self.other[name] for name in ordered}
+            counts = {
+                name: count_other_labels(each.valence_arousal, each.action_units) for name, each in others.items()
+            }
+        try:
+            return folds_by_name(counts)
+        except DataError:
+            return dict.fromkeys(ordered, 0)
 
 
 def read_scored_labels(root: Path, splits: Sequence[str], tasks: Sequence[str], failures: list[str]) -> ScoredLabels:

@@ -20,11 +20,13 @@ from abaw.evaluation.action_units import unit_counts, unit_histogram
 from abaw.evaluation.calibration import Calibration, calibration_of, no_frames
 from abaw.evaluation.metrics import ScoredVideo, VideoTally, evaluate_tallies, tally
 from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks
+from abaw.evaluation.origin import VIDEO_LISTS
 from abaw.evaluation.result import Option
 from abaw.evaluation.sample import FrameSample
 from abaw.evaluation.scored_labels import ScoredLabels
 from abaw.evaluation.selection import biased_confusion, fit_class_bias, log_probs
 from abaw.inference.decode import Decoded, decode
+from abaw.inference.fuse import fusion_lines
 from abaw.sequence.smooth import Smoothing
 from abaw.stores.arrow import find_stores
 from abaw.stores.predictions import Predictions, read_predictions
@@ -134,8 +136,8 @@ def score_store(
             continue
         for tallies, one in zip(found.tallies, decoded, strict=True):
             tallies.add(video, predictions, one, labels)
-        found.metas[video] = _training(predictions, seen)
-        found.facts = found.facts or {key: predictions.meta[key] for key in _FACTS if key in predictions.meta}
+        found.metas[video] = training_record(predictions, seen)
+        found.facts = found.facts or _facts_of(predictions)
         found.differences += _length_difference(video, predictions, labels)
         if not predictions.predicted.any():
             value = "the first class" if predictions.classes else "0"
@@ -146,9 +148,18 @@ def score_store(
     return found
 
 
-def _training(predictions: Predictions, seen: dict[tuple[str, ...], tuple[str, ...]]) -> dict[str, Any]:
-    """The lists of training videos, each kept once even if many videos share it."""
-    lists = {key: tuple(predictions.meta[key]) for key in ("trained_on", "selected_on") if key in predictions.meta}
+def _facts_of(predictions: Predictions) -> dict[str, Any]:
+    facts = {key: predictions.meta[key] for key in _FACTS if key in predictions.meta}
+    fusion = fusion_lines(predictions.meta)
+    return {**facts, "fusion": fusion} if fusion else facts
+
+
+def training_record(predictions: Predictions, seen: dict[tuple[str, ...], tuple[str, ...]]) -> dict[str, Any]:
+    """The lists of videos that predictions say their models have seen, for `origin_of`.
+
+    seen: the lists so far, each kept once even if many videos share it.
+    """
+    lists = {key: tuple(predictions.meta[key]) for key in VIDEO_LISTS if key in predictions.meta}
     return {key: seen.setdefault(names, names) for key, names in lists.items()}
 
 

@@ -22,6 +22,8 @@ from abaw.protocol.tables import RowFormat, read_values
 
 TRAIN_SET = "Train_Set"
 VALIDATION_SET = "Validation_Set"
+SPLITS = {"validation": (VALIDATION_SET,), "train": (TRAIN_SET,), "both": (TRAIN_SET, VALIDATION_SET)}
+"""What the setting `split` of commands names."""
 EXPRESSION_FOLDERS = ("EXPR_Recognition_Challenge", "EXPR_Classification_Challenge")
 
 _Number = TypeVar("_Number", np.int8, np.float32)

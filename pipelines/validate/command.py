@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from abaw.core.errors import ConfigError, DataError
 from pipelines.console import progress, result
-from pipelines.inputs import InputPath
+from pipelines.inputs import InputPath, short_names
 from pipelines.items import finish_items
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def run(config: ValidateConfig) -> int:
     from abaw.evaluation.scored_labels import read_scored_labels
     from abaw.evaluation.scoring import score_store
     from abaw.evaluation.task_result import task_result
+    from abaw.protocol.annotations import SPLITS
     from pipelines.validate.messages import print_comparison, print_result, print_task_result
 
     if config.draws < _FEWEST_DRAWS:
@@ -79,15 +80,16 @@ def run(config: ValidateConfig) -> int:
     tasks = _predicted_tasks(config.predictions)
     _require_settings(config, tasks)
     failures: list[str] = []
-    labels = read_scored_labels(config.annotations, _splits(config.split), tasks, failures)
-    names = _short_names(config.predictions)
+    labels = read_scored_labels(config.annotations, SPLITS[config.split], tasks, failures)
+    names = short_names(config.predictions)
     found = []
     for path, name in zip(config.predictions, names, strict=True):
         with progress(f"{name}: scoring", "videos") as hook:
             found.append(
                 score_store(path, name, labels, smoothings, failures, hook, fit_thresholds=config.fit_thresholds)
             )
-    folds = _folds(found, labels)
+    # The same for all predictions.
+    folds = labels.folds({name for one in found for name in one.scored})
     places = ", ".join(map(str, labels.places))
     num_videos = sum(len(one.scored) for one in found)
     if "expression" not in tasks:
@@ -124,13 +126,6 @@ def _require_settings(config: ValidateConfig, tasks: Sequence[str]) -> None:
             "viterbi and forward_backward are paths through classes, which the predictions do not have; use box, "
             "median or gaussian"
         )
-
-
-def _splits(split: str) -> list[str]:
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.protocol.annotations import TRAIN_SET, VALIDATION_SET
-
-    return {"validation": [VALIDATION_SET], "train": [TRAIN_SET], "both": [TRAIN_SET, VALIDATION_SET]}[split]
 
 
 def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
@@ -176,38 +171,6 @@ def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
     if without and "expression" in tasks:
         raise ConfigError(f"{without[0]}: these predictions have no expression, the others have; score them separately")
     return [task for task in TASKS if task in tasks]
-
-
-def _short_names(paths: Sequence[Path]) -> list[str]:
-    """The names of the folders, or, when two are equal, the whole paths as one word."""
-    names = [path.resolve().name for path in paths]
-    if len(set(names)) == len(names):
-        return names
-    return ["_".join(part for part in path.resolve().parts if part != path.anchor) for path in paths]
-
-
-def _folds(found: Sequence[StoreScores], labels: ScoredLabels) -> dict[str, int]:
-    """The fold of each scored video, the same for all predictions; a single fold when there are too few videos."""
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    import numpy as np
-
-    from abaw.evaluation.folds import folds_by_name
-    from abaw.protocol.classes import NUM_EXPRESSIONS
-    from abaw.protocol.labels import count_other_labels
-
-    names = sorted({name for one in found for name in one.scored})
-    nothing = np.empty(0, np.int8)
-    known = {name: labels.expression.get(name, nothing) for name in names}
-    counts = {name: np.bincount(each[each >= 0], minlength=NUM_EXPRESSIONS) for name, each in known.items()}
-    if not labels.expression:
-        counts = {
-            name: count_other_labels(labels.other[name].valence_arousal, labels.other[name].action_units)
-            for name in names
-        }
-    try:
-        return folds_by_name(counts)
-    except DataError:
-        return dict.fromkeys(names, 0)
 
 
 def _result(

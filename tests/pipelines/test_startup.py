@@ -43,6 +43,7 @@ _WRONG_PATHS = {
     "train-temporal": "--features . --annotations nothere --out o",
     "cross-validate": "--features nothere --annotations . --out o",
     "predict": "--features nothere --checkpoint builtin --out o",
+    "fuse": "nothere . --out o",
     "predict-video": "nothere.mp4",
     "validate": "--predictions nothere --annotations . --out o",
     "submit": "--predictions . --template nothere --out o",
