@@ -26,7 +26,7 @@ from abaw.learning.ema import Ema
 from abaw.learning.method import Batch, Method, StepResult
 from abaw.stores.checkpoints import STATE, load_state, save_state, unusable_state
 from abaw.training.clock import Clock
-from abaw.training.event_log import EventLog
+from abaw.training.loggers import Logger, open_logger
 from abaw.training.optim import build_optimizer, schedule_factor, set_learning_rate
 from abaw.training.prefetch import prefetched
 from abaw.training.restore import require_finite_weights, restore_optimizer, saved_progress
@@ -137,7 +137,7 @@ class _Trainer:
         self._ema = Ema(method.model, settings.ema_decay) if settings.ema_decay > 0 else None
         if self._ema is not None:
             method.use_average(self._ema.model)
-        self._events: EventLog | None = None
+        self._logger: Logger | None = None
         self.clock = Clock()
         self._resumed_at = 0
         self._scores: dict[str, float] = {}
@@ -201,10 +201,10 @@ class _Trainer:
             self._write(done, {**values, "lr": self._settings.lr * self._factor(done - 1)})
 
     def _write(self, done: int, values: Mapping[str, float]) -> None:
-        if self._events is None:
+        if self._logger is None:
             return
         self._run.log(done, values)
-        self._events.scalars(done, values)
+        self._logger.scalars(done, values)
 
     def evaluate(self, done: int) -> None:
         """Score the model if an evaluation is due, and save it if it is the best so far."""
@@ -286,15 +286,15 @@ class _Trainer:
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Log to the run folder and TensorBoard; entries after the restored state are dropped."""
+        """Log to the run folder and the logger; entries after the restored state are dropped."""
         if not self._fabric.is_global_zero:
             yield
             return
         self._run.rewind(self._resumed_at)
-        with closing(EventLog(self._run.path / "tensorboard", first_step=self._resumed_at + 1)) as events:
-            self._events = events
+        with closing(open_logger(self._settings.logger, self._run.path, self._resumed_at + 1)) as logger:
+            self._logger = logger
             yield
-            self._events = None
+            self._logger = None
 
     @contextmanager
     def own_randomness(self) -> Iterator[None]:

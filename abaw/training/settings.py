@@ -8,6 +8,7 @@ from typing import Literal
 from abaw.core.config import AT_MOST, Limit
 from abaw.core.errors import ConfigError
 from abaw.core.ranges import require_at_least, require_below_one, require_positive
+from abaw.training.loggers import LoggerName
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class TrainSettings:
         evaluate_every: steps between evaluations on the held-out part of the training data
         checkpoint_every: steps between checkpoints, from which a killed run continues
         log_every: steps between lines of metrics
+        logger: what shows the metrics, besides metrics.jsonl; wandb and mlflow are extras
     """
 
     steps: int = 2000
@@ -46,6 +48,7 @@ class TrainSettings:
     evaluate_every: int = 500
     checkpoint_every: int = 500
     log_every: int = 50
+    logger: LoggerName = "tensorboard"
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "steps", "devices", "evaluate_every", "checkpoint_every", "log_every")

@@ -46,3 +46,8 @@ class EventLog:
     def _write(self, **facts: Any) -> None:
         with storage_errors(self._path):
             self._records.write(Event(wall_time=time.time(), **facts).SerializeToString())
+
+
+def open_log(run: Path, first_step: int) -> EventLog:
+    """A new file of events in the run's folder `tensorboard`."""
+    return EventLog(run / "tensorboard", first_step)
