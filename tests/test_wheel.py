@@ -85,7 +85,7 @@ def test_the_wheel_has_all_data(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for pattern in (
             *("pipelines/recipes/**/*.yaml", "data_manifests/**/*.yaml", "abaw/weights/*/*"),
-            *("abaw/page/assets/*", "abaw/viewer/assets/*", "abaw/**/*.py", "pipelines/**/*.py"),
+            *("abaw/**/assets/*", "abaw/**/*.py", "pipelines/**/*.py"),
         )
         for path in ROOT.glob(pattern)
         if path.is_file() and "__pycache__" not in path.parts
@@ -119,9 +119,24 @@ def test_it_works_outside_a_checkout(installed: Path, tmp_path: Path) -> None:
         ("predict-video", "clip.mp4", "--out", "out"): "",
     }
     for words, expected in commands.items():
-        command = [sys.executable, "-m", "pipelines.cli", *words]
+        command = [sys.executable, "-m", "abaw", *words]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert expected in done.stdout
     lines = (tmp_path / "out" / "clip.csv").read_text().splitlines()
     assert len(lines) == 6
+
+
+@pytest.mark.parametrize("hidden", ["pipelines", "data_manifests"])
+def test_another_package_of_the_same_name_is_reported(tmp_path: Path, hidden: str) -> None:
+    other = tmp_path / hidden
+    other.mkdir()
+    (other / "__init__.py").touch()
+    # -m puts the current folder first, then comes PYTHONPATH.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "abaw", "--version"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert f"'{hidden}'" in done.stderr and str(other) in done.stderr
+    elsewhere = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert elsewhere.returncode == 0 and elsewhere.stdout.startswith("abaw ")
