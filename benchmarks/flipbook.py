@@ -118,7 +118,9 @@ def make_clips(
         paths = write_clips(folder / part, split, counts[part], getattr(stills, part), book, rng, shares)
         for outputs in OUTPUTS:
             out = folder / part / outputs
-            config = FeaturesConfig(faces=tuple(paths), checkpoint=static, out=out, outputs=outputs, accelerator="cpu")
+            config = FeaturesConfig(
+                faces=tuple(paths), checkpoint=str(static), out=out, outputs=outputs, accelerator="cpu"
+            )
             if make_features(config):
                 raise SystemExit(f"{out}: the features of some clips could not be made")
         shutil.rmtree(folder / part / "faces")

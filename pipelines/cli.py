@@ -48,7 +48,7 @@ STAGES = {
     "probe": Stage("probe", "ProbeConfig", "what a model's features know of expressions and of people"),
     "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),
     "train-detector": Stage("train_detector", "TrainDetectorConfig", "photos of faces -> face detector"),
-    "features": Stage("features", "FeaturesConfig", "faces + static checkpoint -> features"),
+    "features": Stage("features", "FeaturesConfig", "faces + static checkpoint or third-party network -> features"),
     "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),
     "cross-validate": Stage("cross_validate", "CrossValidateConfig", "k-fold by video: out-of-fold predictions"),
     "predict": Stage("predict", "PredictConfig", "features + checkpoint -> per-frame probabilities"),

@@ -1,18 +1,20 @@
-"""`abaw features`: faces + static checkpoint -> features."""
+"""`abaw features`: faces + static checkpoint, or a network of another project -> features."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from abaw.core.progress import Progress
-from pipelines.inputs import CheckpointPath, InputPath
+from abaw.extractors.settings import ExtractorSettings
+from pipelines.console import say
+from pipelines.inputs import ExtractorName, InputPath
 from pipelines.items import engine_for, require_workers, run_items
 
 if TYPE_CHECKING:
-    from abaw.inference.features import Extractor
+    from abaw.extractors.extractor import Extractor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +23,12 @@ class FeaturesConfig:
 
     Args:
         faces: faces stores of videos, or folders of them
-        checkpoint: folder of a static checkpoint; builtin is the one of the package
+        checkpoint: folder of a static checkpoint, or builtin, the one of the package; or a network of another project:
+            onnx:FILE, timm:NAME (extra timm), hf:NAME_OR_FOLDER (extra hf)
+        extractor: what a network of another project expects and returns
         out: folder for the features stores; existing ones that were made from the same faces are kept
         outputs: features of the backbone, or the logits of its classifier: few numbers, which a temporal model does not
-            memorise
+            memorise (static checkpoints only)
         flip: mean of the features of each face and its mirror image (takes twice as long)
         batch_size: frames per forward pass
         accelerator: where to compute; auto uses a GPU if there is one
@@ -33,11 +37,14 @@ class FeaturesConfig:
     Examples:
         abaw features --faces faces/ --checkpoint runs/static/last --out features/
         abaw features --faces faces/ --checkpoint builtin --outputs logits --out logits/
+        abaw features --faces faces/box-224-0.30 --checkpoint onnx:enet_b0_8_best_vgaf.onnx --out enet/
+        abaw features --faces faces/box-224-0.30 --checkpoint hf:facebook/dinov2-small --out dino/
     """
 
     faces: tuple[InputPath, ...]
-    checkpoint: CheckpointPath
+    checkpoint: ExtractorName
     out: Path
+    extractor: ExtractorSettings = field(default_factory=ExtractorSettings)
     outputs: Literal["features", "logits"] = "features"
     flip: bool = False
     batch_size: int = 128
@@ -64,17 +71,20 @@ class MakeFeatures:
 
     def set_up(self, threads: int | None) -> Callable[[Path, Progress], str]:
         # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.extractors.registry import open_extractor
         from abaw.inference.devices import choose_device
-        from abaw.inference.features import load_extractor
-        from abaw.weights import resolve_checkpoint
 
-        extractor = load_extractor(
-            resolve_checkpoint(self.config.checkpoint, "static"),
+        extractor = open_extractor(
+            self.config.checkpoint,
             choose_device(self.config.accelerator),
+            self.config.extractor,
+            threads,
             flip=self.config.flip,
             batch_size=self.config.batch_size,
             outputs=self.config.outputs,
         )
+        for note in extractor.notes:
+            say(note)
         return lambda path, progress: self._write(extractor, path, progress)
 
     def _write(self, extractor: Extractor, path: Path, progress: Progress) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from abaw.core.errors import DataError
 from abaw.core.reading import require_regular
+from abaw.extractors.registry import CHECKPOINT, require_head, split_name
 from abaw.stores.sources import chosen_sources
 from abaw.stores.spec import load_spec
 from abaw.weights import NAME
@@ -31,8 +32,18 @@ def _require_path(path: Path) -> None:
 
 
 def _require_checkpoint(path: Path) -> None:
+    require_head(path)
     if path != Path(NAME):
         load_spec(path)
+
+
+def _require_extractor(name: Path) -> None:
+    """Files that an extractor's name gives; whether it can be opened is found on opening it."""
+    kind, argument = split_name(str(name))
+    if kind == CHECKPOINT:
+        _require_checkpoint(Path(argument))
+    elif kind == "onnx":
+        _require_path(Path(argument))
 
 
 def _require_weights(name: Path) -> None:
@@ -45,6 +56,8 @@ InputPath = Annotated[Path, Input(_require_path)]
 InputText = Annotated[str, Input(_require_path)]
 CheckpointPath = Annotated[Path, Input(_require_checkpoint)]
 """The folder of a checkpoint, or builtin."""
+ExtractorName = Annotated[str, Input(_require_extractor)]
+"""The same, or a network of another project: onnx:FILE, timm:NAME, hf:NAME_OR_FOLDER."""
 DetectorName = Annotated[str, Input(_require_weights)]
 
 

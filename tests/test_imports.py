@@ -19,6 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "page stores weights",
         "video models sequence",
         "importing check_data data",
+        "extractors",
         "inference",
         "evaluation live",
         "learning",

@@ -14,6 +14,11 @@ def listed(names: Sequence[str], shown: int = 8, separator: str = ", ") -> str:
     return f"{text} and {len(names) - shown} more" if len(names) > shown else text
 
 
+def one_line(error: BaseException, shown: int = 200) -> str:
+    """The start of an error's text without line breaks, or its type when it has none."""
+    return " ".join(str(error).split())[:shown] or type(error).__name__
+
+
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys or cannot show, except tabs and line feeds: control characters, changes of the direction of
 writing, and bytes of file names that are not UTF-8."""

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from abaw.core.progress import Progress, silent
+from abaw.extractors.extractor import Extractor
+from abaw.extractors.registry import is_external, open_extractor, require_head
 from abaw.inference.devices import choose_device
-from abaw.inference.features import Extractor, load_extractor, write_video_features
+from abaw.inference.features import write_video_features
 from abaw.inference.members import Member, load_member
 from abaw.inference.predict import fingerprint, predict_stores
 from abaw.models.tasks import require_expression
@@ -53,37 +55,42 @@ class VideoModels:
 
 
 def load_models(
-    checkpoint: Path,
+    checkpoint: str | Path,
     temporal: Path | None = None,
     accelerator: Literal["auto", "cpu", "cuda"] = "auto",
     batch_size: int = 128,
 ) -> VideoModels:
-    """checkpoint, temporal: folders, or `builtin`; without temporal, each frame is predicted by itself.
+    """checkpoint: the name of an extractor; temporal: a folder, or `builtin`; without it, each frame is predicted by
+    itself, by the head of a static checkpoint.
 
     Raises CheckpointError for a checkpoint that is missing, damaged, of another kind, or expects a kind of crop that
-    cannot be extracted from videos, and ConfigError for a temporal one without expression.
+    cannot be extracted from videos, DataError for a network without a head where one is needed, and ConfigError for a
+    temporal one without expression.
     """
-    static = resolve_checkpoint(checkpoint, "static")
+    name = str(checkpoint)
+    if temporal is None:
+        require_head(name)
     sequence = None if temporal is None else resolve_checkpoint(temporal, "temporal")
     device = choose_device(accelerator)
     needs_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(_LOGITS)
-    extractor = load_extractor(static, device, batch_size=batch_size, outputs="logits" if needs_logits else "features")
-    crop = _crop_to_extract(checkpoint, extractor)
-    label = f"{_short_name(checkpoint)} ({extractor.spec.weights_id}), frame by frame"
+    extractor = open_extractor(name, device, batch_size=batch_size, outputs="logits" if needs_logits else "features")
+    crop = _crop_to_extract(name, extractor)
+    shown = name if is_external(name) else _short_name(Path(name))
     if temporal is None or sequence is None:
-        return VideoModels(extractor, load_member(static, device), label, crop)
+        member = load_member(resolve_checkpoint(Path(name), "static"), device)
+        return VideoModels(extractor, member, f"{shown} ({extractor.weights_id}), frame by frame", crop)
     member = load_member(sequence, device)
     require_expression(member.tasks, "predict-video")
-    label = f"{_short_name(checkpoint)}, then {_short_name(temporal)} ({member.spec.weights_id})"
+    label = f"{shown}, then {_short_name(temporal)} ({member.spec.weights_id})"
     return VideoModels(extractor, member, label, crop)
 
 
-def _crop_to_extract(checkpoint: Path, extractor: Extractor) -> Crop:
+def _crop_to_extract(name: str, extractor: Extractor) -> Crop:
     """The kind of crop that a model expects, aligned:112 where any will do."""
-    expected = extractor.image.crop or ALIGNED_112
+    expected = extractor.crop or ALIGNED_112
     if expected.to_extract is None:
         raise CheckpointError(
-            f"{checkpoint}: expects {expected} crops, which were imported from elsewhere and cannot be made from a "
+            f"{name}: expects {expected} crops, which were imported from elsewhere and cannot be made from a "
             "video; import such crops (abaw import-crops) and use abaw features and abaw predict"
         )
     return expected.to_extract

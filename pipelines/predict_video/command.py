@@ -14,7 +14,7 @@ from abaw.core.artifacts import remove_orphans
 from abaw.core.errors import ConfigError
 from abaw.protocol.layout import find_media
 from pipelines.console import result
-from pipelines.inputs import CheckpointPath, DetectorName, InputPath, InputText
+from pipelines.inputs import CheckpointPath, DetectorName, ExtractorName, InputPath, InputText
 from pipelines.items import Plain, run_items
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ class PredictVideoConfig:
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; see `abaw extract`
         reader: library that decodes the videos
         subjects: main (one person per video) or all (every track)
-        checkpoint: folder of a static checkpoint; builtin is the one of the package
-        temporal: folder of a temporal checkpoint trained on features of that static one; builtin is the one of the
+        checkpoint: folder of a static checkpoint, or builtin, the one of the package; with temporal also a network of
+            another project, see `abaw features`
+        temporal: folder of a temporal checkpoint trained on features of that checkpoint; builtin is the one of the
             package; without it, frames are predicted one by one
         smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames)
         annotations: folder with annotation files <video>.txt (in it or below), shown next to the predictions
@@ -53,7 +54,7 @@ class PredictVideoConfig:
     detector: DetectorName = "auto"
     reader: Literal["pyav", "decord", "torchcodec"] = "pyav"
     subjects: Literal["main", "all"] = "main"
-    checkpoint: CheckpointPath = Path("builtin")
+    checkpoint: ExtractorName = "builtin"
     temporal: CheckpointPath | None = None
     smoothing: str = "gaussian:12"
     annotations: InputPath | None = None

@@ -115,7 +115,7 @@ class VideoResults:
                 "settings": self._settings(),
                 "models": {
                     "detector": meta["detector"],
-                    "static": self.pipeline.models.extractor.spec.weights_id,
+                    "static": self.pipeline.models.extractor.weights_id,
                     "predicts": self.pipeline.models.member.spec.weights_id,
                 },
                 "people": [person_summary(person) for person in people],

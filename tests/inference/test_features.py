@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,13 @@ import torch
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.crops import decode_crops
-from abaw.inference.features import Extractor, load_extractor, write_video_features
+from abaw.extractors.extractor import Extractor
+from abaw.extractors.registry import open_extractor
+from abaw.inference.features import write_video_features
+from abaw.models.static import image_input, load_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.arrow import StoreError
+from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.crop import Crop
 from abaw.stores.faces import open_faces
 from abaw.stores.features import open_features
@@ -25,8 +30,13 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def extractor(tmp_path_factory: pytest.TempPathFactory) -> Extractor:
-    return load_extractor(static_checkpoint(tmp_path_factory.mktemp("static") / "ckpt"), CPU)
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return static_checkpoint(tmp_path_factory.mktemp("static") / "ckpt")
+
+
+@pytest.fixture(scope="module")
+def extractor(checkpoint: Path) -> Extractor:
+    return open_extractor(str(checkpoint), CPU)
 
 
 def test_there_is_one_row_per_frame_and_frames_without_a_face_are_masked(tmp_path: Path, extractor: Extractor) -> None:
@@ -35,7 +45,7 @@ def test_there_is_one_row_per_frame_and_frames_without_a_face_are_masked(tmp_pat
     store = open_features(tmp_path / "out/v.arrow")
     assert store.frames.tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert store.valid.tolist() == [label is not None for label in LABELS]
-    assert (store.feature_dim, store.backbone) == (128, extractor.spec.weights_id)
+    assert (store.feature_dim, store.backbone) == (128, extractor.weights_id)
     assert (store.meta["fps"], store.meta["classes"]) == (25.0, list(EXPRESSION_CLASSES))
     features = store.features()
     assert (features[~store.valid] == 0).all()
@@ -43,15 +53,18 @@ def test_there_is_one_row_per_frame_and_frames_without_a_face_are_masked(tmp_pat
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_the_feature_of_a_row_is_that_of_its_crop(tmp_path: Path, extractor: Extractor, flip: bool) -> None:
+def test_the_feature_of_a_row_is_that_of_its_crop(
+    tmp_path: Path, checkpoint: Path, extractor: Extractor, flip: bool
+) -> None:
     faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
-    flipping = Extractor(extractor.model, extractor.spec, CPU, flip)
+    flipping = replace(extractor, flip=flip)
     write_video_features(faces, flipping, tmp_path / "out.arrow")
     images = decode_crops([faces.jpeg(3) or b""], 32, ["row 3"]).float() / 255
-    standard = extractor.image.normalise(images)
+    model, spec = load_static(checkpoint)
+    standard = image_input(spec).normalise(images)
     with torch.no_grad():
-        expected = extractor.model.features(standard)
-        mirrored = extractor.model.features(standard.flip(3))
+        expected = model.features(standard)
+        mirrored = model.features(standard.flip(3))
     if flip:
         expected = (expected + mirrored) / 2
     assert not torch.allclose(expected, mirrored, atol=1e-3)
@@ -64,7 +77,7 @@ def test_the_batch_size_changes_nothing(tmp_path: Path, extractor: Extractor, ba
     faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
     write_video_features(faces, extractor, tmp_path / "a.arrow")
     calls: list[tuple[int, int | None]] = []
-    small = Extractor(extractor.model, extractor.spec, CPU, batch_size=batch_size)
+    small = replace(extractor, batch_size=batch_size)
     write_video_features(faces, small, tmp_path / "b.arrow", lambda done, total: calls.append((done, total)))
     a, b = open_features(tmp_path / "a.arrow"), open_features(tmp_path / "b.arrow")
     assert np.allclose(a.features(), b.features(), atol=2e-3)
@@ -89,8 +102,8 @@ def test_features_of_the_same_faces_are_kept_and_others_refused(tmp_path: Path, 
     assert not write_video_features(faces, extractor, out)
     assert out.stat().st_mtime_ns == before
     others = [
-        (faces, Extractor(extractor.model, extractor.spec, CPU, flip=True)),
-        (faces, load_extractor(static_checkpoint(tmp_path / "other", seed=1), CPU)),
+        (faces, replace(extractor, flip=True)),
+        (faces, open_extractor(str(static_checkpoint(tmp_path / "other", seed=1)), CPU)),
         (open_faces(video_store(tmp_path / "w.arrow", LABELS, seed=1)), extractor),
     ]
     for other_faces, other in others:
@@ -113,9 +126,11 @@ def test_a_damaged_crop_is_reported_and_leaves_no_store(tmp_path: Path, extracto
 
 
 def test_a_feature_too_large_for_its_type_is_reported(tmp_path: Path) -> None:
-    broken = load_extractor(static_checkpoint(tmp_path / "ckpt"), CPU)
+    model, spec = load_static(static_checkpoint(tmp_path / "ckpt"))
     with torch.no_grad():
-        broken.model.backbone.get_parameter("blocks.2.second_norm.bias").fill_(1e6)
+        model.backbone.get_parameter("blocks.2.second_norm.bias").fill_(1e6)
+    save_checkpoint(tmp_path / "ckpt", spec, model.state_dict())
+    broken = open_extractor(str(tmp_path / "ckpt"), CPU)
     faces = open_faces(video_store(tmp_path / "v.arrow", [0, 1]))
     with pytest.raises(DataError, match=r"v\.arrow:1: its feature does not fit float16"):
         write_video_features(faces, broken, tmp_path / "out.arrow")
@@ -123,21 +138,21 @@ def test_a_feature_too_large_for_its_type_is_reported(tmp_path: Path) -> None:
 
 def test_an_empty_batch_is_refused(extractor: Extractor) -> None:
     with pytest.raises(ConfigError, match="batch_size is 0"):
-        Extractor(extractor.model, extractor.spec, CPU, batch_size=0)
+        replace(extractor, batch_size=0)
 
 
 def test_a_model_refuses_another_kind_of_crop_than_its_own(tmp_path: Path) -> None:
     folder = static_checkpoint(tmp_path / "ckpt", crop=Crop("box", 224, 0.3))
-    extractor = load_extractor(folder, CPU)
+    extractor = open_extractor(str(folder), CPU)
     faces = open_faces(video_store(tmp_path / "v.arrow", LABELS))
     with pytest.raises(StoreError) as error:
         write_video_features(faces, extractor, tmp_path / "out.arrow")
     assert str(error.value) == (
-        f"{tmp_path}/v.arrow: holds aligned:112 crops, but the static model {extractor.spec.weights_id} expects "
+        f"{tmp_path}/v.arrow: holds aligned:112 crops, but the static model {extractor.weights_id} expects "
         "box:224:0.30; give faces made with --crop box:224:0.30"
     )
     assert not (tmp_path / "out.arrow").exists()
-    same = load_extractor(static_checkpoint(tmp_path / "same", crop=Crop("official", 112)), CPU)
+    same = open_extractor(str(static_checkpoint(tmp_path / "same", crop=Crop("official", 112))), CPU)
     assert write_video_features(faces, same, tmp_path / "out.arrow")
 
 
@@ -146,8 +161,8 @@ def test_a_spec_of_an_earlier_version_takes_any_crop(tmp_path: Path) -> None:
     spec = json.loads((folder / "spec.json").read_text())
     assert spec["input"].pop("crop") is None
     (folder / "spec.json").write_text(json.dumps(spec))
-    extractor = load_extractor(folder, CPU)
-    assert extractor.image.crop is None
+    extractor = open_extractor(str(folder), CPU)
+    assert extractor.crop is None
     path = video_store(tmp_path / "v.arrow", LABELS, meta={"crop": to_plain(Crop("box", 224, 0.3))})
     assert write_video_features(open_faces(path), extractor, tmp_path / "out.arrow")
 
@@ -158,4 +173,4 @@ def test_a_spec_with_no_kind_of_crop_is_refused(tmp_path: Path) -> None:
     spec["input"]["crop"] = "round"
     (folder / "spec.json").write_text(json.dumps(spec))
     with pytest.raises(CheckpointError, match="input.crop.: expected an object of keys and values, found .round."):
-        load_extractor(folder, CPU)
+        open_extractor(str(folder), CPU)

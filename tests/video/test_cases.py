@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from abaw.core.errors import DataError
+from abaw.extractors.registry import open_extractor
 from abaw.inference.devices import choose_device
-from abaw.inference.features import load_extractor, write_video_features
+from abaw.inference.features import write_video_features
 from abaw.inference.members import load_member
 from abaw.inference.predict import predict_stores
 from abaw.protocol.classes import EXPRESSION_CLASSES
@@ -87,6 +88,6 @@ def test_wide_pixels_do_not_change_the_expression(
     static = resolve_checkpoint(Path("builtin"), "static")
     device = choose_device("cpu")
     features = tmp_path / "features.arrow"
-    write_video_features(open_faces(found.stores[0].path), load_extractor(static, device), features)
+    write_video_features(open_faces(found.stores[0].path), open_extractor(str(static), device), features)
     probs = predict_stores([load_member(static, device)], [open_features(features)]).probs
     assert EXPRESSION_CLASSES[np.bincount(probs.argmax(axis=1), minlength=8).argmax()] == expected

@@ -1,0 +1,1 @@
+"""Extractors: frozen networks that turn face crops into features, whoever trained them."""
