@@ -113,13 +113,13 @@ def _model(config: ProbeConfig) -> tuple[StaticModel, ImageInput, str]:
     """The model, its input, and its name in the result."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.models.architecture import Architecture
-    from abaw.models.static import ImageInput, build_static, image_input, load_features
+    from abaw.models.static import build_static, image_for, image_input, load_features
     from abaw.weights import resolve_checkpoint
 
     if config.checkpoint is not None:
         model, spec = load_features(resolve_checkpoint(config.checkpoint, "static"))
         return model, image_input(spec), spec.weights_id
-    image = ImageInput(config.size, config.grey)
+    image = image_for(config.backbone, config.size, config.grey)
     say(f"no --checkpoint: using a {config.backbone} backbone with random weights")
     model = build_static(Architecture(backbone=config.backbone), 1, config.size, seed=config.seed)
     return model.eval(), image, f"random {config.backbone}, seed {config.seed}"

@@ -64,8 +64,9 @@ class TrainStaticSettings(StaticSettings):
             raise ConfigError("nothing to learn from: give labelled image sets, or videos with annotations")
         if (self.videos is None) != (self.annotations is None):
             raise ConfigError("videos and annotations belong together: frames get their labels from annotation files")
-        if self.init is not None and self.pretrained:
-            raise ConfigError("init and pretrained are two places to start from; give one of them")
+        if self.init is not None and (self.pretrained or self.backbone_weights is not None):
+            other = "pretrained" if self.pretrained else "backbone_weights"
+            raise ConfigError(f"init and {other} are two places to start from; give one of them")
         if self.warm_start_steps < 0:
             raise ConfigError(f"warm_start_steps is {self.warm_start_steps}; expected at least 0")
 

@@ -99,5 +99,5 @@ def preset(kind: str, name: str) -> ExtractorSettings | None:
 
 def require_uses(settings: ExtractorSettings, used: frozenset[str], name: str) -> None:
     """Raise ConfigError for a setting that has no meaning for this extractor."""
-    for unused in settings.given().keys() - used:
+    for unused in sorted(settings.given().keys() - used):
         raise ConfigError(f"extractor.{unused} has no meaning for {name}; leave it out")

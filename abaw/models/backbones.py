@@ -1,5 +1,5 @@
-"""Backbones by name: torchvision's classification networks without their heads, and our own `small`, `medium` and
-`wide_resnet28_2`.
+"""Backbones by name: classification networks of torchvision without their heads, networks of timm (`timm:NAME`), and
+our own `small`, `medium` and `wide_resnet28_2`.
 
 A backbone maps images (B, 3, S, S) to features (B, D).
 """
@@ -7,13 +7,16 @@ A backbone maps images (B, 3, S, S) to features (B, D).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from abaw.core.errors import ConfigError, nearest
 from abaw.models.small import SmallNet
+from abaw.models.timm_networks import PREFIX, build_timm, load_timm, pretrained_file, timm_input
+from abaw.models.weight_files import load_weights, read_weight_file
 from abaw.models.wide_resnet import WideResNet
 
 _OWN: dict[str, Callable[[], nn.Module]] = {
@@ -21,6 +24,8 @@ _OWN: dict[str, Callable[[], nn.Module]] = {
     "medium": lambda: SmallNet(32, (48, 96, 192, 384)),  # 2.7 million weights, 384 features
     "wide_resnet28_2": lambda: WideResNet(28, 2),  # 1.5 million weights, 128 features
 }
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 # In training their forward pass returns more than one tensor.
 _WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
 
@@ -31,20 +36,42 @@ def backbone_names() -> list[str]:
     return [*_OWN, *sorted(set(models.list_models(module=models)) - _WITH_SIDE_OUTPUTS)]
 
 
-def build_backbone(name: str, pretrained: bool = False) -> nn.Module:
-    """A backbone with random weights, or with torchvision's ImageNet weights.
+def build_backbone(
+    name: str, pretrained: bool = False, size: int | None = None, weights: Path | None = None
+) -> nn.Module:
+    """A backbone with random weights, with its library's pretrained ones, or with those of a file.
 
-    Raises ConfigError for an unknown name, for pretrained weights that do not exist or cannot be downloaded (this is
-    done once), and for a network without a linear head.
+    size: of the images, for networks of timm that are built for one size; weights: a file with at least the weights of
+    the backbone. Raises ConfigError for an unknown name, for pretrained weights that do not exist or cannot be
+    downloaded (this is done once), and for a network without a linear head. Raises DataError for a file with other
+    weights.
     """
+    if name.startswith(PREFIX):
+        return _from_timm(name.removeprefix(PREFIX), pretrained, size, weights)
+    network = _random_or_pretrained(name, pretrained)
+    if weights is not None:
+        load_weights(network, read_weight_file(weights), weights, name)
+    return network
+
+
+def _from_timm(name: str, pretrained: bool, size: int | None, weights: Path | None) -> nn.Module:
+    network = build_timm(name, size)
+    if pretrained:
+        weights = pretrained_file(name, "--no-pretrained --backbone_weights")
+    if weights is not None:
+        load_timm(network, name, weights)
+    return network
+
+
+def _random_or_pretrained(name: str, pretrained: bool) -> nn.Module:
     if name in _OWN:
         if pretrained:
             raise ConfigError(f"there are no pretrained weights for '{name}'; leave pretrained out or choose resnet18")
         return _OWN[name]()
     if name not in (names := backbone_names()):
         raise ConfigError(
-            f"unknown backbone '{name}'; expected {', '.join(_OWN)} or a classification network of torchvision such as "
-            f"resnet18, efficientnet_b0, mobilenet_v3_small.{nearest(name, names)}"
+            f"unknown backbone '{name}'; expected {', '.join(_OWN)}, a classification network of torchvision such as "
+            f"resnet18, efficientnet_b0, mobilenet_v3_small, or {PREFIX}NAME.{nearest(name, names)}"
         )
     models = _torchvision_models()
     return _without_head(name, _pretrained(name) if pretrained else models.get_model(name, weights=None))
@@ -79,6 +106,14 @@ def _without_head(name: str, network: nn.Module) -> nn.Module:
     parent, _, leaf = linears[-1].rpartition(".")
     setattr(network.get_submodule(parent), leaf, nn.Identity())
     return network
+
+
+def channel_statistics(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """The mean and the deviation of each channel, R, G, B in 0..1, that the backbone's pretrained weights expect."""
+    if name.startswith(PREFIX):
+        found = timm_input(name.removeprefix(PREFIX))
+        return found.mean, found.std
+    return IMAGENET_MEAN, IMAGENET_STD
 
 
 def probe_feature_dim(backbone: nn.Module, size: int, name: str) -> int:

@@ -13,19 +13,17 @@ from torch.nn import functional as F
 
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
+from abaw.core.extras import MissingLibraryError
 from abaw.core.seed import derive_seed
 from abaw.core.typed import from_plain
 from abaw.models.architecture import Architecture, read_architecture
-from abaw.models.backbones import build_backbone, probe_feature_dim
+from abaw.models.backbones import IMAGENET_MEAN, IMAGENET_STD, build_backbone, channel_statistics, probe_feature_dim
 from abaw.models.experts import ExpertMixture
 from abaw.models.local_attention import LocalAttentionPool, attend
 from abaw.stores.checkpoints import Checkpoint, load_checkpoint, misfit, require_shapes, save_checkpoint
 from abaw.stores.crop import Crop
 from abaw.stores.spec import CheckpointError, Spec, require_classes
 
-# ImageNet's channel means and deviations in RGB, which pretrained weights expect; good enough for faces.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 _LUMA = (0.299, 0.587, 0.114)
 _BACKBONE = "backbone."
 _MAX_SIZE = 2048
@@ -48,8 +46,8 @@ class ImageInput:
 
     size: int
     grey: bool = False
-    mean: tuple[float, float, float] = _MEAN
-    std: tuple[float, float, float] = _STD
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
     crop: Crop | None = None
 
     def __post_init__(self) -> None:
@@ -67,6 +65,12 @@ class ImageInput:
         mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def image_for(backbone: str, size: int, grey: bool = False, crop: Crop | None = None) -> ImageInput:
+    """What a new model on this backbone is trained on: normalised as the backbone's pretrained weights expect it."""
+    mean, std = channel_statistics(backbone)
+    return ImageInput(size, grey, mean, std, crop)
 
 
 class StaticModel(nn.Module):
@@ -112,12 +116,21 @@ class StaticModel(nn.Module):
 
 
 def build_static(
-    architecture: Architecture, num_classes: int, size: int, *, seed: int, pretrained: bool = False
+    architecture: Architecture,
+    num_classes: int,
+    size: int,
+    *,
+    seed: int,
+    pretrained: bool = False,
+    weights: Path | None = None,
 ) -> StaticModel:
-    """A model with weights drawn from `seed`. Raises ConfigError for a backbone or a size that does not work."""
+    """A model with weights drawn from `seed`, those of the backbone optionally pretrained or from a file.
+
+    Raises ConfigError for a backbone or a size that does not work, and DataError for a file with other weights.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        network = build_backbone(architecture.backbone, pretrained)
+        network = build_backbone(architecture.backbone, pretrained, size, weights)
         width = probe_feature_dim(network, size, architecture.backbone)
         model = _assembled(network, width, num_classes, size, architecture)
     return model.to(memory_format=torch.channels_last)
@@ -193,6 +206,8 @@ def _rebuilt(checkpoint: Checkpoint) -> StaticModel:
             model.backbone.load_state_dict(_backbone_weights(checkpoint.weights))
         else:
             model.load_state_dict(checkpoint.weights)
+    except MissingLibraryError as error:
+        raise MissingLibraryError(f"{folder}: {error}") from error
     except (ConfigError, ValueError, RuntimeError) as error:
         raise misfit(folder, error) from error
     if model.feature_dim != spec.feature_dim:
@@ -204,9 +219,10 @@ def _rebuilt(checkpoint: Checkpoint) -> StaticModel:
 
 def _expected_weights(architecture: Architecture, num_classes: int, spec: Spec) -> dict[str, Tensor]:
     """The weights of the checkpoint that a spec describes, on the device "meta", which takes no memory."""
-    network = _on_meta(architecture.backbone)
+    size = image_input(spec).size
+    network = _on_meta(architecture.backbone, size)
     with torch.device("meta"):
-        model = _assembled(network, spec.feature_dim, num_classes, image_input(spec).size, architecture)
+        model = _assembled(network, spec.feature_dim, num_classes, size, architecture)
     return {
         name: weight
         for name, weight in model.state_dict().items()
@@ -214,12 +230,12 @@ def _expected_weights(architecture: Architecture, num_classes: int, spec: Spec) 
     }
 
 
-def _on_meta(backbone: str) -> nn.Module:
+def _on_meta(backbone: str, size: int) -> nn.Module:
     try:
         with torch.device("meta"):
-            return build_backbone(backbone)
-    except NotImplementedError:  # torchvision's regnets compute their widths with tensors
-        return build_backbone(backbone).to("meta")
+            return build_backbone(backbone, size=size)
+    except (NotImplementedError, RuntimeError):  # some networks compute their widths with tensors
+        return build_backbone(backbone, size=size).to("meta")
 
 
 def _backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from abaw.core.run_folder import RunFolder
 from abaw.data.face_set import FaceSet
 from abaw.data.images import FaceBatches, ImageReader
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, save_backbone
+from abaw.models.static import ImageInput, image_for, save_backbone
 from abaw.pretrain.contrawarping import Projected, build_contrawarping
 from abaw.pretrain.recipe import PretrainRecipe
 from abaw.pretrain.warp_figure import write_warps
@@ -45,7 +45,7 @@ def pretrain(
             f"{faces.stores[0].store.path}: holds {crop} crops, but warps move eyes, brows and mouth where aligned "
             "crops have them; give aligned faces, or set --contrawarping.warp_weight 0"
         )
-    image = ImageInput(recipe.size, recipe.grey, crop=crop)
+    image = image_for(recipe.backbone, recipe.size, recipe.grey, crop)
     seed = recipe.train.seed
     method = build_contrawarping(architecture, image, recipe.contrawarping, seed=seed, pretrained=recipe.pretrained)
     fabric = launch(recipe.train)

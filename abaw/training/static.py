@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from abaw.core.artifacts import provenance
+from abaw.core.artifacts import file_hash, provenance
 from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.core.run_folder import RunFolder
@@ -25,6 +25,7 @@ from abaw.models.static import (
     ImageInput,
     StaticModel,
     build_static,
+    image_for,
     image_input,
     initialise,
     load_static,
@@ -60,7 +61,7 @@ def train_static_on(
     if not recipe.method_class.takes_unlabelled:
         unlabelled = None
     crop = common_crop([*training.stores, *(() if unlabelled is None else unlabelled.stores)])
-    image = ImageInput(recipe.size, recipe.grey, crop=crop)
+    image = image_for(recipe.backbone, recipe.size, recipe.grey, crop)
     setup = Setup(
         _start(recipe, init),
         image,
@@ -133,7 +134,12 @@ def _class_shares(training: FaceSet, balance: Balance) -> tuple[Tensor, Tensor]:
 def _start(recipe: StaticSettings, init: Path | None) -> StaticModel:
     architecture = architecture_of(recipe)
     model = build_static(
-        architecture, len(EXPRESSION_CLASSES), recipe.size, seed=recipe.train.seed, pretrained=recipe.pretrained
+        architecture,
+        len(EXPRESSION_CLASSES),
+        recipe.size,
+        seed=recipe.train.seed,
+        pretrained=recipe.pretrained,
+        weights=recipe.backbone_weights,
     )
     if init is not None:
         initialise(model, architecture, EXPRESSION_CLASSES, init)
@@ -189,6 +195,7 @@ def _saver(
         selection_counts=None if selection is None else selection.class_counts().tolist(),
         unlabelled=None if unlabelled is None else len(unlabelled),
         init=None if start is None else {"weights": start.weights_id, "training": start.training},
+        backbone_weights=None if recipe.backbone_weights is None else file_hash(recipe.backbone_weights),
     )
 
     def save(folder: Path, model: nn.Module, result: Mapping[str, Any]) -> None:

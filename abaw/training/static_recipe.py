@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, make_dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from abaw.core.config import ONE_OF, to_plain
@@ -26,8 +27,10 @@ class StaticSettings:
 
     Args:
         method: training method, or the path of a Python file with one; it has a group of settings with its name
-        backbone: small, medium, wide_resnet28_2, or a classification network of torchvision such as resnet18
-        pretrained: start from torchvision's ImageNet weights (downloaded once)
+        backbone: small, medium, wide_resnet28_2, a classification network of torchvision such as resnet18, or
+            timm:NAME, a network of timm (extra timm) such as timm:vit_small_patch14_dinov2.lvd142m
+        pretrained: start from the weights that torchvision or timm has for the backbone (downloaded once)
+        backbone_weights: start from the weights of the backbone in this file (.safetensors, .pth) instead
         size: side of the square input in pixels
         grey: convert images to grey, for models trained on grey photos that will be used on colour video
         balance: how often each class is drawn: equally often (uniform), by the square root of its count (sqrt), by its
@@ -46,6 +49,7 @@ class StaticSettings:
     method: str = "supervised"
     backbone: str = "small"
     pretrained: bool = False
+    backbone_weights: Path | None = None
     size: int = 48
     grey: bool = False
     balance: Literal["own", "uniform", "sqrt", "natural"] = OWN
@@ -61,6 +65,8 @@ class StaticSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", method_name(self.method))
         require_method(self.method)
+        if self.pretrained and self.backbone_weights is not None:
+            raise ConfigError("pretrained and backbone_weights are two places to start from; give one of them")
         require_at_least(0, self, "load_balance")
 
     @property

@@ -20,7 +20,7 @@ from pipelines.compare.runs import train_runs
 if TYPE_CHECKING:
     from abaw.data.face_set import FaceSet
 
-_SHAPE = ("backbone", "pretrained", "size", "grey")
+_SHAPE = ("backbone", "pretrained", "backbone_weights", "size", "grey")
 
 
 @dataclass(frozen=True)

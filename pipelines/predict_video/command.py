@@ -102,6 +102,6 @@ def _pipeline(config: PredictVideoConfig) -> VideoPipeline:
     from abaw.video.detecting.registry import open_detector
     from pipelines.extract.command import resolved_detector
 
-    detector = open_detector(resolved_detector(config.detector))
     models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size)
+    detector = open_detector(resolved_detector(config.detector))
     return VideoPipeline(config.out / "stores", detector, models, config.reader, config.subjects == "all")

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision.models
+from safetensors.torch import save_file
 
-from abaw.core.errors import ConfigError
-from abaw.models.backbones import backbone_names, build_backbone, probe_feature_dim
+from abaw.core.errors import ConfigError, DataError
+from abaw.models.backbones import backbone_names, build_backbone, channel_statistics, probe_feature_dim
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,41 @@ def test_a_failed_download_of_pretrained_weights_is_reported(tmp_path: Path, mon
 def test_the_small_network_has_no_pretrained_weights() -> None:
     with pytest.raises(ConfigError, match="no pretrained weights for 'small'"):
         build_backbone("small", pretrained=True)
+
+
+def test_a_network_of_timm_is_a_backbone(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    whole = timm.create_model("test_resnet").eval()
+    torch.save(whole.state_dict(), tmp_path / "weights.pth")
+    backbone = build_backbone("timm:test_resnet", weights=tmp_path / "weights.pth").eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(backbone(images), whole.forward_head(whole.forward_features(images), pre_logits=True))
+    other = build_backbone("timm:test_vit", size=64)
+    assert other(images).shape == (2, probe_feature_dim(other, 64, "timm:test_vit"))
+    assert channel_statistics("timm:test_vit") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    with pytest.raises(ConfigError, match="unknown network 'timm:tset_resnet'.*Did you mean 'test_resnet'"):
+        build_backbone("timm:tset_resnet")
+
+
+def test_weights_of_a_network_of_torchvision_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whole = torchvision.models.resnet18(num_classes=5).eval()
+    save_file(whole.state_dict(), str(tmp_path / "weights.safetensors"))
+    backbone = build_backbone("resnet18", weights=tmp_path / "weights.safetensors").eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(whole.fc(backbone(images)), whole(images))
+    with pytest.raises(DataError, match=r"weights.safetensors: lacks \d+ of the 60 weights of small"):
+        build_backbone("small", weights=tmp_path / "weights.safetensors")
+
+
+def test_pretrained_weights_of_timm_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("timm")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(
+        ConfigError, match=r"test_resnet.r160_in1k elsewhere and give it with --no-pretrained --backbone_weights FILE"
+    ):
+        build_backbone("timm:test_resnet", pretrained=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,16 @@ import torch
 
 from abaw.core.errors import ConfigError
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, StaticModel, build_static, image_input, initialise, load_static, save_static
+from abaw.models.static import (
+    ImageInput,
+    StaticModel,
+    build_static,
+    image_for,
+    image_input,
+    initialise,
+    load_static,
+    save_static,
+)
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.spec import CheckpointError
 
@@ -126,3 +136,34 @@ def test_damaged_weights_are_reported(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match=r"weights\.safetensors: not readable"):
         load_static(tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["timm:test_vit", "timm:test_resnet"])
+def test_a_network_of_timm_is_rebuilt_from_its_spec_without_a_download(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a transformer at a size that is not its own."""
+    pytest.importorskip("timm")
+    architecture, image = Architecture(backbone=name), image_for(name, 48)
+    model = build_static(architecture, 8, 48, seed=0).eval()
+    save_static(tmp_path / "ckpt", model, architecture, EXPRESSION_CLASSES, image, {})
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    found, spec = load_static(tmp_path / "ckpt")
+    images = torch.rand(2, 3, 48, 48)
+    with torch.no_grad():
+        assert torch.equal(found(images), model(images))
+    assert spec.architecture == {"name": name} and image_input(spec) == image
+
+
+def test_a_checkpoint_whose_library_is_missing_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("timm")
+    architecture = Architecture(backbone="timm:test_resnet")
+    network = build_static(architecture, 8, 48, seed=0)
+    save_static(tmp_path / "ckpt", network, architecture, EXPRESSION_CLASSES, ImageInput(48), {})
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ConfigError, match=r"ckpt: timm is not installed; `pip install 'abaw\[timm\]'`"):
+        load_static(tmp_path / "ckpt")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from abaw.core.artifacts import file_hash
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.data.face_set import labelled_stills
@@ -23,6 +24,7 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.registry import method_names
 from abaw.stores.checkpoints import load_state
 from abaw.stores.crop import ALIGNED_112, Crop
+from abaw.stores.features import open_features
 from abaw.training.settings import TrainSettings
 from abaw.training.static import score_static, train_static_on
 from abaw.training.static_recipe import StaticRecipe
@@ -145,6 +147,27 @@ def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_network_of_timm_is_trained_from_the_weights_of_a_file(tmp_path: Path, stills: Path) -> None:
+    """Its features are then computed as those of any static checkpoint, and it is a start for the next run."""
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    start = timm.create_model("test_vit", img_size=32).state_dict()
+    torch.save(start, tmp_path / "weights.pth")
+    words = ["--labelled", stills, "--backbone", "timm:test_vit", "--size", "32", "--train.lr", "1e-12"]
+    given = ["--backbone_weights", tmp_path / "weights.pth", "--train.weight_decay", "0"]
+    assert train(tmp_path / "run", *words, *given) == 0
+    trained = weights(tmp_path / "run/last")
+    assert torch.allclose(trained["backbone.patch_embed.proj.weight"], start["patch_embed.proj.weight"], atol=1e-6)
+    spec = json.loads((tmp_path / "run/last/spec.json").read_text())
+    assert (spec["input"]["mean"], spec["input"]["size"]) == ([0.5, 0.5, 0.5], 32)
+    assert spec["training"]["backbone_weights"] == file_hash(tmp_path / "weights.pth")
+    video_store(tmp_path / "faces/a.arrow", [0, None, 1])
+    features = ["features", "--faces", str(tmp_path / "faces"), "--checkpoint", str(tmp_path / "run/last")]
+    assert main([*features, "--out", str(tmp_path / "features"), "--accelerator", "cpu"]) == 0
+    assert open_features(tmp_path / "features/a.arrow").feature_dim == spec["feature_dim"]
+    assert train(tmp_path / "next", *words, "--init", tmp_path / "run/last") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
@@ -153,6 +176,9 @@ def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_written(
         (["--labelled", "{stills}", "--videos", "{stills}"], 2, "videos and annotations belong together"),
         (["--labelled", "{stills}", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
         (["--labelled", "{stills}", "--init", "a", "--pretrained"], 2, "init and pretrained"),
+        (["--labelled", "{stills}", "--init", "a", "--backbone_weights", "b"], 2, "init and backbone_weights"),
+        (["--labelled", "{stills}", "--pretrained", "--backbone_weights", "b"], 2, "pretrained and backbone_weights"),
+        (["--labelled", "{stills}", "--backbone_weights", "b.pth"], 1, "b.pth: no such file"),
         (["--labelled", "{stills}", "--holdout", "0.9"], 2, "holdout is 0.9"),
         (["--labelled", "{stills}", "--train.steps", "0"], 2, "steps is 0"),
         (["--labelled", "{stills}", "--method", "fixmtach"], 2, "Did you mean 'fixmatch'"),

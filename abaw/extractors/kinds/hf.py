@@ -27,6 +27,8 @@ from abaw.extractors.torch_network import cls_token, has_cls_token, mean_of_plac
 USES: Final = frozenset(("size", "resize", "mean", "std", "channel_order", "crop", "pooling", "source", "trained_on"))
 _PICTURES: Final = "pixel_values"
 _BYTE_SCALE: Final = 1 / 255
+_NO_CUT: Final = 384
+"""From this size on, the processor of ConvNeXt takes the whole picture."""
 _NAME: Final = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
@@ -170,6 +172,8 @@ def _own_settings(place: _Place, module: nn.Module, given: ExtractorSettings) ->
         ) from error
     resize = _side(processor.get("size")) if processor.get("do_resize", True) else None
     size = _side(processor.get("crop_size")) if processor.get("do_center_crop") else resize
+    if resize is not None and resize < _NO_CUT and (kept := processor.get("crop_pct")):
+        resize = int(resize / kept)  # ConvNeXt's way to say the same
     if size is None:
         size = _side(getattr(getattr(module, "config", None), "image_size", None))
     mean, std = (), ()
