@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.errors import ConfigError
 from pipelines.console import result, say, warn
-from pipelines.inputs import CheckpointPath, DetectorName
+from pipelines.inputs import CheckpointPath, DetectorName, ExtractorName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +37,9 @@ class LiveConfig:
         port: of the page; 0 for any free one
         out: folder for recordings made on the page
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file
-        checkpoint: folder of a static checkpoint; builtin is the one of the package
-        temporal: folder of a causal temporal checkpoint (train-temporal --model.causal) for that static one
+        checkpoint: folder of a static checkpoint, or builtin, the one of the package; with temporal also a network of
+            another project, see `abaw features`
+        temporal: folder of a causal temporal checkpoint (train-temporal --model.causal) for that one
         smoothing: causal filter, none or exponential:SECONDS (time in which the old level fades to 37 %)
         every_frame: analyse every frame of a file as fast as possible; nothing is dropped
         accelerator: where to compute; auto uses a GPU if there is one
@@ -55,7 +56,7 @@ class LiveConfig:
     port: int = 0
     out: Path = Path("recordings")
     detector: DetectorName = "auto"
-    checkpoint: CheckpointPath = Path("builtin")
+    checkpoint: ExtractorName = "builtin"
     temporal: CheckpointPath | None = None
     smoothing: str = "exponential:0.2"
     every_frame: bool = False

@@ -127,7 +127,7 @@ class Analyser:
             )
             for row in rows
         ]
-        sized = np.stack([at_size(crop, extractor.image.size) for crop in crops])
+        sized = np.stack([at_size(crop, extractor.side) for crop in crops])
         return extractor.features(torch.from_numpy(sized).permute(0, 3, 1, 2).contiguous())
 
     def _probs(self, features: NDArray[np.float16], numbers: list[int]) -> NDArray[np.float32]:
