@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _SECONDS_BETWEEN_LINES = 10.0
+_ITEMS_SHOWN = 8
 
 
 def say(text: str) -> None:
@@ -57,19 +58,24 @@ def progress(description: str, unit: str = "") -> Iterator[Progress]:
 
 
 class ItemBars:
-    """The progress of the items of an engine: a bar per current item on a terminal, a line now and then elsewhere.
+    """The progress of the items of an engine, wherever they are processed: on a terminal a bar for all items and one
+    per current item, a line now and then elsewhere. Of many current items a few are shown.
 
-    names: of the items; unit: of their progress.
+    name: of the item of an index; unit: of an item's progress.
     """
 
-    def __init__(self, names: Sequence[str], unit: str) -> None:
-        self._names, self._unit = names, unit
+    def __init__(self, num_items: int, name: Callable[[int], str], unit: str) -> None:
+        self._name, self._unit = name, unit
         self._bars = _new_bars() if _draws() else None
+        self._all = _bar(self._bars, "all") if self._bars is not None and num_items > 1 else None
+        self._num_items, self._ended = num_items, 0
         self._hooks: dict[int, Progress] = {}
 
     def __call__(self, index: int, done: int, total: int | None) -> None:
         if index not in self._hooks:
-            self._hooks[index] = self._begin(self._names[index])
+            if len(self._hooks) == _ITEMS_SHOWN:
+                return
+            self._hooks[index] = self._begin(self._name(index))
         self._hooks[index](done, total)
 
     def _begin(self, name: str) -> Progress:
@@ -79,13 +85,15 @@ class ItemBars:
         return _bar(self._bars, name)
 
     def end(self, index: int) -> None:
-        """Remove the bar of an item."""
+        """Remove the bar of an item, and count it."""
+        self._ended += 1
         hook = self._hooks.pop(index, None)
-        if self._bars is None or not isinstance(hook, _Bar):
-            return
-        self._bars.remove_task(hook.task)
-        if not self._hooks:
-            self._bars.stop()
+        if self._bars is not None and isinstance(hook, _Bar):
+            self._bars.remove_task(hook.task)
+        if self._all is not None:
+            self._all(self._ended, self._num_items)
+        elif not self._hooks:
+            self.stop()
 
     def stop(self) -> None:
         if self._bars is not None:

@@ -14,6 +14,7 @@ from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
+from pipelines.engine_settings import EngineSettings
 from pipelines.inputs import InputPath, require_sources
 from pipelines.items import finish_items
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossValidateConfig(TemporalRecipe):
+class CrossValidateConfig(TemporalRecipe, EngineSettings):
     """Train one temporal model per fold of the videos, and predict each fold with the model that never saw it.
 
     Args:
@@ -30,8 +31,6 @@ class CrossValidateConfig(TemporalRecipe):
         annotations: folder with Train_Set and Validation_Set
         out: run folder; finished folds are kept, an unfinished one is resumed
         folds: number of folds; both people of a video are in the same fold, and each class is spread over the folds
-        workers: folds trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
-            depend on it
         window: frames per window
         hop: frames from one window to the next in prediction; at most the window, to which it is lowered unless given
             on the command line
@@ -47,7 +46,6 @@ class CrossValidateConfig(TemporalRecipe):
     annotations: InputPath
     out: Path
     folds: int = 5
-    workers: int | None = None
     window: int = 300
     hop: int = field(default=200, metadata={AT_MOST: Limit("window")})
 
@@ -61,7 +59,7 @@ def run(config: CrossValidateConfig) -> int:
     Windows(config.window, config.hop)
     if config.folds < 2:
         raise ConfigError(f"folds {config.folds}: expected at least 2")
-    require_parallel(config.train, config.workers, "cross-validate")
+    require_parallel(config.train, config, "cross-validate")
     require_expression(config.tasks, "cross-validate")
     require_sources(config.features, config.sources)
     training, validation = read_splits(config.features, config.annotations, config.tasks)
@@ -69,7 +67,7 @@ def run(config: CrossValidateConfig) -> int:
     defaults = to_plain(TemporalRecipe())
     with shared_in_run(training, validation, config.out, _settings(config), defaults) as splits:
         cells = [_cell(config, splits, fold_of, fold) for fold in range(config.folds)]
-        results, failures = run_cells(cells, splits.clips, config.workers, config.out)
+        results, failures = run_cells(cells, splits.clips, config, config.out)
         if not failures:
             _write_report(config, list(results.values()))
     return finish_items(len(results), failures)

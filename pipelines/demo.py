@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from abaw.core.errors import AbawError
 from abaw.demo.size import DemoSize
 from pipelines.console import progress, result, say
+from pipelines.engine_settings import EngineSettings, engine_for
 from pipelines.inputs import DetectorName
-from pipelines.items import engine_for
 from pipelines.recipe_files import recipe
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _render(config: DemoConfig, places: Places) -> int:
     size = config.size
     videos = size.train_videos + size.validation_videos + size.test_videos
     stills = size.labelled_stills + size.unlabelled_stills
-    engine = engine_for(_workers(config), videos + stills)
+    engine = engine_for(EngineSettings(workers=_workers(config)), videos + stills)
     with progress("rendering", "videos and sittings") as hook:
         make_demo_dataset(places.data, size, config.seed, hook, engine)
     picture = places.root / "expressions.jpg"

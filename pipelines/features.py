@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.progress import Progress
 from abaw.extractors.settings import ExtractorSettings
 from pipelines.console import say
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import ExtractorName, InputPath
-from pipelines.items import engine_for, require_workers, run_items
+from pipelines.items import run_items
 
 if TYPE_CHECKING:
     from abaw.extractors.extractor import Extractor
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesConfig:
+class FeaturesConfig(EngineSettings):
     """Compute the features of the face in every frame.
 
     Args:
@@ -32,7 +33,6 @@ class FeaturesConfig:
         flip: mean of the features of each face and its mirror image (takes twice as long)
         batch_size: frames per forward pass
         accelerator: where to compute; auto uses a GPU if there is one
-        workers: stores processed in parallel, each worker with its own model; the features do not depend on it
 
     Examples:
         abaw features --faces faces/ --checkpoint runs/static/last --out features/
@@ -49,7 +49,6 @@ class FeaturesConfig:
     flip: bool = False
     batch_size: int = 128
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int = 1
 
 
 def run(config: FeaturesConfig) -> int:
@@ -57,9 +56,9 @@ def run(config: FeaturesConfig) -> int:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.stores.arrow import find_stores
 
-    require_workers(config.workers)
+    require_engine(config, config.accelerator)
     items = find_stores(config.faces)
-    engine = engine_for(config.workers, len(items), config.accelerator)
+    engine = engine_for(config, len(items), config.accelerator)
     return run_items(items, lambda path: path.stem, MakeFeatures(config), config.out, engine, "frames")
 
 

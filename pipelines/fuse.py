@@ -11,8 +11,9 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.core.text import listed
 from pipelines.console import progress, result, warn
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import InputPath, short_names
-from pipelines.items import engine_for, require_workers, run_items
+from pipelines.items import run_items
 
 if TYPE_CHECKING:
     from abaw.evaluation.fusion import FittedFusion, Input
@@ -22,7 +23,7 @@ REPORT = "fusion.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FuseConfig:
+class FuseConfig(EngineSettings):
     """Combine the predictions of several models, folds or sources: the arithmetic mean of probabilities and values.
 
     Args:
@@ -33,7 +34,6 @@ class FuseConfig:
         out_of_fold: folders of predictions to fit the weights on, one for each of `predictions` and in their order; by
             default these themselves
         split: annotated videos to fit on
-        workers: videos processed in parallel; the predictions do not depend on it
 
     Examples:
         abaw fuse predictions/static predictions/temporal --out fused/
@@ -47,7 +47,6 @@ class FuseConfig:
     annotations: InputPath | None = None
     out_of_fold: tuple[InputPath, ...] = ()
     split: Literal["validation", "train", "both"] = "both"
-    workers: int = 1
 
 
 def run(config: FuseConfig) -> int:
@@ -70,11 +69,11 @@ def run(config: FuseConfig) -> int:
     videos = sorted({video for each in inputs for video in each.stores})
     _warn_of_gaps(videos, inputs)
     function = FuseVideos(tuple(inputs), weights, choice, config.out)
-    return run_items(videos, str, function, config.out, engine_for(config.workers, len(videos)))
+    return run_items(videos, str, function, config.out, engine_for(config, len(videos)))
 
 
 def _require_settings(config: FuseConfig) -> None:
-    require_workers(config.workers)
+    require_engine(config)
     if len(config.predictions) < 2:
         raise ConfigError(f"{len(config.predictions)} folder of predictions given: expected two or more to combine")
     for folders in (config.predictions, config.out_of_fold):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from abaw.core.progress import Progress
 from abaw.core.text import listed
 from pipelines.console import warn
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import InputPath
-from pipelines.items import Plain, run_items
+from pipelines.items import Remarks, run_items
 
 _SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportCropsConfig:
+class ImportCropsConfig(EngineSettings):
     """Import the official crops (`<video>/00001.jpg`) into faces stores; the JPEG files are copied unchanged.
 
     Args:
@@ -37,9 +40,9 @@ class ImportCropsConfig:
 def run(config: ImportCropsConfig) -> int:
     """Return the exit status: 1 when a folder failed (the others are imported), else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.importing.import_crops import find_crop_folders, fingerprint, import_crops, list_crops
-    from abaw.stores.arrow import SUFFIX, is_done
+    from abaw.importing.import_crops import find_crop_folders
 
+    require_engine(config)
     lengths = _known_lengths(config)
     exported = _exported_lengths(config)
     empty: list[Path] = []
@@ -52,26 +55,49 @@ def run(config: ImportCropsConfig) -> int:
             "without a face, give --annotations or --template, which say how long they are"
         )
 
-    def import_folder(folder: Path) -> str:
-        name = folder.resolve().name
-        due = lengths.get(name, 0)
-        crops = list_crops(folder, max(due, exported.get(name, 0)))
-        target = config.out / f"{crops.name}{SUFFIX}"
-        num_frames = max(crops.last_frame, due, exported.get(crops.name, 0))
+    function = ImportFolders(config.out, lengths, exported)
+    return run_items(folders, _name, function, config.out, engine_for(config, len(folders)))
+
+
+def _name(folder: Path) -> str:
+    return folder.resolve().name
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFolders:
+    """What workers apply to folders. lengths, exported: see `_known_lengths` and `_exported_lengths`."""
+
+    out: Path
+    lengths: Mapping[str, int]
+    exported: Mapping[str, int]
+
+    def set_up(self, threads: int | None) -> Callable[[Path, Progress], Remarks]:
+        return lambda folder, progress: self._import(folder)
+
+    def _import(self, folder: Path) -> Remarks:
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.importing.import_crops import fingerprint, import_crops, list_crops
+        from abaw.stores.arrow import SUFFIX, is_done
+
+        name = _name(folder)
+        due = self.lengths.get(name, 0)
+        crops = list_crops(folder, max(due, self.exported.get(name, 0)))
+        target = self.out / f"{crops.name}{SUFFIX}"
+        num_frames = max(crops.last_frame, due, self.exported.get(crops.name, 0))
         if is_done(target, fingerprint(crops, num_frames)):
-            return "already exists"
+            return Remarks("already exists")
         report = import_crops(crops, target, num_frames)
+        warnings = []
         if report.bad:
             some = listed(report.bad, _SHOWN)
-            warn(f"{crops.name}: {len(report.bad)} images are not complete JPEGs, so their frames have no face: {some}")
+            warnings.append(f"{len(report.bad)} images are not complete JPEGs, so their frames have no face: {some}")
         if crops.ignored:
             some = listed(crops.ignored, _SHOWN)
-            warn(f"{crops.name}: {len(crops.ignored)} files are not crops and were left out: {some}")
+            warnings.append(f"{len(crops.ignored)} files are not crops and were left out: {some}")
         if 0 < due < crops.last_frame:
-            warn(f"{crops.name}: the last image is frame {crops.last_frame}, but labels or template end at {due}")
-        return f"{report.num_rows} frames, {report.num_rows - report.num_faces} of them without a face"
-
-    return run_items(folders, lambda folder: folder.resolve().name, Plain(import_folder), config.out)
+            warnings.append(f"the last image is frame {crops.last_frame}, but labels or template end at {due}")
+        line = f"{report.num_rows} frames, {report.num_rows - report.num_faces} of them without a face"
+        return Remarks(line, tuple(warnings))
 
 
 def _known_lengths(config: ImportCropsConfig) -> dict[str, int]:

@@ -13,8 +13,9 @@ from abaw.core.errors import ConfigError
 from abaw.core.text import listed
 from abaw.stores.crop import DEFAULT_CROPS, Crop, crop_folders, parse_crops
 from pipelines.console import progress, result, say, warn
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import DetectorName, InputPath
-from pipelines.items import engine_for, report_failure, require_workers
+from pipelines.items import report_failure
 
 if TYPE_CHECKING:
     from abaw.importing.face_finder import OpenFinder
@@ -25,7 +26,7 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportImagesConfig:
+class ImportImagesConfig(EngineSettings):
     """Import a set of still images into a faces store: the largest face of each image, cropped as for videos.
 
     Args:
@@ -38,7 +39,6 @@ class ImportImagesConfig:
             already crops
         crop: kinds of crop, see `abaw extract`; with several, each has its own folder in --out; with --detector none,
             the kind of the images, which are resized to its pixels
-        workers: images processed in parallel, each worker with its own detector; the store does not depend on it
 
     Examples:
         abaw import-images --dataset ferplus --root FERPlus/ --subset train --out stills/
@@ -53,7 +53,6 @@ class ImportImagesConfig:
     name: str = ""
     detector: DetectorName = "auto"
     crop: tuple[str, ...] = DEFAULT_CROPS
-    workers: int = 1
 
     def __post_init__(self) -> None:
         parse_crops(self.crop)
@@ -67,7 +66,7 @@ def run(config: ImportImagesConfig) -> int:
     from abaw.importing.import_stills import import_stills
     from abaw.stores.arrow import SUFFIX
 
-    require_workers(config.workers)
+    require_engine(config)
     descriptor = load_descriptor(config.dataset)
     name = config.name or "_".join(filter(None, (descriptor.name, config.subset)))
     if Path(name).name != name:
@@ -77,7 +76,7 @@ def run(config: ImportImagesConfig) -> int:
         _report_left_out(name, config.root)
     finder, paths = _finder(config.detector), _paths(config, stills, f"{name}{SUFFIX}")
     with progress(f"{name}: importing", "images") as hook:
-        report = import_stills(descriptor, stills, finder, paths, engine_for(config.workers, len(stills)), hook)
+        report = import_stills(descriptor, stills, finder, paths, engine_for(config, len(stills)), hook)
     if report is None:
         say(f"{name}: already exists")
         return 0

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
-from abaw.core.errors import AbawError, ConfigError, UnexpectedError
+from abaw.core.errors import AbawError, UnexpectedError
 from abaw.core.progress import Progress
 from abaw.core.text import in_line
 from abaw.engine.engine import Engine, Function, Item, Outcome
 from abaw.engine.error_log import log_error
-from abaw.engine.local import LocalEngine
-from abaw.engine.resources import threads_each, worker_places
 from abaw.engine.serial import SERIAL
-from pipelines.console import ItemBars, say
+from pipelines.console import ItemBars, say, warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +27,14 @@ class Success(Generic[Item, Outcome]):
 
 
 @dataclass(frozen=True, slots=True)
+class Remarks:
+    """What is printed of an item: warnings, and the line on its result."""
+
+    line: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plain(Generic[Item, Outcome]):
     """A function that needs no set-up and reports no progress, for the serial engine."""
 
@@ -38,39 +44,26 @@ class Plain(Generic[Item, Outcome]):
         return lambda item, progress: self.apply(item)
 
 
-def require_workers(workers: int | None) -> None:
-    """Raise ConfigError for a number of workers below 1."""
-    if workers is not None and workers < 1:
-        raise ConfigError(f"--workers {workers}: expected at least 1")
-
-
-def engine_for(workers: int, num_items: int, accelerator: str = "cpu") -> Engine:
-    """The engine of `--workers`: with 1 the items are processed here; more share the cores, and the GPUs if there are.
-
-    accelerator: auto, cpu or cuda.
-    """
-    number = min(workers, num_items)
-    if number <= 1:
-        return SERIAL
-    return LocalEngine(worker_places(number, accelerator), threads_each(number))
-
-
 def run_items(
     items: Sequence[Item],
     name: Callable[[Item], str],
-    function: Function[Item, str],
+    function: Function[Item, str | Remarks],
     out: Path,
     engine: Engine = SERIAL,
     unit: str = "",
 ) -> int:
-    """Process the items and print the line that each returns. Returns the exit status: 1 when any item failed, else 0.
+    """Process the items and print what each returns: a line, or remarks.
 
-    out: folder of the log of unexpected errors; engine: by default items are processed here; unit: of their progress.
+    Returns the exit status: 1 when any item failed, else 0. out: folder of the log of unexpected errors; engine: by
+    default items are processed here; unit: of their progress.
     """
     failures: list[str] = []
     done = 0
     for success in successes(items, name, function, out, engine, failures, unit):
-        say(in_line(f"{success.name}: {success.outcome}"))
+        remarks = Remarks(success.outcome) if isinstance(success.outcome, str) else success.outcome
+        for text in remarks.warnings:
+            warn(in_line(f"{success.name}: {text}"))
+        say(in_line(f"{success.name}: {remarks.line}"))
         done += 1
     return finish_items(done, failures)
 
@@ -88,7 +81,7 @@ def successes(
 
     failures: filled at the end with a line per failed item, in the order of the items.
     """
-    bars = ItemBars([name(item) for item in items], unit)
+    bars = ItemBars(len(items), lambda index: name(items[index]), unit)
     failed: dict[int, str] = {}
     try:
         for result in engine.map(function, items, bars):

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.stores.sources import FACE, Source
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import CheckpointPath, InputPath
-from pipelines.items import engine_for, require_workers, run_items
+from pipelines.items import run_items
 
 if TYPE_CHECKING:
     from abaw.inference.members import Member
 
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(EngineSettings):
     """Predict every frame of every video. The stored probabilities are not smoothed.
 
     Args:
@@ -28,7 +29,6 @@ class PredictConfig:
             or seeds, are averaged; builtin is the static one of the package, for its own features
         out: folder for the predictions, one store per video; existing ones are kept
         accelerator: where to compute; auto uses a GPU if there is one
-        workers: videos processed in parallel, each worker with its own models; the predictions do not depend on it
 
     Examples:
         abaw predict --features features/ --checkpoint runs/temporal/last --out predictions/
@@ -39,7 +39,6 @@ class PredictConfig:
     checkpoint: tuple[CheckpointPath, ...]
     out: Path
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int = 1
 
 
 def run(config: PredictConfig) -> int:
@@ -48,7 +47,7 @@ def run(config: PredictConfig) -> int:
     from abaw.data.read_clips import described_source
     from abaw.stores.arrow import find_stores
 
-    require_workers(config.workers)
+    require_engine(config, config.accelerator)
     if not config.checkpoint:
         raise ConfigError("no checkpoint given; use --checkpoint FOLDER")
     found = [find_stores([folder]) for folder in config.features]
@@ -56,7 +55,7 @@ def run(config: PredictConfig) -> int:
     paths = [{path.stem: path for path in stores} for stores in found]
     faces = [by_name for by_name, source in zip(paths, sources, strict=True) if source.modality == FACE]
     names = list((faces or paths)[0])
-    engine = engine_for(config.workers, len(names), config.accelerator)
+    engine = engine_for(config, len(names), config.accelerator)
     return run_items(names, str, PredictVideos(config, paths, sources), config.out, engine)
 
 

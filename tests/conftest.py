@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # Before torch is loaded. Tiny models are faster with one thread, and the workers of pytest-xdist use the other cores.
 # Processes that tests start inherit it, so they compute the same.
@@ -18,6 +19,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 import pytest
 from hypothesis import settings
+
+from tests.ray_cluster import RayCluster
 
 # The first call into a large library takes long; that says nothing about the property.
 settings.register_profile("default", deadline=None)
@@ -36,6 +39,16 @@ def shared_data() -> Path:
 def shared_cases() -> Path:
     """Small inputs that once failed, next to the checkout; absent on most machines."""
     return _shared("cases")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """Two nodes with one core each. Starting them takes seconds."""
+    if find_spec("ray") is None:
+        _missing("Ray is not installed; pip install 'abaw[ray]'")
+    cluster = RayCluster()
+    yield cluster
+    cluster.end()
 
 
 @pytest.fixture
@@ -58,7 +71,10 @@ def _shared(name: str) -> Path:
     folder = _SHARED / name
     if folder.is_dir():
         return folder
-    reason = f"real test material is missing ({_SHARED.name}/{name} next to the checkout)"
+    _missing(f"real test material is missing ({_SHARED.name}/{name} next to the checkout)")
+
+
+def _missing(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -19,6 +19,7 @@ LOCK: Final = "run.lock"
 _BEAT_S = 10.0
 _DEAD_AFTER_S = 90.0
 """An owner on another machine that has not renewed its lock for so long is dead."""
+_WATCH_S = 1.0
 
 
 class RunLockedError(DataError):
@@ -30,8 +31,9 @@ class RunLock:
 
     The file is made as a hard link, which only one process can make, on local disks and on NFS alike. An owner on this
     machine is dead when its process is; one on another machine when its file has not been renewed for 90 s by the clock
-    of the file system. A dead owner's lock is taken over. Raises RunLockedError, which names the owner, for a living
-    one.
+    of the file system, which is waited for: a run whose machine has just died goes on elsewhere. A dead owner's lock is
+    taken over. Raises RunLockedError, which names the owner, for one that lives: within seconds, once it is seen to
+    renew its lock.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +70,8 @@ class RunLock:
                 f"{self._path.parent}: process {process} on {host} is writing this run (since {since}); wait until it "
                 "ends, or choose another --out"
             )
-        self._take_over(owner)
+        if not self._create(self._path):  # it may have been released meanwhile
+            self._take_over(owner)
 
     def _take_over(self, dead: dict[str, Any]) -> None:
         """Replace a dead owner's lock. A second file decides between several that try it at once."""
@@ -115,7 +118,15 @@ class RunLock:
         if owner.get("host") == socket.gethostname():
             pid = owner.get("pid")
             return isinstance(pid, int) and process_lives(pid) and owner.get("started") == _started(pid)
-        return self._age_s(self._path) < _DEAD_AFTER_S
+        return self._is_renewed()
+
+    def _is_renewed(self) -> bool:
+        """Watch the lock until its owner renews it, or it is too old or gone."""
+        first = age = self._age_s(self._path)
+        while first <= age < _DEAD_AFTER_S:
+            time.sleep(_WATCH_S)
+            first, age = age, self._age_s(self._path)
+        return age < first
 
     @staticmethod
     def _is_mine(owner: dict[str, Any]) -> bool:

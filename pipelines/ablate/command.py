@@ -16,6 +16,7 @@ from pipelines.ablate.scores import VariantCells
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say
+from pipelines.engine_settings import EngineSettings
 from pipelines.inputs import InputPath, require_sources
 from pipelines.items import finish_items
 
@@ -23,7 +24,7 @@ _WINDOWS = {"window": ("50", "100", "200", "300", "500")}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblateConfig(GridRecipe):
+class AblateConfig(GridRecipe, EngineSettings):
     """Compare settings of a temporal model. Each cell is the run that `train-temporal` makes with them and one seed.
 
     Args:
@@ -33,8 +34,6 @@ class AblateConfig(GridRecipe):
         vary: settings to compare, by name: `window=50,100 model.layers=1,2` makes four combinations; by default windows
             of 50, 100, 200, 300 and 500 frames; `sources=0,1,0+1` compares the --features, by number or folder name
         seeds: every combination is trained once per seed
-        workers: cells trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
-            depend on it
         train: optimiser, schedule, checkpoints; `seeds` replaces its seed
 
     Examples:
@@ -47,7 +46,6 @@ class AblateConfig(GridRecipe):
     out: Path
     vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
-    workers: int | None = None
     given: tuple[str, ...] = field(default=(), metadata={GIVEN: True})
 
 
@@ -62,7 +60,7 @@ def run(config: AblateConfig) -> int:
         require_sources(config.features, point.recipe.sources)
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
-    require_parallel(config.train, config.workers, "ablate")
+    require_parallel(config.train, config, "ablate")
     require_expression(config.tasks, "ablate")
     for note in dict.fromkeys(note for point in grid for note in point.notes):
         say(note)
@@ -71,7 +69,7 @@ def run(config: AblateConfig) -> int:
     defaults = _fixed(GridRecipe(), vary)
     with shared_in_run(*videos, config.out, _fixed(config, vary), defaults) as splits:
         cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
-        results, failures = run_cells(list(cells.values()), splits.clips, config.workers, config.out)
+        results, failures = run_cells(list(cells.values()), splits.clips, config, config.out)
         finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
         if results:
             _write_report(config, [VariantCells(p.values, p.window, p.hop, found) for p, found in finished if found])

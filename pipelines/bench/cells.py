@@ -16,6 +16,7 @@ from abaw.training.settings import TrainSettings
 from abaw.training.static_recipe import StaticSettings, default_plain, recipe_plain
 from pipelines.bench.variants import Variant
 from pipelines.compare.runs import train_runs
+from pipelines.engine_settings import EngineSettings
 
 if TYPE_CHECKING:
     from abaw.data.face_set import FaceSet
@@ -247,7 +248,7 @@ def _count(faces: FaceSet | None) -> int:
 
 
 def run_bench_cells(
-    cells: Sequence[BenchCell], sources: Sources, holdout: float, workers: int | None, out: Path
+    cells: Sequence[BenchCell], sources: Sources, holdout: float, engine: EngineSettings, out: Path
 ) -> tuple[dict[str, BenchResult], list[str]]:
     """Results by cell name, including those of cells that finished earlier, and a line per failed run."""
     left = [cell for cell in cells if not cell.file.exists()]
@@ -255,9 +256,9 @@ def run_bench_cells(
     failures: list[str] = []
     if warm:
         trainer = _TrainWarmStarts(sources, holdout)
-        ready, failures = train_runs(warm, trainer, _read_warm_start, str, workers, out, "warm starts")
+        ready, failures = train_runs(warm, trainer, _read_warm_start, str, engine, out, "warm starts")
         cells = [cell for cell in cells if cell.file.exists() or cell.warm is None or cell.warm.name in ready]
-    results, failed = train_runs(cells, _TrainCells(sources, holdout), _read_cell, _line, workers, out)
+    results, failed = train_runs(cells, _TrainCells(sources, holdout), _read_cell, _line, engine, out)
     return results, [*(f"warm start {line}" for line in failures), *failed]
 
 

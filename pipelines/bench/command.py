@@ -14,6 +14,7 @@ from abaw.training.static_recipe import StaticSettings, static_recipe_class, wit
 from pipelines.bench.variants import Variant, resolved, variants_of
 from pipelines.compare.runs import require_parallel
 from pipelines.console import result, say, warn
+from pipelines.engine_settings import EngineSettings
 from pipelines.inputs import CheckpointPath, InputPath
 from pipelines.items import finish_items
 
@@ -27,7 +28,7 @@ _SHARES = (0.01, 0.05, 0.1, 0.25, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchSettings(StaticSettings):
+class BenchSettings(StaticSettings, EngineSettings):
     """Compare training methods. Each cell is a training run of one entry, one portion of the labels and one seed.
 
     Args:
@@ -49,8 +50,6 @@ class BenchSettings(StaticSettings):
         init: folder of the checkpoint from which all entries start (of train-static or pretrain), or builtin
         warm_start_steps: steps of `supervised` before, in a run from which all cells of a portion and seed start
         published: published figures to show next to ours, by their name in the manifest `published_semisup`
-        workers: cells trained in parallel; by default one per GPU or, without a GPU, one per core; results do not
-            depend on it
         train: optimiser, schedule, checkpoints; `seeds` replaces its seed
 
     Examples:
@@ -74,7 +73,6 @@ class BenchSettings(StaticSettings):
     init: CheckpointPath | None = None
     warm_start_steps: int = 0
     published: str | None = None
-    workers: int | None = None
     given: tuple[str, ...] = field(default=(), metadata={GIVEN: True})
 
 
@@ -99,7 +97,7 @@ def run(config: BenchSettings) -> int:
     with _run_folder(config, faces):
         if faces.left_out:
             warn(f"{faces.left_out} faces are left out of training: --scored has the same photo or crop")
-        results, failures = run_bench_cells(cells, _sources(config), config.holdout, config.workers, config.out)
+        results, failures = run_bench_cells(cells, _sources(config), config.holdout, config, config.out)
         if results:
             _write_report(config, faces, parts, cells, results)
     return finish_items(len(results), failures)
@@ -140,7 +138,7 @@ def _require_usable(config: BenchSettings) -> None:
         raise ConfigError(f"warm_start_steps {config.warm_start_steps}; expected at least 0")
     if config.published is not None:
         published_rows(config.published)
-    require_parallel(config.train, config.workers, "bench")
+    require_parallel(config.train, config, "bench")
 
 
 def _sources(config: BenchSettings) -> Sources:

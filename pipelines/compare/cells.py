@@ -17,6 +17,7 @@ from abaw.engine.shared_value import Shared
 from abaw.training.settings import TrainSettings
 from abaw.training.temporal_recipe import TemporalRecipe
 from pipelines.compare.runs import train_runs
+from pipelines.engine_settings import EngineSettings
 from pipelines.train_temporal import read_split
 
 if TYPE_CHECKING:
@@ -131,12 +132,12 @@ def _require_fit(training: ClipSet, validation: ClipSet) -> None:
 
 
 def run_cells(
-    cells: Sequence[Cell], clips: Shared[ClipSet], workers: int | None, out: Path
+    cells: Sequence[Cell], clips: Shared[ClipSet], engine: EngineSettings, out: Path
 ) -> tuple[dict[str, CellResult], list[str]]:
     """Results by cell name, finished ones as a former run left them; and a line for every cell that failed."""
     # The longest ones first, so that no worker is left with one when the others are done.
     longest = sorted(cells, key=lambda cell: -cell.window * cell.recipe.learn.batch_size * cell.recipe.train.steps)
-    results, failures = train_runs(longest, _TrainCells(clips), lambda cell: _read(cell.file), _line, workers, out)
+    results, failures = train_runs(longest, _TrainCells(clips), lambda cell: _read(cell.file), _line, engine, out)
     return {cell.name: results[cell.name] for cell in cells if cell.name in results}, failures
 
 

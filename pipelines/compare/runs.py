@@ -8,11 +8,10 @@ from typing import Protocol, TypeVar
 
 from abaw.core.errors import AbawError, ConfigError
 from abaw.engine.engine import Function, ItemProgress
-from abaw.engine.local import LocalEngine
-from abaw.engine.resources import worker_places
 from abaw.training.settings import TrainSettings
 from pipelines.console import progress, say
-from pipelines.items import report_failure, require_workers
+from pipelines.engine_settings import EngineSettings, require_engine, training_engine
+from pipelines.items import report_failure
 
 
 class TrainingRun(Protocol):
@@ -30,13 +29,14 @@ Run = TypeVar("Run", bound=TrainingRun)
 Outcome = TypeVar("Outcome")
 
 
-def require_parallel(train: TrainSettings, workers: int | None, command: str) -> None:
-    """Raise ConfigError when runs with these settings cannot be trained in parallel here."""
+def require_parallel(train: TrainSettings, engine: EngineSettings, command: str) -> None:
+    """Raise ConfigError when runs with these settings cannot be trained in parallel by this engine."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.inference.devices import choose_device
 
-    choose_device(train.accelerator)
-    require_workers(workers)
+    if engine.is_local:
+        choose_device(train.accelerator)
+    require_engine(engine, train.accelerator)
     if train.devices > 1:
         raise ConfigError(f"{command} trains each run on one device, several runs in parallel; use --train.devices 1")
 
@@ -46,25 +46,25 @@ def train_runs(
     function: Function[Run, Outcome],
     read: Callable[[Run], Outcome],
     line: Callable[[Outcome], str],
-    workers: int | None,
+    engine: EngineSettings,
     out: Path,
     what: str = "cells",
 ) -> tuple[dict[str, Outcome], list[str]]:
     """Results by name and a line per failed run, both in the order given.
 
     read: the result of a run that was finished earlier; line: what is printed of a result; out: folder of the log of
-    unexpected errors. Each worker has one thread: results do not depend on how many workers there are.
+    unexpected errors.
     """
     results = {run.name: read(run) for run in runs if run.file.exists()}
     failures: dict[str, str] = {}
     left = [run for run in runs if run.name not in results]
     if results:
         say(f"{len(results)} of {len(runs)} {what} are finished already")
-    places = worker_places(workers, "cpu" if all(run.train.accelerator == "cpu" for run in left) else "auto")
+    accelerator = "cpu" if all(run.train.accelerator == "cpu" for run in left) else "auto"
     total = sum(run.train.steps for run in left)
-    with progress(f"{len(left)} {what}, {min(len(places), len(left))} at a time", "steps") as hook:
+    with progress(f"{len(left)} {what}", "steps") as hook:
         summed = _sum_of_items(lambda done: hook(done, total))
-        for each in LocalEngine(places, threads=1).map(function, left, summed):
+        for each in training_engine(engine, accelerator).map(function, left, summed):
             name, outcome = each.item.name, each.outcome
             if isinstance(outcome, AbawError):
                 failures[name] = report_failure(name, outcome, out)

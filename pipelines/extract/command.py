@@ -14,8 +14,9 @@ from abaw.protocol.layout import find_videos
 from abaw.stores.crop import DEFAULT_CROPS, crop_folders, parse_crops
 from abaw.video.options import ExtractOptions
 from pipelines.console import say, warn
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import DetectorName, InputPath, InputText
-from pipelines.items import engine_for, finish_items, require_workers, successes
+from pipelines.items import finish_items, successes
 
 if TYPE_CHECKING:
     from abaw.video.extract import ExtractedVideo
@@ -27,7 +28,7 @@ _PEOPLE_NAMED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(ExtractOptions):
+class ExtractConfig(ExtractOptions, EngineSettings):
     """Detect, track and crop the faces of videos.
 
     Args:
@@ -42,7 +43,6 @@ class ExtractConfig(ExtractOptions):
             stores of several kinds are in folders of --out such as aligned-112 and box-224-0.30
         review: write a contact sheet per video, and list those where another person may have been meant
         corrections: CSV with the columns video, track and, optionally, subject: tracks that a person chose instead
-        workers: videos processed in parallel; the stores do not depend on it
 
     Examples:
         abaw extract videos/ --out faces/ --workers 4 --crop aligned:112 box:224:0.3
@@ -58,7 +58,6 @@ class ExtractConfig(ExtractOptions):
     crop: tuple[str, ...] = DEFAULT_CROPS
     review: bool = False
     corrections: InputPath | None = None
-    workers: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,7 +66,7 @@ class ExtractConfig(ExtractOptions):
 
 def run(config: ExtractConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
-    require_workers(config.workers)
+    require_engine(config)
     detector = resolved_detector(config.detector)
     items = _items(config)
     for folder in (config.out, *crop_folders(config.out, parse_crops(config.crop)).values()):
@@ -75,7 +74,7 @@ def run(config: ExtractConfig) -> int:
     stores: dict[Path, Sequence[ExtractedStore]] = {}
     failures: list[str] = []
     function = _function(config, detector)
-    engine = engine_for(config.workers, len(items))
+    engine = engine_for(config, len(items))
     for video in successes(items, lambda item: item.path.name, function, config.out, engine, failures, "frames"):
         stores[video.item.path] = video.outcome.stores
         say(f"{video.name}: {_line(video.outcome, video.seconds)}")

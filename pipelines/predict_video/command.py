@@ -6,24 +6,27 @@ tables and its page are made from them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from abaw.core.artifacts import remove_orphans
 from abaw.core.errors import ConfigError
+from abaw.core.progress import Progress
+from abaw.engine.serial import SERIAL
 from abaw.protocol.layout import find_media
 from pipelines.console import result
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import CheckpointPath, DetectorName, ExtractorName, InputPath, InputText
-from pipelines.items import Plain, run_items
+from pipelines.items import Remarks, run_items
 
 if TYPE_CHECKING:
-    from abaw.inference.video import VideoPipeline
     from pipelines.predict_video.results import Presentation
 
 
 @dataclass(frozen=True)
-class PredictVideoConfig:
+class PredictVideoConfig(EngineSettings):
     """Predict the expression in every frame of videos, or of still images, and make pages that show the result.
 
     Args:
@@ -67,21 +70,53 @@ class PredictVideoConfig:
 def run(config: PredictVideoConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from pipelines.predict_video.results import VideoResults, write_index
+    from pipelines.predict_video.results import INDEX, write_index
 
+    require_engine(config, config.accelerator)
     if not config.videos:
         raise ConfigError("no video given; use `abaw predict-video VIDEO…`")
     paths = find_media(Path(video) for video in config.videos)
     remove_orphans(config.out)
-    results = VideoResults(config.out, _pipeline(config), _presentation(config))
-    status = run_items(paths, lambda path: path.name, Plain(results.make), config.out)
-    index = write_index(config.out)
-    pages = results.pages
-    if index is not None:
-        result(f"index: {index}")
-    elif pages:
-        result(f"page: {pages[-1]}")
+    engine = engine_for(config, len(paths), config.accelerator)
+    function = _function(config, shared=engine is not SERIAL)
+    status = run_items(paths, lambda path: path.name, function, config.out, engine, "frames")
+    page = write_index(config.out)
+    if page is not None:
+        result(f"{'index' if page.name == INDEX else 'page'}: {page}")
     return status
+
+
+@dataclass(frozen=True, slots=True)
+class PredictVideos:
+    """What workers apply to videos, each with its own detector and models. detector: resolved name."""
+
+    config: PredictVideoConfig
+    detector: str
+    presentation: Presentation
+
+    def set_up(self, threads: int | None) -> Callable[[Path, Progress], Remarks]:
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.inference.video import VideoPipeline, load_models
+        from abaw.video.detecting.registry import open_detector
+        from pipelines.predict_video.results import VideoResults
+
+        config = self.config
+        detector = open_detector(self.detector, threads=threads)
+        models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size)
+        pipeline = VideoPipeline(config.out / "stores", detector, models, config.reader, config.subjects == "all")
+        return VideoResults(config.out, pipeline, self.presentation).make
+
+
+def _function(config: PredictVideoConfig, shared: bool) -> PredictVideos:
+    """shared: with other processes."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.video.detecting.registry import open_detector
+    from pipelines.extract.command import resolved_detector
+
+    detector = resolved_detector(config.detector)
+    if shared:
+        open_detector(detector)  # once before the workers do: a pack is downloaded by one process alone
+    return PredictVideos(config, detector, _presentation(config))
 
 
 def _presentation(config: PredictVideoConfig) -> Presentation:
@@ -93,15 +128,3 @@ def _presentation(config: PredictVideoConfig) -> Presentation:
         raise ConfigError(f"--smoothing {config.smoothing}: needs annotated videos; use a filter, such as gaussian:12")
     annotations = {} if config.annotations is None else find_annotations(config.annotations)
     return Presentation(parse_smoothing(config.smoothing), annotations, config.render, config.video)
-
-
-def _pipeline(config: PredictVideoConfig) -> VideoPipeline:
-    """The models, loaded once: an error in one of them ends the command."""
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.inference.video import VideoPipeline, load_models
-    from abaw.video.detecting.registry import open_detector
-    from pipelines.extract.command import resolved_detector
-
-    models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size)
-    detector = open_detector(resolved_detector(config.detector))
-    return VideoPipeline(config.out / "stores", detector, models, config.reader, config.subjects == "all")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import file_hash, provenance, quick_hash, read_json, value_hash, write_json, write_text
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file, user_files
-from abaw.inference.video import StageProgress, VideoPipeline, VideoPredictions
+from abaw.core.progress import Progress
+from abaw.inference.video import VideoPipeline, VideoPredictions
 from abaw.page.parts import data_url
 from abaw.protocol.annotations import read_annotation
 from abaw.protocol.layout import is_image
@@ -26,7 +28,7 @@ from abaw.viewer.page import Video, render_viewer
 from abaw.viewer.person_timeline import PersonTimeline, read_timeline
 from abaw.viewer.render import render_video
 from abaw.viewer.tables import frames_csv, person_summary
-from pipelines.console import progress, warn
+from pipelines.items import Remarks
 
 _KIND = "predict-video"
 INDEX = "index.html"
@@ -50,17 +52,16 @@ def find_annotations(folder: Path) -> dict[str, Path]:
     return files
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class VideoResults:
-    """Results in the folder `out`. pages: those that exist by now."""
+    """Results in the folder `out`."""
 
     out: Path
     pipeline: VideoPipeline
     presentation: Presentation
-    pages: list[Path] = field(default_factory=list)
 
-    def make(self, path: Path) -> str:
-        """Make all results of one video; returns a line on what was done.
+    def make(self, path: Path, hook: Progress) -> Remarks:
+        """Make all results of one video; returns a line on what was done. hook: counts frames, in each stage again.
 
         Raises DataError when the video cannot be read, or when other files have the names of results.
         """
@@ -70,8 +71,7 @@ class VideoResults:
         fingerprint = self._fingerprint(path)
         before = _summary(summary_path)
         if before is not None and self._is_done(before, fingerprint, rendered):
-            self.pages.append(page_path)
-            return "exists already"
+            return Remarks("exists already")
         if before is None:
             _require_free(
                 [
@@ -81,12 +81,10 @@ class VideoResults:
                     *([rendered] if self.presentation.render else []),
                 ]
             )
-        predicted = self.pipeline.run(path, self._stages(path))
+        predicted = self.pipeline.run(path, lambda stage: nullcontext(hook))
         # Written first: it marks the files as results even if the process is killed before the end.
         unfinished = {**provenance(kind=_KIND), "video": path.stem, "files": (before or {}).get("files", [])}
         write_json(summary_path, unfinished)
-        for text in predicted.warnings:
-            warn(f"{path.name}: {text}")
         people = [
             self._person(faces, predictions)
             for faces, predictions in zip(predicted.faces, predicted.predictions, strict=True)
@@ -96,13 +94,11 @@ class VideoResults:
         for person, file in zip(people, files, strict=True):
             write_text(self.out / file, frames_csv(person))
         video = Video(path.stem, path.name, meta["fps"], tuple(meta["frame_size_wh"]), self._settings())
-        with progress(f"{path.name}: page", "frames") as hook:
-            media = prepare_media(path, page_path, self.presentation.video, meta, hook)
+        media = prepare_media(path, page_path, self.presentation.video, meta, hook)
         write_text(page_path, render_viewer(video, people, media))
         files.append(page_path.name)
         if self.presentation.render:
-            with progress(f"{path.name}: annotated video", "frames") as hook:
-                render_video(path, rendered, people, video.frame_wh, meta["options"]["reader"], hook)
+            render_video(path, rendered, people, video.frame_wh, meta["options"]["reader"], hook)
             files.append(rendered.name)
         write_json(
             summary_path,
@@ -125,11 +121,7 @@ class VideoResults:
                 "fingerprint": fingerprint,
             },
         )
-        self.pages.append(page_path)
-        return _line(people, predicted, time.monotonic() - start)
-
-    def _stages(self, path: Path) -> StageProgress:
-        return lambda stage: progress(path.name if stage == "faces" else f"{path.name}: {stage}", "frames")
+        return Remarks(_line(people, predicted, time.monotonic() - start), predicted.warnings)
 
     def _is_done(self, summary: Mapping[str, Any], fingerprint: str, rendered: Path) -> bool:
         wanted = [*summary["files"], *([rendered.name] if self.presentation.render else [])]
@@ -198,15 +190,15 @@ def _line(people: Sequence[PersonTimeline], predicted: VideoPredictions, seconds
 
 
 def write_index(out: Path) -> Path | None:
-    """A page over all results in a folder, when there are several."""
-    entries = [
-        card
+    """A page over all results in a folder, when there are several; returns it, or the page of the only result."""
+    found = {
+        path: card
         for path in sorted(out.glob("*.json"))
         if not is_system_file(path.name) and (card := _finished(path)) is not None
-    ]
-    if len(entries) < 2:
-        return None
-    write_text(out / INDEX, render_index(entries))
+    }
+    if len(found) < 2:
+        return next((path.with_suffix(".html") for path in found), None)
+    write_text(out / INDEX, render_index(list(found.values())))
     return out / INDEX
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -62,17 +63,40 @@ def test_another_process_of_the_same_number_is_another_owner(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("age_s", "lives"), [(5, True), (600, False)])
-def test_an_owner_on_another_machine_lives_while_it_renews_its_lock(tmp_path: Path, age_s: float, lives: bool) -> None:
-    (tmp_path / LOCK).write_text(json.dumps({"host": "elsewhere", "pid": 1, "since": "today", "token": "x"}))
+def _held_elsewhere(folder: Path, age_s: float) -> Path:
+    lock = folder / LOCK
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": 1, "since": "today", "token": "x"}))
     then = time.time() - age_s
-    os.utime(tmp_path / LOCK, (then, then))
-    if lives:
-        with pytest.raises(RunLockedError, match="process 1 on elsewhere is writing this run \\(since today\\)"):
-            RunLock(tmp_path)
-    else:
-        RunLock(tmp_path).release()
-        assert list(tmp_path.iterdir()) == []
+    os.utime(lock, (then, then))
+    return lock
+
+
+def test_an_owner_on_another_machine_lives_while_it_renews_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lock, "_WATCH_S", 0.02)
+    renewal = threading.Timer(0.2, os.utime, [_held_elsewhere(tmp_path, 5)])
+    renewal.start()
+    with pytest.raises(RunLockedError, match="process 1 on elsewhere is writing this run \\(since today\\)"):
+        RunLock(tmp_path)
+    renewal.join()
+
+
+@pytest.mark.parametrize("age_s", [89.7, 600])
+def test_an_owner_on_another_machine_is_dead_when_it_no_longer_renews_its_lock(
+    tmp_path: Path, age_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lock, "_WATCH_S", 0.02)
+    lock = _held_elsewhere(tmp_path, age_s)
+    RunLock(tmp_path).release()
+    assert not lock.exists() and list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_is_released_while_it_is_watched_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lock, "_WATCH_S", 0.02)
+    threading.Timer(0.2, _held_elsewhere(tmp_path, 5).unlink).start()
+    RunLock(tmp_path).release()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

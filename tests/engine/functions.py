@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.engine.local import LocalEngine
+from abaw.engine.ray import RayEngine
 from abaw.engine.shared_value import Shared
 
 
@@ -72,6 +73,35 @@ class Sleep:
         time.sleep(60)
 
 
+@dataclass(frozen=True)
+class Slow:
+    """Takes a while."""
+
+    def set_up(self, threads: int | None) -> Callable[[str, Progress], str]:
+        return self._wait
+
+    def _wait(self, item: str, progress: Progress) -> str:
+        time.sleep(0.4)
+        return f"{item} done"
+
+
+@dataclass(frozen=True)
+class KillOnce:
+    """The worker of an item is killed the first time. folder: keeps what has been tried."""
+
+    folder: Path
+
+    def set_up(self, threads: int | None) -> Callable[[str, Progress], str]:
+        return self._try
+
+    def _try(self, item: str, progress: Progress) -> str:
+        tried = self.folder / item
+        if not tried.exists():
+            tried.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return f"{item} at last"
+
+
 @dataclass(frozen=True, eq=False)
 class Total:
     """Sum of the shared numbers, which it then overwrites."""
@@ -88,8 +118,20 @@ class Total:
         return total
 
 
+def wait(ready: Callable[[], bool]) -> None:
+    """Return when it is ready, fail after a minute."""
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 BROKEN = [Broken(ConfigError("no such model")), Broken(ZeroDivisionError("division by zero"))]
 
 if __name__ == "__main__":
-    for _ in LocalEngine([None, None], threads=1).map(Sleep(), [sys.argv[1]] * 2):
+    engine = RayEngine(None, 2, 1, 0, threads=1) if sys.argv[2:] == ["ray"] else LocalEngine([None, None], threads=1)
+    # Not from this module, which workers of Ray do not know by the name that it has here.
+    from tests.engine import functions
+
+    for _ in engine.map(functions.Sleep(), [sys.argv[1]] * 2):
         pass

@@ -18,7 +18,7 @@ from abaw.engine.engine import Engine, ItemResult, in_order
 from abaw.engine.local import LocalEngine
 from abaw.engine.resources import environment, worker_places
 from abaw.engine.serial import SERIAL
-from tests.engine.functions import BROKEN, Broken, Do
+from tests.engine.functions import BROKEN, Broken, Do, wait
 from tests.engine.torch_function import Threads
 
 ENGINES = {"serial": SERIAL, "1 worker": LocalEngine([None], threads=1), "more": LocalEngine([None] * 4, threads=1)}
@@ -129,17 +129,10 @@ def test_gpus_are_dealt_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_worker_outlives_the_command(tmp_path: Path, number: signal.Signals, group: bool) -> None:
     command = [sys.executable, "-m", "tests.engine.functions", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
-    _wait(lambda: len(list(tmp_path.iterdir())) == 2)
+    wait(lambda: len(list(tmp_path.iterdir())) == 2)
     sent = time.monotonic()
     (os.killpg if group else os.kill)(process.pid, number)
     _, errors = process.communicate(timeout=120)
-    _wait(lambda: not any(Path("/proc", path.name).exists() for path in tmp_path.iterdir()))
+    wait(lambda: not any(Path("/proc", path.name).exists() for path in tmp_path.iterdir()))
     assert time.monotonic() - sent < 5
     assert process.returncode != 0 and errors.count(b"Traceback") == (number == signal.SIGINT), "its own alone"
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

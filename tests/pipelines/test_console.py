@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pipelines.console import progress, result, say, show, warn
+from pipelines.console import ItemBars, progress, result, say, show, warn
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,20 @@ def test_a_bar_shows_a_name_and_no_markup(monkeypatch: pytest.MonkeyPatch) -> No
     with progress("[bold]a[/bold] [/x] \x1b[5m.mp4") as hook:
         hook(1, 2)
     assert "[bold]a[/bold] [/x] \\x1b[5m.mp4" in terminal.getvalue()
+
+
+def test_a_few_of_many_current_items_are_shown_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    bars = ItemBars(20, lambda index: f"video {index}.", "frames")
+    for index in range(20):
+        bars(index, 1, 10)
+    for index in range(12):
+        bars.end(index)
+    bars.stop()
+    drawn = terminal.getvalue()
+    assert "video 7." in drawn and "video 8." not in drawn and "12/20" in drawn
 
 
 class Terminal(io.StringIO):

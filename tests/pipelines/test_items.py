@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from abaw.core.errors import ConfigError, DataError
+from abaw.core.errors import DataError
 from abaw.core.progress import Progress
-from pipelines.items import Plain, engine_for, require_workers, run_items
+from pipelines.engine_settings import EngineSettings, engine_for
+from pipelines.items import Plain, run_items
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def test_failures_are_listed_in_order_and_the_rest_is_done(
     workers: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     items = ["a", "bug", "bad", "c"]
-    assert run_items(items, lambda item: f"<{item}>", Check(), tmp_path / "out", engine_for(workers, 4)) == 1
+    engine = engine_for(EngineSettings(workers=workers), 4)
+    assert run_items(items, lambda item: f"<{item}>", Check(), tmp_path / "out", engine) == 1
     log = tmp_path / "out" / "errors.log"
     bug = f"ZeroDivisionError: division by zero (unexpected; see {log})"
     said = capsys.readouterr().err.splitlines()
@@ -63,9 +65,3 @@ def test_an_interrupt_ends_the_command(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_items(["a"], str, Plain(interrupt), tmp_path)
-
-
-@pytest.mark.parametrize("workers", [0, -1])
-def test_at_least_one_worker(workers: int) -> None:
-    with pytest.raises(ConfigError, match=f"--workers {workers}: expected at least 1"):
-        require_workers(workers)

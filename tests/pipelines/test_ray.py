@@ -1,0 +1,111 @@
+"""Commands on a real Ray cluster: the same files as with the local engine, also when a node is killed part-way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import main
+from tests.checkpoints import static_checkpoint
+from tests.data.faces import video_store
+from tests.engine.functions import wait
+from tests.pipelines.temporal_data import TINY, data_flags, make_data
+from tests.ray_cluster import RayCluster
+from tests.video.clips import portraits, write_clip
+
+pytestmark = pytest.mark.slow
+
+GRID = ["--holdout", "0.34", "--train.steps", "40", "--train.checkpoint_every", "10", "--vary", "window=20,40"]
+
+
+@dataclass
+class Case:
+    """A command without --out. made: patterns of what is compared; begun: of what is there part-way; total: of it."""
+
+    words: list[str]
+    made: Sequence[str]
+    begun: str
+    total: int
+    local: Path = field(default_factory=Path)
+
+
+def _extract(root: Path) -> Case:
+    (root / "videos").mkdir()
+    for name, seconds in (("a", 30), ("b", 12), ("c", 20), ("d", 25), ("e", 9), ("f", 30)):
+        write_clip(root / "videos" / f"{name}.mp4", portraits(seconds, side=128))
+    (root / "videos" / "no video.mp4").write_text("no video")
+    return Case(["extract", str(root / "videos"), "--detector", "builtin"], ["*.arrow"], "*.arrow", 6)
+
+
+def _features(root: Path) -> Case:
+    static_checkpoint(root / "ckpt")
+    for name in "abcdef":
+        video_store(root / f"faces/{name}.arrow", [0, 1, None, 3] * 100)
+    words = ["features", "--faces", str(root / "faces"), "--checkpoint", str(root / "ckpt"), "--accelerator", "cpu"]
+    return Case([*words, "--batch_size", "2"], ["*.arrow"], "*.arrow", 6)
+
+
+def _ablate(root: Path) -> Case:
+    make_data(root)
+    words = ["ablate", *data_flags(root), *TINY, *GRID, "--seeds", "0", "1"]
+    return Case(words, ["cells/*/predictions/*.arrow", "cells/*/last/weights.safetensors"], "cells/*/cell.json", 4)
+
+
+@pytest.fixture(scope="module", params=[_extract, _features, _ablate], ids=["extract", "features", "ablate"])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    root = tmp_path_factory.mktemp("case")
+    made: Case = request.param(root)
+    made.local = root / "local"
+    main([*made.words, "--out", str(made.local), "--workers", "1"])
+    return made
+
+
+def _files(case: Case, out: Path) -> dict[str, bytes]:
+    paths = [path for pattern in case.made for path in out.glob(pattern)]
+    return {str(path.relative_to(out)): path.read_bytes() for path in paths}
+
+
+@contextmanager
+def _meanwhile(ready: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
+    """Do something once it is ready, in another thread."""
+
+    def wait_and_act() -> None:
+        wait(ready)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_the_files_and_messages_are_those_of_the_local_engine(
+    case: Case, ray_cluster: RayCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*case.words, "--out", str(tmp_path), "--engine", f"ray:{ray_cluster.address}"]
+    failing = case.words[0] == "extract"
+    assert main(words) == int(failing)
+    assert _files(case, tmp_path) == _files(case, case.local) != {}
+    said = capsys.readouterr().err
+    assert ("no video.mp4: failed: " in said) == ("6 done, 1 failed:" in said) == failing
+    assert main(words) == int(failing)
+    assert ("already" in capsys.readouterr().err) and _files(case, tmp_path) == _files(case, case.local)
+
+
+def test_a_node_that_is_killed_part_way_changes_nothing(case: Case, ray_cluster: RayCluster, tmp_path: Path) -> None:
+    left: list[int] = []
+
+    def kill() -> None:
+        ray_cluster.kill_node()
+        left.append(case.total - len(list(tmp_path.glob(case.begun))))
+
+    with _meanwhile(lambda: bool(list(tmp_path.glob(case.begun))), kill):
+        main([*case.words, "--out", str(tmp_path), "--engine", f"ray:{ray_cluster.address}"])
+    ray_cluster.complete()
+    assert left[0] > 0, "killed when everything was done"
+    assert _files(case, tmp_path) == _files(case, case.local)
