@@ -101,8 +101,8 @@ class PredictVideos:
         from pipelines.predict_video.results import VideoResults
 
         config = self.config
-        detector = open_detector(self.detector, threads=threads)
         models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size)
+        detector = open_detector(self.detector, threads=threads)
         pipeline = VideoPipeline(config.out / "stores", detector, models, config.reader, config.subjects == "all")
         return VideoResults(config.out, pipeline, self.presentation).make
 
