@@ -24,6 +24,13 @@ def hidden_by() -> str | None:
     return None
 
 
+def require_own_packages() -> None:
+    """Raise ImportError when another package hides one of ours."""
+    fault = hidden_by()
+    if fault is not None:
+        raise ImportError(fault)
+
+
 def main() -> int:
     """Exit status of the command; 2 when another package is in the way."""
     fault = hidden_by()

@@ -65,23 +65,30 @@ STAGES = {
 }
 
 
-def parse_config(name: str, arguments: Sequence[str]) -> Any:
-    """The config of a sub-command from its words. Ends the process with status 2 and one line when they are wrong."""
-    stage = STAGES[name]
-    config_class, words = with_method_files(_module(stage).__dict__[stage.config], arguments)
-    return parse(config_class, words, f"abaw {name}", stage.positional)
+def parse_config(name: str, arguments: Sequence[str], exits: bool = True) -> Any:
+    """The config of a sub-command from its words.
+
+    exits: wrong words end the process with status 2 and one line; otherwise they raise ConfigError.
+    """
+    config_class, words = with_method_files(config_class_of(name), arguments)
+    return parse(config_class, words, f"abaw {name}", STAGES[name].positional, exits)
 
 
-def _module(stage: Stage) -> ModuleType:
-    return importlib.import_module(f"pipelines.{stage.module}")
+def config_class_of(name: str) -> Any:
+    """The config dataclass of a sub-command."""
+    return _module(STAGES[name]).__dict__[STAGES[name].config]
 
 
-def _run_stage(name: str, arguments: Sequence[str]) -> int:
-    config = parse_config(name, arguments)
+def run_config(name: str, config: Any) -> int:
+    """Run a sub-command; returns the exit status."""
     # Before the command loads torch and the like: a mistyped path is reported at once.
     require_inputs(config)
     status: int = _module(STAGES[name]).run(config)
     return status
+
+
+def _module(stage: Stage) -> ModuleType:
+    return importlib.import_module(f"pipelines.{stage.module}")
 
 
 def _usage() -> str:
@@ -154,7 +161,7 @@ def dispatch(words: list[str]) -> int:
         name = in_line(words[0])
         show(f"abaw: error: no command '{name}'.{nearest(words[0], STAGES)} See `abaw --help`.", sys.stderr)
         return 2
-    return _run_stage(words[0], words[1:])
+    return run_config(words[0], parse_config(words[0], words[1:]))
 
 
 if __name__ == "__main__":

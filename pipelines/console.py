@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from abaw.core.processes import is_first_process
@@ -25,10 +27,49 @@ _SECONDS_BETWEEN_LINES = 10.0
 _ITEMS_SHOWN = 8
 
 
+@dataclass(slots=True)
+class Listener:
+    """Takes what commands say, instead of the terminal, while they are called from Python.
+
+    hook: gets the progress: a description, how much is done, the total or None. news, results, failures: lines so far;
+    a failure is a line per failed item.
+    """
+
+    hook: Callable[[str, int, int | None], None] = lambda description, done, total: None
+    news: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Nothing is printed inside; the listener gets it."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def say(text: str) -> None:
     """One line of news."""
-    if is_first_process():
+    if (listener := _listener.get()) is not None:
+        listener.news.append(text)
+    elif is_first_process():
         show(text, sys.stderr)
+
+
+def say_failures(done: int, failures: Sequence[str]) -> None:
+    """How many items failed, and which."""
+    if (listener := _listener.get()) is not None:
+        listener.failures += failures
+    elif failures:
+        say(f"{done} done, {len(failures)} failed:")
+        for failure in failures:
+            say(f"  {in_line(failure)}")
 
 
 def show(text: str, stream: TextIO) -> None:
@@ -43,13 +84,18 @@ def warn(text: str) -> None:
 
 def result(text: str) -> None:
     """What the command is for, on standard output."""
-    if is_first_process():
+    if (listener := _listener.get()) is not None:
+        listener.results.append(text)
+    elif is_first_process():
         show(text, sys.stdout)
 
 
 @contextmanager
 def progress(description: str, unit: str = "") -> Iterator[Progress]:
     """A hook that draws a bar on a terminal and prints a line now and then elsewhere."""
+    if (listener := _listener.get()) is not None:
+        yield partial(listener.hook, description)
+        return
     if not _draws():
         yield _lines(description, unit)
         return
@@ -79,6 +125,8 @@ class ItemBars:
         self._hooks[index](done, total)
 
     def _begin(self, name: str) -> Progress:
+        if (listener := _listener.get()) is not None:
+            return partial(listener.hook, name)
         if self._bars is None:
             return _lines(name, self._unit)
         self._bars.start()
@@ -101,7 +149,7 @@ class ItemBars:
 
 
 def _draws() -> bool:
-    return sys.stderr.isatty() and is_first_process()
+    return _listener.get() is None and sys.stderr.isatty() and is_first_process()
 
 
 def _new_bars() -> RichProgress:

@@ -13,7 +13,7 @@ from abaw.core.text import in_line
 from abaw.engine.engine import Engine, Function, Item, Outcome
 from abaw.engine.error_log import log_error
 from abaw.engine.serial import SERIAL
-from pipelines.console import ItemBars, say, warn
+from pipelines.console import ItemBars, say, say_failures, warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,5 @@ def _log(name: str, error: UnexpectedError, out: Path) -> str:
 
 def finish_items(done: int, failures: Sequence[str]) -> int:
     """Print how many items failed, and which; returns the exit status."""
-    if failures:
-        say(f"{done} done, {len(failures)} failed:")
-        for failure in failures:
-            say(f"  {in_line(failure)}")
+    say_failures(done, failures)
     return 1 if failures else 0

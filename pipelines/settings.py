@@ -28,13 +28,20 @@ from pipelines.recipe_files import files_first, given_settings
 Config = TypeVar("Config")
 
 
-def parse(config_class: type[Config], words: Sequence[str], prog: str, positional: str | None = None) -> Config:
-    """The config from command-line words. Ends the process with status 2 and one line when they are wrong."""
+def parse(
+    config_class: type[Config], words: Sequence[str], prog: str, positional: str | None = None, exits: bool = True
+) -> Config:
+    """The config from command-line words.
+
+    exits: wrong words end the process with status 2 and one line; otherwise they raise ConfigError.
+    """
     parser = make_parser(config_class, prog, positional, words)
+    parser.exits = exits
     try:
-        values = parser.parse_args(files_first(words))
+        ordered = files_first(words)
     except ConfigError as error:
         parser.error(str(error))
+    values = parser.parse_args(ordered)
     notes: list[str] = []
     config: Config = _build(config_class, values, given_settings(words), notes)
     for note in notes:
@@ -48,7 +55,7 @@ set_loader("yaml", get_loader("yaml"), exceptions=(YAMLError, UnicodeEncodeError
 
 def make_parser(
     config_class: type[Any], prog: str, positional: str | None = None, words: Sequence[str] = ()
-) -> ArgumentParser:
+) -> _Parser:
     """A flag for every field of the config; `positional` names the field that takes the words without a flag.
 
     words: the command line; when it asks for help, only the groups of settings that it chooses are shown.
@@ -74,10 +81,15 @@ _UNKNOWN = re.compile(r"unrecognized arguments?: (?P<flag>--?[\w.-]+)|Option '(?
 
 
 class _Parser(ArgumentParser):
-    """Errors in one line with the nearest setting, exit status 2."""
+    """Errors in one line with the nearest setting, exit status 2; ConfigError instead unless `exits`."""
+
+    exits = True
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        show(f"{self.prog}: error: {in_line(plain_error(message))}{self._hint(message)}", sys.stderr)
+        text = f"{in_line(plain_error(message))}{self._hint(message)}"
+        if not self.exits:
+            raise ConfigError(text)
+        show(f"{self.prog}: error: {text}", sys.stderr)
         print(f"See `{self.prog} --help`.", file=sys.stderr)
         sys.exit(2)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import abaw
 from abaw.demo.dataset import demo_paths
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.template import read_template
@@ -84,3 +85,26 @@ def test_the_models_predict_on_a_real_clip(demo: Path, shared_data: Path, tmp_pa
         predictions = read_predictions(Path(out, model, "single_face.arrow"))
         assert len(predictions) == 72
         assert np.allclose(predictions.probs[predictions.predicted].sum(1), 1, atol=1e-4)
+
+
+def test_functions_give_what_the_commands_gave(demo: Path, tmp_path: Path) -> None:
+    """The stages that the demo ran as commands, again as functions: equal files."""
+    stores = abaw.features(faces=[demo / "faces"], checkpoint=demo / "static/last", out=tmp_path / "features")
+    assert [path.name for path in stores] == [path.name for path in find_stores([demo / "features"])]
+    for path in stores:
+        assert path.read_bytes() == (demo / "features" / path.name).read_bytes()
+    stores = abaw.predict(
+        features=[demo / "features"], checkpoint=[demo / "temporal/last"], out=tmp_path / "predictions"
+    )
+    for path in stores:
+        assert path.read_bytes() == (demo / "predictions" / path.name).read_bytes()
+    paths = demo_paths(demo / "data")
+    written = abaw.submit(predictions=tmp_path / "predictions", template=paths.template, out=tmp_path / "rows.txt")
+    assert abaw.check_submission(written, template=paths.template) == []
+    (tmp_path / "short.txt").write_text("".join(written.read_text().splitlines(keepends=True)[:-1]))
+    faults = abaw.check_submission(tmp_path / "short.txt", template=paths.template)
+    assert len(faults) == 1 and "missing" in faults[0]
+    report = abaw.validate(
+        predictions=[demo / "predictions"], annotations=paths.annotations, out=tmp_path / "report", draws=50
+    )
+    assert report.page.is_file() and report.numbers

@@ -1,0 +1,71 @@
+"""Predictions of single pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abaw.core.errors import DataError
+from pipelines.api.call import ProgressChoice
+from pipelines.api.functions import PathLike, predict_video
+from pipelines.api.results import VideoResult
+
+if TYPE_CHECKING:
+    from abaw.inference.video import VideoModels
+
+_BATCH = 128
+
+
+def predict_faces(
+    crops: NDArray[np.uint8],
+    *,
+    checkpoint: PathLike = "builtin",
+    flip: bool = False,
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto",
+) -> NDArray[np.float32]:
+    """The probabilities of face crops, (N, 8) float32, in the order of `abaw.CLASSES`.
+
+    crops: (N, H, W, 3) uint8 RGB, each one face, aligned or a whole picture, as the checkpoint expects; they are
+    resized. flip: average over each crop and its mirror image. Raises DataError for another shape or type.
+    """
+    found = np.asarray(crops)
+    if found.dtype != np.uint8 or found.ndim != 4 or found.shape[3] != 3 or 0 in found.shape[1:]:
+        raise DataError(f"crops: expected (N, H, W, 3) uint8 RGB, found {found.shape} {found.dtype}")
+    # Loaded on use: `import abaw` is answered without them.
+    import torch
+
+    from abaw.data.crops import at_size
+
+    models = _models(Path(checkpoint), accelerator)
+    extractor, head = models.extractor, models.extractor.model
+    parts = [np.empty((0, len(extractor.spec.classes)), np.float32)]
+    for start in range(0, len(found), _BATCH):
+        sized = np.stack([at_size(crop, extractor.image.size) for crop in found[start : start + _BATCH]])
+        images = torch.from_numpy(sized).permute(0, 3, 1, 2).contiguous()
+        features = torch.from_numpy(extractor.features(images))
+        if flip:
+            features = (features + torch.from_numpy(extractor.features(images.flip(3)))) / 2
+        with torch.inference_mode():
+            logits = head.classify(features.float().to(extractor.device))
+        parts.append(logits.softmax(-1).cpu().numpy())
+    return np.concatenate(parts)
+
+
+@lru_cache(maxsize=2)
+def _models(checkpoint: Path, accelerator: Literal["auto", "cpu", "cuda"]) -> VideoModels:
+    # Loaded on use: `import abaw` is answered without it.
+    from abaw.inference.video import load_models
+
+    return load_models(checkpoint, accelerator=accelerator)
+
+
+def predict_images(
+    paths: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any
+) -> VideoResult:
+    """Find the faces in photos and predict them; as `predict_video`, which has the keywords, with everybody shown."""
+    return predict_video(paths, progress=progress, **{"subjects": "all", **settings})

@@ -1,0 +1,168 @@
+"""The commands as functions. A keyword is a flag of the command, with its default; see `abaw COMMAND --help`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from docstring_parser import parse_from_object
+
+from abaw.core.config import GIVEN
+from abaw.core.errors import AbawError
+from pipelines.api.call import ProgressChoice, call, called
+from pipelines.api.results import Report, Run, VideoResult
+from pipelines.cli import config_class_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PathLike = str | Path
+Function = TypeVar("Function", bound=Callable[..., Any])
+COMMANDS: dict[str, str] = {}
+"""Name of a function -> its command."""
+
+
+def command(name: str) -> Callable[[Function], Function]:
+    """Give a function the keywords and the description of a command, next to its own."""
+
+    def described(function: Function) -> Function:
+        COMMANDS[function.__name__] = name
+        function.__signature__ = _signature(name, inspect.signature(function))  # type: ignore[attr-defined]
+        function.__doc__ = f"{function.__doc__ or ''}\n\n{description_of(name)}"
+        return function
+
+    return described
+
+
+def _signature(name: str, own: inspect.Signature) -> inspect.Signature:
+    """The parameters of a function's own, then the settings of its command, the required ones first."""
+    config_class = config_class_of(name)
+    types = typing.get_type_hints(config_class)
+    settings = []
+    for field in dataclasses.fields(config_class):
+        if GIVEN in field.metadata or field.name in own.parameters:
+            continue
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        is_group = dataclasses.is_dataclass(types[field.name]) or field.default is dataclasses.MISSING
+        default = inspect.Parameter.empty if required else None if is_group else field.default
+        settings.append(
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[field.name])
+        )
+    mine = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    config = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="PathLike | None")
+    front = [one for one in mine if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    rest = [one for one in mine if one not in front]
+    settings.sort(key=lambda one: one.default is not inspect.Parameter.empty)
+    return own.replace(parameters=[*front, *settings, config, *rest])
+
+
+def description_of(name: str) -> str:
+    """What a command does, and its settings."""
+    described = parse_from_object(config_class_of(name))
+    lines = [f"{described.short_description or ''} (the command `abaw {name}`)", "", "Args:"]
+    lines += [f"    {one.arg_name}: {' '.join((one.description or '').split())}" for one in described.params]
+    lines += [
+        "    config: YAML file with settings, or the name of a recipe; keywords override it",
+        "    progress: 'notebook', 'terminal', a function of (what, done, total), or None",
+    ]
+    return "\n".join(lines)
+
+
+def _stores(out: PathLike) -> list[Path]:
+    # Loaded on use: `import abaw` is answered without it.
+    from abaw.stores.arrow import find_stores
+
+    return find_stores([Path(out)])
+
+
+@command("predict-video")
+def predict_video(
+    videos: PathLike | Sequence[PathLike],
+    *,
+    out: PathLike | None = None,
+    progress: ProgressChoice = None,
+    **settings: Any,
+) -> VideoResult:
+    """Returns the results as an object; without `out`, its files exist as long as it does."""
+    # Loaded on use: `import abaw` is answered without it.
+    from abaw.protocol.layout import find_media
+
+    given = [videos] if isinstance(videos, str | Path) else list(videos)
+    keeper = TemporaryDirectory(prefix="abaw_") if out is None else None
+    folder = Path(keeper.name if keeper is not None else str(out))
+    call("predict-video", progress, {"videos": given, "out": folder, **settings})
+    return VideoResult(folder, [path.stem for path in find_media(map(Path, given))], keeper)
+
+
+@command("extract")
+def extract(videos: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
+    """Returns the faces stores in `out`."""
+    given = [videos] if isinstance(videos, str | Path) else list(videos)
+    call("extract", progress, {"videos": given, **settings})
+    return _stores(settings["out"])
+
+
+@command("features")
+def features(*, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
+    """Returns the features stores in `out`."""
+    call("features", progress, settings)
+    return _stores(settings["out"])
+
+
+@command("train-static")
+def train_static(*, progress: ProgressChoice = None, **settings: Any) -> Run:
+    """Returns the run."""
+    call("train-static", progress, settings)
+    return Run(Path(settings["out"]))
+
+
+@command("train-temporal")
+def train_temporal(*, progress: ProgressChoice = None, **settings: Any) -> Run:
+    """Returns the run."""
+    call("train-temporal", progress, settings)
+    return Run(Path(settings["out"]))
+
+
+@command("predict")
+def predict(*, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
+    """Returns the predictions stores in `out`."""
+    call("predict", progress, settings)
+    return _stores(settings["out"])
+
+
+@command("validate")
+def validate(*, progress: ProgressChoice = None, **settings: Any) -> Report:
+    """Returns the report with its numbers."""
+    call("validate", progress, settings)
+    return Report(Path(settings["out"]))
+
+
+@command("submit")
+def submit(*, progress: ProgressChoice = None, **settings: Any) -> Path:
+    """Returns the submission, which is checked. Raises AbawError when the check finds a fault."""
+    status, listener = called("submit", progress, settings)
+    if status:
+        raise AbawError("; ".join(listener.results))
+    return Path(settings["out"])
+
+
+@command("check-submission")
+def check_submission(file: PathLike, *, progress: ProgressChoice = None, **settings: Any) -> list[str]:
+    """Returns a line per fault, errors and warnings; an empty list for a file without any."""
+    _, listener = called("check-submission", progress, {"file": file, **settings, "all": True})
+    return listener.results[:-1]  # the last line is the summary
+
+
+@command("ablate")
+def ablate(*, progress: ProgressChoice = None, **settings: Any) -> pa.Table:
+    """Returns the table of the report, ablation.csv."""
+    # Loaded on use: `import abaw` is answered without it.
+    from pyarrow import csv
+
+    call("ablate", progress, settings)
+    return csv.read_csv(Path(settings["out"]) / "ablation.csv")
