@@ -12,6 +12,7 @@ from abaw.core.config import part_of
 from abaw.core.errors import ConfigError
 from abaw.protocol.layout import find_videos
 from abaw.stores.crop import DEFAULT_CROPS, crop_folders, parse_crops
+from abaw.video.detecting.names import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX
 from abaw.video.options import ExtractOptions
 from pipelines.console import say, warn
 from pipelines.engine_settings import EngineSettings, engine_for, require_engine
@@ -98,17 +99,18 @@ def _function(config: ExtractConfig, detector: str) -> ExtractVideos:
 
 
 def resolved_detector(name: str) -> str:
-    """The detector of that name; warns when it is the builtin one."""
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.video.detecting.registry import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX, resolve_detector
+    """The detector of that name. Says which one `auto` picked and why, and warns of the builtin one."""
+    if name == AUTO:
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.video.detecting.auto import choose_detector
 
-    resolved = resolve_detector(name)
-    if resolved == BUILTIN:
+        choice = choose_detector()
+        say(f"detector: {choice.name} ({choice.reason})")
+        name = choice.name
+    if name == BUILTIN:
         better = f"--detector {PACK_PREFIX}{DEFAULT_PACK} (downloaded by insightface) or --detector PATH.onnx"
         warn(f"the builtin detector is small and misses faces turned far away or in the dark; better is {better}")
-    elif name == AUTO:
-        say(f"detector: {resolved}")
-    return resolved
+    return name
 
 
 def _items(config: ExtractConfig) -> list[VideoItem]:

@@ -6,14 +6,30 @@ import contextlib
 import re
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from abaw.core.errors import ConfigError, DataError
-from abaw.core.folders import user_files
+from abaw.core.folders import names_in, user_files
 from abaw.video.detecting.graph import read_graph
+from abaw.video.detecting.names import DEFAULT_PACK
 from abaw.video.detecting.scrfd import ScrfdNetwork
 
 _NAME = re.compile(r"(?!\.{1,2}$)[\w.-]+", re.ASCII)
+
+
+def packs_folder() -> Path:
+    """Where insightface keeps its packs."""
+    return Path("~/.insightface/models").expanduser()
+
+
+def installed_packs() -> Iterator[str]:
+    """The names of the packs on disk that contain a detector, the default one first."""
+    folder = packs_folder()
+    names = [DEFAULT_PACK, *(names_in(folder) if folder.is_dir() else [])]
+    for name in dict.fromkeys(names):
+        if _NAME.fullmatch(name) and find_pack(name) is not None:
+            yield name
 
 
 def pack_folder(pack: str) -> Path:
@@ -23,7 +39,7 @@ def pack_folder(pack: str) -> Path:
             f"no insightface pack '{pack}': expected a name of letters, digits, '.', '_' and '-', such as buffalo_l; "
             "for a file, give the path of its .onnx as the detector"
         )
-    return Path("~/.insightface/models").expanduser() / pack
+    return packs_folder() / pack
 
 
 def find_pack(pack: str) -> Path | None:

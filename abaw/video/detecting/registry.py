@@ -16,12 +16,9 @@ from abaw.core.errors import ConfigError, DataError, nearest
 from abaw.core.reading import read_errors
 from abaw.video.detecting.detector import Detector, Network
 from abaw.video.detecting.graph import Graph, read_graph, require_runs
+from abaw.video.detecting.names import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX
 from abaw.weights import builtin_detector
 
-BUILTIN = "builtin"
-AUTO = "auto"
-PACK_PREFIX = "insightface:"
-DEFAULT_PACK = "buffalo_l"
 _NETWORKS: Final = ("scrfd", "yunet", "builtin")
 
 
@@ -37,19 +34,6 @@ class NetworkType(Protocol):
         ...
 
 
-def resolve_detector(name: str) -> str:
-    """What `auto` means here: the default insightface pack if it is installed, otherwise the builtin detector.
-
-    Any other name is returned unchanged; nothing is downloaded.
-    """
-    if name != AUTO:
-        return name
-    # Other names need neither the packs nor onnx, which reads their files.
-    from abaw.video.detecting.packs import find_pack
-
-    return f"{PACK_PREFIX}{DEFAULT_PACK}" if find_pack(DEFAULT_PACK) is not None else BUILTIN
-
-
 def open_detector(name: str, min_score: float | None = None, threads: int | None = None) -> Detector:
     """Load the detector `auto`, `builtin`, `insightface:PACK`, or the path of a SCRFD or YuNet `.onnx`.
 
@@ -61,7 +45,11 @@ def open_detector(name: str, min_score: float | None = None, threads: int | None
     # Not needed to refuse a wrong name; it imports OpenCV.
     from abaw.video.detecting.scaled import ScaledDetector
 
-    name = resolve_detector(name)
+    if name == AUTO:
+        # Other names need neither the packs nor onnx, which reads their files.
+        from abaw.video.detecting.auto import choose_detector
+
+        name = choose_detector().name
     weights = _weights(name)
     network = network_of(weights)
     if name == BUILTIN:

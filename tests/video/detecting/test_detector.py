@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.video.detecting import auto
+from abaw.video.detecting.auto import choose_detector
 from abaw.video.detecting.boxes import iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.packs import fetch_pack
-from abaw.video.detecting.registry import network_of, open_detector, resolve_detector
+from abaw.video.detecting.registry import network_of, open_detector
 from abaw.video.detecting.scaled import ScaledDetector, place
 from abaw.weights import DETECTOR
 from tests.video.clips import FACE_BOX_XYXY, noise, portrait
@@ -180,15 +182,41 @@ def test_bad_detector_names_and_files(tmp_path: Path) -> None:
         open_detector(str(broken))
 
 
-def test_auto_takes_an_installed_pack_and_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without models."""
+    for name in ("HF_HOME", "OPENCV_SAMPLES_DATA_PATH"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert resolve_detector("auto") == "builtin"
-    pack = tmp_path / ".insightface" / "models" / "buffalo_l"
-    pack.mkdir(parents=True)
-    write_onnx(pack / "a_recognition.onnx", {"embedding": [1, 512]})
-    assert resolve_detector("auto") == "builtin"
-    detector = write_onnx(pack / "det_10g.onnx", scrfd_outputs())
-    assert resolve_detector("auto") == "insightface:buffalo_l"
+    monkeypatch.setattr(auto.sys, "prefix", str(tmp_path / "prefix"))
+    return tmp_path
+
+
+def test_auto_takes_packs_then_files_then_builtin(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_detector().name == "builtin"
+    samples = own_home / "opencv" / "yunet"
+    samples.mkdir(parents=True)
+    monkeypatch.setenv("OPENCV_SAMPLES_DATA_PATH", str(own_home / "opencv"))
+    write_onnx(samples / "classes.onnx", {"logits": [1, 1000]})
+    (samples / "broken.onnx").write_bytes(b"\xff\xfe no onnx")
+    assert choose_detector().name == "builtin"
+    outputs = {f"{part}_{stride}": [1, 1] for part in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)}
+    yunet = write_onnx(samples / "yunet.onnx", outputs)
+    assert choose_detector().name == str(yunet)
+    models = own_home / ".insightface" / "models"
+    models.mkdir(parents=True)
+    write_onnx(models / "loose_scrfd.onnx", scrfd_outputs())
+    assert choose_detector().name == str(yunet), "YuNet first: it needs no mosaic"
+    packs = {name: models / name for name in ("antelopev2", "buffalo_l")}
+    for folder in packs.values():
+        folder.mkdir()
+        write_onnx(folder / "a_recognition.onnx", {"embedding": [1, 512]})
+    assert choose_detector().name == str(yunet), "packs without a detector"
+    write_onnx(packs["antelopev2"] / "scrfd_10g_bnkps.onnx", scrfd_outputs())
+    assert choose_detector().name == "insightface:antelopev2"
+    detector = write_onnx(packs["buffalo_l"] / "det_10g.onnx", scrfd_outputs())
+    choice = choose_detector()
+    assert choice.name == "insightface:buffalo_l" and str(models) in choice.reason
     assert fetch_pack("buffalo_l") == detector
 
 
