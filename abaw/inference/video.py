@@ -24,12 +24,14 @@ from abaw.stores.features import open_features
 from abaw.stores.predictions import Predictions, read_predictions, write_predictions
 from abaw.stores.spec import CheckpointError, load_spec
 from abaw.video.detecting.detector import Detector
-from abaw.video.extract import extract_video
+from abaw.video.extract import ExtractedVideo, extract_video
 from abaw.video.options import ExtractOptions
 from abaw.video.reading.registry import STILL
 from abaw.weights import resolve_checkpoint
 
 _LOGITS = "/logits"
+STILLS = ExtractOptions(reader=STILL, min_track_frames=1, start_score=0.0)
+"""Every face that the detector finds in an image is somebody: no other frame could confirm it."""
 
 StageProgress = Callable[[str], AbstractContextManager[Progress]]
 """Opened for each stage, "faces" and "expressions"; the hook that it returns counts frames."""
@@ -114,11 +116,17 @@ class VideoPredictions:
     others: int
 
 
+def num_people(extracted: ExtractedVideo) -> int:
+    """Number of people in a video, at most 20."""
+    return len(open_faces(extracted.stores[0].path).meta["people"])
+
+
 @dataclass(frozen=True, slots=True)
 class VideoPipeline:
     """All stages from a file to predictions.
 
-    folder: of the stores; reader: see `open_video`; everybody: one store per track, instead of the main person only.
+    folder: of the stores; reader: see `open_video`; everybody: one store per track, instead of the main person only. An
+    image with several faces has one store per face in any case.
     """
 
     folder: Path
@@ -132,21 +140,23 @@ class VideoPipeline:
 
         Raises DataError for a file that cannot be read.
         """
-        still = is_image(path)
-        options = ExtractOptions(reader=STILL, min_track_frames=1) if still else ExtractOptions(reader=self.reader)
-        subjects = None if self.everybody else [Subject(path.stem, path.stem, None)]
         with progress("faces") as hook:
-            extracted = extract_video(
-                path, self.folder / "faces", self.detector, subjects, options, crops=(self.models.crop,), progress=hook
-            )
+            extracted = self._extract(path, self.everybody, hook)
+            if is_image(path) and not self.everybody and num_people(extracted) > 1:
+                extracted = self._extract(path, True, hook)
         stores = sorted(extracted.stores, key=lambda store: -store.faces)
         faces = tuple(open_faces(store.path) for store in stores)
         with progress("expressions") as hook:
             predictions = tuple(self._predict(one, hook) for one in faces)
-        people = len(faces[0].meta["people"])
-        return VideoPredictions(
-            faces, predictions, extracted.warnings, max(0, people - 1) if subjects is not None else 0
-        )
+        shows_all = self.everybody or is_image(path)
+        others = 0 if shows_all else max(0, num_people(extracted) - 1)
+        return VideoPredictions(faces, predictions, extracted.warnings, others)
+
+    def _extract(self, path: Path, everybody: bool, hook: Progress) -> ExtractedVideo:
+        options = STILLS if is_image(path) else ExtractOptions(reader=self.reader)
+        subjects = None if everybody else [Subject(path.stem, path.stem, None)]
+        folder, crops = self.folder / "faces", (self.models.crop,)
+        return extract_video(path, folder, self.detector, subjects, options, crops=crops, progress=hook)
 
     def _predict(self, faces: FaceStore, hook: Progress) -> Predictions:
         name = faces.store.path.name

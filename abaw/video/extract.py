@@ -26,6 +26,7 @@ from abaw.video.people.appearance import DEPTH, appearances
 from abaw.video.people.corrections import Corrections
 from abaw.video.people.face_spill import FaceSpill
 from abaw.video.people.follow_faces import Followed, Follower
+from abaw.video.people.smooth_landmarks import smooth_landmarks
 from abaw.video.people.subject_stores import ExtractedStore, SubjectStores, close_calls
 from abaw.video.people.track_book import TrackBook
 from abaw.video.people.tracker import Tracker
@@ -42,7 +43,7 @@ _Crops = tuple[list[list[bytes]], NDArray[np.float32]]
 class ExtractedVideo:
     """The result of one video.
 
-    stores: one kind of crop after another; frames: decoded; faces: frames with any face; skipped: all stores existed
+    stores: one kind of crop after another; frames: decoded; faces: frames with a person; skipped: all stores existed
     already.
     """
 
@@ -65,7 +66,6 @@ class _Pass:
     """What one pass over the video found."""
 
     frames: int = 0
-    faces: int = 0
     whole_passes: int = 0
     image_wh: tuple[int, int] = (0, 0)
     book: TrackBook = field(default_factory=TrackBook)
@@ -121,7 +121,7 @@ def extract_video(
         video=path.stem,
         stores=_in_order(done, crops),
         frames=found.frames,
-        faces=found.faces,
+        faces=found.book.frames_with_people,
         lost_frames=video.lost_frames,
     )
     return replace(result, warnings=tuple(_warnings(video, found, result.people)))
@@ -143,16 +143,17 @@ def _read(
 ) -> _Pass:
     """Decoding, detection with tracking, and cropping each run in a separate thread."""
     found = _Pass()
-    follower = Follower(detector, Tracker(options.max_gap, options.min_iou), options)
+    follower = Follower(detector, Tracker(options.max_gap, options.min_iou, options.start_score), options)
     with ThreadPoolExecutor(1, "abaw-crops") as pool:
         waiting: deque[tuple[Followed, Future[_Crops]]] = deque()
-        for followed in follower.follow(video):
+        for followed in smooth_landmarks(follower.follow(video), options.smooth_landmarks):
             waiting.append((followed, pool.submit(_crops, followed, crops, options.jpeg_quality)))
             if len(waiting) > _CROPS_AHEAD:
                 _add(found, spill, *waiting.popleft())
             progress(followed.frame.index, video.header_frames)
         for done in waiting:
             _add(found, spill, *done)
+    found.book.keep_people(min(options.weak_frames, found.frames))
     return found
 
 
@@ -166,9 +167,8 @@ def _add(found: _Pass, spill: FaceSpill, followed: Followed, cut: Future[_Crops]
     if found.image_wh == (0, 0):
         found.image_wh = image_wh
     jpegs, seen = cut.result()
-    found.book.add(frame.index, tracks, faces.box_xyxy, image_wh, seen)
+    found.book.add(frame.index, tracks, faces.box_xyxy, faces.score, image_wh, seen)
     spill.add(frame.index, frame.time_s, faces, jpegs, tracks.tolist())
-    found.faces += len(faces) > 0
     found.whole_passes += followed.whole
 
 
@@ -228,8 +228,8 @@ def _warnings(video: VideoReader, found: _Pass, people: Sequence[ExtractedStore]
         lines.append(f"damaged: {video.bad_packets} packets could not be decoded and were skipped")
     if video.missing_frames:
         lines.append(f"damaged: {video.missing_frames} frames could not be decoded; their rows say why")
-    if not found.faces:
-        lines.append("no face on any frame")
+    if not found.book.summaries:
+        lines.append("no face in this video")
     else:
         lines += [f"nobody found for {store.subject}: its store has no face" for store in people if not store.faces]
     lines += close_calls(people)

@@ -183,8 +183,10 @@ def _line(people: Sequence[PersonTimeline], predicted: VideoPredictions, seconds
     frames = len(people[0])
     seen = int(np.any([person.valid for person in people], axis=0).sum())
     others = f"; {predicted.others} more seen, --subjects all shows each" if predicted.others else ""
+    if not seen:
+        return f"{frames} frames, no face in this video" if frames > 1 else "no face in this image"
     if frames == 1:
-        return f"{seen and len(people)} faces{others}"
+        return f"{len(people)} {'face' if len(people) == 1 else 'faces'}{others}"
     who = f", {len(people)} people" if len(people) > 1 else ""
     return f"{frames} frames, {seen} with a face{who}, {frames / seconds:.1f} frames/s{others}"
 

@@ -135,7 +135,7 @@ def test_every_track_of_a_video_without_one(tmp_path: Path) -> None:
 def test_a_video_without_a_face(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", [frame()] * 12)
     done = extract(path, tmp_path / "faces")
-    assert done.warnings == ("no face on any frame",)
+    assert done.warnings == ("no face in this video",)
     store = open_faces(tmp_path / "faces" / "clip.arrow")
     assert (len(store), int(store.valid.sum())) == (12, 0)
 

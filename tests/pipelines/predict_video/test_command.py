@@ -185,10 +185,13 @@ def test_killed_at_random_moments_and_repeated(made: Path, videos: Path, tmp_pat
             assert found[name] == unbroken[name]
 
 
-def test_everybody_has_a_track(shared_data: Path, tmp_path: Path) -> None:
+def test_everybody_in_a_photo_is_a_result(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     detector = shared_data / "models" / "yunet_n_dynamic.onnx"
-    arguments = ["--subjects", "all", "--out", str(tmp_path), "--detector", str(detector)]
+    arguments = ["--out", str(tmp_path), "--detector", str(detector)]
     assert main(["predict-video", str(shared_data / "videos" / "multi_face.jpg"), *arguments]) == 0
+    assert "multi_face.jpg: 5 faces" in capsys.readouterr().err
     people = summary(tmp_path, "multi_face")["people"]
     assert len(people) == 5
     assert all((tmp_path / f"{person['name']}.csv").is_file() for person in people)

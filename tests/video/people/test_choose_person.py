@@ -75,12 +75,36 @@ def test_size_times_centrality() -> None:
 
 def test_book_sums_up_over_the_video() -> None:
     tracks = TrackBook()
-    tracks.add(3, np.array([1, 2], np.int32), boxes([40, 40, 60, 60], [0, 40, 20, 60]), (100, 100))
-    tracks.add(7, np.array([1], np.int32), boxes([60, 40, 80, 60]), (100, 100))
+    tracks.add(
+        3, np.array([1, 2], np.int32), boxes([40, 40, 60, 60], [0, 40, 20, 60]), np.float32([0.7, 0.9]), (100, 100)
+    )
+    tracks.add(7, np.array([1], np.int32), boxes([60, 40, 80, 60]), np.float32([0.6]), (100, 100))
     first = tracks.summaries[1]
     assert (first.first, first.last, first.num_frames, first.sum_x) == (3, 7, 2, pytest.approx(1.2))
     assert first.weight == pytest.approx(0.2 + 0.2 * (1 - 0.2 * 2**0.5))
     assert tracks.summaries[2].sum_x == pytest.approx(0.1)
+    assert (first.best_score, tracks.summaries[2].best_score) == (pytest.approx(0.7), pytest.approx(0.9))
+    assert tracks.frames_with_people == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "score", "frames", "person"),
+    [
+        ("one confident frame", 0.85, [1], True),
+        ("one weak frame", 0.65, [1], False),
+        ("weak but lasting", 0.65, [1, 2, 3, 4, 5], True),
+        ("weak and flickering", 0.65, [1, 4, 8, 12, 15, 19], False),
+        ("weak, every other frame", 0.65, [1, 3, 5, 7, 9], True),
+        ("confident and flickering", 0.85, [1, 9, 19], True),
+    ],
+)
+def test_a_flickering_weak_face_is_nobody(label: str, score: float, frames: list[int], person: bool) -> None:
+    tracks = TrackBook()
+    for frame in frames:
+        tracks.add(frame, np.array([1], np.int32), boxes([40, 40, 60, 60]), np.float32([score]), (100, 100))
+    tracks.keep_people(5)
+    assert set(tracks.summaries) == ({1} if person else set()), label
+    assert tracks.frames_with_people == (len(frames) if person else 0)
 
 
 def seen(number: int, first: int, last: int, weight: float, appearance: tuple[float, ...]) -> TrackSummary:
@@ -164,7 +188,9 @@ def test_a_correction_takes_the_person_of_its_track() -> None:
 
 def test_nobodys_faces_are_in_no_summary() -> None:
     tracks = TrackBook()
-    tracks.add(1, np.array([0], np.int32), boxes([40, 40, 60, 60]), (100, 100), np.ones((1, 3), np.float32))
+    tracks.add(
+        1, np.array([0], np.int32), boxes([40, 40, 60, 60]), np.float32([0.5]), (100, 100), np.ones((1, 3), np.float32)
+    )
     assert tracks.summaries == {}
     assert tracks.samples.to_plain() == [{"frame": 1, "faces": []}]
 
