@@ -41,18 +41,19 @@ def predict_faces(
 
     from abaw.data.crops import at_size
 
-    models = _models(Path(checkpoint), accelerator)
-    extractor, head = models.extractor, models.extractor.model
-    parts = [np.empty((0, len(extractor.spec.classes)), np.float32)]
+    extractor = _models(Path(checkpoint), accelerator).extractor
+    head = extractor.head
+    if head is None:
+        raise DataError(f"checkpoint {checkpoint}: {extractor.name} has no expression head; give a static checkpoint")
+    parts = [np.empty((0, len(head.classes)), np.float32)]
     for start in range(0, len(found), _BATCH):
-        sized = np.stack([at_size(crop, extractor.image.size) for crop in found[start : start + _BATCH]])
+        sized = np.stack([at_size(crop, extractor.side) for crop in found[start : start + _BATCH]])
         images = torch.from_numpy(sized).permute(0, 3, 1, 2).contiguous()
-        features = torch.from_numpy(extractor.features(images))
+        features = torch.from_numpy(extractor.features(images)).float()
         if flip:
-            features = (features + torch.from_numpy(extractor.features(images.flip(3)))) / 2
+            features = (features + torch.from_numpy(extractor.features(images.flip(3))).float()) / 2
         with torch.inference_mode():
-            logits = head.classify(features.float().to(extractor.device))
-        parts.append(logits.softmax(-1).cpu().numpy())
+            parts.append(head.classify(features.to(extractor.device)).softmax(-1).cpu().numpy())
     return np.concatenate(parts)
 
 
