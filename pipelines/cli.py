@@ -44,6 +44,8 @@ STAGES = {
     "import-crops": Stage("import_crops", "ImportCropsConfig", "official crop folders -> faces", "folders"),
     "export-crops": Stage("export_crops", "ExportCropsConfig", "faces -> official crop folders", "faces"),
     "import-images": Stage("import_images", "ImportImagesConfig", "labelled or unlabelled stills -> faces"),
+    "import-features": Stage("import_features", "ImportFeaturesConfig", "features of other tools -> features", "files"),
+    "export-features": Stage("export_features", "ExportFeaturesConfig", "features -> npz or parquet", "features"),
     "pretrain": Stage("pretrain", "PretrainConfig", "faces without labels -> a backbone to start from"),
     "probe": Stage("probe", "ProbeConfig", "what a model's features know of expressions and of people"),
     "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from abaw.check_data.counts import Finding, Severity, SubjectCounts, splits_of
 from abaw.protocol.classes import TASKS
+from abaw.protocol.lengths import TOLERANCE, length_difference
 from abaw.protocol.official import OfficialTree
 
 
@@ -15,12 +16,11 @@ from abaw.protocol.official import OfficialTree
 class Rules:
     """How strict to be.
 
-    tolerance: maximum difference in frames between labels, crops, template and video. Decoders that do not return the
-    frames they hold back at the end, or return a frame twice, differ by up to the 16 frames that H.264 allows.
+    tolerance: maximum difference in frames between labels, crops, template and video.
     subset: only a part of the data set exists, and what is missing completely is not a fault.
     """
 
-    tolerance: int = 16
+    tolerance: int = TOLERANCE
     subset: bool = False
 
     @property
@@ -161,10 +161,9 @@ def _differs(
 ) -> Iterator[Finding]:
     if one[0] is None or other[0] is None or one[0] == other[0]:
         return
-    difference = one[0] - other[0]
-    message = f"{one[0]} {one[1]}, {other[0]} {other[1]}: {difference:+d}"
-    if abs(difference) > rules.tolerance:
-        yield Finding("error", kind, name, f"{message}, more than {rules.tolerance}", remedy)
+    message, too_large = length_difference((one[0], one[1]), (other[0], other[1]), rules.tolerance)
+    if too_large:
+        yield Finding("error", kind, name, message, remedy)
     else:
         yield Finding("note", kind, name, message)
 

@@ -164,7 +164,7 @@ def _require_one_backbone(stores: Sequence[FeatureStore]) -> None:
             raise StoreError(
                 f"{store.store.path}: made by backbone {other.backbone} ({other.dim} features, {other.modality}), "
                 f"but {stores[0].store.path.name} by {first.backbone} ({first.dim}, {first.modality}); "
-                "write all of them with one checkpoint (`abaw features`)"
+                "write all of them with one checkpoint (`abaw features`), or import them alike"
             )
 
 

@@ -221,6 +221,16 @@ def find_stores(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def stores_by_name(paths: Iterable[Path]) -> dict[str, Path]:
+    """What `find_stores` finds, by name. Raises StoreError as well for two stores of one name."""
+    found: dict[str, Path] = {}
+    for path in find_stores(paths):
+        other = found.setdefault(path.stem, path)
+        if other is not path:
+            raise StoreError(f"two stores are named '{path.stem}': {other} and {path}; give one of them")
+    return found
+
+
 def _inner_folders(path: Path) -> str:
     """Which sub-folders have stores, as those of `extract` with several kinds of crop; empty if none has."""
     inner = sorted({file.parent.name for file in path.glob(f"*/*{SUFFIX}") if not is_system_file(file.name)})

@@ -93,6 +93,14 @@ class FaceStore(NamedStore):
         return mask
 
     @property
+    def times(self) -> NDArray[np.float64] | None:
+        """(T,) seconds; None where they are not known, as after importing crops, and for stills."""
+        if "time_s" not in self.store.table.column_names:
+            return None
+        column = self.store.table.column("time_s")
+        return None if column.null_count else column.to_numpy()
+
+    @property
     def labels(self) -> NDArray[np.int8]:
         """(N,) labels of an image set, -1 without a label. Raises StoreError for the store of a video."""
         if self.is_video:

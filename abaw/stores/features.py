@@ -48,7 +48,7 @@ class FeatureStore(NamedStore):
 
     @property
     def backbone(self) -> str:
-        """Hash of the weights of the static checkpoint that computed the features."""
+        """What computed the features: the hash of a static checkpoint's weights, or `NAME:HASH` of imported ones."""
         return str(self.meta["backbone"])
 
     @property

@@ -35,6 +35,8 @@ _WRONG_PATHS = {
     "import-crops": "nothere --out o",
     "export-crops": "nothere --out o",
     "import-images": "--dataset unlabelled --root nothere --out o",
+    "import-features": "nothere --faces . --name n --out o",
+    "export-features": "nothere --format npz --out o",
     "pretrain": "--faces nothere --out o",
     "probe": "--labelled nothere --scored . --out o",
     "train-static": "--labelled nothere --out o",
@@ -52,6 +54,8 @@ _WRONG_PATHS = {
     "bench": "ssl --labelled nothere --scored . --out o",
 }
 _MORE_WRONG_PATHS = [
+    ("import-features", ". --faces nothere --name n --out o"),
+    ("export-features", ". --faces nothere --format npz --out o"),
     ("predict", "--features . --checkpoint nothere --out o"),
     ("predict-video", ". --checkpoint nothere"),
     ("predict-video", ". --detector nothere.onnx"),

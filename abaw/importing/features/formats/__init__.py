@@ -1,0 +1,1 @@
+"""One file per format: `open_file(path, options)` returns a FeatureFile (see `abaw.importing.features.rows`)."""
