@@ -100,10 +100,13 @@ def run(config: ImportFeaturesConfig) -> int:
     ):
         if names:
             warn(f"{len(names)} {what}: {listed(names, _SHOWN)}")
+    for fault in plan.faults:
+        say(f"failed: {fault}")
     engine = engine_for(config.workers, len(plan.items))
     try:
         function = ImportVideos(imported, opened, config.out)
-        return run_items(plan.items, lambda item: item.faces.stem, function, config.out, engine, "frames")
+        status = run_items(plan.items, lambda item: item.faces.stem, function, config.out, engine, "frames")
+        return 1 if plan.faults else status
     finally:
         opened.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import quick_hash, value_hash
+from abaw.core.artifacts import value_hash
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.annotations import Annotation, read_annotations
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
@@ -77,7 +77,7 @@ class FaceSet:
 
     def fingerprint(self) -> str:
         """Identifies the stores, the chosen samples and their labels."""
-        sources = [store.meta.get("fingerprint") or quick_hash(store.store.path) for store in self.stores]
+        sources = [store.fingerprint for store in self.stores]
         chosen = np.stack([self.store_index.astype(np.int64), self.rows, self.labels])
         digest = hashlib.sha256(chosen.tobytes())
         digest.update(self.votes.tobytes())

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from abaw.core.artifacts import provenance, quick_hash, value_hash
+from abaw.core.artifacts import provenance, value_hash
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.data.crops import decode_crops
@@ -32,9 +32,7 @@ def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, pro
     if not faces.is_video:
         raise StoreError(f"{faces.store.path}: holds stills; features need the frames of a video")
     require_crop(faces, extractor.crop, extractor.name)
-    fingerprint = value_hash(
-        {"faces": faces.meta.get("fingerprint") or quick_hash(faces.store.path), **extractor.identity}
-    )
+    fingerprint = value_hash({"faces": faces.fingerprint, **extractor.identity})
     if is_done(path, fingerprint):
         return False
     meta = provenance(

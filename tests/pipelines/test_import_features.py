@@ -78,6 +78,18 @@ def test_a_model_takes_later_imports_of_the_same_features_alone(
         assert len(lines(capsys, "written with another backbone: ")) == 1
 
 
+def test_the_modality_of_an_export_is_part_of_the_identity(tmp_path: Path) -> None:
+    make_faces(tmp_path / "faces", "a")
+    for folder, words in (("sound", ["--modality", "sound"]), ("face", [])):
+        path = Path(write("npy", tmp_path, {"a": whole(0)}))
+        assert _import(tmp_path, path, tmp_path / folder, "--name", "x", *words) == 0
+    words = ["--format", "parquet", "--out", str(tmp_path / "exported")]
+    assert main(["export-features", str(tmp_path / "sound"), *words]) == 0
+    assert _import(tmp_path, tmp_path / "exported", tmp_path / "again", "--name", "x") == 0
+    sound, face, again = (open_features(tmp_path / name / "a.arrow").source for name in ("sound", "face", "again"))
+    assert (again.backbone, again.modality) == (sound.backbone, "sound") and sound.backbone != face.backbone
+
+
 def test_restored_features_are_those_of_the_model(root: Path, tmp_path: Path) -> None:
     assert _train(root, tmp_path / "run", "--sources", "features") == 0
     assert _import(root, root / "exported", tmp_path / "features") == 0

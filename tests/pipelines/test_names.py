@@ -13,7 +13,9 @@ import pytest
 
 from abaw.core.text import plain_cell
 from abaw.stores.faces import open_faces
+from abaw.stores.features import feature_batch, open_features, write_features
 from pipelines.cli import main
+from tests.importing.features.writers import make_faces
 from tests.pipelines.validate_data import CLASSES, annotate, metrics, predict, validate
 
 NAMES = {
@@ -54,3 +56,20 @@ def test_predictions_are_scored_and_listed_under_their_name(tmp_path: Path, kind
     _, row = csv.reader(io.StringIO((tmp_path / "report" / "per_video.csv").read_text(encoding="utf-8")))
     assert plain_cell(row[0]) == name
     assert row[0].startswith("'") == (kind == "a formula")
+
+
+@pytest.mark.parametrize("file_format", ["npz", "parquet"])
+@pytest.mark.parametrize("kind", NAMES)
+def test_features_come_back_under_their_name(tmp_path: Path, kind: str, file_format: str) -> None:
+    name, _ = NAMES[kind]
+    if len(os.fsencode(f"{name}.{file_format}")) > 255:
+        pytest.skip("no file can have this name")
+    folder = tmp_path / name
+    make_faces(folder / "faces", name, num_frames=2)
+    batch = feature_batch(np.array([1, 2], np.int32), np.array([True, False]), np.ones((2, 3), np.float16))
+    write_features(folder / "features" / f"{name}.arrow", 3, [batch], {"backbone": "b", "fingerprint": "f"})
+    words = ["--format", file_format, "--out", str(folder / "out")]
+    assert main(["export-features", str(folder / "features"), *words]) == 0
+    words = ["--faces", str(folder / "faces"), "--out", str(folder / "again")]
+    assert main(["import-features", str(folder / "out"), *words]) == 0
+    assert open_features(folder / "again" / f"{name}.arrow").valid.tolist() == [True, False]

@@ -5,7 +5,6 @@ A file is read into a tree whose inner nodes are dictionaries and whose leaves l
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
+from abaw.importing.features.exported import exported_meta
 from abaw.importing.features.rows import (
     EXPORT_KEY,
     FEATURE_NAMES,
@@ -104,9 +104,9 @@ class ArrayFile:
             raise DataError(f"{self.path}: some of its keys name a video and some do not; name it in all of them")
         (name, part), *others = found.items()
         # The only name may be that of what the array is, such as `logits`.
-        if others or isinstance(part, list) or name in self.options.known:
-            return found
-        return {None: part}
+        if isinstance(part, Leaf) and not others and name not in self.options.known:
+            return {None: part}
+        return found
 
     def _named(self, tree: Mapping[Any, Node]) -> Iterator[tuple[str | None, Part]]:
         """Videos and their parts of the tree; vectors by frame are collected by video."""
@@ -149,17 +149,6 @@ def tree_of(path: Path, value: Any, leaf_of: Callable[[Any, str], Leaf | None], 
     if leaf is None:
         raise DataError(f"{path}: {what} holds {type(value).__name__.lstrip('_')}; expected an array of numbers")
     return leaf
-
-
-def exported_meta(path: Path, text: bytes) -> Mapping[str, Any]:
-    """The metadata in a file of `abaw export-features`. Raises DataError when they are damaged."""
-    try:
-        meta = json.loads(text)
-        if isinstance(meta, dict) and isinstance(meta.get("meta"), dict) and isinstance(meta.get("crc32"), str):
-            return meta
-    except (ValueError, RecursionError):
-        pass
-    raise DataError(f"{path}: its '{EXPORT_KEY}' is not what `abaw export-features` writes; give --name to ignore it")
 
 
 def _array(node: Node, names: tuple[str, ...]) -> Leaf | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import atomic_path, quick_hash, utf8, value_hash
 from abaw.core.errors import DataError
-from abaw.importing.features.checksum import features_crc32
+from abaw.importing.features.exported import features_crc32
 from abaw.importing.features.registry import open_feature_file
 from abaw.importing.features.rows import EXPORT_KEY, ReadOptions
 from abaw.protocol.lengths import length_difference
@@ -105,4 +106,5 @@ def _write_parquet(
     if times is not None:
         columns["time_s"] = pa.array(times)
     table = pa.table({**columns, "feature": lists}, metadata={EXPORT_KEY: utf8(text)})
-    pq.write_table(table, path)
+    with pa.OSFile(os.fsencode(path), "wb") as file:
+        pq.write_table(table, file)

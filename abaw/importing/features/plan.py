@@ -60,12 +60,12 @@ class OpenFiles:
 @dataclass(slots=True)
 class ImportPlan:
     """What to import. Names to report: unmatched: videos in the files that have no faces store; without: faces stores
-    without features; unknown: files of an unknown kind in a folder; notes: one line each."""
+    without features; notes: one line each; faults: why files could not be read."""
 
     items: list[ImportItem] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -103,6 +103,8 @@ def plan_import(files: Sequence[Path], faces: Mapping[str, Path], opened: OpenFi
             other = places.setdefault(video, file)
             if other != file:
                 raise DataError(f"two files hold the video '{video}': {other} and {file}; import one of them")
+    if plan.faults and not places:
+        raise DataError(plan.faults[0])
     subjects = {name: parse_subject(name).video for name in faces}
     for name, path in faces.items():
         video = name if name in places or modality == FACE else subjects[name]
@@ -123,8 +125,12 @@ def plan_import(files: Sequence[Path], faces: Mapping[str, Path], opened: OpenFi
 
 
 def _videos_in(file: Path, opened: OpenFiles, plan: ImportPlan) -> Sequence[str]:
-    """The names in a file; the file's own where it holds none."""
-    videos = opened.open(file).videos or (file.stem,)
+    """The names in a file; the file's own where it holds none. A file that cannot be read is added to the faults."""
+    try:
+        videos = opened.open(file).videos or (file.stem,)
+    except DataError as error:
+        plan.faults.append(str(error))
+        return ()
     if list(videos) != sorted(videos):
         plan.notes.append(f"{file}: its videos are in another order than the faces stores; they are matched by name")
     return videos

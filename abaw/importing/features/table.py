@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError, DataError, nearest
 from abaw.core.text import listed
-from abaw.importing.features.arrays import exported_meta
+from abaw.importing.features.exported import exported_meta
 from abaw.importing.features.rows import (
     EXPORT_KEY,
     FEATURE_NAMES,
@@ -112,9 +112,10 @@ class TableFile:
         if column.null_count:
             row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
             raise DataError(f"{self.path}: {self.place(row)}: its column '{self.keys.video}' names no video")
-        encoded = column.cast(pa.string()).dictionary_encode()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
+        try:
+            encoded = column.cast(pa.string()).dictionary_encode()
+        except pa.ArrowException:
+            raise DataError(f"{self.path}: its column '{self.keys.video}' holds {column.type}, not names") from None
         codes = encoded.indices.to_numpy()
         names = [_video_name(str(name), self.options.known) for name in encoded.dictionary.to_pylist()]
         if names == [self.no_video]:

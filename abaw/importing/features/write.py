@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from abaw.core.artifacts import provenance, quick_hash, value_hash
+from abaw.core.artifacts import provenance, value_hash
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.core.text import listed
-from abaw.importing.features.checksum import require_unchanged
+from abaw.importing.features.exported import require_unchanged
 from abaw.importing.features.matching import Match, MatchRules, match_rows, matched_features, way_of
 from abaw.importing.features.plan import ImportItem, OpenFiles
 from abaw.importing.features.rows import VideoRows, rows_of
@@ -66,7 +66,7 @@ class ImportReport:
     notes: tuple[str, ...]
 
 
-def identity(imported: Imported, rows: VideoRows) -> str:
+def identity(imported: Imported, rows: VideoRows, modality: str) -> str:
     """What stores hold as `backbone`: the same for all videos of one import and for later ones like it.
 
     It depends on the name, the width, the names of the columns, the modality, and how rows at other times were
@@ -76,7 +76,7 @@ def identity(imported: Imported, rows: VideoRows) -> str:
     facts = {
         "dim": rows.dim,
         "columns": list(rows.columns),
-        "modality": imported.modality or FACE,
+        "modality": modality,
         "resample": imported.rules.resample if by_time else None,
     }
     return f"{imported.name}:{value_hash(facts)}"
@@ -98,7 +98,7 @@ def import_video(
     rows = rows_of(opened.open(item.file), item.file, item.video)
     _require_same(rows, imported)
     if imported.name:
-        meta = {**meta, "backbone": identity(imported, rows), **_facts_of(rows, imported.rules)}
+        meta = {**meta, "backbone": identity(imported, rows, meta["modality"]), **_facts_of(rows, imported.rules)}
     else:
         require_unchanged(rows, opened.open(item.file).exported or {})
     match = match_rows(rows, len(faces), faces.times, imported.rules)
@@ -114,10 +114,10 @@ def _named(item: ImportItem, opened: OpenFiles, imported: Imported, faces: FaceS
     trained_on = list(imported.trained_on or before.get("trained_on", ()))
     sha256 = opened.sha256(item.file)
     settings = [imported.name, modality, trained_on, imported.columns, imported.dim, to_plain(imported.rules)]
-    source = faces.meta.get("fingerprint") or quick_hash(faces.store.path)
+    origin = {"file": sha256, "video": item.video, "faces": faces.fingerprint, "settings": settings}
     return dict(
         provenance(
-            fingerprint=value_hash({"file": sha256, "video": item.video, "faces": source, "settings": settings}),
+            fingerprint=value_hash(origin),
             imported={"name": imported.name, "file": item.file.name, "kind": item.file.suffix[1:], "sha256": sha256},
             modality=modality,
             trained_on=trained_on,
@@ -144,8 +144,6 @@ def _restored(item: ImportItem, opened: OpenFiles) -> dict[str, Any]:
     if exported is None:
         raise ConfigError(f"{item.file}: was not written by `abaw export-features`; name its features: --name NAME")
     meta = exported["meta"]
-    if not isinstance(meta.get("backbone"), str):
-        raise DataError(f"{item.file}: its metadata lack 'backbone'; export it again, or give --name")
     restored = {key: value for key, value in meta.items() if key not in _OWN_KEYS}
     return restored if isinstance(meta.get("fingerprint"), str) else {**restored, "fingerprint": value_hash(meta)}
 

@@ -134,7 +134,17 @@ def test_files_from_elsewhere_need_a_name(tmp_path: Path, capsys: pytest.Capture
     assert len(lines(capsys, "was not written by `abaw export-features`; name its features: --name NAME")) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "\xff", '{"meta": {}, "crc32": 1}'])
+GOOD_META = '"crc32": "00", "origin": "x"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", "\xff", '{"meta": {}, "crc32": 1}', "[" * 100_000, f'{{"meta": 1, {GOOD_META}}}'),
+        f'{{"meta": {{"backbone": "b", "feature_dim": "2"}}, {GOOD_META}}}',
+        f'{{"meta": {{"backbone": "b", "feature_dim": 2, "trained_on": 1}}, {GOOD_META}}}',
+    ],
+)
 def test_damaged_metadata(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     make_faces(tmp_path / "faces", "v")
     (tmp_path / "in").mkdir()

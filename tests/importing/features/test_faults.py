@@ -218,6 +218,16 @@ def test_names_that_do_not_match(root: Path, capsys: pytest.CaptureFixture[str])
     assert len(lines(capsys, "no name in the files is that of a faces store: there are features of elsewhere, ")) == 1
 
 
+def test_a_damaged_file_of_several_videos_does_not_stop_the_others(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("npy", root, good())
+    (root / "in" / "others.npz").write_bytes(b"rubbish")
+    assert run(root, path) == 1
+    assert len(lines(capsys, "failed: " + str(root / "in" / "others.npz"))) == 1
+    assert len(list((root / "out").glob("*.arrow"))) == 2
+
+
 def test_one_video_in_two_files(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write("npy", root, good())
     assert run(root, write("npz", root, good()), *FIRST) == 1

@@ -27,7 +27,7 @@ def open_file(path: Path, options: ReadOptions) -> TableFile:
 
 def open_ipc(path: Path) -> tuple[Path, Any, pa.Schema]:
     """The path, the open file and its schema. Raises what pyarrow raises for a file that is no Arrow file."""
-    file = pa.OSFile(os.fsdecode(path))
+    file = pa.OSFile(os.fsencode(path))
     try:
         return path, file, pa.ipc.open_file(file).schema
     except BaseException:

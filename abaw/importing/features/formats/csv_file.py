@@ -7,6 +7,7 @@ temporary Arrow file, because text cannot be read from the middle.
 from __future__ import annotations
 
 import csv
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +67,9 @@ class _Text:
     names: Sequence[str]
     types: Mapping[str, pa.DataType]
 
+    def _file(self) -> Any:
+        return pa.OSFile(os.fsencode(self.path))
+
     def _options(self) -> dict[str, Any]:
         return {
             "read_options": pa_csv.ReadOptions(column_names=list(self.names), skip_rows=1, block_size=_BLOCK),
@@ -80,7 +84,7 @@ class _Text:
 
     def table(self) -> _InMemory:
         with read_errors(self.path, "not readable as a table", _REMEDY, (pa.ArrowException, UnicodeError)):
-            return _InMemory(pa_csv.read_csv(self.path, **self._options()))
+            return _InMemory(pa_csv.read_csv(self._file(), **self._options()))
 
     def converted(self) -> _Temporary:
         """Block by block, so that memory does not grow with the file."""
@@ -89,7 +93,7 @@ class _Text:
             file = Path(folder.name) / "table.arrow"
             with (
                 read_errors(self.path, "not readable as a table", _REMEDY, (pa.ArrowException, UnicodeError)),
-                pa_csv.open_csv(self.path, **self._options()) as reader,
+                pa_csv.open_csv(self._file(), **self._options()) as reader,
                 pa.ipc.new_file(str(file), reader.schema) as writer,
             ):
                 for batch in reader:

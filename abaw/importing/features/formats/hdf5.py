@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +26,7 @@ def open_file(path: Path, options: ReadOptions) -> ArrayFile:
     except ImportError as error:
         raise ConfigError(f"{path}: HDF5 needs h5py; install it: pip install h5py") from error
     with read_errors(path, "not readable as HDF5", "write it with h5py", _DAMAGED):
-        file = h5py.File(path, "r")
+        file = h5py.File(os.fsencode(path), "r")
     try:
         return ArrayFile(path, _tree(h5py, path, file), options, file.close)
     except BaseException:

@@ -18,7 +18,7 @@ _DAMAGED = (ValueError, EOFError)
 def open_file(path: Path, options: ReadOptions) -> ArrayFile:
     def load() -> NDArray[Any]:
         with read_errors(path, "not readable as one array of numbers", "write it with numpy.save", _DAMAGED):
-            values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            values: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
             return values
 
     return ArrayFile(path, Leaf(load), options)

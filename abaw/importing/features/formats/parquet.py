@@ -3,6 +3,7 @@ writes."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from abaw.importing.features.table import TableFile
 
 def open_file(path: Path, options: ReadOptions) -> TableFile:
     with read_errors(path, "not readable as Parquet", "write it again", (pa.ArrowException, ValueError)):
-        return TableFile(path, _Groups(path, pq.ParquetFile(path)), options)
+        return TableFile(path, _Groups(path, pq.ParquetFile(pa.OSFile(os.fsencode(path)))), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +46,4 @@ class _Groups:
         return table.slice(start - int(ends[groups[0]]), stop - start) if groups else table
 
     def close(self) -> None:
-        self.file.close()
+        self.file.close(force=True)
