@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from abaw.core.progress import Progress
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import InputPath
-from pipelines.items import engine_for, require_workers, run_items
+from pipelines.items import run_items
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportFeaturesConfig:
+class ExportFeaturesConfig(EngineSettings):
     """Write features stores as .npz or .parquet, one file per video, which import-features restores without loss.
 
     Args:
@@ -21,7 +22,6 @@ class ExportFeaturesConfig:
         out: folder for the files; existing ones that were made from the same stores are kept
         format: npz has the arrays features, frame and valid; parquet has columns of these names, with lists of 32 bits
         faces: faces stores of the same videos, or folders of them: the files also get the time of every frame
-        workers: stores processed in parallel
 
     Examples:
         abaw export-features features/ --format parquet --out for_others/
@@ -32,7 +32,6 @@ class ExportFeaturesConfig:
     out: Path
     format: Literal["npz", "parquet"]
     faces: tuple[InputPath, ...] = ()
-    workers: int = 1
 
 
 def run(config: ExportFeaturesConfig) -> int:
@@ -40,10 +39,10 @@ def run(config: ExportFeaturesConfig) -> int:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.stores.arrow import stores_by_name
 
-    require_workers(config.workers)
+    require_engine(config)
     stores = list(stores_by_name(config.features).values())
     faces = stores_by_name(config.faces)
-    engine = engine_for(config.workers, len(stores))
+    engine = engine_for(config, len(stores))
     return run_items(stores, lambda path: path.stem, ExportStores(config, faces), config.out, engine)
 
 

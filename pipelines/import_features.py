@@ -11,8 +11,9 @@ from abaw.core.progress import Progress
 from abaw.core.text import listed
 from abaw.protocol.lengths import TOLERANCE
 from pipelines.console import say, warn
+from pipelines.engine_settings import EngineSettings, engine_for, require_engine
 from pipelines.inputs import InputPath
-from pipelines.items import engine_for, require_workers, run_items
+from pipelines.items import run_items
 
 if TYPE_CHECKING:
     from abaw.importing.features.plan import ImportItem, OpenFiles
@@ -23,7 +24,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportFeaturesConfig:
+class ImportFeaturesConfig(EngineSettings):
     """Import features that other tools wrote: .npy, .npz, .parquet, .csv, .arrow, .h5, .pt, .pkl.
 
     Args:
@@ -47,7 +48,6 @@ class ImportFeaturesConfig:
         missing: rows of nothing but NaN (nan) or zeros (zero) count as frames without a feature
         width: numbers per frame; by default those of the first video
         tolerance: frames by which the rows may end after the video, or differ from its length
-        workers: videos processed in parallel; the stores do not depend on it
 
     Examples:
         abaw import-features dinov2/ --faces faces/ --name dinov2_s --out dinov2_stores/
@@ -72,7 +72,6 @@ class ImportFeaturesConfig:
     missing: Literal["none", "nan", "zero"] = "none"
     width: int | None = None
     tolerance: int = TOLERANCE
-    workers: int = 1
 
 
 def run(config: ImportFeaturesConfig) -> int:
@@ -82,7 +81,7 @@ def run(config: ImportFeaturesConfig) -> int:
     from abaw.importing.features.write import with_expected
     from abaw.stores.arrow import stores_by_name
 
-    require_workers(config.workers)
+    require_engine(config)
     imported = _imported(config)
     faces = stores_by_name(config.faces)
     opened = OpenFiles(_read_options(config, tuple(faces)))
@@ -102,7 +101,7 @@ def run(config: ImportFeaturesConfig) -> int:
             warn(f"{len(names)} {what}: {listed(names, _SHOWN)}")
     for fault in plan.faults:
         say(f"failed: {fault}")
-    engine = engine_for(config.workers, len(plan.items))
+    engine = engine_for(config, len(plan.items))
     try:
         function = ImportVideos(imported, opened, config.out)
         status = run_items(plan.items, lambda item: item.faces.stem, function, config.out, engine, "frames")
