@@ -40,6 +40,7 @@ def __getattr__(name: str) -> Any:
 
     module, attribute = _PLACES[name]
     if module.startswith("pipelines"):
+        # Loaded on use, too: the rest of the library does not need it.
         from abaw.__main__ import require_own_packages
 
         require_own_packages()
