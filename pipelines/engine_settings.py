@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from abaw.core.errors import ConfigError
-from abaw.engine.engine import Engine
+from abaw.core.shard import parse_shard
+from abaw.engine.engine import Engine, Item
 from abaw.engine.local import LocalEngine
 from abaw.engine.resources import threads_each, worker_places
 from abaw.engine.serial import SERIAL
@@ -38,6 +40,22 @@ class EngineSettings:
         return self.engine == _LOCAL
 
 
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(EngineSettings):
+    """The engine of commands whose items each have results of their own.
+
+    Args:
+        shard: the part of the items that this run processes, such as 3/16 for the third of 16; several runs with
+            different parts may write into one --out
+    """
+
+    shard: str | None = None
+
+    def of_shard(self, items: Sequence[Item], name: Callable[[Item], str]) -> Sequence[Item]:
+        """The items of this run. name: decides which part an item belongs to."""
+        return items if self.shard is None else parse_shard(self.shard).of(items, name)
+
+
 def require_engine(settings: EngineSettings, accelerator: str = "cpu") -> None:
     """Raise ConfigError for settings that are wrong, contradict each other, or need Ray where it is not installed.
 
@@ -45,6 +63,8 @@ def require_engine(settings: EngineSettings, accelerator: str = "cpu") -> None:
     """
     if settings.workers is not None and settings.workers < 1:
         raise ConfigError(f"--workers {settings.workers}: expected at least 1")
+    if isinstance(settings, BatchSettings) and settings.shard is not None:
+        parse_shard(settings.shard)
     for name, amount in (("cpus_per_item", settings.cpus_per_item), ("gpus_per_item", settings.gpus_per_item)):
         if amount < 0 or (amount > 1 and amount != int(amount)):
             raise ConfigError(f"--{name} {amount:g}: expected a whole number, or a fraction below 1")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from abaw.core.progress import Progress
 from abaw.extractors.settings import ExtractorSettings
+from abaw.stores.folders import StoreFolders
 from pipelines.console import say
-from pipelines.engine_settings import EngineSettings, engine_for, require_engine
+from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import ExtractorName, InputPath
 from pipelines.items import run_items
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesConfig(EngineSettings):
+class FeaturesConfig(BatchSettings):
     """Compute the features of the face in every frame.
 
     Args:
@@ -57,9 +58,15 @@ def run(config: FeaturesConfig) -> int:
     from abaw.stores.arrow import find_stores
 
     require_engine(config, config.accelerator)
-    items = find_stores(config.faces)
+    stores = find_stores(config.faces)
+    items = config.of_shard(stores, _name)
+    function = MakeFeatures(config, StoreFolders(config.out, len(stores)))
     engine = engine_for(config, len(items), config.accelerator)
-    return run_items(items, lambda path: path.stem, MakeFeatures(config), config.out, engine, "frames")
+    return run_items(items, _name, function, config.out, engine, "frames")
+
+
+def _name(path: Path) -> str:
+    return path.stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ class MakeFeatures:
     """What workers apply to faces stores. Returns a line on the result."""
 
     config: FeaturesConfig
+    folders: StoreFolders
 
     def set_up(self, threads: int | None) -> Callable[[Path, Progress], str]:
         # Loaded on use: `--help` and wrong usage are answered without it.
@@ -92,6 +100,6 @@ class MakeFeatures:
         from abaw.stores.faces import open_faces
 
         faces = open_faces(path)
-        if not write_video_features(faces, extractor, self.config.out / path.name, progress):
+        if not write_video_features(faces, extractor, self.folders.path(path.name), progress):
             return "already exists"
         return f"{len(faces)} frames, {int(faces.valid.sum())} with a face"

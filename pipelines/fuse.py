@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.core.text import listed
+from abaw.stores.folders import StoreFolders
 from pipelines.console import progress, result, warn
-from pipelines.engine_settings import EngineSettings, engine_for, require_engine
+from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import InputPath, short_names
 from pipelines.items import run_items
 
@@ -23,7 +24,7 @@ REPORT = "fusion.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FuseConfig(EngineSettings):
+class FuseConfig(BatchSettings):
     """Combine the predictions of several models, folds or sources: the arithmetic mean of probabilities and values.
 
     Args:
@@ -68,8 +69,9 @@ def run(config: FuseConfig) -> int:
         _print_fit(fitted, names)
     videos = sorted({video for each in inputs for video in each.stores})
     _warn_of_gaps(videos, inputs)
-    function = FuseVideos(tuple(inputs), weights, choice, config.out)
-    return run_items(videos, str, function, config.out, engine_for(config, len(videos)))
+    function = FuseVideos(tuple(inputs), weights, choice, StoreFolders(config.out, len(videos)))
+    items = config.of_shard(videos, str)
+    return run_items(items, str, function, config.out, engine_for(config, len(items)))
 
 
 def _require_settings(config: FuseConfig) -> None:
@@ -192,7 +194,7 @@ class FuseVideos:
     inputs: tuple[Input, ...]
     weights: Weights
     choice: Choice
-    out: Path
+    folders: StoreFolders
 
     def set_up(self, threads: int | None) -> Callable[[str, Progress], str]:
         return lambda video, progress: self._fuse(video)
@@ -208,7 +210,7 @@ class FuseVideos:
         present = [index for index, each in enumerate(self.inputs) if video in each.stores]
         weights = weights_of(present, self.weights)
         used = [(self.inputs[index].name, self.inputs[index].stores[video]) for index in present]
-        target = self.out / f"{video}.arrow"
+        target = self.folders.path(f"{video}.arrow")
         if is_done(target, fingerprint([(name, quick_hash(path)) for name, path in used], weights, self.choice)):
             return "already exists"
         predictions = fuse(read_members(self.inputs, video), weights, self.choice)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from abaw.core.progress import Progress
 from abaw.core.text import listed
+from abaw.stores.folders import StoreFolders
 from pipelines.console import warn
-from pipelines.engine_settings import EngineSettings, engine_for, require_engine
+from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import InputPath
 from pipelines.items import Remarks, run_items
 
@@ -17,7 +18,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportCropsConfig(EngineSettings):
+class ImportCropsConfig(BatchSettings):
     """Import the official crops (`<video>/00001.jpg`) into faces stores; the JPEG files are copied unchanged.
 
     Args:
@@ -55,8 +56,9 @@ def run(config: ImportCropsConfig) -> int:
             "without a face, give --annotations or --template, which say how long they are"
         )
 
-    function = ImportFolders(config.out, lengths, exported)
-    return run_items(folders, _name, function, config.out, engine_for(config, len(folders)))
+    function = ImportFolders(StoreFolders(config.out, len(folders)), lengths, exported)
+    items = config.of_shard(folders, _name)
+    return run_items(items, _name, function, config.out, engine_for(config, len(items)))
 
 
 def _name(folder: Path) -> str:
@@ -67,7 +69,7 @@ def _name(folder: Path) -> str:
 class ImportFolders:
     """What workers apply to folders. lengths, exported: see `_known_lengths` and `_exported_lengths`."""
 
-    out: Path
+    folders: StoreFolders
     lengths: Mapping[str, int]
     exported: Mapping[str, int]
 
@@ -82,7 +84,7 @@ class ImportFolders:
         name = _name(folder)
         due = self.lengths.get(name, 0)
         crops = list_crops(folder, max(due, self.exported.get(name, 0)))
-        target = self.out / f"{crops.name}{SUFFIX}"
+        target = self.folders.path(f"{crops.name}{SUFFIX}")
         num_frames = max(crops.last_frame, due, self.exported.get(crops.name, 0))
         if is_done(target, fingerprint(crops, num_frames)):
             return Remarks("already exists")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
+from abaw.stores.folders import StoreFolders
 from abaw.stores.sources import FACE, Source
-from pipelines.engine_settings import EngineSettings, engine_for, require_engine
+from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import CheckpointPath, InputPath
 from pipelines.items import run_items
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PredictConfig(EngineSettings):
+class PredictConfig(BatchSettings):
     """Predict every frame of every video. The stored probabilities are not smoothed.
 
     Args:
@@ -55,8 +56,9 @@ def run(config: PredictConfig) -> int:
     paths = [{path.stem: path for path in stores} for stores in found]
     faces = [by_name for by_name, source in zip(paths, sources, strict=True) if source.modality == FACE]
     names = list((faces or paths)[0])
-    engine = engine_for(config, len(names), config.accelerator)
-    return run_items(names, str, PredictVideos(config, paths, sources), config.out, engine)
+    function = PredictVideos(config, paths, sources, StoreFolders(config.out, len(names)))
+    items = config.of_shard(names, str)
+    return run_items(items, str, function, config.out, engine_for(config, len(items), config.accelerator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class PredictVideos:
     config: PredictConfig
     paths: Sequence[Mapping[str, Path]]
     sources: Sequence[Source]
+    folders: StoreFolders
 
     def set_up(self, threads: int | None) -> Callable[[str, Progress], str]:
         # Loaded on use: `--help` and wrong usage are answered without it.
@@ -88,7 +91,7 @@ class PredictVideos:
         from abaw.stores.predictions import write_predictions
 
         paths = self._paths(name)
-        target = self.config.out / paths[0].name
+        target = self.folders.path(paths[0].name)
         if is_done(target, fingerprint(members, paths)):
             return "already exists"
         predictions = predict_stores(members, open_video(name, self.paths, self.sources))

@@ -38,7 +38,7 @@ def parse(
     parser = make_parser(config_class, prog, positional, words)
     parser.exits = exits
     try:
-        ordered = files_first(words)
+        ordered = files_first(_positional_first(words, positional))
     except ConfigError as error:
         parser.error(str(error))
     values = parser.parse_args(ordered)
@@ -47,6 +47,16 @@ def parse(
     for note in notes:
         say(note)
     return config
+
+
+def _positional_first(words: Sequence[str], positional: str | None) -> Sequence[str]:
+    """The words with the values of `--videos` in front, where the parser expects those of the field `videos`."""
+    flag = f"--{positional}"
+    if positional is None or flag not in words:
+        return words
+    start = words.index(flag)
+    end = next((place for place in range(start + 1, len(words)) if words[place].startswith("--")), len(words))
+    return [*words[start + 1 : end], *words[:start], *words[end:]]
 
 
 # A path that is not UTF-8 is not YAML either, but the parser by itself does not expect that.

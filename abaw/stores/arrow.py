@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from abaw.core.artifacts import atomic_path, utf8
 from abaw.core.errors import DataError
-from abaw.core.folders import is_system_file, names_in
+from abaw.core.folders import is_system_file
 from abaw.core.reading import read_errors, require_regular, why_unreadable
 from abaw.core.text import listed
+from abaw.stores.folders import files_in
 from abaw.stores.integrity import DamagedError, read_verified, sealed_writer
 
 SUFFIX = ".arrow"
@@ -203,7 +204,7 @@ def _meta_of(schema: pa.Schema) -> Mapping[str, Any] | None:
 
 
 def find_stores(paths: Iterable[Path]) -> list[Path]:
-    """Store files among the paths and directly in the folders, in order of name per folder.
+    """Store files among the paths and in the folders (see StoreFolders), in order of name per folder.
 
     Raises StoreError when a path is missing or a folder has no store, and DataError when a folder cannot be read.
     """
@@ -212,7 +213,7 @@ def find_stores(paths: Iterable[Path]) -> list[Path]:
         if not path.exists():
             raise StoreError(f"{path}: no such file or folder")
         if path.is_dir():
-            below = [path / name for name in names_in(path) if name.endswith(SUFFIX) and not is_system_file(name)]
+            below = list(files_in(path, SUFFIX))
             if not below:
                 raise StoreError(f"{path}: contains no store (*{SUFFIX}){_inner_folders(path)}")
             found += below

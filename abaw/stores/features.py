@@ -21,6 +21,7 @@ from abaw.stores.arrow import (
     types_of,
     write_store,
 )
+from abaw.stores.folders import folder_of
 from abaw.stores.sources import FACE, Source
 
 KIND = "features"
@@ -58,7 +59,7 @@ class FeatureStore(NamedStore):
     @property
     def source(self) -> Source:
         """What the features are; its name is that of the store's folder."""
-        folder = self.store.path.resolve().parent.name
+        folder = folder_of(self.store.path).name
         return Source(folder, self.backbone, self.feature_dim, str(self.meta.get("modality", FACE)))
 
     @property

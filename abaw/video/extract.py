@@ -80,19 +80,20 @@ def extract_video(
     corrections: Corrections | None = None,
     crops: Sequence[Crop] = (ALIGNED_112,),
     progress: Progress = silent,
+    sub_folder: str = "",
 ) -> ExtractedVideo:
     """Write `<subject>.arrow` for each subject of the video at `path`, in memory that does not grow with it.
 
     subjects: people of this video, or None for one store `<video>_track<k>` per track; corrections: people chosen by
     hand, a store that shows somebody else is then written again; crops: kinds of crop, all made in one pass. Stores of
-    a single kind are written into `out`, those of several into one sub-folder per kind. Stores that exist already, of
-    the same video and settings, are kept; if all do, the video is not read. A video without a face results in stores of
-    nulls and a warning. Raises DataError for a file that cannot be read, StoreError if a different store has one of the
-    names, and StorageError if the disk is full or not writable.
+    a single kind are written into `out`, those of several into one folder per kind in it, and there into `sub_folder`.
+    Stores that exist already, of the same video and settings, are kept; if all do, the video is not read. A video
+    without a face results in stores of nulls and a warning. Raises DataError for a file that cannot be read, StoreError
+    if a different store has one of the names, and StorageError if the disk is full or not writable.
     """
     settings = {"detector": detector.identity, "options": to_plain(options)}
     wanted = {
-        crop: SubjectStores(path, folder, crop, settings, corrections)
+        crop: SubjectStores(path, folder / sub_folder, crop, settings, corrections)
         for crop, folder in crop_folders(out, crops).items()
     }
     done = {

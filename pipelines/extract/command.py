@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.artifacts import remove_orphans
 from abaw.core.config import part_of
 from abaw.core.errors import ConfigError
-from abaw.protocol.layout import find_videos
+from abaw.protocol.layout import Subject, find_videos, parse_subject
+from abaw.protocol.listed_videos import ListedVideo, listed_and_found
 from abaw.stores.crop import DEFAULT_CROPS, crop_folders, parse_crops
+from abaw.stores.folders import StoreFolders
 from abaw.video.detecting.names import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX
 from abaw.video.options import ExtractOptions
 from pipelines.console import say, warn
-from pipelines.engine_settings import EngineSettings, engine_for, require_engine
+from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import DetectorName, InputPath, InputText
 from pipelines.items import finish_items, successes
 
@@ -29,11 +31,12 @@ _PEOPLE_NAMED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(ExtractOptions, EngineSettings):
+class ExtractConfig(ExtractOptions, BatchSettings):
     """Detect, track and crop the faces of videos.
 
     Args:
-        videos: video files, or folders that are searched for videos
+        videos: video files, folders that are searched for videos, or lists: a .txt with one path per line, or a .csv
+            with the column path and, optionally, subject (the store's name) and frames (how many are expected)
         out: folder for the stores, one `<subject>.arrow` each; existing ones are kept
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; auto is
             insightface:buffalo_l where insightface has it on disk, and builtin elsewhere
@@ -48,6 +51,7 @@ class ExtractConfig(ExtractOptions, EngineSettings):
     Examples:
         abaw extract videos/ --out faces/ --workers 4 --crop aligned:112 box:224:0.3
         abaw extract clip.mp4 --out faces/ --subjects all --review
+        abaw extract --videos list.csv --out faces/ --shard 3/16
         abaw extract videos/ --out faces/ --detector insightface:buffalo_l --subjects annotations/Train_Set
     """
 
@@ -69,33 +73,43 @@ def run(config: ExtractConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
     require_engine(config)
     detector = resolved_detector(config.detector)
-    items = _items(config)
+    found = _items(config)
+    items = config.of_shard(found, _name)
     for folder in (config.out, *crop_folders(config.out, parse_crops(config.crop)).values()):
         remove_orphans(folder)
     stores: dict[Path, Sequence[ExtractedStore]] = {}
+    done = 0
     failures: list[str] = []
-    function = _function(config, detector)
+    function = _function(config, detector, len(found))
     engine = engine_for(config, len(items))
-    for video in successes(items, lambda item: item.path.name, function, config.out, engine, failures, "frames"):
-        stores[video.item.path] = video.outcome.stores
+    for video in successes(items, _name, function, config.out, engine, failures, "frames"):
+        done += 1
+        if config.review:
+            stores[video.item.path] = video.outcome.stores
         say(f"{video.name}: {_line(video.outcome, video.seconds)}")
         for text in video.outcome.warnings:
             warn(f"{video.name}: {text}")
-    if config.review and stores:
+    if stores:
         # Loaded on use: `--help` and wrong usage are answered without it.
         from pipelines.extract.review import review
 
         review(dict(sorted(stores.items())), config.out)
-    return finish_items(len(stores), failures)
+    return finish_items(done, failures)
 
 
-def _function(config: ExtractConfig, detector: str) -> ExtractVideos:
+def _name(item: VideoItem) -> str:
+    return item.path.name
+
+
+def _function(config: ExtractConfig, detector: str, num_videos: int) -> ExtractVideos:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.detecting.registry import open_detector
     from pipelines.extract.items import ExtractVideos
 
     open_detector(detector, config.min_score)  # once before the workers do: a pack is downloaded by one process alone
-    return ExtractVideos(config.out, detector, part_of(config, ExtractOptions), parse_crops(config.crop))
+    crops = parse_crops(config.crop)
+    folders = StoreFolders(crop_folders(config.out, crops)[crops[0]], num_videos)
+    return ExtractVideos(config.out, detector, part_of(config, ExtractOptions), crops, folders)
 
 
 def resolved_detector(name: str) -> str:
@@ -119,21 +133,38 @@ def _items(config: ExtractConfig) -> list[VideoItem]:
     from abaw.video.people.subject_names import plan_subjects, read_names
     from pipelines.extract.items import VideoItem
 
-    paths = find_videos(Path(video) for video in config.videos)
+    listed: dict[Path, list[ListedVideo]] = {}
+    for video in listed_and_found(map(Path, config.videos), find_videos):
+        listed.setdefault(video.path, []).append(video)
+    named = {path: people for path, rows in listed.items() if (people := _listed_people(path, rows))}
     if config.subjects == ("all",):
         if config.corrections:
             raise ConfigError("--corrections: with --subjects all every track has its own store, so nobody is chosen")
-        return [VideoItem(path, None) for path in paths]
+        if named:
+            raise ConfigError("--subjects all: every track has its own store; the list may have no column 'subject'")
+        return [VideoItem(path, None, frames=rows[0].frames) for path, rows in listed.items()]
     sources = () if config.subjects == ("main",) else config.subjects
     names = [name for source in sources for name in read_names(Path(source))]
-    plan = plan_subjects([path.stem for path in paths], names)
+    plan = plan_subjects([path.stem for path in listed if path not in named], names)
     if plan.without_video:
         more = len(plan.without_video) - _NAMES_SHOWN
         shown = ", ".join(plan.without_video[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
         warn(f"{', '.join(sources)}: labels for a video that is not there: {shown}")
-    rows = read_corrections(config.corrections) if config.corrections else []
-    corrections = assign(rows, plan.subjects)
-    return [VideoItem(path, plan.subjects[path.stem], corrections.get(path.stem, {})) for path in paths]
+    everybody = {path: named.get(path) or plan.subjects[path.stem] for path in listed}
+    corrections = assign(
+        read_corrections(config.corrections) if config.corrections else [],
+        {path.stem: subjects for path, subjects in everybody.items()},
+    )
+    return [
+        VideoItem(path, everybody[path], corrections.get(path.stem, {}), rows[0].frames)
+        for path, rows in listed.items()
+    ]
+
+
+def _listed_people(path: Path, rows: Sequence[ListedVideo]) -> list[Subject]:
+    """The people that a list names for a video, empty if it names none. A side is part of a name, see parse_subject."""
+    found = [parse_subject(row.subject) for row in rows if row.subject is not None]
+    return [each if each.video == path.stem else Subject(each.name, path.stem, None) for each in found]
 
 
 def _line(video: ExtractedVideo, seconds: float) -> str:

@@ -16,8 +16,9 @@ from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress
 from abaw.engine.serial import SERIAL
 from abaw.protocol.layout import find_media
+from abaw.protocol.listed_videos import listed_and_found
 from pipelines.console import result
-from pipelines.engine_settings import EngineSettings, engine_for, require_engine
+from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import CheckpointPath, DetectorName, ExtractorName, InputPath, InputText
 from pipelines.items import Remarks, run_items
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PredictVideoConfig(EngineSettings):
+class PredictVideoConfig(BatchSettings):
     """Predict the expression in every frame of videos, or of still images, and make pages that show the result.
 
     Args:
-        videos: video files, still images, or folders of them
+        videos: video files, still images, folders of them, or .txt files with one path per line
         out: folder for the results; a video that already has results is skipped
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; see `abaw extract`
         reader: library that decodes the videos
@@ -75,15 +76,19 @@ def run(config: PredictVideoConfig) -> int:
     require_engine(config, config.accelerator)
     if not config.videos:
         raise ConfigError("no video given; use `abaw predict-video VIDEO…`")
-    paths = find_media(Path(video) for video in config.videos)
+    paths = config.of_shard([video.path for video in listed_and_found(map(Path, config.videos), find_media)], _name)
     remove_orphans(config.out)
     engine = engine_for(config, len(paths), config.accelerator)
     function = _function(config, shared=engine is not SERIAL)
-    status = run_items(paths, lambda path: path.name, function, config.out, engine, "frames")
+    status = run_items(paths, _name, function, config.out, engine, "frames")
     page = write_index(config.out)
     if page is not None:
         result(f"{'index' if page.name == INDEX else 'page'}: {page}")
     return status
+
+
+def _name(path: Path) -> str:
+    return path.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from abaw.protocol.annotations import write_annotation
+from abaw.stores.arrow import find_stores
 from abaw.stores.faces import open_faces
 from abaw.video.options import ExtractOptions
 from pipelines.cli import main
@@ -62,6 +63,45 @@ def test_one_store_a_video_with_a_row_for_every_frame(
     assert any(line.startswith("plain.mp4: 12 frames, 12 with a face (100.0 %), ") for line in said)
     assert extract(videos, "--out", tmp_path, "--detector", "builtin") == 0
     assert "plain.mp4: already exists" in capsys.readouterr().err
+
+
+def test_videos_and_subjects_can_be_listed_and_shards_share_the_work(
+    videos: Path, tmp_path: Path, unbroken: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table with a row per video and its expected length; a video that is missing fails alone."""
+    other = videos / "batch 2" / "Überraschung 面 1.mp4"
+    table = tmp_path / "list.csv"
+    table.write_text(f"path,subject,frames\n{videos}/plain.mp4,,12\n{other},anna,21\n{videos}/none.mp4,,\n")
+    statuses = [
+        extract("--out", tmp_path / "faces", "--detector", "builtin", "--videos", table, "--shard", f"{number}/2")
+        for number in (1, 2)
+    ]
+    assert sorted(statuses) == [0, 1] and sorted(stores(tmp_path / "faces")) == ["anna.arrow", "plain.arrow"]
+    assert stores(tmp_path / "faces")["plain.arrow"] == unbroken["plain.arrow"]
+    assert len(open_faces(tmp_path / "faces" / "anna.arrow")) == 20
+    said = capsys.readouterr().err
+    assert f"warning: {other.name}: has 20 frames, the list says 21" in said and "plain.mp4: has" not in said
+    assert "none.mp4: failed: " in said and "no such file" in said
+    assert extract(table, "--out", tmp_path / "tracks", "--subjects", "all") == 2
+    assert "the list may have no column 'subject'" in capsys.readouterr().err
+
+
+def test_very_many_stores_are_in_sub_folders(
+    videos: Path,
+    tmp_path: Path,
+    unbroken: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("abaw.stores.folders.MOST_IN_A_FOLDER", 1)
+    words = [videos, "--detector", "builtin", "--crop", "aligned:112", "box:64:0.3", "--out", tmp_path]
+    assert extract(*words) == 0
+    found = {path.name: path.read_bytes() for path in find_stores([tmp_path / "aligned-112"])}
+    assert found == unbroken and not list((tmp_path / "aligned-112").glob("*.arrow"))
+    assert len(find_stores([tmp_path / "box-64-0.30"])) == 2
+    capsys.readouterr()
+    assert extract(*words) == 0
+    assert capsys.readouterr().err.count("already exists") == 2
 
 
 def test_auto_without_a_pack_is_builtin(
