@@ -167,3 +167,14 @@ def test_a_checkpoint_whose_library_is_missing_names_it(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ConfigError, match=r"ckpt: timm is not installed; `pip install 'abaw\[timm\]'`"):
         load_static(tmp_path / "ckpt")
+
+
+@pytest.mark.parametrize("name", ["timm:hf-hub:someone/network", "timm:../network", "timm:vit_giant_patch14_dinov2"])
+def test_a_spec_that_names_another_network_of_timm_is_refused_before_it_is_built(tmp_path: Path, name: str) -> None:
+    """Neither is anything downloaded: the weights are compared with a network without memory."""
+    pytest.importorskip("timm")
+    folder = save(tmp_path / "ckpt", model())
+    spec = json.loads((folder / "spec.json").read_text())
+    (folder / "spec.json").write_text(json.dumps({**spec, "architecture": {"name": name}}))
+    with pytest.raises(CheckpointError, match="ckpt: its weights do not fit its spec"):
+        load_static(folder)

@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from abaw.extractors.registry import open_extractor
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.crop import Crop
 from abaw.stores.faces import open_faces
 from abaw.video.reading.registry import open_video
 from pipelines.cli import main
-from tests.checkpoints import static_checkpoint
+from tests.checkpoints import static_checkpoint, temporal_checkpoint
+from tests.extractors.networks import CLASSES, MEAN, STD, ConvNet
 from tests.video.clips import noise, portrait, portraits, write_clip
 
 NUM_FRAMES = 30
@@ -216,6 +219,22 @@ def test_a_model_gets_the_crops_that_it_expects(videos: Path, tmp_path: Path) ->
     checkpoint = static_checkpoint(tmp_path / "ckpt", crop=crop)
     assert predict_video(videos / "photo.jpg", "--checkpoint", checkpoint, "--out", tmp_path / "out") == 0
     assert open_faces(tmp_path / "out/stores/faces/photo.arrow").crop == crop
+
+
+def test_a_network_of_another_project_with_a_temporal_model(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its settings are in the file next to it, and the crops that it expects are extracted."""
+    network = ConvNet.drawn().save(tmp_path / "net.onnx")
+    settings = {"mean": list(MEAN), "std": list(STD), "crop": "box:64:0.3"}
+    (tmp_path / "net.yaml").write_text(json.dumps(settings))
+    name = f"onnx:{network}"
+    source = open_extractor(name, torch.device("cpu")).source
+    temporal = temporal_checkpoint(tmp_path / "temporal", CLASSES, source, window=8, hop=4)
+    words = ["--checkpoint", name, "--temporal", temporal, "--out", tmp_path / "out"]
+    assert predict_video(videos / "photo.jpg", *words) == 0, capsys.readouterr().err
+    assert open_faces(tmp_path / "out/stores/faces/photo.arrow").crop == Crop("box", 64, 0.3)
+    assert summary(tmp_path / "out", "photo")["models"]["static"] == source.partition("/")[0]
 
 
 def test_a_model_of_crops_that_no_video_gives(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
