@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from abaw.inference.features import Extractor, load_extractor
+from abaw.extractors.extractor import Extractor
+from abaw.extractors.registry import open_extractor
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.crop import ALIGNED_112
 from abaw.video.align import cut_crop
@@ -37,7 +38,6 @@ from abaw.video.people.follow_faces import Followed, Follower
 from abaw.video.people.smooth_landmarks import smooth_landmarks
 from abaw.video.people.tracker import Tracker
 from abaw.video.reading.registry import open_video
-from abaw.weights import resolve_checkpoint
 
 BATCH = 64
 
@@ -50,9 +50,7 @@ def main() -> None:
     parser.add_argument("--labels", type=Path)
     arguments = parser.parse_args()
     labels = {} if arguments.labels is None else read_labels(arguments.labels)
-    extractor = load_extractor(
-        resolve_checkpoint(Path("builtin"), "static"), torch.device("cpu"), flip=True, outputs="logits"
-    )
+    extractor = open_extractor("builtin", torch.device("cpu"), flip=True, outputs="logits")
     print(
         f"{'clip':<26}{'reach':>6}{'frames':>8}{'jitter px':>11}{'fast %':>8}{'flicker':>9}{'changes':>9}{'right %':>9}"
     )
@@ -126,7 +124,7 @@ def probabilities(frames: list[Followed], extractor: Extractor) -> NDArray[np.fl
         for frame in frames
         if frame.frame.image is not None and frame.faces.landmarks_xy is not None
     ]
-    side = extractor.image.size
+    side = extractor.side
     small = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
     images = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
     logits = np.concatenate([extractor.features(images[k : k + BATCH]) for k in range(0, len(images), BATCH)])

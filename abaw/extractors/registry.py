@@ -65,7 +65,7 @@ def require_head(name: str | Path) -> None:
 
 
 def open_extractor(
-    name: str,
+    name: str | Path,
     device: torch.device,
     settings: ExtractorSettings = NOTHING,
     threads: int | None = None,
@@ -79,6 +79,7 @@ def open_extractor(
     Raises CheckpointError or DataError for weights that are missing, damaged or unsuitable, and ConfigError for
     settings that are missing or have no meaning for it.
     """
+    name = str(name)
     prefix, argument = split_name(name)
     # Loaded by name: every kind needs another library, and some are not installed everywhere.
     kind: Kind = import_module(f"{kinds.__name__}.{prefix}")
