@@ -46,6 +46,7 @@ class ImportFeaturesConfig(EngineSettings):
         video_column: column of videos, if it is not named video
         min_confidence: rows with less confidence (OpenFace, py-feat) count as frames without a face
         missing: rows of nothing but NaN (nan) or zeros (zero) count as frames without a feature
+        faces_only: leave out features of frames that have no face in the faces store
         width: numbers per frame; by default those of the first video
         tolerance: frames by which the rows may end after the video, or differ from its length
 
@@ -70,6 +71,7 @@ class ImportFeaturesConfig(EngineSettings):
     video_column: str = ""
     min_confidence: float = 0.0
     missing: Literal["none", "nan", "zero"] = "none"
+    faces_only: bool = False
     width: int | None = None
     tolerance: int = TOLERANCE
 
@@ -116,7 +118,7 @@ def _imported(config: ImportFeaturesConfig) -> Imported:
     from abaw.importing.features.write import Imported
 
     rules = MatchRules(config.first_frame, config.match_by, config.resample, config.tolerance, config.missing)
-    return Imported(config.name, rules, config.modality, config.trained_on, config.width)
+    return Imported(config.name, rules, config.modality, config.trained_on, config.faces_only, config.width)
 
 
 def _read_options(config: ImportFeaturesConfig, known: tuple[str, ...]) -> ReadOptions:

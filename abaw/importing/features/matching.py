@@ -51,6 +51,12 @@ class Match:
     weights: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
 
+    def within(self, kept: NDArray[np.bool_]) -> Match:
+        """Without the frames that are False in `kept`, (T,)."""
+        used = kept[self.frames]
+        weights = None if self.weights is None else self.weights[used]
+        return Match(self.frames[used], self.rows[used], weights, self.notes)
+
 
 def way_of(rows: VideoRows, rules: MatchRules) -> Literal["order", "frame", "time"]:
     """How these rows are matched. Raises ConfigError where the user must say more, DataError where they cannot be."""

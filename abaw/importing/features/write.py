@@ -35,8 +35,8 @@ class Imported:
     """What is imported: all stores of one name are one source of features.
 
     name: of what computed the features; empty to restore what `abaw export-features` wrote; modality: what they
-    describe; trained_on: data sets or videos on which it was trained; dim and columns: what every video must have, None
-    for anything.
+    describe; trained_on: data sets or videos on which it was trained; faces_only: features of frames that have no face
+    in the faces store are left out; dim and columns: what every video must have, None for anything.
     Raises ConfigError for a name with characters that separate names elsewhere.
     """
 
@@ -44,6 +44,7 @@ class Imported:
     rules: MatchRules
     modality: str = ""
     trained_on: tuple[str, ...] = ()
+    faces_only: bool = False
     dim: int | None = None
     columns: tuple[str, ...] | None = None
 
@@ -102,8 +103,19 @@ def import_video(
     else:
         require_unchanged(rows, opened.open(item.file).exported or {})
     match = match_rows(rows, len(faces), faces.times, imported.rules)
+    notes = match.notes
+    if imported.faces_only:
+        match = match.within(faces.valid)
+    elif meta.get("modality", FACE) == FACE:
+        notes += _without_a_face(match, faces)
     write_features(path, rows.dim, _batches(rows, match, len(faces), progress), meta)
-    return ImportReport(len(faces), len(np.unique(match.frames)), match.notes)
+    return ImportReport(len(faces), len(np.unique(match.frames)), notes)
+
+
+def _without_a_face(match: Match, faces: FaceStore) -> tuple[str, ...]:
+    """That frames have a feature of a face, but no face: what the tool wrote there may stand for nothing."""
+    number = int((~faces.valid[np.unique(match.frames)]).sum())
+    return (f"{number} frames with a feature have no face in the faces store",) if number else ()
 
 
 def _named(item: ImportItem, opened: OpenFiles, imported: Imported, faces: FaceStore) -> dict[str, Any]:
@@ -113,7 +125,15 @@ def _named(item: ImportItem, opened: OpenFiles, imported: Imported, faces: FaceS
     modality = imported.modality or str(before.get("modality", FACE))
     trained_on = list(imported.trained_on or before.get("trained_on", ()))
     sha256 = opened.sha256(item.file)
-    settings = [imported.name, modality, trained_on, imported.columns, imported.dim, to_plain(imported.rules)]
+    settings = [
+        imported.name,
+        modality,
+        trained_on,
+        imported.faces_only,
+        imported.columns,
+        imported.dim,
+        to_plain(imported.rules),
+    ]
     origin = {"file": sha256, "video": item.video, "faces": faces.fingerprint, "settings": settings}
     return dict(
         provenance(

@@ -156,6 +156,23 @@ def test_rows_that_stand_for_nothing_are_left_out_on_request(root: Path, kind: s
     assert np.flatnonzero(~open_features(root / "out/a.arrow").valid).tolist() == [4]
 
 
+@pytest.mark.parametrize(
+    ("words", "without", "note"),
+    [
+        ([], [], "; 2 frames with a feature have no face in the faces store"),
+        (["--faces_only"], [3, 4], ""),
+        (["--modality", "sound"], [], ""),
+    ],
+)
+def test_features_where_there_is_no_face(
+    tmp_path: Path, words: list[str], without: list[int], note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_faces(tmp_path / "faces", "a", faceless=(3, 4))
+    assert run(tmp_path, write("npy", tmp_path, {"a": whole(0)}), *words) == 0
+    assert capsys.readouterr().err == f"a: {T} frames, {len(without)} of them without a feature{note}\n"
+    assert np.flatnonzero(~open_features(tmp_path / "out/a.arrow").valid).tolist() == without
+
+
 @pytest.mark.parametrize("kind", NUMBERED)
 def test_which_number_the_first_frame_has_is_never_guessed(
     root: Path, kind: str, capsys: pytest.CaptureFixture[str]

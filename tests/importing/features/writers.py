@@ -35,10 +35,14 @@ class Rows:
 Videos = Mapping[str, Rows]
 
 
-def make_faces(folder: Path, *names: str, num_frames: int = T, times: bool = True) -> None:
+def make_faces(
+    folder: Path, *names: str, num_frames: int = T, times: bool = True, faceless: Sequence[int] = ()
+) -> None:
+    """faceless: the rows without a face."""
     columns: list[Any] = [pa.array(range(1, num_frames + 1), pa.int32())]
     columns.append(pa.array(np.arange(num_frames) / FPS if times else [None] * num_frames, pa.float64()))
-    columns += [pa.nulls(num_frames, field.type) for field in list(VIDEO_SCHEMA)[2:]]
+    columns.append(pa.array([None if row in faceless else b"a face" for row in range(num_frames)], pa.binary()))
+    columns += [pa.nulls(num_frames, field.type) for field in list(VIDEO_SCHEMA)[3:]]
     for name in names:
         batch = pa.record_batch(columns, schema=VIDEO_SCHEMA)
         write_video_faces(folder / f"{name}.arrow", [batch], {"fps": FPS, "fingerprint": name})
