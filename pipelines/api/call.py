@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_origin, get_type_hints
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.text import in_line
-from pipelines.cli import STAGES, parse_config, run_config
+from pipelines.cli import STAGES, config_class_of, parse_config, run_config
 from pipelines.console import Listener, listening
 
 ProgressHook = Callable[[str, int, int | None], None]
@@ -41,22 +41,26 @@ def called(name: str, progress: ProgressChoice, settings: Mapping[str, Any]) -> 
 def words_of(name: str, settings: Mapping[str, Any]) -> list[str]:
     """The command line for these settings."""
     positional = STAGES[name].positional
+    types = get_type_hints(config_class_of(name))
     words: list[str] = []
     for key, value in settings.items():
         if key == positional:
             words = [*_texts(value), *words]
         else:
-            words += _flags(key, value)
+            words += _pairs(key, value) if get_origin(types.get(key)) is Mapping else _flags(key, value)
     return words
+
+
+def _pairs(key: str, values: Mapping[str, Any]) -> list[str]:
+    """`--vary window=100,200`"""
+    pairs = [f"{name}={','.join(_texts(value))}" for name, value in values.items()]
+    return [f"--{key}", *pairs] if pairs else []
 
 
 def _flags(key: str, value: Any) -> Iterable[str]:
     if isinstance(value, bool):
         return [f"--{key}" if value else f"--no-{key}"]
     if isinstance(value, Mapping):
-        if all(isinstance(each, list | tuple) for each in value.values()):  # `--vary window=100,200`
-            pairs = [f"{name}={','.join(map(_text, values))}" for name, values in value.items()]
-            return [f"--{key}", *pairs] if pairs else []
         return [word for name, inner in value.items() for word in _flags(f"{key}.{name}", inner)]
     if isinstance(value, list | tuple):
         return [f"--{key}", *map(_text, value)] if value else []

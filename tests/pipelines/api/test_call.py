@@ -37,6 +37,11 @@ ROOT = Path(__file__).parents[3]
             "--features f --annotations a --out o --vary window=50,100 --seeds 0 1",
         ),
         (
+            "features",
+            {"faces": "f", "checkpoint": "c", "out": "o", "extractor": {"mean": [0.5, 0.4, 0.3], "std": (1, 1, 1)}},
+            "--faces f --checkpoint c --out o --extractor.mean 0.5 0.4 0.3 --extractor.std 1 1 1",
+        ),
+        (
             "train-static",
             {"config": "static_demo", "labelled": ["a"], "out": "o"},
             "--config static_demo --labelled a --out o",
