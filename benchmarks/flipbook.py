@@ -18,9 +18,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from flipbook_clips import Book, write_clips
+from flipbook_clips import FPS, Book, maker, write_clips
 from flipbook_compare import Comparison, Score, Videos, compare_filters, compare_temporal
 from flipbook_stills import Stills, read_stills, train_static_model
+from lifelike_clips import Life, life_maker
 
 from abaw.core.artifacts import value_hash, write_text
 from abaw.core.config import to_plain
@@ -58,6 +59,8 @@ RECIPE = TemporalRecipe(
 )
 """Chosen on tuning clips of another seed."""
 WINDOWS = Windows(300, 200)
+KINDS: Mapping[str, Book | Life] = {"lifelike": Life(), "stills": Book()}
+"""Kinds of clips: see lifelike_clips.py and flipbook_clips.py."""
 
 
 def main() -> None:
@@ -66,22 +69,27 @@ def main() -> None:
     begun = time.perf_counter()
     stills = read_stills(arguments.data, SHARES)
     static = train_static_model(stills.static, arguments.work, arguments.static_steps)
-    by_seed = []
-    for seed in arguments.seeds:
-        counts = {"train": arguments.train_clips, "tuning": arguments.tuning_clips, "scored": arguments.scored_clips}
-        folder = make_clips(stills, static, arguments.work, Book(), counts, seed)
-        by_seed.append(compare(folder, static, recipe_of(RECIPE, seed)))
-        print(f"seed {seed}: " + ", ".join(f"{name} {score.macro_f1:.3f}" for name, score in by_seed[-1].items()))
-    print(table(by_seed))
+    counts = {"train": arguments.train_clips, "tuning": arguments.tuning_clips, "scored": arguments.scored_clips}
+    plain = {}
+    for kind in arguments.clips:
+        by_seed = []
+        for seed in arguments.seeds:
+            folder = make_clips(stills, static, arguments.work, KINDS[kind], counts, seed)
+            by_seed.append(compare(folder, static, recipe_of(RECIPE, seed)))
+            scores = ", ".join(f"{name} {score.macro_f1:.3f}" for name, score in by_seed[-1].items())
+            print(f"{kind}, seed {seed}: {scores}", flush=True)
+        print(f"\n{kind}:\n\n{table(by_seed)}\n")
+        plain[kind] = _plain(by_seed, arguments.seeds)
     print(f"{time.perf_counter() - begun:.0f} s")
     if arguments.json is not None:
-        write_text(arguments.json, json.dumps(_plain(by_seed, arguments.seeds), indent=1) + "\n")
+        write_text(arguments.json, json.dumps(plain, indent=1) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="ferplus.zip: images and votes.csv")
     parser.add_argument("--work", type=Path, required=True, help="folder for models and features")
+    parser.add_argument("--clips", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path, help="also write the scores here")
     parser.add_argument("--static_steps", type=int, default=5000)
@@ -96,7 +104,7 @@ def make_clips(
     stills: Stills,
     static: Path,
     work: Path,
-    book: Book,
+    book: Book | Life,
     counts: Mapping[str, int],
     seed: int,
     shares: Sequence[float] | None = None,
@@ -115,7 +123,8 @@ def make_clips(
         return folder
     for index, (part, split) in enumerate(SPLITS.items()):
         rng = np.random.default_rng([seed, index])
-        paths = write_clips(folder / part, split, counts[part], getattr(stills, part), book, rng, shares)
+        make = (life_maker if isinstance(book, Life) else maker)(getattr(stills, part), book)
+        paths = write_clips(folder / part, split, counts[part], make, rng, shares)
         for outputs in OUTPUTS:
             out = folder / part / outputs
             config = FeaturesConfig(
@@ -139,7 +148,7 @@ def comparisons(folder: Path, static: Path, recipe: TemporalRecipe) -> tuple[Com
     train = _read(folder, "train")
     last = temporal_run(folder, recipe) / "last"
     train_temporal(train, WINDOWS, recipe, last.parent)
-    transitions = count_transitions([clip.labels for clip in train.clips], NUM_EXPRESSIONS)
+    transitions = count_transitions([clip.labels for clip in train.clips], NUM_EXPRESSIONS, fps=FPS)
 
     def videos(checkpoint: Path, sources: Sequence[str], *parts: str) -> Videos:
         found = [_predicted(checkpoint, folder, sources, part) for part in parts]

@@ -5,7 +5,7 @@ Shapes: T time, C class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ CLASS_FRAMES: Mapping[str, tuple[int, ...]] = {
     "Train_Set": (177_198, 16_573, 10_771, 9_080, 95_463, 78_751, 31_615, 165_866),
     "Validation_Set": (82_258, 6_126, 5_296, 8_408, 34_511, 25_157, 12_332, 106_444),
 }
+FPS = 30.0
 _ROWS = 256
 _JPEG_QUALITY = 92
 
@@ -145,12 +146,25 @@ def _drawn(pixels: NDArray[np.uint8], pose: NDArray[np.float64], mirror: bool) -
     return np.repeat(lit[:, :, None], 3, axis=2)
 
 
+Maker = Callable[[Sequence[float], np.random.Generator], tuple[Timeline, Iterator[bytes | None]]]
+"""Class shares -> a timeline and the JPEG bytes of its frames, which are drawn when they are taken."""
+
+
+def maker(stills: Sequence[Still], book: Book) -> Maker:
+    """Clips of `draw_timeline` and `crops`."""
+
+    def make(shares: Sequence[float], rng: np.random.Generator) -> tuple[Timeline, Iterator[bytes | None]]:
+        timeline = draw_timeline(shares, book, rng)
+        return timeline, crops(timeline, stills, book, rng)
+
+    return make
+
+
 def write_clips(
     folder: Path,
     split: str,
     num_clips: int,
-    stills: Sequence[Still],
-    book: Book,
+    make: Maker,
     rng: np.random.Generator,
     shares: Sequence[float] | None = None,
 ) -> list[Path]:
@@ -163,15 +177,14 @@ def write_clips(
     paths = []
     for index in range(num_clips):
         name = f"{folder.name}{index:03d}"
-        timeline = draw_timeline(shares, book, rng)
+        timeline, images = make(shares, rng)
         annotation = folder / "annotations" / EXPRESSION_FOLDERS[0] / split / f"{name}.txt"
         annotation.parent.mkdir(parents=True, exist_ok=True)
         write_annotation(annotation, timeline.labels)
         path = folder / "faces" / f"{name}.arrow"
         path.parent.mkdir(parents=True, exist_ok=True)
-        images = crops(timeline, stills, book, rng)
         meta = {
-            "fps": 30.0,
+            "fps": FPS,
             "classes": list(EXPRESSION_CLASSES),
             "crop_size": ALIGNED_PIXELS,
             "fingerprint": value_hash([name, split, timeline.shown.tolist(), int(rng.integers(2**31))]),
@@ -184,5 +197,5 @@ def write_clips(
 def _batches(images: Iterator[bytes | None], num_frames: int) -> Iterator[pa.RecordBatch]:
     for start in range(0, num_frames, _ROWS):
         frames = range(start + 1, min(start + _ROWS, num_frames) + 1)
-        rows = [{"frame": frame, "time_s": (frame - 1) / 30, "jpeg": next(images)} for frame in frames]
+        rows = [{"frame": frame, "time_s": (frame - 1) / FPS, "jpeg": next(images)} for frame in frames]
         yield pa.RecordBatch.from_pylist(rows, schema=VIDEO_SCHEMA)

@@ -5,18 +5,20 @@ Shapes: T time, C class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abaw.evaluation.metrics import confusion_of, macro_f1_of
-from abaw.evaluation.selection import fit_class_bias
+from abaw.evaluation.pass_fit import PooledVideos
+from abaw.evaluation.selection import biased_confusion, fit_class_bias, log_probs
 from abaw.inference.decode import decode
 from abaw.protocol.classes import NUM_EXPRESSIONS
+from abaw.sequence.filters import fill_gaps
 from abaw.sequence.hmm import Transitions
-from abaw.sequence.smooth import parse_smoothing
+from abaw.sequence.smooth import HMM_PASSES, Smoothing, parse_smoothing
 from abaw.stores.predictions import Predictions
 
 _WIDTHS = (5, 11, 21, 31, 41, 51, 61, 75, 91, 111, 131, 151, 181, 221)
@@ -59,62 +61,105 @@ class Comparison:
     def __init__(self, tuning: Videos, scored: Videos, transitions: Transitions) -> None:
         self._tuning, self._scored, self._transitions = tuning, scored, transitions
 
-    def plain(self, smoothing: str = "none") -> Score:
-        return self._score(smoothing, None)
+    def plain(self, text: str = "none") -> Score:
+        return self._score(self._without_bias(text))
 
     def chosen(self, options: Sequence[str]) -> Score:
         """With the smoothing that is best on the tuning clips: the score to expect in practice."""
-        best = max(options, key=lambda text: self._f1(self._tuning, text, None))
-        return self.plain(best)
+        return self._best(map(self._without_bias, options))
 
     def hindsight(self, options: Sequence[str]) -> Score:
         """With the smoothing that is best on the scored clips themselves: an upper bound."""
         return max(map(self.plain, options), key=lambda score: score.macro_f1)
 
-    def chosen_with_bias(self, options: Sequence[str]) -> Score:
-        """With the smoothing and class bias that together are best on the tuning clips."""
-        biases = {text: self._bias(text) for text in options}
-        best = max(options, key=lambda text: self._f1(self._tuning, text, biases[text]))
-        return self._score(best, biases[best])
+    def expected(self, options: Sequence[str]) -> Score:
+        """As `chosen`, with the bias that follows from the class shares that the model expects."""
+        return self._best(parse_smoothing(f"{text}+shares", self._transitions) for text in options)
 
-    def _bias(self, smoothing: str) -> NDArray[np.float64]:
-        parsed = parse_smoothing(smoothing, self._transitions)
-        probs = [decode(each, parsed).probs[::_BIAS_EVERY] for each in self._tuning.predictions]
+    def fitted(self, options: Sequence[str]) -> Score:
+        """With the smoothing and class bias that together are best on the tuning clips; a pass is fitted as a whole."""
+        return self._best(map(self._fitted, options))
+
+    def fitted_after(self, options: Sequence[str]) -> Score:
+        """As `fitted`, with the bias of a forward-backward pass added to its result."""
+        found = [(text, self._bias(self._without_bias(text))) for text in options]
+        text, bias = max(found, key=lambda each: self._f1_after(*each))
+        return _score(self._confusion_after(self._scored, text, bias), f"{text}, bias after")
+
+    def _best(self, options: Iterable[Smoothing]) -> Score:
+        return self._score(max(options, key=lambda smoothing: _f1(self._confusion(self._tuning, smoothing))))
+
+    def _without_bias(self, text: str) -> Smoothing:
+        return parse_smoothing(text, self._transitions)
+
+    def _fitted(self, text: str) -> Smoothing:
+        smoothing = self._without_bias(text)
+        return smoothing.biased(self._bias(smoothing)) if not smoothing.needs_transitions else self._fit_pass(smoothing)
+
+    def _fit_pass(self, smoothing: Smoothing) -> Smoothing:
+        pooled = PooledVideos()
+        for each, labels in zip(self._tuning.predictions, self._tuning.labels, strict=True):
+            filled = fill_gaps(each.probs, each.predicted, 1 / NUM_EXPRESSIONS)
+            pooled.add(filled, labels[: len(filled)], 0, each.fps)
+        return pooled.fit(smoothing)
+
+    def _bias(self, smoothing: Smoothing) -> NDArray[np.float64]:
+        probs = [decode(each, smoothing).probs[::_BIAS_EVERY] for each in self._tuning.predictions]
         labels = [each[::_BIAS_EVERY] for each in self._tuning.labels]
         return fit_class_bias(np.concatenate(probs), np.concatenate(labels))
 
-    def _score(self, smoothing: str, bias: NDArray[np.float64] | None) -> Score:
-        confusion = self._confusion(self._scored, smoothing, bias)
-        return Score(float(macro_f1_of(confusion)), float(np.trace(confusion) / confusion.sum()), smoothing)
+    def _score(self, smoothing: Smoothing) -> Score:
+        return _score(self._confusion(self._scored, smoothing), str(smoothing))
 
-    def _f1(self, videos: Videos, smoothing: str, bias: NDArray[np.float64] | None) -> float:
-        return float(macro_f1_of(self._confusion(videos, smoothing, bias)))
-
-    def _confusion(self, videos: Videos, smoothing: str, bias: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    def _confusion(self, videos: Videos, smoothing: Smoothing) -> NDArray[np.int64]:
         """(C, C) frames, rows annotated, columns predicted."""
-        parsed = parse_smoothing(smoothing, self._transitions)
-        confusion = np.zeros((NUM_EXPRESSIONS, NUM_EXPRESSIONS), dtype=np.int64)
-        for predictions, labels in zip(videos.predictions, videos.labels, strict=True):
-            confusion += confusion_of(labels, decode(predictions, parsed, bias).labels)
-        return confusion
+        pairs = zip(videos.predictions, videos.labels, strict=True)
+        return _sum(confusion_of(labels, decode(each, smoothing).labels) for each, labels in pairs)
+
+    def _f1_after(self, text: str, bias: NDArray[np.float64]) -> float:
+        return _f1(self._confusion_after(self._tuning, text, bias))
+
+    def _confusion_after(self, videos: Videos, text: str, bias: NDArray[np.float64]) -> NDArray[np.int64]:
+        smoothing, pairs = self._without_bias(text), zip(videos.predictions, videos.labels, strict=True)
+        return _sum(biased_confusion(log_probs(decode(each, smoothing).probs), labels, bias) for each, labels in pairs)
+
+
+def _sum(confusions: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+    total: NDArray[np.int64] = np.sum(list(confusions), axis=0)
+    return total
+
+
+def _f1(confusion: NDArray[np.int64]) -> float:
+    return float(macro_f1_of(confusion))
+
+
+def _score(confusion: NDArray[np.int64], smoothing: str) -> Score:
+    return Score(_f1(confusion), float(np.trace(confusion) / confusion.sum()), smoothing)
 
 
 def compare_filters(static: Comparison) -> dict[str, Score]:
     """Rows of the table for the static model: name -> score."""
-    rows = {"static": static.plain(), "static, bias": static.chosen_with_bias(["none"])}
+    rows = {"static": static.plain(), "static, bias": static.fitted(["none"])}
     for name, options in GRIDS.items():
         rows[f"static + {name}"] = static.chosen(options)
         rows[f"static + {name}, hindsight"] = static.hindsight(options)
-        if name != "viterbi":
-            rows[f"static + {name}, bias"] = static.chosen_with_bias(options)
+        if name not in HMM_PASSES:
+            rows[f"static + {name}, bias"] = static.fitted(options)
+    rows["static + forward_backward, bias after the pass"] = static.fitted_after(GRIDS["forward_backward"])
+    for name in HMM_PASSES:
+        rows[f"static + {name}, expected shares"] = static.expected(GRIDS[name])
+        rows[f"static + {name}, bias in the evidence"] = static.fitted([f"{name}:0.1"])
     return rows
 
 
 def compare_temporal(temporal: Comparison) -> dict[str, Score]:
     """Rows of the table for the temporal model: name -> score."""
     options = ["none", *(text for grid in GRIDS.values() for text in grid)]
-    return {
+    rows = {
         "temporal": temporal.plain(),
-        "temporal, bias": temporal.chosen_with_bias(["none"]),
+        "temporal, bias": temporal.fitted(["none"]),
         "temporal + any filter": temporal.chosen(options),
     }
+    for name in HMM_PASSES:
+        rows[f"temporal + {name}, bias in the evidence"] = temporal.fitted([f"{name}:0.1"])
+    return rows

@@ -110,15 +110,15 @@ def shared(stills: Sequence[Still], others: Sequence[Still]) -> NDArray[np.bool_
     found = np.zeros(len(stills), dtype=bool)
     if not (stills and others):
         return found
-    known = _thumbnails([still.pixels for still in others])
+    known = thumbnails([still.pixels for still in others])
     for start in range(0, len(stills), _COMPARED_AT_ONCE):
         part = [still.pixels for still in stills[start : start + _COMPARED_AT_ONCE]]
         for pixels in (part, [image[:, ::-1] for image in part]):
-            found[start : start + len(part)] |= (_thumbnails(pixels) @ known.T).max(axis=1) > _ALIKE
+            found[start : start + len(part)] |= (thumbnails(pixels) @ known.T).max(axis=1) > _ALIKE
     return found
 
 
-def _thumbnails(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def thumbnails(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """(N, 144): small, centred, of length 1: the product of two is their correlation."""
     side = (_THUMBNAIL, _THUMBNAIL)
     small = np.stack([cv2.resize(image, side, interpolation=cv2.INTER_AREA).ravel() for image in images])

@@ -13,7 +13,7 @@ from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import TemporalRecipe, recipe_of
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
-from pipelines.console import result, say
+from pipelines.console import result, say, warn
 from pipelines.engine_settings import EngineSettings
 from pipelines.inputs import InputPath, require_sources
 from pipelines.items import finish_items
@@ -62,6 +62,8 @@ def run(config: CrossValidateConfig) -> int:
     require_parallel(config.train, config, "cross-validate")
     require_expression(config.tasks, "cross-validate")
     require_sources(config.features, config.sources)
+    for text in config.cautions:
+        warn(text)
     training, validation = read_splits(config.features, config.annotations, config.tasks)
     fold_of = _folds((*training.clips, *validation.clips), config.folds, config.train.seed)
     defaults = to_plain(TemporalRecipe())

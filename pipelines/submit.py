@@ -12,6 +12,7 @@ from abaw.core.text import listed
 from pipelines.check_submission import report_faults
 from pipelines.console import progress, result, say, warn
 from pipelines.inputs import InputPath
+from pipelines.smoothing import is_file, read_smoothings
 
 if TYPE_CHECKING:
     from abaw.protocol.editions import Edition
@@ -31,13 +32,16 @@ class SubmitConfig:
             enough
         out: the submission file, which replaces an existing one; for abaw3, a folder that does not exist yet
         edition: edition of the challenge, see docs/submission.md
-        smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi:WEIGHT or
-            forward_backward:WEIGHT
+        smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames, or in seconds
+            as in gaussian:0.4s), viterbi:WEIGHT or forward_backward:WEIGHT, or the smoothing.json of `abaw validate`,
+            which has everything that was fitted
         transitions: annotation folder from whose Train_Set viterbi and forward_backward count how classes follow each
             other
+        transitions_fps: frame rate of these annotations, by default the median of the predictions'
         thresholds: twelve numbers, the probability from which each action unit is on, or the thresholds.json of
             `abaw validate --fit_thresholds`; .5 if not given
-        class_bias: eight numbers, added to the logarithms of the smoothed probabilities of the eight classes
+        class_bias: eight numbers, added to the logarithms of the smoothed probabilities of the eight classes; for
+            viterbi and forward_backward to those of each frame, before WEIGHT
 
     Examples:
         abaw submit --predictions predictions/ --template predictions_template.txt --out predictions.txt
@@ -50,6 +54,7 @@ class SubmitConfig:
     edition: str = "abaw6"
     smoothing: str = "none"
     transitions: InputPath | None = None
+    transitions_fps: float | None = None
     class_bias: tuple[float, ...] = ()
     thresholds: tuple[str, ...] = ()
 
@@ -71,34 +76,23 @@ def run(config: SubmitConfig) -> int:
 
 def _smoothing(config: SubmitConfig, edition: Edition) -> Smoothing:
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.protocol.annotations import TRAIN_SET
-    from abaw.protocol.classes import NUM_EXPRESSIONS
-    from abaw.protocol.labels import read_labels
-    from abaw.sequence.hmm import count_transitions
-    from abaw.sequence.smooth import needs_transitions, parse_smoothing
+    from abaw.sequence.smooth import needs_transitions
 
-    if not edition.classes and needs_transitions(config.smoothing):
+    if not edition.classes and (needs_transitions(config.smoothing) or is_file(config.smoothing)):
         raise ConfigError(
             f"smoothing '{config.smoothing}' is a path through classes, and {edition.name} has none; use box, median "
             "or gaussian"
         )
     if not edition.classes and config.class_bias:
         raise ConfigError(f"--class_bias: {edition.name} has no classes; leave it out")
-    if config.transitions is None or not needs_transitions(config.smoothing):
-        if config.transitions is not None:
-            raise ConfigError(
-                f"--transitions: smoothing '{config.smoothing}' does not use transitions; leave --transitions out"
-            )
-        smoothing = parse_smoothing(config.smoothing)
-    else:
-        annotated = read_labels(config.transitions, TRAIN_SET, ("expression",))
-        labels = (video.expression for video in annotated.values())
-        smoothing = parse_smoothing(config.smoothing, count_transitions(labels, NUM_EXPRESSIONS))
+    (smoothing,), _ = read_smoothings(
+        [config.smoothing], config.transitions, config.transitions_fps, [config.predictions]
+    )
     if edition.task == "compound" and smoothing.name == "viterbi":
         raise ConfigError(
             "smoothing 'viterbi' leaves only one class per frame, but compound classes need two; use 'forward_backward'"
         )
-    return smoothing
+    return smoothing.biased(config.class_bias) if config.class_bias else smoothing
 
 
 def _submit_file(config: SubmitConfig, edition: Edition, smoothing: Smoothing) -> int:
@@ -138,8 +132,6 @@ def _values(
 ) -> dict[str, list[str]]:
     """Video -> the values of each frame, for the wanted videos that have predictions."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    import numpy as np
-
     from abaw.inference.decode import decode
     from abaw.inference.fuse import fusion_lines
     from abaw.stores.arrow import find_stores, read_header
@@ -156,7 +148,6 @@ def _values(
         raise DataError(
             f"{config.predictions}: no predictions for any video of {config.template}; predict the test videos first"
         )
-    bias = np.array(config.class_bias) if config.class_bias else None
     thresholds = read_thresholds(config.thresholds, edition)
     for line in fusion_lines(read_header(stores[videos[0]], KIND).meta):
         say(f"predictions: {line}")
@@ -166,7 +157,7 @@ def _values(
             predictions = read_predictions(stores[video])
             if not predictions.predicted.any():
                 warn(f"{video}: no frame was predicted; all its rows get {'the first class' if edition.classes else 0}")
-            values[video] = frame_values(video, decode(predictions, smoothing, bias), edition, thresholds)
+            values[video] = frame_values(video, decode(predictions, smoothing), edition, thresholds)
             hook(done, len(videos))
     return values
 

@@ -50,6 +50,8 @@ def run(config: TrainTemporalConfig) -> int:
     from abaw.training.temporal import train_temporal
 
     windows = Windows(config.window, config.hop)
+    for text in config.cautions:
+        warn(text)
     require_sources(config.features, config.sources)
     clips = read_split(config.features, config.annotations, TRAIN_SET, config.tasks)
     with progress("train-temporal", "steps") as hook:

@@ -59,6 +59,15 @@ class WindowSampler:
         """A batch that depends only on the generator's state."""
         return _stack([self._draw(generator) for _ in range(self._batch_size)], self._length)
 
+    def class_counts(self, generator: np.random.Generator, draws: int) -> NDArray[np.int64]:
+        """Labelled frames of each class, (C,), in `draws` windows."""
+        counts = np.zeros(NUM_EXPRESSIONS, dtype=np.int64)
+        for _ in range(draws):
+            clip, start = self._draw(generator)
+            labels = clip.labels[start : start + self._length]
+            counts += np.bincount(labels[labels > UNLABELLED], minlength=NUM_EXPRESSIONS)
+        return counts
+
     def _draw(self, generator: np.random.Generator) -> tuple[Clip, int]:
         """A video and the first frame, from 0, of a window in it."""
         other = self._other_share > 0 and generator.random() < self._other_share

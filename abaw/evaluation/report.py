@@ -23,10 +23,12 @@ from abaw.evaluation.result import Comparison, Result
 from abaw.evaluation.task_result import TaskResult
 from abaw.page.parts import address
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
+from abaw.sequence.smoothing_file import write_smoothing
 
 PAGE = "index.html"
 METRICS = "metrics.json"
 THRESHOLDS = "thresholds.json"
+SMOOTHING = "smoothing.json"
 
 
 def write_report(
@@ -40,7 +42,8 @@ def write_report(
 
     metrics.json and index.html cover all results. per_class.csv, per_video.csv, confusion.csv, confusion.png and
     calibration.png are next to them for one result, otherwise in one folder per result, of its name; a result without
-    expression has none of these. thresholds.json is there if thresholds of action units were fitted. viewers: a folder
+    expression has none of these. smoothing.json is the smoothing whose figures are reported, for `read_smoothing`.
+    thresholds.json is there if thresholds of action units were fitted. viewers: a folder
     with pages on single videos (<video>.html) that the table of videos links to. An older report is replaced. Raises
     DataError when the folder holds something else, or when two results have the same name.
     """
@@ -58,6 +61,9 @@ def write_report(
             write_json(place / THRESHOLDS, dict(zip(ACTION_UNITS, result.tasks.thresholds.values, strict=True)))
         if not isinstance(result, Result):
             continue
+        if result.option.decoding is not None:
+            facts = {"predictions": result.source, "chosen_on": annotations if result.choice else None}
+            write_smoothing(place / SMOOTHING, result.option.decoding, EXPRESSION_CLASSES, **facts)
         images = pictures[result.name] = _draw(result)
         write_text(place / "per_class.csv", csv_text(_class_rows(result)))
         write_text(place / "per_video.csv", csv_text(_video_rows(result.evaluation.videos)))

@@ -15,6 +15,7 @@ from abaw.evaluation.metrics import Counts, Evaluation
 from abaw.evaluation.multitask import TaskScores
 from abaw.evaluation.origin import Origin
 from abaw.evaluation.selection import Selection
+from abaw.sequence.smooth import Smoothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Intervals:
 class Option:
     """The scores of one way to decode the predictions.
 
-    calibration: None when the smoothing leaves no probabilities; class_bias: (C,) fitted on all scored videos, None for
-    no bias; by_fold: (K, V, C, C), with the bias fitted on the videos outside each fold.
+    calibration: None when the smoothing leaves no probabilities; class_bias: (C,), None for no bias; by_fold: (K, V, C,
+    C), with what was fitted on the videos outside each fold, None when nothing was; decoding: the smoothing with its
+    bias.
     """
 
     smoothing: str
@@ -43,6 +45,7 @@ class Option:
     calibration: Calibration | None
     class_bias: NDArray[np.float64] | None = None
     by_fold: Counts | None = None
+    decoding: Smoothing | None = None
 
     @property
     def label(self) -> str:

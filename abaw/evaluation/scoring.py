@@ -18,15 +18,17 @@ from abaw.core.progress import Progress, silent
 from abaw.core.text import listed
 from abaw.evaluation.action_units import unit_counts, unit_histogram
 from abaw.evaluation.calibration import Calibration, calibration_of, no_frames
-from abaw.evaluation.metrics import ScoredVideo, VideoTally, evaluate_tallies, tally
+from abaw.evaluation.metrics import ScoredVideo, VideoTally, confusion_of, evaluate_tallies, tally
 from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks
 from abaw.evaluation.origin import VIDEO_LISTS
+from abaw.evaluation.pass_fit import PooledVideos
 from abaw.evaluation.result import Option
 from abaw.evaluation.sample import FrameSample
 from abaw.evaluation.scored_labels import ScoredLabels
-from abaw.evaluation.selection import biased_confusion, fit_class_bias, log_probs
+from abaw.evaluation.selection import fit_class_bias
 from abaw.inference.decode import Decoded, decode
 from abaw.inference.fuse import fusion_lines
+from abaw.sequence.filters import fill_gaps
 from abaw.sequence.smooth import Smoothing
 from abaw.stores.arrow import find_stores
 from abaw.stores.predictions import Predictions, read_predictions
@@ -58,8 +60,16 @@ class Tallies:
         if labels.other:
             self.tasks.append(_task_tally(name, len(predictions), decoded, labels, self.fit_thresholds))
 
-    def option(self, class_bias: NDArray[np.float64] | None = None, by_fold: NDArray[np.int64] | None = None) -> Option:
-        return Option(str(self.smoothing), evaluate_tallies(self.videos), self.calibration, class_bias, by_fold)
+    def option(self, by_fold: NDArray[np.int64] | None = None) -> Option:
+        bias = self.smoothing.class_bias
+        return Option(
+            str(self.smoothing),
+            evaluate_tallies(self.videos),
+            self.calibration,
+            None if bias is None else np.array(bias),
+            by_fold,
+            self.smoothing,
+        )
 
 
 def new_tallies(smoothing: Smoothing, fit_thresholds: bool = False) -> Tallies:
@@ -200,7 +210,7 @@ def _unmatched(predicted: Mapping[str, Path], labels: ScoredLabels) -> list[str]
     return notes
 
 
-def biased_option(
+def fitted_option(
     found: StoreScores,
     smoothing: Smoothing,
     labels: ScoredLabels,
@@ -209,39 +219,63 @@ def biased_option(
 ) -> tuple[Option, list[TaskTally], int]:
     """The smoothing with a class bias fitted on the scored videos, and on those outside each fold.
 
-    folds: by video. Returns the option, the tallies of its other tasks and the stride of the frames of the fit. Two
-    passes: the first keeps a bounded sample of frames, the second counts; progress: videos of both passes.
+    The WEIGHT of a hidden Markov pass is fitted together with its bias. folds: by video. Returns the option, the
+    tallies of its other tasks and the stride of the frames of the fit. Two passes: the first keeps a bounded sample of
+    frames, the second counts; progress: videos of both passes.
     """
-    sample = FrameSample()
-    for video, predictions in _read_again(found, progress, passes_done=0):
-        known, probs = _overlap(labels, video, decode(predictions, smoothing).probs)
-        sample.add(probs, known, folds[video])
-    kept, kept_labels, fold_of_frame = sample.arrays()
-    everywhere = fit_class_bias(kept, kept_labels)
-    biases = [
-        fit_class_bias(kept[outside], kept_labels[outside]) if outside.any() else np.zeros_like(everywhere)
-        for outside in (fold_of_frame != fold for fold in range(max(folds.values()) + 1))
-    ]
-    tallies = new_tallies(smoothing, found.tallies[0].fit_thresholds)
-    by_fold = []
+    everywhere, by_fold, stride = (_fit_pass if smoothing.needs_transitions else _fit_filter)(
+        smoothing, _annotated(found, labels, progress), [folds[name] for name in found.scored]
+    )
+    tallies = new_tallies(everywhere, found.tallies[0].fit_thresholds)
+    confusions = []
     for video, predictions in _read_again(found, progress, passes_done=1):
-        tallies.add(video, predictions, decode(predictions, smoothing, everywhere), labels)
-        known, probs = _overlap(labels, video, decode(predictions, smoothing).probs)
-        logs = log_probs(probs)
-        by_fold.append([biased_confusion(logs, known, bias) for bias in biases])
-    option = tallies.option(everywhere, np.array(by_fold).swapaxes(0, 1))
-    return option, tallies.tasks, sample.stride
+        tallies.add(video, predictions, decode(predictions, everywhere), labels)
+        known = _known(labels, video, predictions)
+        decoded = [decode(predictions, fitted).labels[: len(known)] for fitted in by_fold]
+        confusions.append([confusion_of(known, classes, len(predictions.classes)) for classes in decoded])
+    return tallies.option(np.array(confusions).swapaxes(0, 1)), tallies.tasks, stride
 
 
-def _overlap(
-    labels: ScoredLabels, video: str, probs: NDArray[np.float32]
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    known = labels.expression.get(video, np.empty(0, np.int8))[: len(probs)]
-    return known, probs[: len(known)]
+_Annotated = Iterator[tuple[Predictions, NDArray[np.int8]]]
+
+
+def _fit_filter(
+    smoothing: Smoothing, videos: _Annotated, folds: Sequence[int]
+) -> tuple[Smoothing, list[Smoothing], int]:
+    """The smoothing with the bias that is best on all videos, and with those that are best outside each fold."""
+    sample = FrameSample()
+    for (predictions, known), fold in zip(videos, folds, strict=True):
+        sample.add(decode(predictions, smoothing).probs[: len(known)], known, fold)
+    kept, kept_labels, fold_of_frame = sample.arrays()
+    biases = [
+        fit_class_bias(kept[outside], kept_labels[outside]) if outside.any() else np.zeros(kept.shape[1])
+        for outside in (fold_of_frame != fold for fold in range(-1, max(folds) + 1))
+    ]
+    everywhere, *by_fold = map(smoothing.biased, biases)
+    return everywhere, by_fold, sample.stride
+
+
+def _fit_pass(smoothing: Smoothing, videos: _Annotated, folds: Sequence[int]) -> tuple[Smoothing, list[Smoothing], int]:
+    """As `_fit_filter`, with the best WEIGHT as well. The stride is 1: every frame counts."""
+    pooled = PooledVideos()
+    for (predictions, known), fold in zip(videos, folds, strict=True):
+        filled = fill_gaps(predictions.probs, predictions.predicted, 1 / len(predictions.classes))
+        pooled.add(filled, known, fold, predictions.fps)
+    by_fold = [pooled.fit(smoothing, without_fold=fold) for fold in range(max(folds) + 1)]
+    return pooled.fit(smoothing), by_fold, 1
+
+
+def _annotated(found: StoreScores, labels: ScoredLabels, progress: Progress) -> _Annotated:
+    for video, predictions in _read_again(found, progress, passes_done=0):
+        yield predictions, _known(labels, video, predictions)
+
+
+def _known(labels: ScoredLabels, video: str, predictions: Predictions) -> NDArray[np.int8]:
+    return labels.expression.get(video, np.empty(0, np.int8))[: len(predictions)]
 
 
 def _read_again(found: StoreScores, progress: Progress, passes_done: int) -> Iterator[tuple[str, Predictions]]:
-    """The scored videos, for one of the two passes of `biased_option`."""
+    """The scored videos, for one of the two passes of `fitted_option`."""
     num_videos = len(found.scored)
     for done, video in enumerate(found.scored, start=1):
         yield video, read_predictions(found.stores[video])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.errors import ConfigError, DataError
+from abaw.core.errors import DataError
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.filters import fill_gaps
 from abaw.sequence.smooth import Smoothing
@@ -32,11 +32,12 @@ class Decoded:
 def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[np.floating] | None = None) -> Decoded:
     """Fill frames without a prediction from their neighbours, smooth, and take the most probable class.
 
-    class_bias: (C,) added to the log of the smoothed probabilities. In a video without any prediction the probabilities
-    are uniform and the class is the first, Neutral; valence, arousal and action units are 0. Raises DataError when the
-    classes are not those of the challenge, the frames are not 1, 2, 3, …, or a prediction is not finite; and
-    ConfigError for a bias that is not one finite number per class, or is used with `viterbi`, whose path has no
-    probabilities.
+    smoothing: converted to the frame rate of the predictions; class_bias: (C,), replaces its bias.
+
+    In a video without any prediction the probabilities are uniform and the class is the first, Neutral; valence,
+    arousal and action units are 0. Raises DataError when the classes are not those of the challenge, the frames are not
+    1, 2, 3, …, or a prediction is not finite; and ConfigError for a bias that is not one finite number per class, or
+    for seconds without a frame rate.
     """
     if predictions.classes not in (EXPRESSION_CLASSES, ()):
         raise DataError(
@@ -48,7 +49,9 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
     for values in (predictions.probs, predictions.valence_arousal, predictions.action_units):
         if values is not None:
             _require_finite(predictions, values)
-    labels, probs = _classes(predictions, smoothing, class_bias) if predictions.classes else _no_classes(predictions)
+    smoothing = smoothing.for_shares(predictions.class_shares) if class_bias is None else smoothing.biased(class_bias)
+    smoothing = smoothing.at(predictions.fps)
+    labels, probs = _classes(predictions, smoothing) if predictions.classes else _no_classes(predictions)
     return Decoded(
         labels=labels,
         probs=probs,
@@ -57,12 +60,8 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
     )
 
 
-def _classes(
-    predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[np.floating] | None
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def _classes(predictions: Predictions, smoothing: Smoothing) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     probs = smoothing(fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES)))
-    if class_bias is not None:
-        probs = _biased(probs, class_bias, smoothing)
     return probs.argmax(axis=1).astype(np.int8), probs
 
 
@@ -78,16 +77,6 @@ def _require_finite(predictions: Predictions, values: NDArray[np.float32]) -> No
             f"{predictions.name}: the prediction of frame {predictions.frames[wrong[0]]} is not a finite number "
             f"({len(wrong)} such frames); predict the video again"
         )
-
-
-def _biased(probs: NDArray[np.float32], class_bias: NDArray[np.floating], smoothing: Smoothing) -> NDArray[np.float32]:
-    if smoothing.name == "viterbi":
-        raise ConfigError("a class bias cannot be used with smoothing 'viterbi'; use 'forward_backward'")
-    if class_bias.shape != probs.shape[1:] or not np.isfinite(class_bias).all():
-        raise ConfigError(f"class bias: expected {probs.shape[1]} finite numbers, found {class_bias.tolist()}")
-    weighted = probs * np.exp(class_bias - class_bias.max())
-    biased: NDArray[np.float32] = (weighted / weighted.sum(axis=1, keepdims=True)).astype(np.float32)
-    return biased
 
 
 def _columns(

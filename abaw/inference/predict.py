@@ -78,9 +78,11 @@ def _nothing(tasks: Sequence[str]) -> FrameOutputs:
 
 
 def _origin(specs: Sequence[Spec], backbone: str) -> Mapping[str, Any]:
-    """Provenance of predictions: the models, the videos on which they and their backbones were trained, and the videos
-    on which a model's step was chosen."""
+    """Provenance of predictions: the models, the videos on which they and their backbones were trained, the videos on
+    which a model's step was chosen, and the class shares that the models expect on average."""
     keys = ("videos", "backbone_videos", "faces")
+    shares = [spec.class_shares for spec in specs if spec.classes]
+    known = [each for each in shares if each is not None]
     trained = {name for spec in specs for key in keys for name in spec.training.get(key, ())}
     chosen = {name for spec in specs if spec.training.get("chosen") for name in spec.training.get("scored_on", ())}
     return provenance(
@@ -88,6 +90,7 @@ def _origin(specs: Sequence[Spec], backbone: str) -> Mapping[str, Any]:
         checkpoints=[spec.weights_id for spec in specs],
         trained_on=sorted(trained),
         selected_on=sorted(chosen),
+        class_shares=np.mean(known, axis=0).tolist() if known and len(known) == len(shares) else None,
     )
 
 

@@ -21,6 +21,8 @@ class TransformerSize:
         width: width of the vector per frame inside the encoder
         dropout: share of numbers dropped in training
         stem: length of a convolution before the encoder, in frames (odd), which starts as their mean; 0 leaves it out
+        stem_mean: what the stem's mean divides by at the ends of a window: inside, the number of frames inside it;
+            full, the length of the stem, which draws the ends towards zero (earlier versions)
         tcn: number of residual convolutions over time before the encoder (kernel 5, dilation doubled each time); 0
             leaves them out
         delta: also use the change of each feature over this many frames on either side; 0 leaves it out
@@ -38,6 +40,7 @@ class TransformerSize:
     width: int = 128
     dropout: float = 0.1
     stem: int = 0
+    stem_mean: Literal["inside", "full"] = "inside"
     tcn: int = 0
     delta: int = 0
     positions: Literal["rotary", "learned"] = "rotary"

@@ -153,9 +153,18 @@ def save_static(
     classes: tuple[str, ...],
     image: ImageInput,
     training: Mapping[str, Any],
+    class_shares: tuple[float, ...] | None = None,
 ) -> Spec:
-    """Write a checkpoint. training: its provenance. Returns the spec with the hash of the weights."""
-    spec = Spec("static", architecture.plain(), classes, model.feature_dim, to_plain(image), training)
+    """Write a checkpoint. training: its provenance; class_shares: see Spec. Returns the spec with the weights' hash."""
+    spec = Spec(
+        "static",
+        architecture.plain(),
+        classes,
+        model.feature_dim,
+        to_plain(image),
+        training,
+        class_shares=class_shares,
+    )
     return save_checkpoint(folder, spec, model.state_dict())
 
 

@@ -39,11 +39,13 @@ def _shift(values: Tensor, frames: int) -> Tensor:
 class MeanStem(nn.Module):
     """A depthwise convolution over `frames` frames, which starts as their mean.
 
-    With few training videos the encoder alone memorises people before it learns to average.
+    With few training videos the encoder alone memorises people before it learns to average. Where the convolution
+    reaches beyond the video, the result is scaled up as if frames like those inside were there; not if `full`.
     """
 
-    def __init__(self, width: int, frames: int, *, causal: bool) -> None:
+    def __init__(self, width: int, frames: int, *, causal: bool, full: bool = False) -> None:
         super().__init__()
+        self.full = full
         self.mix = nn.Conv1d(width, width, frames, groups=width, bias=False)
         self.pad = (frames - 1, 0) if causal else (frames // 2, frames // 2)
         nn.init.constant_(self.mix.weight, 1 / frames)
@@ -52,7 +54,12 @@ class MeanStem(nn.Module):
         """tokens: (B, T, width); inside: (B, T) False for padding. Returns (B, T, width)."""
         within = torch.where(inside[..., None], tokens, 0).transpose(1, 2)
         mixed: Tensor = self.mix(F.pad(within, self.pad)).transpose(1, 2)
-        return mixed
+        if self.full:
+            return mixed
+        frames = self.mix.kernel_size[0]
+        ones = torch.ones(1, 1, frames, dtype=tokens.dtype, device=tokens.device)
+        counts = F.conv1d(F.pad(inside[:, None].to(tokens.dtype), self.pad), ones).transpose(1, 2)
+        return mixed * (frames / counts.clamp_min(1))
 
 
 class Tcn(nn.Module):

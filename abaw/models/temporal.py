@@ -51,7 +51,8 @@ class TemporalTransformer(nn.Module):
         self.register_buffer("feature_std", torch.ones(sum(dims)))
         self.inputs = nn.ModuleList(SourceInput(dim * (2 if size.delta else 1), size.width) for dim in dims)
         self.fusion = build_fusion(size, len(self.dims))
-        self.stem = MeanStem(size.width, size.stem, causal=size.causal) if size.stem else None
+        full = size.stem_mean == "full"
+        self.stem = MeanStem(size.width, size.stem, causal=size.causal, full=full) if size.stem else None
         self.tcn = Tcn(size.width, size.tcn, size.dropout, causal=size.causal) if size.tcn else None
         learned = size.positions == "learned"
         self.positions = nn.Parameter(torch.randn(window, size.width) * 0.02) if learned else None
@@ -134,11 +135,12 @@ def temporal_spec(
     classes: tuple[str, ...],
     training: Mapping[str, Any],
     tasks: Sequence[str] = ("expression",),
+    class_shares: tuple[float, ...] | None = None,
 ) -> Spec:
     """The spec stored with a temporal model's weights.
 
-    window, hop: in frames; sources: in the order of the features; classes: empty without expression. Raises ConfigError
-    as `ordered_tasks` does.
+    window, hop: in frames; sources: in the order of the features; classes: empty without expression; class_shares: see
+    Spec. Raises ConfigError as `ordered_tasks` does.
     """
     return Spec(
         kind="temporal",
@@ -152,6 +154,7 @@ def temporal_spec(
             "sources": [asdict(source) for source in sources],
         },
         training=training,
+        class_shares=class_shares,
     )
 
 
@@ -202,7 +205,8 @@ def _read_sizes(spec: Spec) -> tuple[TransformerSize, list[int], int, int]:
         raise ValueError(
             f"temporal architecture {str(name)[:60]!r} is not known; this version builds '{_ARCHITECTURE}'"
         )
-    size = from_plain(TransformerSize, arguments, "architecture")
+    # Earlier versions had no choice.
+    size = from_plain(TransformerSize, {"stem_mean": "full", **arguments}, "architecture")
     ordered = ordered_tasks(from_plain(_Tasks, tasks, "architecture").tasks)
     if list(ordered) != list(tasks["tasks"]):
         raise ValueError(f"key 'architecture.tasks': expected {', '.join(ordered)}, in this order and once each")

@@ -66,7 +66,7 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
     """A method for the static model.
 
     takes_unlabelled: whether it needs unlabelled faces; balance, aggregation: its defaults for drawing labelled faces
-    and for what is between backbone and head.
+    and for what is between backbone and head; class_shares: C, which the labelled loss makes the model expect.
     """
 
     takes_unlabelled: ClassVar[bool] = True
@@ -84,6 +84,7 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
         self._load_balance = setup.load_balance
         self._view = STRONG if settings.view == "strong" else WEAK
         self.register_buffer("_offsets", _offsets(setup, settings.prior_power), persistent=False)
+        self.class_shares = _expected_shares(setup, settings.prior_power)
 
     @classmethod
     def architecture(cls, base: Architecture, settings: Settings) -> Architecture:
@@ -133,6 +134,12 @@ def _offsets(setup: Setup, power: float | None) -> Tensor:
     present = setup.shares > 0
     offsets = setup.drawn.clamp_min(1e-12).log() - power * setup.shares.clamp_min(1e-12).log()
     return torch.where(present, offsets, 0.0).float()
+
+
+def _expected_shares(setup: Setup, power: float | None) -> tuple[float, ...]:
+    """The class shares for which the labelled loss makes the predictions right."""
+    shares = setup.drawn if power is None else torch.where(setup.shares > 0, setup.shares**power, 0)
+    return tuple((shares / shares.sum()).tolist())
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -24,14 +24,18 @@ Floats = NDArray[np.float64]
 class Transitions:
     """The probabilities of classes following each other from one frame to the next.
 
-    initial: (C,) probability of each class at the first frame; matrix: (C, C) from row to column, rows sum to 1. All
-    are above 0: unseen transitions are unlikely, not impossible. Raises DataError for any other values.
+    initial: (C,) probability of each class at the first frame, which is also its share of all frames; matrix: (C, C)
+    from row to column, rows sum to 1. All are above 0: unseen transitions are unlikely, not impossible. fps: frames per
+    second at which they were counted, None when unknown. Raises DataError for any other values.
     """
 
     initial: Floats
     matrix: Floats
+    fps: float | None = None
 
     def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise DataError(f"transitions: counted at {self.fps:g} frames per second; expected a number above 0")
         num = len(self.initial)
         if num == 0 or self.matrix.shape != (num, num):
             raise DataError(f"transitions: expected ({num}, {num}) for {num} classes, found {self.matrix.shape}")
@@ -43,13 +47,27 @@ class Transitions:
     def num_classes(self) -> int:
         return len(self.initial)
 
+    def at(self, fps: float | None) -> Transitions:
+        """The same chain at another frame rate; unchanged when either rate is unknown.
 
-def count_transitions(labels: Iterable[NDArray[np.integer]], num_classes: int, smoothing: float = 1.0) -> Transitions:
+        A class lasts for a given time with the same probability at every rate, and the same classes follow it.
+        """
+        if self.fps is None or fps is None or self.num_classes == 1:
+            return self
+        others = self.matrix * (1 - np.eye(self.num_classes))
+        leave = others.sum(axis=1, keepdims=True)
+        new_leave = -np.expm1(self.fps / fps * np.log1p(-leave))
+        return Transitions(self.initial, others * (new_leave / leave) + np.diag(1 - new_leave[:, 0]), fps)
+
+
+def count_transitions(
+    labels: Iterable[NDArray[np.integer]], num_classes: int, smoothing: float = 1.0, fps: float | None = None
+) -> Transitions:
     """Count how often each class follows another in the labels of several videos.
 
-    labels: (T,) per video, -1 for none, which breaks the chain; smoothing: added to every count. `initial` is the share
-    of each class among all labelled frames. Raises ConfigError when the smoothing is not above 0, and DataError when no
-    two neighbouring frames have labels.
+    labels: (T,) per video, -1 for none, which breaks the chain; smoothing: added to every count; fps: frame rate of the
+    videos, None when unknown. `initial` is the share of each class among all labelled frames. Raises ConfigError when
+    the smoothing is not above 0, and DataError when no two neighbouring frames have labels.
     """
     if not smoothing > 0:
         raise ConfigError(f"smoothing of transition counts is {smoothing:g}; expected more than 0")
@@ -64,7 +82,7 @@ def count_transitions(labels: Iterable[NDArray[np.integer]], num_classes: int, s
         raise DataError("transitions: no two neighbouring frames are labelled; give the annotations of whole videos")
     matrix = pairs.reshape(num_classes, num_classes) + smoothing
     initial = frames + smoothing
-    return Transitions(initial / initial.sum(), matrix / matrix.sum(axis=1, keepdims=True))
+    return Transitions(initial / initial.sum(), matrix / matrix.sum(axis=1, keepdims=True), fps)
 
 
 def viterbi(log_evidence: Floats, transitions: Transitions) -> NDArray[np.int8]:

@@ -78,6 +78,30 @@ class Predictions:
         }
         return {task: each for task, each in values.items() if each is not None}
 
+    @property
+    def fps(self) -> float | None:
+        """Frames per second of the video, None when it is not recorded."""
+        return _fps(self.meta)
+
+    @property
+    def class_shares(self) -> tuple[float, ...] | None:
+        """The class shares that the models expect, C, None when they are not recorded."""
+        shares = self.meta.get("class_shares")
+        if not isinstance(shares, list) or not len(shares) == len(self.classes) > 0:
+            return None
+        numbers = all(isinstance(share, int | float) and 0 <= share < float("inf") for share in shares)
+        return tuple(map(float, shares)) if numbers else None
+
+
+def _fps(meta: Mapping[str, Any]) -> float | None:
+    fps = meta.get("fps")
+    return float(fps) if isinstance(fps, int | float) and 0 < fps < float("inf") else None
+
+
+def recorded_fps(path: Path) -> float | None:
+    """`Predictions.fps` of a store, by its header alone. Raises StoreError as `predicted_tasks` does."""
+    return _fps(read_header(path, KIND).meta)
+
 
 def predicted_tasks(path: Path) -> tuple[str, ...]:
     """The tasks that a store has, by its header alone. Raises StoreError when it is missing, unreadable or no store of

@@ -32,7 +32,10 @@ class Spec:
     {"kind", "pixels", "margin"}, or null for any}; for `temporal` {"window", "hop",
     "backbone": hash, "sources": see abaw.stores.sources}.
     training: provenance (recipe, seeds, data, scores).
-    weights_sha256: filled in on saving. Raises ValueError for a feature_dim below 1.
+    weights_sha256: filled in on saving.
+    class_shares: how often the model expects each class: its probabilities are right where the classes have these
+    shares; None when not recorded, as by earlier versions. Raises ValueError for a feature_dim below 1, and for class
+    shares that are not one number of 0 or more per class.
     """
 
     kind: Kind
@@ -42,10 +45,14 @@ class Spec:
     input: Mapping[str, Any]
     training: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
+    class_shares: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.feature_dim < 1:
             raise ValueError(f"key 'feature_dim': expected at least 1, found {self.feature_dim}")
+        shares = self.class_shares
+        if shares is not None and not (len(shares) == len(self.classes) and min(shares, default=0) >= 0):
+            raise ValueError(f"key 'class_shares': expected {len(self.classes)} numbers, 0 or more, found {shares}")
 
     @property
     def weights_id(self) -> str:

@@ -1,6 +1,6 @@
 """Losses of the temporal model's tasks. Frames without a label for a task are left out of its loss.
 
-Shapes: N frames of a batch.
+Shapes: N frames of a batch, C class.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+
+from abaw.training.sequence_settings import SequenceLearning
 
 _LARGEST_WEIGHT = 10.0
 
@@ -54,6 +56,23 @@ def positive_weights(counts: NDArray[np.int64]) -> Tensor:
     """
     smoothed = torch.as_tensor(counts, dtype=torch.float32) + 1
     return (smoothed[:, 0] / smoothed[:, 1]).clamp(1 / _LARGEST_WEIGHT, _LARGEST_WEIGHT)
+
+
+def expected_shares(
+    drawn: NDArray[np.int64], counts: NDArray[np.int64], learning: SequenceLearning
+) -> tuple[float, ...]:
+    """The class shares for which the expression loss makes the predictions right, C; uniform without frames.
+
+    drawn: (C,) labelled frames of each class in the windows; counts: (C,) in the videos.
+    """
+    shares = torch.as_tensor(drawn, dtype=torch.float64)
+    if learning.balance == "logit_adjustment":
+        shares = shares * torch.as_tensor(counts, dtype=torch.float64).clamp_min(1) ** -learning.balance_strength
+    elif learning.balance == "class_weights":
+        shares = shares * class_weights(counts, learning.balance_strength)
+    if not shares.any():
+        shares = torch.ones_like(shares)
+    return tuple((shares / shares.sum()).tolist())
 
 
 def class_weights(counts: NDArray[np.int64], strength: float = 1.0) -> Tensor:

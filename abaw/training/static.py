@@ -77,9 +77,10 @@ def train_static_on(
         device = fabric.device if recipe.decode == "device" else "cpu"
         return ImageReader(faces, recipe.size, recipe.cache_mb, device=device)
 
+    method = recipe.method_class(setup, getattr(recipe, recipe.method))
     return train(
         fabric,
-        recipe.method_class(setup, getattr(recipe, recipe.method)),
+        method,
         TrainBatches(
             read(training),
             balance_of(recipe),
@@ -91,7 +92,7 @@ def train_static_on(
         run_folder,
         recipe.train,
         evaluate=None if selection is None else _scorer(read(selection), image),
-        save=_saver(recipe, image, training, selection, unlabelled, init, facts or {}),
+        save=_saver(recipe, image, training, selection, unlabelled, init, facts or {}, method.class_shares),
         select_by="macro_f1",
         progress=hook,
     )
@@ -185,6 +186,7 @@ def _saver(
     unlabelled: FaceSet | None,
     init: Path | None,
     facts: Mapping[str, Any],
+    class_shares: tuple[float, ...],
 ) -> Callable[[Path, nn.Module, Mapping[str, Any]], None]:
     """Saves checkpoints with their whole provenance, including that of the checkpoint they start from."""
     start = None if init is None else load_spec(init)
@@ -200,7 +202,8 @@ def _saver(
 
     def save(folder: Path, model: nn.Module, result: Mapping[str, Any]) -> None:
         assert isinstance(model, StaticModel)
-        save_static(folder, model, architecture_of(recipe), EXPRESSION_CLASSES, image, {**written, **result})
+        training = {**written, **result}
+        save_static(folder, model, architecture_of(recipe), EXPRESSION_CLASSES, image, training, class_shares)
 
     return save
 

@@ -24,8 +24,11 @@ from abaw.sequence.windows import Windows
 from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.spec import Spec
 from abaw.training.loop import TrainResult, launch, train
+from abaw.training.sequence_losses import expected_shares
 from abaw.training.sequence_method import SequenceMethod
 from abaw.training.temporal_recipe import TemporalRecipe
+
+_WINDOWS_FOR_SHARES = 4000
 
 
 def train_temporal(
@@ -50,7 +53,9 @@ def train_temporal(
     fabric = launch(recipe.train)
     with fabric.rank_zero_first():
         run_folder = RunFolder(out, _run_config(recipe, windows, clips), to_plain(TemporalRecipe()))
-    spec = _spec(recipe, windows, training, held)
+    drawn = sampler.class_counts(numpy_generator(seed, "class shares"), _WINDOWS_FOR_SHARES)
+    shares = expected_shares(drawn, training.class_counts(), recipe.learn)
+    spec = _spec(recipe, windows, training, held, shares)
     model = build_temporal(spec, seed=seed)
     model.set_statistics(*training.statistics())
     return train(
@@ -79,7 +84,9 @@ def _run_config(recipe: TemporalRecipe, windows: Windows, clips: ClipSet) -> dic
     return {**plain, "window": windows.length, "hop": windows.hop, **data}
 
 
-def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: ClipSet) -> Spec:
+def _spec(
+    recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: ClipSet, shares: tuple[float, ...]
+) -> Spec:
     return temporal_spec(
         recipe.model,
         window=windows.length,
@@ -93,6 +100,7 @@ def _spec(recipe: TemporalRecipe, windows: Windows, training: ClipSet, held: Cli
             backbone_videos=list(training.backbone_videos),
             scored_on=[clip.name for clip in held.clips],
         ),
+        class_shares=shares if "expression" in recipe.tasks else None,
     )
 
 

@@ -31,6 +31,17 @@ class TemporalRecipe:
     learn: SequenceLearning = field(default_factory=SequenceLearning)
     train: TrainSettings = field(default_factory=TrainSettings)
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Sentences about settings that are allowed and usually a mistake."""
+        if "expression" not in self.tasks or (self.learn.sampling, self.learn.balance) != ("class", "logit_adjustment"):
+            return ()
+        return (
+            "learn.sampling class with learn.balance logit_adjustment balances the classes twice: windows drawn by "
+            "class are already balanced, and the adjustment is by the class shares of all frames; use sampling frame, "
+            "or balance none (flip-book: macro F1 54 with both, 71 with sampling alone)",
+        )
+
 
 def recipe_of(config: TemporalRecipe, seed: int | None = None) -> TemporalRecipe:
     """The recipe without the paths of `config`, which do not belong in a checkpoint. seed: replaces its seed."""

@@ -15,7 +15,7 @@ from pipelines.ablate.report import best_lines, markdown_table, table_facts, wri
 from pipelines.ablate.scores import VariantCells
 from pipelines.compare.cells import Cell, CellResult, Splits, read_splits, run_cells, shared_in_run
 from pipelines.compare.runs import require_parallel
-from pipelines.console import result, say
+from pipelines.console import result, say, warn
 from pipelines.engine_settings import EngineSettings
 from pipelines.inputs import InputPath, require_sources
 from pipelines.items import finish_items
@@ -64,6 +64,8 @@ def run(config: AblateConfig) -> int:
     require_expression(config.tasks, "ablate")
     for note in dict.fromkeys(note for point in grid for note in point.notes):
         say(note)
+    for text in dict.fromkeys(text for point in grid for text in point.recipe.cautions):
+        warn(text)
     say(f"{len(grid)} variants with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
     videos = read_splits(config.features, config.annotations, config.tasks)
     defaults = _fixed(GridRecipe(), vary)

@@ -12,6 +12,7 @@ from abaw.core.errors import ConfigError, DataError
 from pipelines.console import progress, result
 from pipelines.inputs import InputPath, short_names
 from pipelines.items import finish_items
+from pipelines.smoothing import is_file, read_smoothings
 
 if TYPE_CHECKING:
     from abaw.evaluation.multitask import TaskTally
@@ -32,11 +33,14 @@ class ValidateConfig:
         predictions: folders of prediction stores (`abaw predict`); several are compared with each other
         annotations: folder with Train_Set and Validation_Set, or the folder of the annotation files itself
         out: folder of the report
-        smoothing: filters of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA, viterbi[:WEIGHT],
-            forward_backward[:WEIGHT]; several are compared, and the report marks that the best one was chosen
-        fit_bias: fit a bias per class for each smoothing, and mark that it was chosen
+        smoothing: filters of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames, or in seconds
+            as in gaussian:0.4s), viterbi[:WEIGHT], forward_backward[:WEIGHT], or the smoothing.json of a report;
+            several are compared, and the report marks that the best one was chosen
+        fit_bias: fit a bias per class for each smoothing, for viterbi and forward_backward together with WEIGHT, and
+            mark that it was chosen
         fit_thresholds: fit a threshold per action unit, write it to thresholds.json, and mark that it was chosen
         transitions: annotations from whose Train_Set viterbi and forward_backward count how classes follow each other
+        transitions_fps: frame rate of these annotations, by default the median of the predictions'
         split: annotated videos that are scored; both is for out-of-fold predictions
         draws: draws of the bootstrap over videos
         viewers: folder of `abaw predict-video` for these videos; the report's table of videos links to its pages
@@ -54,6 +58,7 @@ class ValidateConfig:
     fit_bias: bool = False
     fit_thresholds: bool = False
     transitions: InputPath | None = None
+    transitions_fps: float | None = None
     split: Literal["validation", "train", "both"] = "validation"
     draws: int = 1000
     viewers: InputPath | None = None
@@ -76,9 +81,11 @@ def run(config: ValidateConfig) -> int:
         raise ConfigError(f"draws {config.draws}: expected {_FEWEST_DRAWS} or more; fewer give no 95 % interval")
     if config.viewers is not None and not any(config.viewers.glob("*.html")):
         raise ConfigError(f"viewers {config.viewers}: no page (*.html) in it; give the --out of `abaw predict-video`")
-    smoothings, counted_on = _smoothings(config)
     tasks = _predicted_tasks(config.predictions)
     _require_settings(config, tasks)
+    smoothings, counted_on = read_smoothings(
+        config.smoothing, config.transitions, config.transitions_fps, config.predictions
+    )
     failures: list[str] = []
     labels = read_scored_labels(config.annotations, SPLITS[config.split], tasks, failures)
     names = short_names(config.predictions)
@@ -121,35 +128,11 @@ def _require_settings(config: ValidateConfig, tasks: Sequence[str]) -> None:
         return
     if config.fit_bias:
         raise ConfigError("--fit_bias is for expression, which the predictions do not have; leave it out")
-    if any(map(needs_transitions, config.smoothing)):
+    if any(needs_transitions(text) or is_file(text) for text in config.smoothing):
         raise ConfigError(
-            "viterbi and forward_backward are paths through classes, which the predictions do not have; use box, "
-            "median or gaussian"
+            "viterbi, forward_backward and smoothing files are for classes, which the predictions do not have; use "
+            "box, median or gaussian"
         )
-
-
-def _smoothings(config: ValidateConfig) -> tuple[list[Smoothing], set[str]]:
-    """The filters to score, and the videos on which transitions were counted."""
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.protocol.annotations import TRAIN_SET
-    from abaw.protocol.classes import NUM_EXPRESSIONS
-    from abaw.protocol.labels import read_labels
-    from abaw.sequence.hmm import count_transitions
-    from abaw.sequence.smooth import needs_transitions, parse_smoothing
-
-    transitions, counted_on = None, set[str]()
-    if config.transitions is not None:
-        if not any(map(needs_transitions, config.smoothing)):
-            raise ConfigError("--transitions is for viterbi and forward_backward, and --smoothing names neither")
-        annotated = read_labels(config.transitions, TRAIN_SET, ("expression",))
-        transitions = count_transitions((video.expression for video in annotated.values()), NUM_EXPRESSIONS)
-        counted_on = set(annotated)
-    smoothings = [parse_smoothing(text, transitions) for text in config.smoothing]
-    texts = [str(smoothing) for smoothing in smoothings]
-    twice = next((text for text in texts if texts.count(text) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"smoothing '{twice}' is given twice")
-    return smoothings, counted_on
 
 
 def _predicted_tasks(predictions: Sequence[Path]) -> list[str]:
@@ -229,19 +212,24 @@ def _options(
 ) -> tuple[list[Option], list[list[TaskTally]], int]:
     """Every smoothing without and then with a class bias; their other tasks; the stride of the fitted frames."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.evaluation.scoring import biased_option
+    from abaw.evaluation.scoring import fitted_option
 
     options = [tallies.option() for tallies in found.tallies]
     tasks = [tallies.tasks for tallies in found.tallies]
     strides = [0]
-    for smoothing in smoothings if fit_bias else ():
-        if smoothing.name != "viterbi":
-            with progress(f"{found.name}: scoring {smoothing} with a class bias", "videos") as hook:
-                option, of_option, stride = biased_option(found, smoothing, labels, folds, hook)
-            options.append(option)
-            tasks.append(of_option)
-            strides.append(stride)
+    for smoothing in _to_fit(smoothings) if fit_bias else ():
+        with progress(f"{found.name}: fitting a class bias for {smoothing}", "videos") as hook:
+            option, of_option, stride = fitted_option(found, smoothing, labels, folds, hook)
+        options.append(option)
+        tasks.append(of_option)
+        strides.append(stride)
     return options, tasks, max(strides)
+
+
+def _to_fit(smoothings: Sequence[Smoothing]) -> list[Smoothing]:
+    """Each filter, and each pass once, as its WEIGHT is fitted."""
+    passes = {smoothing.name: smoothing for smoothing in smoothings if smoothing.needs_transitions}
+    return [*(smoothing for smoothing in smoothings if not smoothing.needs_transitions), *passes.values()]
 
 
 def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[str], stride: int) -> list[str]:
@@ -252,8 +240,6 @@ def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[
     num_videos = len(set(video_groups(found.scored)))
     if num_videos < _FEW_VIDEOS:
         notes.append(f"{num_videos} videos are too few for a bootstrap over videos: the intervals are too narrow")
-    if stride and any(smoothing.name == "viterbi" for smoothing in smoothings):
-        notes.append("viterbi takes no class bias: its path has no probabilities to add one to")
     if stride > 1:
         notes.append(f"the class bias is fitted on one annotated frame in {stride}, and scored on all")
     both = sorted(counted_on & set(found.scored))

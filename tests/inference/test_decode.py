@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,15 +90,42 @@ def test_a_class_bias_is_added_to_the_log_of_smoothed_probabilities() -> None:
 
 @pytest.mark.parametrize("bias", [np.zeros(7), np.full(8, np.nan)])
 def test_an_invalid_bias_is_refused(bias: np.ndarray) -> None:
-    with pytest.raises(ConfigError, match="expected 8 finite numbers"):
+    with pytest.raises(ConfigError, match="expected (8 )?finite numbers"):
         decode(predictions([1]), Smoothing(), bias)
 
 
-def test_viterbi_allows_no_bias() -> None:
+@pytest.mark.parametrize("text", ["viterbi:3", "forward_backward:0.5"])
+def test_a_pass_can_use_the_class_shares_that_the_model_expects(text: str) -> None:
+    """The bias turns the model's shares into those of the transitions; equal shares need none."""
+    transitions = count_transitions([np.repeat(np.arange(8), np.arange(10, 90, 10))], 8)
+    smoothing, plain = parse_smoothing(f"{text}+shares", transitions), parse_smoothing(text, transitions)
+    probs = np.random.default_rng(0).dirichlet(np.ones(8), 40).astype(np.float32)
+    given = predictions([0] * 40, probs=probs)
+    expecting = replace(given, meta={"class_shares": [0.125] * 8})
+    bias = np.log(transitions.initial) - np.log(0.125)
+    np.testing.assert_allclose(decode(expecting, smoothing).probs, plain.biased(bias)(probs), atol=1e-6)
+    assert not np.array_equal(decode(expecting, smoothing).probs, decode(given, plain).probs)
+    same = replace(given, meta={"class_shares": transitions.initial.tolist()})
+    np.testing.assert_allclose(decode(same, smoothing).probs, decode(given, plain).probs, atol=1e-6)
+    np.testing.assert_array_equal(decode(expecting, smoothing, np.zeros(8)).probs, decode(given, plain).probs)
+
+
+@pytest.mark.parametrize("shares", [None, [0.5] * 7, ["a"] * 8, "x", [float("nan")] * 8, [-1.0] * 8])
+def test_class_shares_that_cannot_be_used_are_missing_ones(shares: object) -> None:
     transitions = count_transitions([np.arange(8)], 8)
-    with pytest.raises(ConfigError, match="forward_backward"):
-        decode(predictions([1, 2]), parse_smoothing("viterbi", transitions), np.zeros(8))
-    assert decode(predictions([1, 2]), parse_smoothing("viterbi", transitions)).labels.tolist() == [1, 2]
+    given = predictions([1, 2], meta={"class_shares": shares})
+    assert decode(given, parse_smoothing("viterbi", transitions)).labels.tolist() == [1, 2]
+    with pytest.raises(ConfigError, match="do not record the class shares"):
+        decode(given, parse_smoothing("viterbi+shares", transitions))
+
+
+def test_seconds_are_converted_at_the_frame_rate_of_the_predictions() -> None:
+    given = predictions([1, 1, 4, 1, 1, 1, 1], meta={"fps": 25.0})
+    np.testing.assert_array_equal(
+        decode(given, parse_smoothing("box:0.2s")).probs, decode(given, parse_smoothing("box:5")).probs
+    )
+    with pytest.raises(ConfigError, match="frame rate is unknown"):
+        decode(predictions([1]), parse_smoothing("box:0.2s"))
 
 
 def test_other_tasks_are_filled_and_filtered() -> None:

@@ -86,7 +86,32 @@ def test_the_stem_starts_as_the_mean_of_neighbouring_frames() -> None:
     tokens = torch.randn(1, 9, 16)
     mixed = model.stem(tokens, torch.ones(1, 9, dtype=torch.bool))
     torch.testing.assert_close(mixed[:, 4], tokens[:, 3:6].mean(1))
+    torch.testing.assert_close(mixed[:, 0], tokens[:, :2].mean(1))
     assert all(weight.requires_grad for weight in model.stem.parameters())
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("stem", [0, 5, 51])
+def test_constant_features_give_constant_outputs(stem: int, causal: bool) -> None:
+    """Also at the ends of the video, where the stem reaches beyond it, and in the padding's neighbourhood."""
+    model = _model(size=replace(SIZE, stem=stem, causal=causal))
+    inside = torch.arange(30)[None] < 24
+    outputs = _run(model, torch.ones(1, 30, D), inside, inside)[:, :24]
+    torch.testing.assert_close(outputs, outputs[:, :1].expand_as(outputs), atol=1e-5, rtol=1e-4)
+
+
+def test_a_checkpoint_of_an_earlier_version_keeps_its_stem(tmp_path: Path) -> None:
+    """It has no key for the mean: the stem divides by its whole length, as it was trained."""
+    spec = _spec(replace(SIZE, stem=5, stem_mean="full"))
+    model = build_temporal(spec, seed=0).eval()
+    earlier = {key: value for key, value in spec.architecture.items() if key != "stem_mean"}
+    save_checkpoint(tmp_path, replace(spec, architecture=earlier), model.state_dict())
+    loaded, _ = load_temporal(tmp_path)
+    ones, real = torch.ones(1, 9, D), torch.ones(1, 9, dtype=torch.bool)
+    torch.testing.assert_close(_run(loaded, ones, real, real), _run(model, ones, real, real))
+    assert loaded.stem is not None
+    mixed = loaded.stem(torch.ones(1, 9, 16), real)
+    torch.testing.assert_close(mixed[0, 0], torch.full((16,), 0.6))
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())

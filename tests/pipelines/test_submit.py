@@ -10,6 +10,9 @@ from abaw.protocol.annotations import TRAIN_SET, write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.editions import edition
 from abaw.protocol.manifests import load_manifest
+from abaw.sequence.hmm import count_transitions
+from abaw.sequence.smooth import parse_smoothing
+from abaw.sequence.smoothing_file import write_smoothing
 from abaw.stores.predictions import Predictions, write_predictions
 from pipelines.cli import main
 
@@ -222,6 +225,17 @@ def test_a_class_bias(tmp_path: Path) -> None:
     assert labels(tmp_path) == [3, 3, 3]
 
 
+def test_a_smoothing_file_brings_its_bias_and_transitions(tmp_path: Path) -> None:
+    chain = count_transitions([np.repeat([1, 5, 1], 400)], 8)
+    smoothing = parse_smoothing("viterbi:0.5", chain)
+    predict(tmp_path / "p", "a", [1, 1, 5, 1, 1, 1])
+    write_template(tmp_path / "t.txt", a=6)
+    for bias, expected in ((None, 1), ([0, 0, 0, 0, 0, 30, 0, 0], 5)):
+        write_smoothing(tmp_path / "s.json", smoothing.biased(bias) if bias else smoothing, EXPRESSION_CLASSES)
+        assert submit(tmp_path, "--smoothing", str(tmp_path / "s.json")) == 0
+        assert labels(tmp_path) == [expected] * 6
+
+
 @pytest.mark.parametrize("smoothing", ["viterbi", "forward_backward"])
 def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothing: str) -> None:
     write_annotation(tmp_path / "ann" / TRAIN_SET / "x.txt", np.repeat([1, 5, 1], 400))
@@ -235,7 +249,7 @@ def test_transitions_are_counted_on_the_training_labels(tmp_path: Path, smoothin
     ("words", "message"),
     [
         (["--smoothing", "viterbi"], "--transitions DIR"),
-        (["--transitions", "."], "smoothing 'none' does not use transitions"),
+        (["--transitions", "."], "--smoothing names neither"),
         (["--class_bias", "1", "2"], "class bias: expected 8 finite numbers"),
         (["--edition", "abaw6_ce"], "this is the template of edition abaw5"),
         (["--edition", "abaw8_va", "--class_bias", *"12345678"], "--class_bias: abaw8_va has no classes"),

@@ -76,6 +76,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, stills: Path, capsys: pyt
     assert spec.training["selection_counts"] == [1] * 8
     assert spec.training["settings"]["balance"] == "own"
     assert set(spec.training["scores"]) == {"macro_f1", "accuracy"}
+    assert spec.class_shares == pytest.approx([1 / 8] * 8)
     assert str(tmp_path) not in (tmp_path / "run/best/spec.json").read_text()
 
 

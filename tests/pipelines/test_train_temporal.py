@@ -42,6 +42,8 @@ def test_a_run_leaves_checkpoints_that_record_their_origin(tmp_path: Path, capsy
         assert f"{tmp_path / 'run' / name}: step" in printed.out
     assert not {"features", "annotations", "out"} & set(spec.training["recipe"]), "paths do not travel"
     assert spec.training["scores"]["macro_f1"] >= 0
+    assert spec.class_shares is not None and sum(spec.class_shares) == pytest.approx(1)
+    assert "balances the classes twice" not in printed.err
     assert "held out" in printed.err
     assert "have no annotations" not in printed.err, "the other stores belong to the validation split"
     assert read_json(tmp_path / "run" / "config.json")["config"]["backbone"] == BACKBONE
@@ -75,6 +77,24 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another(tmp_path: Pa
         weights.append(load_file(tmp_path / name / "last" / "weights.safetensors"))
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert not torch.equal(weights[0]["head.weight"], weights[2]["head.weight"])
+
+
+def test_a_model_expects_the_classes_as_often_as_its_windows_show_them(tmp_path: Path) -> None:
+    make_data(tmp_path, num_validation=0)
+    shares = {}
+    for sampling in ("frame", "class"):
+        words = ["--learn.sampling", sampling, "--window", "4", "--hop", "4", "--holdout", "0"]
+        assert main(_words(tmp_path, tmp_path / sampling, *words)) == 0
+        shares[sampling] = np.array(load_temporal(tmp_path / sampling / "last")[1].class_shares)
+    counts = read_split([tmp_path / "features"], tmp_path / "annotations", "Train_Set").class_counts()
+    np.testing.assert_allclose(shares["frame"], counts / counts.sum(), atol=0.05)
+    assert shares["class"].std() < shares["frame"].std()
+
+
+def test_balancing_the_classes_twice_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_data(tmp_path, num_validation=0)
+    assert main(_words(tmp_path, tmp_path / "run", "--learn.balance", "logit_adjustment", "--holdout", "0")) == 0
+    assert "balances the classes twice" in capsys.readouterr().err
 
 
 def test_without_a_holdout_it_says_what_it_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

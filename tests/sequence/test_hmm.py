@@ -147,6 +147,54 @@ def test_invalid_arguments_are_refused(call: object, message: str) -> None:
         call()  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("fps", [1.0, 12.5, 25.0, 50.0, 240.0])
+def test_a_chain_lasts_as_long_at_another_frame_rate(fps: float) -> None:
+    """At 25 and at 50 frames per second, a class is left within a given time with the same probability."""
+    chain = _chain_at_25()
+    other = chain.at(fps)
+    assert other.fps == fps
+    seconds = np.arange(1, 6)[:, None]
+    np.testing.assert_allclose(
+        np.diag(other.matrix) ** (seconds * fps), np.diag(chain.matrix) ** (seconds * 25), rtol=1e-9
+    )
+    for matrix in (other.matrix, chain.matrix):
+        np.fill_diagonal(matrix, 0)
+    followed_by = [matrix / matrix.sum(axis=1, keepdims=True) for matrix in (other.matrix, chain.matrix)]
+    np.testing.assert_allclose(*followed_by)
+    np.testing.assert_array_equal(other.initial, chain.initial)
+
+
+def test_drawn_segments_have_the_same_mean_length_in_seconds() -> None:
+    chain = _chain_at_25()
+    lengths = {}
+    for fps in (25.0, 50.0):
+        matrix, rng = chain.at(fps).matrix, np.random.default_rng(1)
+        states = [0]
+        for draw in rng.random(int(4000 * fps)):
+            states.append(int(np.searchsorted(np.cumsum(matrix[states[-1]]), draw)))
+        lengths[fps] = len(states) / fps / np.count_nonzero(np.diff(states))
+    assert lengths[25.0] == pytest.approx(lengths[50.0], rel=0.1)
+
+
+def test_a_converted_chain_can_be_converted_back() -> None:
+    chain = _chain_at_25()
+    np.testing.assert_allclose(chain.at(60).at(25).matrix, chain.matrix, rtol=1e-9)
+    np.testing.assert_allclose(chain.at(60).at(10).matrix, chain.at(10).matrix, rtol=1e-9)
+
+
+def test_an_unknown_rate_converts_nothing() -> None:
+    chain = _chain_at_25()
+    assert chain.at(None) is chain
+    unknown = Transitions(chain.initial, chain.matrix)
+    assert unknown.at(50) is unknown
+    with pytest.raises(DataError, match="per second"):
+        Transitions(chain.initial, chain.matrix, 0.0)
+
+
+def _chain_at_25() -> Transitions:
+    return count_transitions([np.repeat([0, 2, 1, 0, 1], [90, 40, 160, 70, 35])], 3, fps=25.0)
+
+
 def test_counts_need_smoothing() -> None:
     with pytest.raises(ConfigError, match="more than 0"):
         count_transitions([np.array([0, 1])], 2, smoothing=0)

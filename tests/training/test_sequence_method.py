@@ -12,7 +12,13 @@ from abaw.data.window_batches import WindowBatch
 from abaw.models.sizes import TransformerSize
 from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import TASKS
-from abaw.training.sequence_losses import action_unit_loss, ccc_loss, class_weights, positive_weights
+from abaw.training.sequence_losses import (
+    action_unit_loss,
+    ccc_loss,
+    class_weights,
+    expected_shares,
+    positive_weights,
+)
 from abaw.training.sequence_method import SequenceMethod
 from abaw.training.sequence_settings import SequenceLearning
 
@@ -55,6 +61,24 @@ def test_logit_adjustment_adds_the_log_share_of_each_class(strength: float) -> N
     known = batch.labels >= 0
     expected = F.cross_entropy(logits[known] + strength * shares.log(), batch.labels[known])
     assert method.step(batch).loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("learning", "expected"),
+    [
+        ({"balance": "none"}, [0.5, 0.25, 0.25]),
+        ({"balance": "logit_adjustment"}, [0.5 / 8, 0.25, 0.25]),
+        ({"balance": "logit_adjustment", "balance_strength": 0.0}, [0.5, 0.25, 0.25]),
+        ({"balance": "class_weights"}, [0.5 / 8, 0.25, 0.25]),
+    ],
+)
+def test_the_class_shares_that_a_model_expects(learning: dict[str, object], expected: list[float]) -> None:
+    shares = expected_shares(np.array([50, 25, 25]), np.array([80, 10, 10]), SequenceLearning(**learning))  # type: ignore[arg-type]
+    np.testing.assert_allclose(shares, np.array(expected) / sum(expected), rtol=1e-5)
+
+
+def test_without_labels_the_expected_class_shares_are_equal() -> None:
+    assert expected_shares(np.zeros(4, np.int64), np.zeros(4, np.int64), SequenceLearning()) == (0.25,) * 4
 
 
 def test_class_weights_are_inverse_shares() -> None:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from abaw.evaluation.selection import biased_confusion, log_probs
 from abaw.inference.decode import decode
 from abaw.protocol.annotations import write_annotation
+from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.labels import write_action_units, write_valence_arousal
 from abaw.sequence.smooth import parse_smoothing
+from abaw.sequence.smoothing_file import read_smoothing
 from abaw.stores.predictions import read_predictions
 from tests.pipelines.validate_data import CLASSES, annotate, metrics, noisy, predict, runs, store, validate
 
@@ -95,18 +97,19 @@ def test_viterbi_and_forward_backward_take_transitions_of_the_training_set(
 ) -> None:
     rng = np.random.default_rng(2)
     for number in range(4):
-        labels = runs(rng)
+        labels = runs(rng, 200)
         annotate(tmp_path / "labels", f"v{number}", labels)
-        annotate(tmp_path / "labels", f"t{number}", runs(rng), "Train_Set")
+        annotate(tmp_path / "labels", f"t{number}", runs(rng, 200), "Train_Set")
         store(tmp_path / "predictions", f"v{number}", noisy(rng, labels))
     predictions, transitions = str(tmp_path / "predictions"), ("--transitions", str(tmp_path / "labels"))
     sweep = ("--smoothing", "none", "viterbi", "forward_backward")
-    assert validate(tmp_path, predictions, *sweep, *transitions, "--fit_bias") == 0
+    assert validate(tmp_path, predictions, *sweep, *transitions, "--fit_bias", "--draws", "100") == 0
     (entry,) = metrics(tmp_path)
     none, viterbi, *_ = entry["choice"]["options"]
     assert viterbi["macro_f1"] > none["macro_f1"]
-    assert len(entry["choice"]["options"]) == 5  # no class bias with viterbi
-    assert any("viterbi takes no class bias" in note for note in entry["notes"])
+    names = [option["name"].partition(" + ") for option in entry["choice"]["options"]]
+    assert [name for name, _, bias in names if bias][0] == "none"
+    assert [name.split(":")[0] for name, _, bias in names if bias] == ["none", "viterbi", "forward_backward"]
     assert validate(tmp_path, predictions, "--smoothing", "viterbi", *transitions) == 0
     assert metrics(tmp_path)[0]["calibration"] is None
     capsys.readouterr()
@@ -114,6 +117,32 @@ def test_viterbi_and_forward_backward_take_transitions_of_the_training_set(
     assert "--transitions DIR" in capsys.readouterr().err
     assert validate(tmp_path, predictions, "--smoothing", "box:5", *transitions) == 2
     assert "--smoothing names neither" in capsys.readouterr().err
+
+
+def test_a_pass_is_fitted_with_its_weight_and_its_file_gives_the_same_labels(tmp_path: Path) -> None:
+    """For a model that has learned that most frames are Neutral, on frames where all classes are equally frequent."""
+    rng = np.random.default_rng(3)
+    prior = [0.65, *[0.05] * 7]
+    labels = {}
+    for number in range(10):
+        labels[f"v{number}"] = [int(label) for label in np.repeat(rng.integers(0, 8, 20), 10)]
+        annotate(tmp_path / "labels", f"v{number}", labels[f"v{number}"])
+        annotate(tmp_path / "labels", f"t{number}", np.repeat(rng.integers(0, 8, 20), 10).tolist(), "Train_Set")
+        store(tmp_path / "predictions", f"v{number}", noisy(rng, labels[f"v{number}"], prior=prior))
+    words = ("--smoothing", "viterbi:0.5", "--transitions", str(tmp_path / "labels"), "--transitions_fps", "25")
+    assert validate(tmp_path, str(tmp_path / "predictions"), *words, "--fit_bias", "--draws", "100") == 0
+    (entry,) = metrics(tmp_path)
+    plain, fitted = entry["choice"]["options"]
+    assert entry["choice"]["best"] == fitted["name"]
+    assert plain["macro_f1"] < entry["choice"]["honest_f1"] <= fitted["macro_f1"]
+    smoothing = read_smoothing(tmp_path / "report" / "smoothing.json", EXPRESSION_CLASSES)
+    assert fitted["name"] == f"{smoothing} + class bias"
+    assert smoothing.transitions is not None and smoothing.transitions.fps == 25
+    assert list(smoothing.class_bias or ()) == entry["class_bias"]
+    file = str((tmp_path / "report" / "smoothing.json").rename(tmp_path / "kept.json"))
+    assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", "none", file) == 0
+    again = metrics(tmp_path)[0]["choice"]["options"]
+    assert (again[1]["name"], again[1]["macro_f1"]) == (fitted["name"], fitted["macro_f1"])
 
 
 def test_transitions_counted_on_scored_videos_are_reported(tmp_path: Path) -> None:

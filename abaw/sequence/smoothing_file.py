@@ -1,0 +1,67 @@
+"""A smoothing as a file: with its class bias and its transitions, so that it can be applied elsewhere unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abaw.core.artifacts import provenance, read_json, write_json
+from abaw.core.errors import AbawError, DataError
+from abaw.core.typed import from_plain
+from abaw.sequence.hmm import Transitions
+from abaw.sequence.smooth import Smoothing, parse_smoothing
+
+SUFFIX = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Transitions:
+    initial: tuple[float, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    fps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What the file holds. facts: where it comes from."""
+
+    smoothing: str
+    classes: tuple[str, ...]
+    class_bias: tuple[float, ...] | None = None
+    transitions: _Transitions | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_smoothing(path: Path, smoothing: Smoothing, classes: tuple[str, ...], **facts: Any) -> None:
+    """classes: C names, in the order of bias and transitions; facts: where the smoothing comes from."""
+    chain = smoothing.transitions
+    transitions = None
+    if chain is not None:
+        transitions = _Transitions(tuple(chain.initial.tolist()), tuple(map(tuple, chain.matrix.tolist())), chain.fps)
+    write_json(path, asdict(_File(str(smoothing), classes, smoothing.class_bias, transitions, provenance(**facts))))
+
+
+def read_smoothing(path: Path, classes: tuple[str, ...]) -> Smoothing:
+    """Raises DataError, naming the file, when it is missing or is not a smoothing of these classes."""
+    plain = read_json(path)
+    try:
+        found = from_plain(_File, plain)
+        chain = found.transitions
+        transitions = None
+        if chain is not None:
+            if {len(row) for row in chain.matrix} != {len(chain.initial)}:
+                raise ValueError("key 'transitions.matrix': its rows differ in length")
+            transitions = Transitions(np.array(chain.initial), np.array(chain.matrix), chain.fps)
+        smoothing = parse_smoothing(found.smoothing, transitions)
+        if found.class_bias is not None:
+            smoothing = smoothing.biased(found.class_bias)
+    except (ValueError, AbawError) as error:
+        raise DataError(f"{path}: not a smoothing ({error}); `abaw validate` writes one") from error
+    sizes = {len(found.class_bias or classes), transitions.num_classes if transitions else len(classes)}
+    if found.classes != classes or sizes != {len(classes)}:
+        raise DataError(f"{path}: for the classes {', '.join(found.classes)}; expected {', '.join(classes)}")
+    return smoothing
