@@ -154,6 +154,7 @@ def test_neighbours_show_one_still_a_little_changed() -> None:
     assert np.median(steps) < 5
 
 
+@pytest.mark.slow
 def test_a_tiny_run(tmp_path: Path) -> None:
     """Every row is there, and the same seed gives the same clips."""
     votes = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt")
