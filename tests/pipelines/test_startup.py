@@ -47,6 +47,7 @@ _WRONG_PATHS = {
     "predict": "--features nothere --checkpoint builtin --out o",
     "fuse": "nothere . --out o",
     "predict-video": "nothere.mp4",
+    "live": "--source 0 --detector nothere.onnx",
     "validate": "--predictions nothere --annotations . --out o",
     "submit": "--predictions . --template nothere --out o",
     "check-submission": "nothere --template .",
