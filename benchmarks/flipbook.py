@@ -122,6 +122,8 @@ def make_clips(
     if done.exists():
         return folder
     for index, (part, split) in enumerate(SPLITS.items()):
+        if not counts[part]:
+            continue
         rng = np.random.default_rng([seed, index])
         make = (life_maker if isinstance(book, Life) else maker)(getattr(stills, part), book)
         paths = write_clips(folder / part, split, counts[part], make, rng, shares)
@@ -151,7 +153,7 @@ def comparisons(folder: Path, static: Path, recipe: TemporalRecipe) -> tuple[Com
     transitions = count_transitions([clip.labels for clip in train.clips], NUM_EXPRESSIONS, fps=FPS)
 
     def videos(checkpoint: Path, sources: Sequence[str], *parts: str) -> Videos:
-        found = [_predicted(checkpoint, folder, sources, part) for part in parts]
+        found = [predicted(checkpoint, folder, sources, part) for part in parts]
         return Videos(
             [one for each in found for one in each.predictions], [one for each in found for one in each.labels]
         )
@@ -174,7 +176,7 @@ def _read(folder: Path, part: str) -> ClipSet:
     return read_split([folder / part / source for source in SOURCES], folder / part / "annotations", SPLITS[part])
 
 
-def _predicted(checkpoint: Path, folder: Path, sources: Sequence[str], part: str) -> Videos:
+def predicted(checkpoint: Path, folder: Path, sources: Sequence[str], part: str) -> Videos:
     member = load_member(checkpoint, torch.device("cpu"))
     clips = _read(folder, part).clips
     stores = [[open_features(folder / part / source / f"{clip.name}.arrow") for source in sources] for clip in clips]
