@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,26 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from abaw.core.errors import ConfigError, DataError, nearest
-from abaw.core.text import listed
+from abaw.core.errors import DataError
+from abaw.importing.features.columns import Keys, feature_columns, find_keys, is_list, is_number, plain_name
 from abaw.importing.features.exported import exported_meta
-from abaw.importing.features.rows import (
-    EXPORT_KEY,
-    FEATURE_NAMES,
-    FRAME_NAMES,
-    TIME_NAMES,
-    VALID_NAMES,
-    ReadOptions,
-    VideoRows,
-    row_place,
-    whole_numbers,
-)
-
-_CONFIDENCE_NAMES = ("confidence", "facescore")
-_VIDEO_NAMES = ("video",)
-_OTHER_NAMES = ("face_id", "input", "approx_time", "identity", "", "unnamed: 0", "__index_level_0__")
-"""Columns of OpenFace and py-feat that are no features, and those in which pandas writes the numbers of its rows."""
-_SHOWN = 4
+from abaw.importing.features.rows import EXPORT_KEY, ReadOptions, VideoRows, row_place, whole_numbers
 
 
 class Source(Protocol):
@@ -53,22 +36,6 @@ class Source(Protocol):
         """Some columns of the rows from `start` to before `stop`."""
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The columns that are no features, by their names in the file; None for what the table lacks."""
-
-    video: str | None
-    frame: str | None
-    time: str | None
-    valid: str | None
-    confidence: str | None
-
-    @property
-    def used(self) -> list[str]:
-        found = (self.video, self.frame, self.time, self.valid, self.confidence)
-        return [name for name in found if name is not None]
 
 
 @dataclass(frozen=True)
@@ -152,13 +119,9 @@ class TableFile:
             times,
             _valid(present, valid, confidence, self.options.min_confidence),
             self.exported is not None,
-            () if _is_list(self.source.schema.field(self.columns[0]).type) else tuple(self._plain_columns),
+            () if is_list(self.source.schema.field(self.columns[0]).type) else tuple(map(plain_name, self.columns)),
             place,
         )
-
-    @property
-    def _plain_columns(self) -> list[str]:
-        return [plain_name(name) for name in self.columns]
 
     def _numbers(self, table: pa.Table, name: str | None, where: str) -> NDArray[np.float64] | None:
         """(N,) a column as numbers, NaN for null. Raises DataError for a column of something else."""
@@ -168,7 +131,7 @@ class TableFile:
         self, table: pa.Table, where: str, place: Callable[[int], str]
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """(N, D), and (N,) False where a list is null; None for columns of numbers."""
-        if _is_list(table.schema.field(self.columns[0]).type):
+        if is_list(table.schema.field(self.columns[0]).type):
             width = (self.exported or {}).get("meta", {}).get("feature_dim", 0)
             return _list_values(table.column(self.columns[0]), f"{where}: column '{self.columns[0]}'", place, width)
         parts = [_column(table, name, where) for name in self.columns]
@@ -178,77 +141,10 @@ class TableFile:
         return values, None
 
 
-def plain_name(name: str) -> str:
-    """OpenFace writes a space before the names of its columns, and other tools quotes around them."""
-    return name.strip().strip("'\"")
-
-
-def find_keys(path: Path, names: Sequence[str], options: ReadOptions) -> Keys:
-    """Which columns say what a row is. Raises ConfigError for a column given by name that does not exist, and DataError
-    for a name that occurs twice."""
-    by_name = {plain_name(name): name for name in names}
-    if len(by_name) < len(names):
-        twice = next(name for name in by_name if [plain_name(each) for each in names].count(name) > 1)
-        raise DataError(f"{path}: has two columns named '{twice}'; rename one of them")
-
-    def key(given: str, setting: str, usual: Sequence[str]) -> str | None:
-        if given and given not in by_name:
-            raise ConfigError(
-                f"--{setting} {given}: {path} has no such column; it has {listed(list(by_name))}."
-                f"{nearest(given, by_name)}"
-            )
-        if given:
-            return by_name[given]
-        return next((name for plain, name in by_name.items() if plain.lower() in usual), None)
-
-    return Keys(
-        key(options.video_column, "video_column", _VIDEO_NAMES),
-        key(options.frame_column, "frame_column", FRAME_NAMES),
-        key(options.time_column, "time_column", TIME_NAMES),
-        key("", "", VALID_NAMES),
-        key("", "", _CONFIDENCE_NAMES),
-    )
-
-
-def feature_columns(path: Path, schema: pa.Schema, keys: Keys, options: ReadOptions) -> list[str]:
-    """The columns of the features, in the order of the file. Raises ConfigError for a pattern without a column, and
-    DataError when there is no column, or one of text."""
-    others = [name for name in schema.names if name not in keys.used and plain_name(name).lower() not in _OTHER_NAMES]
-    lists = [name for name in others if _is_list(schema.field(name).type)]
-    if options.columns:
-        plain = [plain_name(name) for name in schema.names]
-        for pattern in options.columns:
-            if not any(fnmatchcase(name, pattern) for name in plain):
-                raise ConfigError(f"--columns {pattern}: {path} has no such column.{nearest(pattern, plain)}")
-        chosen = [
-            name for name in schema.names if any(fnmatchcase(plain_name(name), pattern) for pattern in options.columns)
-        ]
-    else:
-        usual = [name for name in lists if plain_name(name).lower() in FEATURE_NAMES]
-        chosen = usual[:1] or lists or others
-    if not chosen:
-        raise DataError(f"{path}: has no columns of features, only {listed(schema.names)}")
-    if len(chosen) > 1 and any(_is_list(schema.field(name).type) for name in chosen):
-        raise DataError(f"{path}: has several columns of lists: {listed(chosen)}; choose one with --columns")
-    for name in chosen:
-        kind = schema.field(name).type
-        if not (_is_number(kind) or _is_list(kind)):
-            raise DataError(f"{path}: column '{plain_name(name)}' holds {kind}, not numbers; choose with --columns")
-    return chosen
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
-
-
 def _column(table: pa.Table, name: str, where: str) -> NDArray[Any]:
     """(N,) the numbers of a column, NaN for null."""
     kind = table.schema.field(name).type
-    if not _is_number(kind):
+    if not is_number(kind):
         raise DataError(f"{where}: column '{plain_name(name)}' holds {kind}, not numbers")
     column = table.column(name)
     if pa.types.is_boolean(kind):
@@ -264,7 +160,7 @@ def _list_values(
 
     Raises DataError for lists of different lengths.
     """
-    if not _is_number(column.type.value_type):
+    if not is_number(column.type.value_type):
         raise DataError(f"{where}: holds lists of {column.type.value_type}, not of numbers")
     present: NDArray[np.bool_] = column.is_valid().to_numpy(zero_copy_only=False)
     lengths = pc.list_value_length(column).fill_null(-1).to_numpy()

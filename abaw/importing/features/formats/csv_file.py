@@ -19,9 +19,10 @@ import pyarrow.csv as pa_csv
 
 from abaw.core.errors import DataError
 from abaw.core.reading import read_errors
+from abaw.importing.features.columns import Keys, feature_columns, find_keys, plain_name
 from abaw.importing.features.formats.arrow_file import Batches, open_ipc
 from abaw.importing.features.rows import ReadOptions
-from abaw.importing.features.table import Keys, TableFile, feature_columns, find_keys, plain_name
+from abaw.importing.features.table import TableFile
 
 _SEPARATORS = ",;\t"
 _REMEDY = "every line needs the fields of the header, and each field a number"
