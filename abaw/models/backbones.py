@@ -1,5 +1,5 @@
 """Backbones by name: classification networks of torchvision without their heads, networks of timm (`timm:NAME`), and
-our own `small`, `medium` and `wide_resnet28_2`.
+our own `small`, `medium`, `large` and `wide_resnet28_2`.
 
 A backbone maps images (B, 3, S, S) to features (B, D).
 """
@@ -22,6 +22,7 @@ from abaw.models.wide_resnet import WideResNet
 _OWN: dict[str, Callable[[], nn.Module]] = {
     "small": lambda: SmallNet(16, (32, 64, 128)),  # 0.3 million weights, 128 features
     "medium": lambda: SmallNet(32, (48, 96, 192, 384)),  # 2.7 million weights, 384 features
+    "large": lambda: SmallNet(64, (64, 128, 256, 512), depth=2),  # 11 million weights, 512 features
     "wide_resnet28_2": lambda: WideResNet(28, 2),  # 1.5 million weights, 128 features
 }
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)

@@ -15,7 +15,8 @@ class PretrainRecipe:
     """What is pre-trained, and how. The same recipe and faces give the same backbone.
 
     Args:
-        backbone: small, medium, wide_resnet28_2, a classification network of torchvision such as resnet18, or timm:NAME
+        backbone: small, medium, large, wide_resnet28_2, a classification network of torchvision such as resnet18, or
+            timm:NAME
         pretrained: start from the weights that torchvision or timm has for the backbone (downloaded once)
         size: side of the square input in pixels
         grey: convert images to grey, for models trained on grey photos that will be used on colour video

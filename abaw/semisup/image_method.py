@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from abaw.data.images import TrainImages
+from abaw.data.images import FaceImages, TrainImages
+from abaw.data.mixing import mix_images
 from abaw.data.settings import Aggregation, Balance
 from abaw.data.views import STRONG, WEAK
 from abaw.learning.method import Method, StepResult
@@ -24,9 +25,9 @@ from abaw.semisup.settings import LabelledLearning, PseudoLabelling
 class ImageViews(NamedTuple):
     """Standardised views of a batch.
 
-    labelled: (B, 3, S, S); labels: (B,); targets: (B, C), of the labelled loss. Views of U unlabelled faces, None for a
-    method that does not use them: weak, strong: (U, 3, S, S) each; again: a second weak view, for methods that compare
-    two.
+    labelled: (B, 3, S, S); labels: (B,), of a mixed image the one with the larger share; targets: (B, C), of the
+    labelled loss. Views of U unlabelled faces, None for a method that does not use them: weak, strong: (U, 3, S, S)
+    each; again: a second weak view, for methods that compare two.
     """
 
     labelled: Tensor
@@ -103,20 +104,28 @@ class ImageMethod(Method[TrainImages, ImageViews], Generic[Settings]):
     def views(self, batch: TrainImages, generator: torch.Generator) -> ImageViews:
         normalise = self._image.normalise
         labelled, unlabelled = batch.labelled, batch.unlabelled
-        one_hot = F.one_hot(labelled.labels, labelled.votes.shape[1]).float()
-        targets = labelled.votes if self.settings.votes else one_hot
+        known, targets = self._labelled(labelled, generator)
         weak = strong = None
         if self.takes_unlabelled and unlabelled is not None:
             weak = normalise(WEAK(unlabelled.images, generator))
             strong = normalise(STRONG(unlabelled.images, generator))
         return ImageViews(
-            normalise(self._view(labelled.images, generator)),
+            normalise(known),
             labelled.labels,
             smoothed(targets, self.settings.label_smoothing),
             weak,
             strong,
             batch.ids,
         )
+
+    def _labelled(self, faces: FaceImages, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Views of the labelled faces, (B, 3, S, S), and their targets, (B, C); mixed if the settings say so."""
+        settings = self.settings
+        targets = faces.votes if settings.votes else F.one_hot(faces.labels, faces.votes.shape[1]).float()
+        images = self._view(faces.images, generator)
+        if settings.mixup + settings.cutmix == 0:
+            return images, targets
+        return mix_images(images, targets, settings.mixup, settings.cutmix, generator)
 
     def labelled_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of labelled faces, corrected for the class shares that `prior_power` asks for; a scalar.

@@ -20,15 +20,22 @@ class LabelledLearning:
         prior_power: exponent of the class shares that the predictions assume, however faces are drawn (logit
             adjustment): 1 keeps the shares of the labelled faces, 0 makes all classes equally likely; not given, the
             shares of the drawn faces
+        mixup: probability that a labelled image is blended with another one
+        cutmix: probability that a rectangle of a labelled image is replaced by that part of another one
     """
 
     view: Literal["weak", "strong"] = "strong"
     label_smoothing: float = 0.1
     votes: bool = False
     prior_power: float | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         require_below_one(self, "label_smoothing")
+        require_within(0, 1, self, "mixup", "cutmix")
+        if self.mixup + self.cutmix > 1:
+            raise ConfigError(f"mixup {self.mixup} + cutmix {self.cutmix} > 1; an image is mixed in one way at most")
         if self.prior_power is not None:
             require_within(0, 1, self, "prior_power")
 

@@ -27,7 +27,7 @@ class StaticSettings:
 
     Args:
         method: training method, or the path of a Python file with one; it has a group of settings with its name
-        backbone: small, medium, wide_resnet28_2, a classification network of torchvision such as resnet18, or
+        backbone: small, medium, large, wide_resnet28_2, a classification network of torchvision such as resnet18, or
             timm:NAME, a network of timm (extra timm) such as timm:vit_small_patch14_dinov2.lvd142m
         pretrained: start from the weights that torchvision or timm has for the backbone (downloaded once)
         backbone_weights: start from the weights of the backbone in this file (.safetensors, .pth) instead

@@ -17,6 +17,7 @@ from abaw.models.backbones import backbone_names, build_backbone, channel_statis
         ("small", 48, 128),
         ("small", 33, 128),
         ("medium", 48, 384),
+        ("large", 48, 512),
         ("wide_resnet28_2", 32, 128),
         ("resnet18", 64, 512),
         ("mobilenet_v3_small", 64, 1024),
@@ -28,7 +29,9 @@ def test_a_backbone_returns_one_feature_per_image(name: str, size: int, feature_
     assert backbone(torch.rand(2, 3, size, size)).shape == (2, feature_dim)
 
 
-@pytest.mark.parametrize(("name", "millions"), [("small", 0.30), ("medium", 2.74), ("wide_resnet28_2", 1.47)])
+@pytest.mark.parametrize(
+    ("name", "millions"), [("small", 0.30), ("medium", 2.74), ("large", 11.16), ("wide_resnet28_2", 1.47)]
+)
 def test_our_networks_have_the_documented_number_of_weights(name: str, millions: float) -> None:
     count = sum(parameter.numel() for parameter in build_backbone(name).parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.02)
