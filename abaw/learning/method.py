@@ -44,6 +44,8 @@ class Method(nn.Module, ABC, Generic[Raw, Viewed]):
     """
 
     model: nn.Module
+    # Whether `follow_up` is called.
+    has_follow_up: bool = False
     # In a tuple: as a plain attribute the module would be trained and saved with this one.
     _average: tuple[nn.Module, ...] = ()
 
@@ -64,8 +66,15 @@ class Method(nn.Module, ABC, Generic[Raw, Viewed]):
     def step(self, batch: Viewed) -> StepResult:
         """The loss of one batch, and what to log. Does not step the optimiser."""
 
+    def follow_up(self, batch: Viewed) -> StepResult | None:
+        """A second loss of the same batch, after the optimiser's step on the first, for a second step; None for none.
+
+        Weights without a gradient do not change in a step. Not for data-parallel runs, where all weights need one.
+        """
+        return None
+
     def update(self, batch: Viewed) -> None:
-        """Update the state besides the weights; called after the optimiser's step, without gradients."""
+        """Update the state besides the weights; called after the optimiser's steps, without gradients."""
 
     def forward(self, batch: Viewed) -> StepResult:
         """Call `step`: data-parallel wrappers call a module's `forward`."""

@@ -132,8 +132,13 @@ class _Trainer:
         self._score = evaluate
         self._save = save
         self._select_by = select_by
+        if method.has_follow_up and fabric.world_size > 1:
+            raise ConfigError(
+                "this form of the method takes two steps per batch, on one device; set train.devices to 1"
+            )
         optimizer = build_optimizer(method, settings.lr, settings.weight_decay)
         self._forward, self._optimizer = fabric.setup(method, optimizer)
+        self._forward.mark_forward_method("follow_up")
         self._ema = Ema(method.model, settings.ema_decay) if settings.ema_decay > 0 else None
         if self._ema is not None:
             method.use_average(self._ema.model)
@@ -146,22 +151,31 @@ class _Trainer:
         self._best_at = 0
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """One step of the optimiser; returns what to log."""
+        """One step of the optimiser, or two if the method has a follow-up; returns what to log."""
         self._method.train()
         torch.manual_seed(derive_seed(self._settings.seed, "train", step, self._fabric.global_rank))
+        set_learning_rate(self._optimizer, self._factor(step))
         views = self._views(step, self._fabric.to_device(batch))
         result: StepResult = self._forward(views)
-        self._fabric.backward(result.loss)
-        norm = self._clip_gradients()
-        self._require_finite(step, batch, result.loss, norm)
-        set_learning_rate(self._optimizer, self._factor(step))
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        logs = {"loss": result.loss, "gradient_norm": self._descend(step, batch, result.loss), **result.logs}
+        second: StepResult | None = self._forward.follow_up(views) if self._method.has_follow_up else None
+        if second is not None:
+            self._descend(step, batch, second.loss)
+            logs |= second.logs
         with torch.no_grad():
             self._method.update(views)
         if self._ema is not None:
             self._ema.update(self._method.model)
-        return {"loss": result.loss, "gradient_norm": norm, **result.logs}
+        return logs
+
+    def _descend(self, step: int, batch: Batch, loss: Tensor) -> Tensor:
+        """One step of the optimiser against the gradient of `loss`; returns its norm before clipping, a scalar."""
+        self._fabric.backward(loss)
+        norm = self._clip_gradients()
+        self._require_finite(step, batch, loss, norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return norm
 
     def _clip_gradients(self) -> Tensor:
         """Clip the gradients; returns their norm before clipping, a scalar."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -60,7 +61,12 @@ def typed_value(name: str, text: str, kind: Any) -> Any:
     """The text as a value of the setting's type. Raises ConfigError when it is none."""
     if get_origin(kind) in (Union, types.UnionType):
         options = [option for option in get_args(kind) if option is not type(None)]
-        return None if text == UNSET else typed_value(name, text, options[0])
+        if text == UNSET and len(options) < len(get_args(kind)):
+            return None
+        for option in options[:-1]:
+            with suppress(ConfigError):
+                return typed_value(name, text, option)
+        return typed_value(name, text, options[-1])
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         if text not in choices:

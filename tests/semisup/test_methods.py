@@ -20,6 +20,8 @@ NAMES = method_names()
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in NAMES),
     ("spatial", {"feedback": True}),
+    ("spatial", {"feedback": "centred"}),
+    ("spatial", {"feedback": "face2exp"}),
     ("spatial", {"threshold": "self_adaptive"}),
     ("spatial", {"threshold": "fixed", "debias": 0.0, "finetune": 0.0}),
     ("fixmatch", {"teacher": "model", "threshold": 0.0}),
@@ -34,9 +36,14 @@ def test_every_file_of_the_folder_is_a_method() -> None:
 def test_a_step_has_a_finite_loss_with_a_gradient_for_every_weight(name: str, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
     method = make(name, **settings)
-    result = method(views(method))
+    batch = views(method)
+    result = method(batch)
     result.loss.backward()
     assert torch.isfinite(result.loss)
+    if method.has_follow_up:
+        second = method.follow_up(batch)
+        assert second is not None and torch.isfinite(second.loss)
+        second.loss.backward()
     without = [n for n, weight in method.named_parameters() if weight.grad is None]
     assert without == []
     assert all(torch.isfinite(value) for value in result.logs.values())
@@ -73,6 +80,20 @@ def test_the_supervised_loss_is_cross_entropy(smoothing: float) -> None:
     batch = views(method)
     expected = F.cross_entropy(logits.expand(8, -1), batch.labels, label_smoothing=smoothing)
     assert float(method(batch).loss) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labelled_images_are_mixed_with_their_targets_on_request(name: str) -> None:
+    plain, mixed = (views(make(name, label_smoothing=0.0, mixup=share)) for share in (0.0, 1.0))
+    assert torch.equal(plain.labels, mixed.labels)
+    assert torch.equal(mixed.targets.argmax(1), mixed.labels)
+    assert bool((mixed.targets.max(1).values < 1).all()) and bool((plain.targets.max(1).values == 1).all())
+    assert not torch.equal(plain.labelled, mixed.labelled)
+
+
+def test_more_than_every_image_cannot_be_mixed() -> None:
+    with pytest.raises(ConfigError, match=r"mixup 0.6 \+ cutmix 0.5 > 1"):
+        LabelledLearning(mixup=0.6, cutmix=0.5)
 
 
 def test_votes_are_targets_on_request() -> None:

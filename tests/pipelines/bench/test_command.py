@@ -20,7 +20,7 @@ from pipelines.recipe_files import recipe
 from tests.data.faces import still_store
 from tests.pipelines.interrupt import check_interrupt
 
-RECIPES = ("ferplus", "ferplus_full", "fer2013", "fer2013_full", "ablation", "combinations", "all_labels")
+RECIPES = ("ferplus", "ferplus_full", "fer2013", "fer2013_full", "ablation", "combinations", "all_labels", "feedback")
 TINY = (
     *("--size", "24", "--batch_size", "8", "--unlabelled_ratio", "1", "--workers", "1"),
     *("--train.steps", "4", "--train.warmup_steps", "1", "--train.accelerator", "cpu", "--train.log_every", "2"),
@@ -98,7 +98,8 @@ def test_recipes_that_ship_name_entries_that_fit(name: str) -> None:
     config = _config("--config", str(recipe(f"bench/{name}")), "--labelled", "a", "--scored", "b", "--out", "c")
     base = StaticRecipe()
     found = variants_of(base, config.init, config.warm_start_steps, config.entries)
-    wanted = {"supervised"} if name == "all_labels" else {"supervised", "fixmatch", "spatial"}
+    few = {"all_labels": {"supervised"}, "feedback": {"spatial"}}
+    wanted = few.get(name, {"supervised", "fixmatch", "spatial"})
     assert wanted <= {variant.recipe.method for variant in found}
     assert len(config.seeds) >= 3 and bool(config.shares) != bool(config.per_class)
 

@@ -11,24 +11,26 @@ in the paper).
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from abaw.learning.method import StepResult
 from abaw.semisup.image_method import ImageViews, Setup, TeacherMethod, accuracy
-from abaw.semisup.losses import class_balanced_cross_entropy, masked_cross_entropy, selective_negative_loss
+from abaw.semisup.losses import masked_cross_entropy, selective_negative_loss
+from abaw.semisup.methods.spatial.feedback import Lesson, RealStep, Trial, own_label_loss
 from abaw.semisup.methods.spatial.settings import SpatialSettings
-from abaw.semisup.running import ClassMarginal, RunningMean
+from abaw.semisup.running import ClassMarginal
 from abaw.semisup.thresholds import AdaptiveMargin, FixedThreshold, SelfAdaptive, Threshold
 
 
 class Spatial(TeacherMethod[SpatialSettings]):
     """`L = CE(S(A(x)), y) + λ_u · mean over u of 1[max p̃ >= T_ŷ] · CE(S(A(u)), ŷ)`, p̃ = softmax(T(α(u)) − λ log q̂).
 
-    With feedback, the teacher T also learns `CE(T(A(x)), y) + (λ_u + h) · masked CE(T(A(u)), ŷ)`; see `Feedback`.
+    With feedback, the teacher T also learns from the effect h of its labels on the student: `CE(T(A(x)), y)` plus
+    - scaled: `(λ_u + h) · masked CE(T(A(u)), ŷ)`;
+    - centred: `λ_u · masked CE(T(A(u)), ŷ) + h · CE(T(A(u)), argmax T(A(u)))`, with h in its own unit;
+    - face2exp: see `RealStep`; the student then learns the pseudo-labels alone, until the final fine-tuning.
     """
 
     balance = "sqrt"
@@ -41,12 +43,19 @@ class Spatial(TeacherMethod[SpatialSettings]):
         self.marginal = ClassMarginal(setup.num_classes, settings.momentum)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
         self._finetune_from = setup.steps - round(settings.finetune * setup.steps)
-        self.tutor = copy.deepcopy(setup.model) if settings.feedback else None
-        self.feedback = Feedback(settings.feedback_step) if settings.feedback else None
+        self._form = "scaled" if settings.feedback is True else settings.feedback
+        self.tutor = copy.deepcopy(setup.model) if self._form else None
+        trial = self._form in ("scaled", "centred")
+        self.feedback = Trial(settings.feedback_step, scaled=self._form == "scaled") if trial else None
+        self.has_follow_up = self._form == "face2exp"
+        self._real_step = RealStep()
+        self._lesson: Lesson | None = None
 
     def step(self, batch: ImageViews) -> StepResult:
         if int(self.done) >= self._finetune_from:
             return self._finetune(batch)
+        if self._form == "face2exp":
+            return self._pupil_step(batch)
         assert batch.weak is not None and batch.strong is not None
         probs, mask, logs = self._pseudo_labels(self.teacher_logits(batch.weak))
         pseudo = probs.argmax(1)
@@ -66,6 +75,24 @@ class Spatial(TeacherMethod[SpatialSettings]):
             logs["feedback"] = h
         logs |= {"loss/labelled": labelled_loss, "loss/unlabelled": unlabelled_loss}
         return StepResult(loss, {**logs, "accuracy": accuracy(labelled, batch.labels)})
+
+    def _pupil_step(self, batch: ImageViews) -> StepResult:
+        """The student's step on the pseudo-labels; the teacher's follows it."""
+        assert self.tutor is not None and batch.weak is not None and batch.strong is not None
+        views = (batch.labelled, batch.labels, batch.weak, batch.strong)
+        loss, self._lesson = self._real_step.student_loss(self.model, self.tutor, *views)
+        return StepResult(loss, {"loss/unlabelled": loss})
+
+    def follow_up(self, batch: ImageViews) -> StepResult | None:
+        """The teacher's step of face2exp."""
+        lesson, self._lesson = self._lesson, None
+        if lesson is None:
+            return None
+        labelled = self.labelled_loss(lesson.labelled, batch.targets)
+        effect = (self.model, lesson, batch.labelled, batch.labels, self.settings.unlabelled_weight)
+        unlabelled, h = self._real_step.teacher_loss(*effect)
+        logs = {"feedback": h, "loss/teacher": labelled + unlabelled, "loss/labelled": labelled}
+        return StepResult(labelled + unlabelled, {**logs, "accuracy": accuracy(lesson.labelled, batch.labels)})
 
     def teacher_logits(self, images: Tensor) -> Tensor:
         if self.tutor is None:
@@ -107,57 +134,11 @@ class Spatial(TeacherMethod[SpatialSettings]):
         assert self.tutor is not None and batch.strong is not None
         logits = self.tutor(torch.cat([batch.labelled, batch.strong]))
         labelled, strong = logits.split([len(batch.labelled), len(batch.strong)])
-        weight = self.settings.unlabelled_weight + h
-        return self.labelled_loss(labelled, batch.targets) + weight * masked_cross_entropy(strong, pseudo, mask)
-
-
-class Feedback(nn.Module):
-    """The effect of a step on the pseudo-labels: `h = CE_bal(S_before) − CE_bal(S_after)`, above 0 when it helps.
-
-    This follows Meta Pseudo Labels (arXiv 2003.10580), but weights all classes equally, to not favour frequent ones.
-    S_after is a trial: the student, moved by `length` against the gradient of its loss on the pseudo-labels. h is
-    centred by its running mean, divided by its running mean deviation, and limited to ±`limit` (our reading).
-    """
-
-    def __init__(self, length: float, momentum: float = 0.99, limit: float = 3.0) -> None:
-        super().__init__()
-        self._length, self._limit = length, limit
-        self.mean = RunningMean(torch.zeros(()), momentum)
-        self.deviation = RunningMean(torch.zeros(()), momentum)
-
-    def forward(self, student: nn.Module, loss: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """h, a scalar without gradient.
-
-        loss: the student's loss on the pseudo-labels; its graph is kept; images, labels: the labelled faces.
-        """
-        raw = self.raw(student, loss, images, labels)
-        centred = raw - self.mean.value
-        self.mean.update(raw)
-        self.deviation.update(centred.abs())
-        return (centred / self.deviation.value.clamp_min(1e-8)).clamp(-self._limit, self._limit)
-
-    def raw(self, student: nn.Module, loss: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """h before centring, a scalar."""
-        weights = {name: weight for name, weight in student.named_parameters() if weight.requires_grad}
-        gradients = torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
-        moved = _moved(weights, gradients, self._length)
-        with torch.no_grad():
-            before, after = (self._loss(student, changed, images, labels) for changed in ({}, moved))
-        return before - after
-
-    @staticmethod
-    def _loss(student: nn.Module, weights: Mapping[str, Tensor], images: Tensor, labels: Tensor) -> Tensor:
-        """The class-balanced loss with other weights; batch-norm statistics do not change."""
-        buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
-        logits = functional_call(student, {**buffers, **weights}, (images,))
-        return class_balanced_cross_entropy(logits.float(), labels)
-
-
-def _moved(weights: Mapping[str, Tensor], gradients: tuple[Tensor | None, ...], length: float) -> dict[str, Tensor]:
-    """The weights, moved by `length` against the gradients; unchanged when all gradients are 0."""
-    present = {name: g for name, g in zip(weights, gradients, strict=True) if g is not None}
-    norm = torch.stack([g.norm() for g in present.values()]).norm().clamp_min(1e-12)
-    return {name: weights[name].detach() - length / norm * g for name, g in present.items()}
+        own = self.labelled_loss(labelled, batch.targets)
+        consistency = masked_cross_entropy(strong, pseudo, mask)
+        if self._form == "scaled":
+            return own + (self.settings.unlabelled_weight + h) * consistency
+        return own + self.settings.unlabelled_weight * consistency + h * own_label_loss(strong)
 
 
 def _threshold(num_classes: int, settings: SpatialSettings) -> Threshold:

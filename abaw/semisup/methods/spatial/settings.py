@@ -20,9 +20,11 @@ class SpatialSettings(PseudoLabelling):
         fixed_threshold: the threshold of `fixed`
         debias: λ, the weight of log q̂ that is subtracted from the teacher's logits; 0 turns it off
         momentum: momentum of q̂ and of the self-adaptive threshold
-        feedback: the teacher is a separate network, corrected by the effect of its labels on the student; without it,
-            `teacher` applies
-        feedback_step: length of the trial step by which that effect is measured
+        feedback: the teacher is a separate network, corrected by the effect h of its labels on the student. scaled (or
+            true): h in units of its deviation is added to the weight of the unlabelled loss; centred: h, less its mean,
+            is the weight of the teacher's own labels alone; face2exp: h of the student's real step, as in the code of
+            Meta-Face2Exp. false: none, and `teacher` applies
+        feedback_step: length of the trial step by which scaled and centred measure that effect
         finetune: share of the steps, at the end, that use labelled faces only; 0 turns it off
         negative_weight: weight of selective negative learning on faces below their threshold, which is not in the paper
             (`dta_snl` has it); 0 turns it off
@@ -35,7 +37,7 @@ class SpatialSettings(PseudoLabelling):
     fixed_threshold: float = 0.95
     debias: float = 0.0
     momentum: float = 0.999
-    feedback: bool = False
+    feedback: bool | Literal["scaled", "centred", "face2exp"] = False
     feedback_step: float = 0.1
     finetune: float = 0.0
     negative_weight: float = 0.0
