@@ -25,8 +25,9 @@ def main() -> None:
     parser.add_argument("--flip", action="store_true", help="also score the mean over each face and its mirror image")
     arguments = parser.parse_args()
     checkpoint = resolve_checkpoint(arguments.checkpoint, "static")
-    print("| faces | labelled, with a face | mirror | accuracy | macro F1 | " + " | ".join(EXPRESSION_CLASSES) + " |")
-    print("|---" * (5 + len(EXPRESSION_CLASSES)) + "|")
+    columns = ["faces", "labelled, with a face", "mirror", "accuracy", "macro F1", "ECE", *EXPRESSION_CLASSES]
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     for path in arguments.faces:
         faces = labelled_stills(path)
         with_label = int((open_faces(path).labels >= 0).sum())
@@ -34,7 +35,8 @@ def main() -> None:
             scores = score_static(checkpoint, faces, "cpu", flip)
             by_class = " | ".join(f"{f1:.2f}" for f1 in scores["class_f1"])
             fields = [path.stem, f"{len(faces)} of {with_label}", "yes" if flip else "no"]
-            print(f"| {' | '.join(fields)} | {scores['accuracy']:.4f} | {scores['macro_f1']:.4f} | {by_class} |")
+            figures = " | ".join(f"{scores[name]:.4f}" for name in ("accuracy", "macro_f1", "ece"))
+            print(f"| {' | '.join(fields)} | {figures} | {by_class} |")
 
 
 if __name__ == "__main__":

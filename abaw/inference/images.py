@@ -1,4 +1,4 @@
-"""Classes and features of still images from a static model."""
+"""Classes, probabilities and features of still images from a static model."""
 
 from __future__ import annotations
 
@@ -17,17 +17,28 @@ _BATCH_SIZE = 256
 
 
 @torch.inference_mode()
-def predict_classes(model: nn.Module, reader: ImageReader, image: ImageInput, flip: bool = False) -> NDArray[np.int64]:
-    """The most likely class of every image of `reader`, (N,).
+def predict_classes(model: nn.Module, reader: ImageReader, image: ImageInput) -> NDArray[np.int64]:
+    """The most likely class of every image of `reader`, (N,). model: in eval mode, images -> logits."""
+
+    def classes(views: Tensor) -> Tensor:
+        logits: Tensor = model(views)
+        return logits.argmax(1)
+
+    return np.concatenate([part.astype(np.int64) for part in _over_images(model, classes, reader, image)])
+
+
+@torch.inference_mode()
+def predict_probs(model: nn.Module, reader: ImageReader, image: ImageInput, flip: bool = False) -> NDArray[np.float32]:
+    """The class probabilities of every image of `reader`, (N, C).
 
     model: in eval mode, images -> logits; flip: average the logits of each image and its mirror image.
     """
 
-    def classes(views: Tensor) -> Tensor:
-        logits: Tensor = model(views) + model(views.flip(3)) if flip else model(views)
-        return logits.argmax(1)
+    def probs(views: Tensor) -> Tensor:
+        logits: Tensor = (model(views) + model(views.flip(3))) / 2 if flip else model(views)
+        return logits.float().softmax(1)
 
-    return np.concatenate([part.astype(np.int64) for part in _over_images(model, classes, reader, image)])
+    return np.concatenate([part.astype(np.float32) for part in _over_images(model, probs, reader, image)])
 
 
 @torch.inference_mode()

@@ -38,13 +38,14 @@ class Checkpoint:
     weights: dict[str, Tensor]
 
 
-def save_checkpoint(folder: Path, spec: Spec, weights: Mapping[str, Tensor]) -> Spec:
+def save_checkpoint(folder: Path, spec: Spec, weights: Mapping[str, Tensor], half: bool = False) -> Spec:
     """Write the weights, then the spec, and return the spec with the hash. An existing checkpoint is replaced.
 
+    half: round float32 weights to float16, for half the size; they are read as float32 again.
     Raises CheckpointError, before anything is written, for weights that are not finite, and StorageError when writing
     fails: both files are complete on disk before either takes its name, so the existing checkpoint stays usable.
     """
-    data = weights_bytes(folder / WEIGHTS, weights)
+    data = weights_bytes(folder / WEIGHTS, halved(weights) if half else weights)
     complete = replace(spec, weights_sha256=sha256(data).hexdigest())
     with atomic_path(folder / SPEC) as new_spec, atomic_path(folder / WEIGHTS) as new_weights:
         new_spec.write_bytes(json_bytes(to_plain(complete)))
@@ -65,6 +66,11 @@ def load_checkpoint(folder: Path, kind: Kind | None = None) -> Checkpoint:
     return Checkpoint(folder, spec, weights)
 
 
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with float32 rounded to float16; numbers beyond its range become infinite."""
+    return {name: value.half() if value.dtype == torch.float32 else value for name, value in weights.items()}
+
+
 def weights_bytes(path: Path, weights: Mapping[str, Tensor]) -> bytes:
     """The content of a file of weights. path: for the message. Raises CheckpointError if a weight is not finite."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
@@ -73,12 +79,15 @@ def weights_bytes(path: Path, weights: Mapping[str, Tensor]) -> bytes:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a file. Raises CheckpointError if it is missing or damaged, or a weight is not finite."""
+    """The weights in a file, float16 as float32.
+
+    Raises CheckpointError if it is missing or damaged, or a weight is not finite.
+    """
     with read_errors(path, "not readable", "train again or copy it again", (SafetensorError,), CheckpointError):
         path.open("rb").close()  # its errors have numbers, those of safetensors are texts
         weights = load_file(path)
     _require_finite(path, weights, "train again, with a lower learning rate")
-    return weights
+    return {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
 
 
 def _require_finite(path: Path, weights: Mapping[str, Tensor], remedy: str) -> None:

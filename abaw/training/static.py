@@ -18,9 +18,10 @@ from abaw.data.face_set import FaceSet
 from abaw.data.images import ImageReader, TrainBatches
 from abaw.data.sampling import ClassSampler
 from abaw.data.settings import Balance
+from abaw.evaluation.calibration import calibration_of
 from abaw.evaluation.metrics import score_frames
 from abaw.inference.devices import choose_device
-from abaw.inference.images import predict_classes
+from abaw.inference.images import predict_classes, predict_probs
 from abaw.models.static import (
     ImageInput,
     StaticModel,
@@ -211,14 +212,18 @@ def _saver(
 def score_static(
     checkpoint: Path, faces: FaceSet, accelerator: Literal["auto", "cpu", "cuda"] = "auto", flip: bool = False
 ) -> dict[str, Any]:
-    """macro_f1, accuracy and class_f1, (C,), of a checkpoint on labelled faces. flip: average with the mirror image."""
+    """macro_f1, accuracy, ece (expected calibration error) and class_f1, (C,), of a checkpoint on labelled faces.
+
+    flip: average with the mirror image.
+    """
     model, spec = load_static(checkpoint)
     image = image_input(spec)
     reader = ImageReader(faces, image.size, cache_mb=0)
-    predicted = predict_classes(model.to(choose_device(accelerator)), reader, image, flip=flip)
-    scores = score_frames(faces.labels, predicted)
+    probs = predict_probs(model.to(choose_device(accelerator)), reader, image, flip=flip)
+    scores = score_frames(faces.labels, probs.argmax(axis=1))
     return {
         "macro_f1": scores.macro_f1,
         "accuracy": scores.accuracy,
+        "ece": calibration_of(probs, faces.labels).ece,
         "class_f1": [each.f1 for each in scores.per_class],
     }

@@ -35,6 +35,19 @@ def test_round_trip(tmp_path: Path) -> None:
     assert torch.equal(loaded.weights["a.weight"], weights()["a.weight"])
 
 
+def test_half_the_size_on_disk_and_full_precision_in_memory(tmp_path: Path) -> None:
+    values = {"weight": torch.linspace(-3, 3, 5000), "count": torch.tensor(7)}
+    for half in (False, True):
+        save_checkpoint(tmp_path / str(half), spec(), values, half=half)
+    full, small = ((tmp_path / str(half) / WEIGHTS).stat().st_size for half in (False, True))
+    assert small < 0.55 * full
+    loaded = load_checkpoint(tmp_path / "True").weights
+    assert loaded["weight"].dtype == torch.float32 and loaded["count"] == 7
+    assert torch.allclose(loaded["weight"], values["weight"], rtol=1e-3, atol=1e-6)
+    with pytest.raises(CheckpointError, match="1 of the 1 numbers in 'weight' are not finite"):
+        save_checkpoint(tmp_path / "large", spec(), {"weight": torch.tensor([1e5])}, half=True)
+
+
 def test_weights_that_share_storage_or_are_slices_can_be_saved(tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4)
     save_checkpoint(tmp_path, spec(), {"slice": base[:, 1]})
