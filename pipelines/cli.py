@@ -49,6 +49,7 @@ STAGES = {
     "pretrain": Stage("pretrain", "PretrainConfig", "faces without labels -> a backbone to start from"),
     "probe": Stage("probe", "ProbeConfig", "what a model's features know of expressions and of people"),
     "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),
+    "label-faces": Stage("label_faces", "LabelFacesConfig", "faces + static checkpoints -> faces with soft labels"),
     "train-detector": Stage("train_detector", "TrainDetectorConfig", "photos of faces -> face detector"),
     "features": Stage("features", "FeaturesConfig", "faces + static checkpoint or third-party network -> features"),
     "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),

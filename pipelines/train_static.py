@@ -31,6 +31,8 @@ class TrainStaticSettings(StaticSettings):
         labelled: image sets with labels (`abaw import-images`), or folders of them
         unlabelled: unlabelled faces: image sets or faces stores of videos, or folders of them; existing labels are
             ignored
+        pseudo_labelled: image sets with labels of `abaw label-faces`, from which any method learns as from labelled
+            ones; they are never held out, and photos that are held out are left out of them
         rest_unlabelled: also use the faces of `labelled` that have no label as unlabelled faces
         videos: folder of faces stores of videos, to train on their frames; needs annotations
         annotations: folder with Train_Set, or the folder of the annotation files itself; needs videos
@@ -50,6 +52,7 @@ class TrainStaticSettings(StaticSettings):
     out: Path
     labelled: tuple[InputPath, ...] = ()
     unlabelled: tuple[InputPath, ...] = ()
+    pseudo_labelled: tuple[InputPath, ...] = ()
     rest_unlabelled: bool = False
     videos: InputPath | None = None
     annotations: InputPath | None = None
@@ -98,6 +101,8 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
     samples = read_labelled(config)
     training, selection = _split(config, samples)
     _report_classes(training)
+    if config.pseudo_labelled:
+        training = _with_pseudo_labelled(config, training, selection)
     _report_size(training, config.size)
     unlabelled = _read_unlabelled(config) if config.method_class.takes_unlabelled else None
     if unlabelled is not None:
@@ -151,6 +156,20 @@ def _read_unlabelled(config: TrainStaticSettings) -> FaceSet | None:
         sets = [stills(path) for path in find_stores(config.labelled)]
         parts += [rest for faces in sets if len(rest := faces.take(faces.labels == UNLABELLED).without_labels())]
     return join(parts) if parts else None
+
+
+def _with_pseudo_labelled(config: TrainStaticSettings, training: FaceSet, selection: FaceSet | None) -> FaceSet:
+    """The faces to learn from and those with pseudo-labels, without photos that are held out."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.data.face_set import join, labelled_stills, without_photos_of
+    from abaw.stores.arrow import find_stores
+
+    pseudo = join([labelled_stills(path) for path in find_stores(config.pseudo_labelled)])
+    if selection is not None:
+        pseudo = without_photos_of(pseudo, selection)
+    counts = pseudo.class_counts().tolist()
+    say(f"{len(pseudo)} faces with pseudo-labels, by class {', '.join(map(str, counts))}")
+    return join([training, pseudo])
 
 
 def _split(config: TrainStaticSettings, samples: FaceSet) -> tuple[FaceSet, FaceSet | None]:

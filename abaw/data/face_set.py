@@ -193,6 +193,12 @@ def _samples(
     )
 
 
+def without_photos_of(faces: FaceSet, others: FaceSet) -> FaceSet:
+    """The samples whose photo, whatever its crop, is none of the photos of `others`."""
+    photos = join([faces, others]).photos()
+    return faces.take(~np.isin(photos[: len(faces)], photos[len(faces) :]))
+
+
 def join(parts: Sequence[FaceSet]) -> FaceSet:
     """Join several sets; groups of different parts stay different. Raises DataError when there are no parts."""
     if not parts:

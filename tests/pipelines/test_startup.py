@@ -41,6 +41,7 @@ _WRONG_PATHS = {
     "probe": "--labelled nothere --scored . --out o",
     "train-static": "--labelled nothere --out o",
     "train-detector": "--photos nothere --teacher . --out o",
+    "label-faces": "--faces nothere --checkpoint builtin --out o",
     "features": "--faces nothere --checkpoint builtin --out o",
     "train-temporal": "--features . --annotations nothere --out o",
     "cross-validate": "--features nothere --annotations . --out o",

@@ -21,6 +21,7 @@ from abaw.models.architecture import Architecture
 from abaw.models.static import ImageInput, build_static, load_static, save_static
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.semisup.methods.spatial.settings import SpatialSettings
 from abaw.semisup.registry import method_names
 from abaw.stores.checkpoints import load_state
 from abaw.stores.crop import ALIGNED_112, Crop
@@ -313,12 +314,17 @@ class Stop(Exception):
     """Ends a run in the middle."""
 
 
-@pytest.mark.parametrize("method", method_names())
-def test_a_run_of_every_method_that_stops_goes_on_as_an_unbroken_one(tmp_path: Path, stills: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [*((name, {}) for name in method_names()), ("spatial", {"spatial": SpatialSettings(feedback="face2exp")})],
+)
+def test_a_run_of_every_method_that_stops_goes_on_as_an_unbroken_one(
+    tmp_path: Path, stills: Path, method: str, settings: dict[str, SpatialSettings]
+) -> None:
     train_settings = TrainSettings(
         steps=8, lr=3e-3, warmup_steps=2, evaluate_every=4, checkpoint_every=3, accelerator="cpu"
     )
-    recipe = StaticRecipe(method=method, size=16, batch_size=8, train=train_settings)
+    recipe = StaticRecipe(method=method, size=16, batch_size=8, train=train_settings, **settings)
     faces = labelled_stills(stills)
     sets = (faces, faces, faces.without_labels())
 
@@ -338,6 +344,7 @@ def test_a_run_of_every_method_that_stops_goes_on_as_an_unbroken_one(tmp_path: P
 def test_scores_of_a_checkpoint(tmp_path: Path, stills: Path) -> None:
     assert train(tmp_path / "run", "--labelled", stills) == 0
     scores = score_static(tmp_path / "run/last", labelled_stills(stills), "cpu", flip=True)
+    assert 0 <= scores["ece"] <= 1
     assert len(scores["class_f1"]) == 8 and scores["macro_f1"] == pytest.approx(sum(scores["class_f1"]) / 8)
 
 
@@ -374,7 +381,11 @@ def _metrics(run: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["static_demo", "static_affwild2", "static_builtin", "static_builtin_finetune", "static_semisupervised"]
+    "name",
+    [
+        *("static_demo", "static_affwild2", "static_builtin", "static_builtin_finetune"),
+        *("static_semisupervised", "static_student", "static_teacher"),
+    ],
 )
 def test_the_recipes_that_ship_are_read(name: str, tmp_path: Path) -> None:
     words = ["--config", str(recipe(name)), "--labelled", "a", "--out", str(tmp_path)]
