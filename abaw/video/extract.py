@@ -84,7 +84,7 @@ def extract_video(
 ) -> ExtractedVideo:
     """Write `<subject>.arrow` for each subject of the video at `path`, in memory that does not grow with it.
 
-    subjects: people of this video, or None for one store `<video>_track<k>` per track; corrections: people chosen by
+    subjects: people of this video, or None for one store `<video>_person<k>` each; corrections: people chosen by
     hand, a store that shows somebody else is then written again; crops: kinds of crop, all made in one pass. Stores of
     a single kind are written into `out`, those of several into one folder per kind in it, and there into `sub_folder`.
     Stores that exist already, of the same video and settings, are kept; if all do, the video is not read. A video
@@ -97,7 +97,7 @@ def extract_video(
         for crop, folder in crop_folders(out, crops).items()
     }
     done = {
-        crop: stores.done_tracks() if subjects is None else stores.done_subjects(subjects)
+        crop: stores.done_people() if subjects is None else stores.done_subjects(subjects)
         for crop, stores in wanted.items()
     }
     missing = [crop for crop in crops if done[crop] is None]
@@ -112,7 +112,7 @@ def extract_video(
         spill.finish()
         for place, crop in enumerate(missing):
             planned = (
-                wanted[crop].plan_tracks(found.book, options.min_track_frames)
+                wanted[crop].plan_people(found.book, options.min_track_frames)
                 if subjects is None
                 else wanted[crop].plan_subjects(subjects, found.book)
             )

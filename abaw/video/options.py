@@ -22,7 +22,7 @@ class ExtractOptions:
             shorter video), and a face in at least half of the frames from its first to its last
         max_gap: frames without the face that a track survives
         min_iou: overlap from frame to frame below which a face is somebody else
-        min_track_frames: shorter tracks get no store with --subjects all
+        min_track_frames: people who are visible on fewer frames get no store with --subjects all
         jpeg_quality: JPEG quality of the crops, 1 to 100
         full_every: the detector runs on the whole picture at least every N frames, 1 for every frame; in between only
             on the regions around known faces

@@ -17,9 +17,9 @@ from abaw.page.parts import asset, clock, data_url, document, json_island, swatc
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.viewer.filmstrip import SIDE, filmstrip
 from abaw.viewer.media import Media
-from abaw.viewer.person_timeline import PersonTimeline, Segment, ends_of, seconds_by_class, segments
+from abaw.viewer.person_timeline import NO_FACE, PersonTimeline, Segment, ends_of, seconds_by_class, segments
 
-_SCRIPTS: Final = ("data.js", "player.js", "timeline.js", "now.js", "main.js")
+_SCRIPTS: Final = ("data.js", "exports.js", "player.js", "timeline.js", "now.js", "main.js")
 _PROBABILITY_STEPS: Final = 65_535
 _LISTED: Final = 400
 _PLAYS_FROM: Final = "media-src 'self' file: blob: data:; img-src 'self' file: blob: data:"
@@ -53,7 +53,8 @@ def render_viewer(video: Video, people: Sequence[PersonTimeline], media: Media) 
         "<main>",
         _stage(video, people, media),
         '<section id="timeline-section">\n<h2>Timeline</h2>\n<div id="timeline"></div>\n</section>',
-        *(_person_tables(index, person) for index, person in enumerate(people)),
+        *([] if media.is_image else [_EXPORTS]),
+        *([_everybody(people)] if media.is_image else map(_person_tables, range(len(people)), people)),
         _settings(video),
         "</main>",
         _help(),
@@ -70,7 +71,7 @@ def render_viewer(video: Video, people: Sequence[PersonTimeline], media: Media) 
 def _titles(people: Sequence[PersonTimeline]) -> list[str]:
     if len(people) == 1:
         return [people[0].name]
-    return [f"person {number} ({person.name.rpartition('_')[2]})" for number, person in enumerate(people, start=1)]
+    return [f"person {number}" for number, _ in enumerate(people, start=1)]
 
 
 def _header(video: Video, people: Sequence[PersonTimeline], titles: Sequence[str]) -> str:
@@ -103,14 +104,21 @@ def _stage(video: Video, people: Sequence[PersonTimeline], media: Media) -> str:
         for index, name in enumerate(EXPRESSION_CLASSES)
     )
     annotated = '<p id="annotated"></p>' if any(person.annotated is not None for person in people) else ""
+    affect = '<p id="affect"></p>' if any(person.valence_arousal is not None for person in people) else ""
     controls = "" if media.is_image else _CONTROLS
     return (
         f'<div class="stage">\n<div class="screen-column">\n<div class="screen" id="screen" {shape}>{shown}'
         '<canvas id="overlay" aria-hidden="true"></canvas><div id="no-video" hidden></div></div>\n'
         f'{controls}</div>\n<aside class="now" aria-label="current frame">\n'
         '<div class="face-and-verdict"><canvas id="face" width="336" height="336" role="img"></canvas>\n'
-        f'<div><p id="verdict"></p>{annotated}</div></div>\n<ul class="bars">{rows}</ul>\n</aside>\n</div>'
+        f'<div><p id="verdict"></p>{affect}{annotated}</div></div>\n<ul class="bars">{rows}</ul>\n</aside>\n</div>'
     )
+
+
+_EXPORTS = """<p class="controls">segments of everybody:
+<button type="button" data-export="csv">CSV</button>
+<button type="button" data-export="vtt">WebVTT</button>
+<button type="button" data-export="eaf">ELAN</button></p>"""
 
 
 _CONTROLS = """<div class="controls">
@@ -132,20 +140,26 @@ def _person_tables(index: int, person: PersonTimeline) -> str:
     hidden = " hidden" if index else ""
     found = segments(person)
     parts = [f'<div class="two person-tables" data-person="{index}"{hidden}>', _totals(person, found)]
-    if len(person) > 1:
-        parts.append(_segments(person, found))
+    parts.append(_segments(person, found))
     if person.annotated is not None:
         parts.append(_disagreements(person))
     return "\n".join([*parts, "</div>"])
 
 
+def _everybody(people: Sequence[PersonTimeline]) -> str:
+    """The people of a photo, with the probability of the class of each."""
+    rows = [
+        (f"person {number}", swatch(label, EXPRESSION_CLASSES[label]), _share(label, float(person.probs[0, label])))
+        for number, person in enumerate(people, start=1)
+        if (label := int(person.labels[0])) != NO_FACE
+    ]
+    if not rows:
+        return "<section>\n<h2>Everybody</h2>\n<p>No face was found in this photo.</p>\n</section>"
+    body = table(("person", "expression", "probability"), rows, kind="everybody")
+    return f"<section>\n<h2>Everybody</h2>\n{body}\n</section>"
+
+
 def _totals(person: PersonTimeline, found: Sequence[Segment]) -> str:
-    if len(person) == 1:
-        values = person.probs[0] if person.valid[0] else np.zeros(len(EXPRESSION_CLASSES), np.float32)
-        single = [
-            (swatch(index, name), _share(index, float(values[index]))) for index, name in enumerate(EXPRESSION_CLASSES)
-        ]
-        return f"<section>\n<h2>Probabilities</h2>\n{table(('class', 'probability'), single)}\n</section>"
     seconds = seconds_by_class(person)
     total = max(float(seconds.sum()), 1e-9)
     rows = []
@@ -267,18 +281,24 @@ def _data(video: Video, people: Sequence[PersonTimeline], titles: Sequence[str],
         "times": _packed(times.astype("<f8")),
         "end": float(ends_of(times)[-1]),
         "filmSide": SIDE,
-        "people": [_person_data(person, title) for person, title in zip(people, titles, strict=True)],
+        "people": [
+            _person_data(person, title, number)
+            for number, (person, title) in enumerate(zip(people, titles, strict=True), start=1)
+        ],
     }
 
 
-def _person_data(person: PersonTimeline, title: str) -> dict[str, Any]:
+def _person_data(person: PersonTimeline, title: str, number: int) -> dict[str, Any]:
     strip = filmstrip(person)
     probs = np.rint(np.nan_to_num(person.probs) * _PROBABILITY_STEPS)
     return {
         "name": person.name,
         "title": title,
+        "number": number,
         "box": _packed(person.box_xyxy.astype("<f4")),
         "crop": _packed(person.crop.astype("<f4")),
+        "landmarks": None if person.landmarks is None else _packed(person.landmarks.astype("<f4")),
+        "affect": None if person.valence_arousal is None else _packed(person.valence_arousal.astype("<f4")),
         "probs": _packed(probs.astype("<u2")),
         "labels": _packed(person.labels.astype("i1")),
         "annotated": None if person.annotated is None else _packed(person.annotated.astype("i1")),

@@ -43,6 +43,8 @@ class PersonTimeline:
     parameters a, b, x, y of the similarity (a·X − b·Y + x, b·X + a·Y + y) from the picture to the aligned crop; probs:
     (T, C) smoothed probabilities. box_xyxy, crop and probs are NaN on frames without a face. labels: (T,) the most
     probable class, NO_FACE without a face; annotated: (T,) class, -1 without a label; None without annotation.
+    landmarks: (T, 10) five points x, y in pixels, None when the detector has none; valence_arousal: (T, 2) smoothed,
+    None when the model does not predict them.
     """
 
     name: str
@@ -53,6 +55,8 @@ class PersonTimeline:
     probs: NDArray[np.float32]
     labels: NDArray[np.int8]
     annotated: NDArray[np.int8] | None
+    landmarks: NDArray[np.float32] | None = None
+    valence_arousal: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -90,15 +94,18 @@ def read_timeline(
     decoded = decode(predictions, smoothing)
     valid = faces.valid
     box = _rows(faces, "box_xyxy", 4)
+    landmarks = _rows(faces, "landmarks_xy", 10)
     return PersonTimeline(
         name=faces.name,
         faces=faces,
         times=faces.store.table.column("time_s").to_numpy(),
         box_xyxy=box,
-        crop=_crops(box, _rows(faces, "landmarks_xy", 10)),
+        crop=_crops(box, landmarks),
         probs=np.where(valid[:, None], decoded.probs, np.float32(np.nan)),
         labels=np.where(valid, decoded.labels, NO_FACE).astype(np.int8),
         annotated=annotated,
+        landmarks=None if np.isnan(landmarks).all() else landmarks,
+        valence_arousal=decoded.valence_arousal,
     )
 
 

@@ -40,7 +40,7 @@ class ExtractConfig(ExtractOptions, BatchSettings):
         out: folder for the stores, one `<subject>.arrow` each; existing ones are kept
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; auto is
             insightface:buffalo_l where insightface has it on disk, and builtin elsewhere
-        subjects: main (one person per video), all (every track in its own store), or the paths of annotation
+        subjects: main (one person per video), all (every person in a store), or the paths of annotation
             folders and templates whose names list the people (<video>, <video>_left, <video>_right, <video>_1)
         crop: kinds of crop, made in one pass: aligned:PIXELS (eyes and mouth always at the same places) or
             box:PIXELS:MARGIN (the square around the face's box with MARGIN of its longer side added on each side); the
@@ -139,9 +139,9 @@ def _items(config: ExtractConfig) -> list[VideoItem]:
     named = {path: people for path, rows in listed.items() if (people := _listed_people(path, rows))}
     if config.subjects == ("all",):
         if config.corrections:
-            raise ConfigError("--corrections: with --subjects all every track has its own store, so nobody is chosen")
+            raise ConfigError("--corrections: with --subjects all every person has a store, so nobody is chosen")
         if named:
-            raise ConfigError("--subjects all: every track has its own store; the list may have no column 'subject'")
+            raise ConfigError("--subjects all: every person has a store; the list may have no column 'subject'")
         return [VideoItem(path, None, frames=rows[0].frames) for path, rows in listed.items()]
     sources = () if config.subjects == ("main",) else config.subjects
     names = [name for source in sources for name in read_names(Path(source))]

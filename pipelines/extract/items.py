@@ -21,7 +21,7 @@ from abaw.video.people.corrections import Corrections
 
 @dataclass(frozen=True, slots=True)
 class VideoItem:
-    """One video and its people, None for one store per track.
+    """One video and its people, None for a store per person.
 
     corrections: the tracks that a person chose; frames: how many the video is expected to have, if that is known.
     """

@@ -35,7 +35,7 @@ class PredictVideoConfig(BatchSettings):
         out: folder for the results; a video that already has results is skipped
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; see `abaw extract`
         reader: library that decodes the videos
-        subjects: main (one person per video) or all (every track)
+        subjects: main (one person per video) or all (everybody)
         checkpoint: folder of a static checkpoint, or builtin, the one of the package; with temporal also a network of
             another project, see `abaw features`
         temporal: folder of a temporal checkpoint trained on features of that checkpoint; builtin is the one of the

@@ -153,7 +153,7 @@ class VideoResults:
             "detector": self.pipeline.detector.identity,
             "model": self.pipeline.models.label,
             "smoothing": str(self.presentation.smoothing),
-            "people": "every track" if self.pipeline.everybody else "the main person",
+            "people": "everybody" if self.pipeline.everybody else "the main person",
         }
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
+import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -46,8 +50,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("viewer pages")
     video = write_numbered(folder / "clip.mp4", NUM_FRAMES, options={"crf": "18"})
     people = [
-        person(folder, LABELS, name="clip_track1", annotated=ANNOTATED),
-        person(folder, [6] * NUM_FRAMES, name="clip_track2", box=(90, 20, 120, 60)),
+        person(folder, LABELS, name="clip_person1", annotated=ANNOTATED),
+        person(folder, [6] * NUM_FRAMES, name="clip_person2", box=(90, 20, 120, 60)),
     ]
     video_facts = Video("Gesicht & <b>面</b>", "clip.mp4", 25.0, (WIDTH, HEIGHT), {"detector": "none"})
     file = folder / "Gesicht 面.html"
@@ -253,3 +257,105 @@ def test_the_index_leads_to_the_viewers(opened: Opened, page_file: Path) -> None
     page.get_by_role("link", name="first").click()
     until(page, "document.getElementById('video')?.readyState >= 2")
     assert frame_on_page(page) == 1
+
+
+def place_of(page: Page, person: int) -> dict[str, float]:
+    """The middle of the box of a person, in pixels of the overlay."""
+    area = page.locator("#overlay").bounding_box()
+    assert area is not None
+    x1, y1, x2, y2 = [(20, 10, 60, 50), (90, 20, 120, 60)][person]
+    ratio = area["width"] / WIDTH
+    return {"x": (x1 + x2) / 2 * ratio, "y": (y1 + y2) / 2 * ratio}
+
+
+def test_a_click_on_a_face_or_a_band_chooses_its_person(opened: Opened) -> None:
+    page = opened(anchor="#frame=10")
+    page.locator("#screen").click(position=place_of(page, 1))
+    expect(page.locator("#person")).to_have_value("1")
+    expect(page.locator("#verdict")).to_have_text("Surprise")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "play")
+    expect(page.locator(".labels .who.own")).to_have_text("person 2")
+    page.locator("#timeline .plot").click(position={"x": 300, "y": 22 + 4 + 10})
+    expect(page.locator("#person")).to_have_value("0")
+    page.locator("#screen").click(position=place_of(page, 0))
+    expect(page.locator("#play")).to_have_attribute("aria-label", "pause")
+
+
+def test_the_page_opens_on_somebody_who_is_in_the_picture(opened: Opened, tmp_path: Path) -> None:
+    video_facts = Video("clip", "clip.mp4", 25.0, (WIDTH, HEIGHT), {})
+    video = write_numbered(tmp_path / "clip.mp4", NUM_FRAMES)
+    late = [None] * 20 + [0] * 130
+    for labels, expected, frame in (([1] * 15 + [None] * 135, "Anger", 1), ([None] * 8 + [1] * 142, "Anger", 9)):
+        people = [person(tmp_path, late, name="clip_person1"), person(tmp_path, labels, name="clip_person2")]
+        file = tmp_path / "clip.html"
+        media = Media("video/mp4", video.read_bytes(), None)
+        file.write_text(render_viewer(video_facts, people, media), encoding="utf-8")
+        page = opened(file)
+        expect(page.locator("#verdict")).to_have_text(expected)
+        assert frame_on_page(page) == frame
+
+
+def test_segments_are_exported(opened: Opened, tmp_path: Path) -> None:
+    page = opened()
+    texts = {}
+    for ending in ("csv", "vtt", "eaf"):
+        with page.expect_download() as download:
+            page.locator(f"[data-export={ending}]").click()
+        assert download.value.suggested_filename.endswith(f".{ending}")
+        download.value.save_as(tmp_path / ending)
+        texts[ending] = (tmp_path / ending).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(texts["csv"].splitlines()))
+    assert [(row["person"], row["label"], row["first_frame"], row["last_frame"]) for row in rows] == [
+        ("1", "Neutral", "1", "40"),
+        ("1", "Happiness", "41", "70"),
+        ("1", "Happiness", "81", "100"),
+        ("1", "Sadness", "101", "150"),
+        ("2", "Surprise", "1", "150"),
+    ]
+    assert float(rows[1]["start_s"]) == 1.6 and float(rows[1]["mean_probability"]) == pytest.approx(0.72, abs=1e-3)
+    assert texts["vtt"].startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.600\nperson 1: Neutral\n")
+    document = ElementTree.fromstring(texts["eaf"])
+    assert [tier.attrib["TIER_ID"] for tier in document.iter("TIER")] == ["person 1", "person 2"]
+    assert [value.text for value in document.iter("ANNOTATION_VALUE")] == [row["label"] for row in rows]
+    slots = {slot.attrib["TIME_SLOT_ID"]: int(slot.attrib["TIME_VALUE"]) for slot in document.iter("TIME_SLOT")}
+    spans = [
+        (slots[one.attrib["TIME_SLOT_REF1"]], slots[one.attrib["TIME_SLOT_REF2"]])
+        for one in document.iter("ALIGNABLE_ANNOTATION")
+    ]
+    assert spans[1] == (1600, 2800) and spans[4] == (0, 6000)
+
+
+def test_a_photo_of_several_people(opened: Opened, tmp_path: Path) -> None:
+    picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    data = cv2.imencode(".png", picture)[1].tobytes()
+    people = [
+        person(tmp_path, [label], name=f"photo_person{number}", box=box)
+        for number, (label, box) in enumerate([(4, (20, 10, 60, 50)), (1, (90, 20, 120, 60))], start=1)
+    ]
+    file = tmp_path / "photo.html"
+    facts = Video("photo", "photo.png", 25.0, (WIDTH, HEIGHT), {})
+    file.write_text(render_viewer(facts, people, Media("image/png", data, None)), encoding="utf-8")
+    for size in (WIDE, NARROW):
+        page = opened(file, size=size)
+        assert page.locator(".everybody tbody tr").all_inner_texts() == [
+            "person 1\tHappiness\t72.0 %",
+            "person 2\tAnger\t72.0 %",
+        ]
+        page.locator("#screen").click(position=place_of(page, 1))
+        expect(page.locator("#verdict")).to_have_text("Anger")
+        edges = page.evaluate(
+            "[...document.querySelectorAll('.bars .track')].map((one) => one.getBoundingClientRect().x)"
+        )
+        assert len(set(edges)) == 1
+        assert page.evaluate("document.documentElement.scrollWidth") == size[0]
+
+
+def test_on_a_phone_no_table_is_cut_off(opened: Opened) -> None:
+    page = opened(size=NARROW)
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.wide')].filter((each) => each.scrollWidth > each.clientWidth)"
+        ".map((each) => [each.innerText.slice(0, 30), each.scrollWidth, each.clientWidth])"
+    )
+    assert cut == []
+    facts, switch = page.locator("header p").bounding_box(), page.locator("#theme").bounding_box()
+    assert facts is not None and switch is not None and facts["y"] >= switch["y"] + switch["height"] - 4

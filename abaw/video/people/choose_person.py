@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from abaw.core.errors import DataError
 from abaw.protocol.layout import Side
 from abaw.video.people.corrections import Correction
 from abaw.video.people.join_tracks import Person
-from abaw.video.people.track_book import TrackSummary
 
 _NOT_ANOTHER = 0.75
 """Minimum cosine of two appearances that may be the same person if everything else fits; see docs/extraction.md."""
@@ -74,9 +73,10 @@ def choose_corrected(people: Sequence[Person], corrections: Iterable[Correction]
     return ChosenTracks(frozenset(number for person in taken for number in person.numbers), None)
 
 
-def choose_all(summaries: Mapping[int, TrackSummary], min_frames: int) -> list[int]:
-    """Numbers of the tracks with at least `min_frames` frames, in order."""
-    return sorted(number for number, summary in summaries.items() if summary.num_frames >= min_frames)
+def choose_all(people: Sequence[Person], min_frames: int) -> list[ChosenTracks]:
+    """The people who are visible on at least `min_frames` frames, the longest visible first."""
+    long = sorted((-person.num_frames, person.numbers) for person in people if person.num_frames >= min_frames)
+    return [ChosenTracks(frozenset(numbers), None) for _, numbers in long]
 
 
 def _fill(candidates: Sequence[Person], everybody: Sequence[Person]) -> ChosenTracks:

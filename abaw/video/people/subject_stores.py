@@ -23,7 +23,7 @@ from abaw.video.people.corrections import Corrections
 from abaw.video.people.join_tracks import join_tracks
 from abaw.video.people.track_book import TrackBook
 
-_TRACK = "track"
+_PERSON = "person"
 _CORRECTED = "corrected"
 _MAX_PEOPLE = 20
 CLOSE_MARGIN = 0.3
@@ -32,7 +32,7 @@ CLOSE_MARGIN = 0.3
 
 @dataclass(frozen=True, slots=True)
 class PlannedStore:
-    """A store to write. kind: `main`, `left`, `right` or `track`."""
+    """A store to write. kind: `main`, `left`, `right` or `person`."""
 
     name: str
     kind: str
@@ -92,14 +92,14 @@ class SubjectStores:
         states = [self._is_done(subject.name, subject.side or "main") for subject in subjects]
         return [self._present(subject.name) for subject in subjects] if all(states) else None
 
-    def done_tracks(self) -> list[ExtractedStore] | None:
-        """The same for one store per track: each of them lists all."""
-        pattern = re.compile(re.escape(self._video) + r"_track\d+")
-        below = sorted(self._out.glob(f"{glob.escape(self._video)}_track*{SUFFIX}"))
+    def done_people(self) -> list[ExtractedStore] | None:
+        """The same for one store per person: each of them lists all."""
+        pattern = re.compile(re.escape(self._video) + r"_person\d+")
+        below = sorted(self._out.glob(f"{glob.escape(self._video)}_person*{SUFFIX}"))
         names = [path.stem for path in below if pattern.fullmatch(path.stem)]
         if not names and self._is_empty_video():
             return [self._present(self._video)]
-        if not names or not all(self._is_done(name, _TRACK) for name in names):
+        if not names or not all(self._is_done(name, _PERSON) for name in names):
             return None
         wanted: list[str] = (read_meta(self._path(names[0])) or {})["stores"]
         return [self._present(name) for name in wanted] if set(wanted) <= set(names) else None
@@ -119,7 +119,7 @@ class SubjectStores:
 
     def _is_empty_video(self) -> bool:
         meta = read_meta(self._path(self._video))
-        return meta is not None and meta.get("fingerprint") == self._fingerprint(self._video, _TRACK)
+        return meta is not None and meta.get("fingerprint") == self._fingerprint(self._video, _PERSON)
 
     def plan_subjects(self, subjects: Sequence[Subject], book: TrackBook) -> list[PlannedStore]:
         """One store per subject. Raises DataError for a correction that does not fit the tracks."""
@@ -133,13 +133,15 @@ class SubjectStores:
             planned.append(PlannedStore(subject.name, subject.side or "main", chosen))
         return planned
 
-    def plan_tracks(self, book: TrackBook, min_frames: int) -> list[PlannedStore]:
-        """One store per track that is long enough; if there is none, one without faces, named after the video."""
+    def plan_people(self, book: TrackBook, min_frames: int) -> list[PlannedStore]:
+        """One store per person who is visible long enough, numbered from the longest visible; if there is none, one
+        without faces, named after the video.
+        """
+        people = choose_all(join_tracks(book.summaries.values()), min_frames)
         planned = [
-            PlannedStore(f"{self._video}_track{number}", _TRACK, ChosenTracks(frozenset({number}), None))
-            for number in choose_all(book.summaries, min_frames)
+            PlannedStore(f"{self._video}_person{number}", _PERSON, chosen) for number, chosen in enumerate(people, 1)
         ]
-        return planned or [PlannedStore(self._video, _TRACK, ChosenTracks(frozenset(), None))]
+        return planned or [PlannedStore(self._video, _PERSON, ChosenTracks(frozenset(), None))]
 
     def write(
         self,

@@ -17,9 +17,12 @@ class PersonTimeline {
   constructor(raw, numClasses) {
     this.name = raw.name;
     this.title = raw.title;
+    this.number = raw.number;
     this.numClasses = numClasses;
     this.boxes = unpack(raw.box, Float32Array);
     this.crops = unpack(raw.crop, Float32Array);
+    this.landmarks = raw.landmarks === null ? null : unpack(raw.landmarks, Float32Array);
+    this.affect = raw.affect === null ? null : unpack(raw.affect, Float32Array);
     this.probs = unpack(raw.probs, Uint16Array);
     this.labels = unpack(raw.labels, Int8Array);
     this.annotated = raw.annotated === null ? null : unpack(raw.annotated, Int8Array);
@@ -47,8 +50,10 @@ class PersonTimeline {
   /** a, b, x, y: the aligned crop is at (a·X − b·Y + x, b·X + a·Y + y). */
   crop(frame) { return this.crops.subarray(4 * frame, 4 * frame + 4); }
 
-  probability(frame, index) { return this.probs[frame * this.numClasses + index] / 65535; }
+  /** Five points x, y in pixels of the picture. */
+  points(frame) { return this.landmarks.subarray(10 * frame, 10 * frame + 10); }
 
+  probability(frame, index) { return this.probs[frame * this.numClasses + index] / 65535; }
 
   /** Index in the filmstrip of the face nearest to a frame. */
   nearestFilm(frame) {
@@ -62,6 +67,7 @@ class PersonTimeline {
 
 class Film {
   constructor(raw) {
+    this.name = raw.name;
     this.classes = raw.classes;
     this.size = raw.size;
     this.still = raw.still;
@@ -72,6 +78,16 @@ class Film {
     this.end = raw.end;
     this.count = this.times.length;
     this.people = raw.people.map((person) => new PersonTimeline(person, raw.classes.length));
+  }
+
+  /** The people with a face on a frame whose box contains a place of the picture, the smallest box first. */
+  peopleAt(frame, x, y) {
+    const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
+    return this.people.filter((person) => {
+      if (!person.hasFace(frame)) return false;
+      const [x1, y1, x2, y2] = person.box(frame);
+      return x >= x1 && x <= x2 && y >= y1 && y <= y2;
+    }).sort((one, other) => area(one.box(frame)) - area(other.box(frame)));
   }
 
   endOf(frame) { return frame + 1 < this.count ? this.times[frame + 1] : this.end; }

@@ -6,7 +6,7 @@
   const picture = video ?? element('picture');
   const now = new Now(film, picture);
   const hasPicture = () => (video ? video.readyState >= 2 : picture.complete && picture.naturalWidth > 0);
-  const timeline = film.count > 1 ? new Timeline(element('timeline'), film, (frame) => player.seek(frame)) : null;
+  const timeline = film.count > 1 ? new Timeline(element('timeline'), film, (frame) => player.seek(frame), (index) => choose(index)) : null;
   element('timeline-section').hidden = timeline === null;
 
   const show = (frame) => {
@@ -93,7 +93,15 @@
   onClick('previous', back);
   onClick('next', () => next(faces()));
   onClick('keys', help);
-  onClick('screen', (event) => { if (event.target.id !== 'no-video' && !event.target.closest('#no-video')) player.toggle(); });
+  /* A click on somebody else's face chooses them; any other plays or pauses. */
+  onClick('screen', (event) => {
+    if (event.target.id === 'no-video' || event.target.closest('#no-video')) return;
+    const area = element('overlay').getBoundingClientRect();
+    const ratio = film.size[0] / area.width;
+    const [hit] = film.peopleAt(player.frame, (event.clientX - area.left) * ratio, (event.clientY - area.top) * ratio);
+    if (hit && hit !== person()) choose(film.people.indexOf(hit));
+    else player.toggle();
+  });
   element('boxes')?.addEventListener('change', (event) => boxes(event.target.checked));
   element('speed')?.addEventListener('change', (event) => player.setSpeed(Number(event.target.value)));
   element('person')?.addEventListener('change', (event) => choose(Number(event.target.value)));
@@ -116,6 +124,25 @@
     if (Number.isInteger(frame)) jump(film.clamp(frame - 1));
   };
   addEventListener('hashchange', follow);
+
+  for (const button of document.querySelectorAll('[data-export]')) {
+    button.addEventListener('click', () => save(exports[button.dataset.export](film), button.dataset.export));
+  }
+  const save = (text, ending) => {
+    const link = Object.assign(document.createElement('a'), { download: `${film.name}.${ending}` });
+    link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+
+  /* The page opens on somebody who is in the picture: on the first frame, or else where the first face appears. */
+  const begin = film.people.findIndex((one) => one.hasFace(0));
   show(0);
+  if (begin > 0) choose(begin);
+  else if (begin < 0) {
+    const firsts = film.people.map((one) => one.segments.find((segment) => segment.value >= 0)?.first ?? film.count);
+    const first = Math.min(...firsts);
+    if (first < film.count) { choose(firsts.indexOf(first)); jump(first); }
+  }
   follow();
 }

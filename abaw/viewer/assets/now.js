@@ -10,6 +10,7 @@ class Now {
     this.face = document.getElementById('face');
     this.verdict = document.getElementById('verdict');
     this.annotated = document.getElementById('annotated');
+    this.affect = document.getElementById('affect');
     this.bars = [...document.querySelectorAll('.bars li')];
   }
 
@@ -23,6 +24,11 @@ class Now {
       bar.querySelector('.fill').style.width = `${100 * value}%`;
       bar.querySelector('output').textContent = label < 0 ? '–' : `${Math.round(100 * value)} %`;
       bar.classList.toggle('top', index === label);
+    }
+    if (this.affect) {
+      const values = label < 0 || !this.person.affect ? null : this.person.affect.subarray(2 * frame, 2 * frame + 2);
+      const signed = (value) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+      this.affect.textContent = values ? `valence ${signed(values[0])}, arousal ${signed(values[1])}` : '';
     }
     this.sayAnnotated(frame);
   }
@@ -68,7 +74,38 @@ class Now {
         pen.roundRect(x1, y1, x2 - x1, y2 - y1, 8);
         pen.stroke();
       }
+      if (own && person.landmarks) this.drawPoints(pen, person.points(frame), ratio);
+      if (this.film.people.length > 1) this.drawName(pen, person, frame, [x1, y1, x2, y2], wide);
     }
+  }
+
+  drawPoints(pen, points, ratio) {
+    pen.fillStyle = '#fff';
+    pen.strokeStyle = 'rgb(0 0 0 / 55%)';
+    pen.lineWidth = 1;
+    for (let index = 0; index < 10; index += 2) {
+      pen.beginPath();
+      pen.arc(points[index] * ratio, points[index + 1] * ratio, 2.5, 0, 2 * Math.PI);
+      pen.fill();
+      pen.stroke();
+    }
+  }
+
+  /** Number and class above a box, below it at the top of the picture. */
+  drawName(pen, person, frame, [x1, y1, x2, y2], wide) {
+    const label = person.labels[frame];
+    pen.font = `${person === this.person ? 600 : 400} 12px system-ui, sans-serif`;
+    pen.textBaseline = 'middle';
+    const full = `${person.number} ${this.film.classes[label]}`;
+    // In a small picture the names would cover each other.
+    const text = person === this.person || pen.measureText(full).width < 1.5 * (x2 - x1) ? full : String(person.number);
+    const width = pen.measureText(text).width + 10;
+    const left = Math.max(0, Math.min(x1, wide - width));
+    const top = y1 >= 20 ? y1 - 20 : y2 + 2;
+    pen.fillStyle = colour(`--class-${label}`);
+    pen.fillRect(left, top, width, 18);
+    pen.fillStyle = colour(`--on-class-${label}`);
+    pen.fillText(text, left + 5, top + 9.5);
   }
 
   /** The aligned crop that the model received, cut from the picture; without a picture, the nearest filmstrip face. */

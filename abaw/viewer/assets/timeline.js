@@ -3,10 +3,11 @@
    It is a canvas because a video has many frames; the tables below contain the same data as text. */
 
 class Timeline {
-  constructor(root, film, onSeek) {
+  constructor(root, film, onSeek, onChoose) {
     this.root = root;
     this.film = film;
     this.onSeek = onSeek;
+    this.onChoose = onChoose;
     this.person = film.people[0];
     this.view = [0, film.end];
     this.frame = 0;
@@ -35,6 +36,8 @@ class Timeline {
   /** Rows from top to bottom, for one person. */
   show(person) {
     this.person = person;
+    const everybody = this.film.people.length < 2 ? [] : this.film.people.map((one, index) => (
+      { kind: 'band', name: `person ${one.number}`, height: 20, segments: one.segments, who: index, own: one === person }));
     const bands = [{ kind: 'band', name: 'predicted', height: 28, segments: person.segments }];
     if (person.annotated) {
       bands.push({ kind: 'marks', name: 'mismatch', height: 12 });
@@ -42,16 +45,18 @@ class Timeline {
     }
     this.rows = [
       { kind: 'ruler', name: '', height: 22 },
+      ...everybody,
       ...(person.film.image ? [{ kind: 'faces', name: 'faces', height: 52 }] : []),
       ...bands,
       ...this.film.classes.map((name, index) => ({ kind: 'curve', name, index, height: 36 })),
+      ...(person.affect ? ['valence', 'arousal'].map((name, index) => ({ kind: 'level', name, index, height: 36 })) : []),
     ];
     let top = 0;
     for (const row of this.rows) { row.top = top; top += row.height + (row.kind === 'marks' ? 2 : 4); }
     this.height = top;
     const labels = this.rows.map((row) => {
       const spot = row.kind === 'curve' ? `<i class="swatch" style="background: var(--class-${row.index})"></i>` : '';
-      return `<div style="top: ${row.top}px; height: ${row.height}px" class="${row.kind}">${spot}${row.name}</div>`;
+      return `<div style="top: ${row.top}px; height: ${row.height}px" class="${row.kind}${row.own ? ' own' : ''}${row.who === undefined ? '' : ' who'}">${spot}${row.name}</div>`;
     });
     this.root.querySelector('.labels').innerHTML = labels.join('');
     this.slider.style.height = `${this.height}px`;
@@ -200,6 +205,32 @@ class Timeline {
     }
   }
 
+  /** A value from −1 to 1 as a line around the middle: the mean of the frames under each pixel. */
+  level(row) {
+    const pen = this.pen;
+    const middle = row.top + row.height / 2;
+    pen.fillStyle = this.shade('--sunk');
+    pen.fillRect(0, row.top, this.width, row.height);
+    pen.fillStyle = this.shade('--line');
+    pen.fillRect(0, middle, this.width, 1);
+    pen.fillStyle = this.shade('--accent');
+    for (let x = 0, frame = this.first; x < this.width; x++) {
+      const until = this.time(x + 1);
+      let [sum, faces] = [0, 0];
+      for (let each = frame; ; each++) {
+        if (this.person.hasFace(each)) {
+          sum += this.person.affect[2 * each + row.index];
+          faces++;
+        }
+        frame = each;
+        if (each >= this.last || this.film.endOf(each) > until) break;
+      }
+      if (!faces) continue;
+      const high = sum / faces * (row.height / 2 - 1);
+      pen.fillRect(x, Math.min(middle, middle - high), 1, Math.max(1, Math.abs(high)));
+    }
+  }
+
   /** Move the cursor to the start of the current frame. */
   place() {
     const x = this.x(this.film.times[this.frame]);
@@ -242,6 +273,9 @@ class Timeline {
     this.plot.addEventListener('pointerdown', (event) => {
       if (event.button) return;
       this.plot.setPointerCapture(event.pointerId);
+      const y = event.clientY - this.plot.getBoundingClientRect().top;
+      const row = this.rows.find((each) => each.who !== undefined && y >= each.top && y < each.top + each.height);
+      if (row && !row.own) this.onChoose(row.who);
       this.onSeek(frameOf(event));
     });
     this.plot.addEventListener('pointermove', (event) => {

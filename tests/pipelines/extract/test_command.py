@@ -188,7 +188,7 @@ def test_subjects_from_an_annotation_folder(videos: Path, tmp_path: Path, capsys
 
 def test_subjects_all(videos: Path, tmp_path: Path) -> None:
     assert extract(videos / "plain.mp4", "--out", tmp_path, "--detector", "builtin", "--subjects", "all") == 0
-    assert sorted(stores(tmp_path)) == ["plain_track1.arrow"]
+    assert sorted(stores(tmp_path)) == ["plain_person1.arrow"]
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,9 @@ def test_sides(label: str, tracks: dict[int, TrackSummary], left: set[int], righ
     assert (choose_side(people, "left").tracks, choose_side(people, "right").tracks) == (left, right), label
 
 
-def test_all_leaves_short_tracks_out() -> None:
-    assert choose_all(book(summary(2, 1, 10, 1), summary(1, 1, 9, 5), summary(3, 1, 50, 1)), 10) == [2, 3]
+def test_all_leaves_people_out_who_are_seen_briefly_and_begins_with_the_longest() -> None:
+    people = join_tracks(book(summary(2, 1, 10, 1), summary(1, 1, 9, 5), summary(3, 1, 50, 1)).values())
+    assert [chosen.tracks for chosen in choose_all(people, 10)] == [{3}, {2}]
 
 
 def test_size_times_centrality() -> None:
