@@ -38,11 +38,16 @@ class _File:
 
 def write_smoothing(path: Path, smoothing: Smoothing, classes: tuple[str, ...], **facts: Any) -> None:
     """classes: C names, in the order of bias and transitions; facts: where the smoothing comes from."""
+    write_json(path, smoothing_plain(smoothing, classes, **provenance(**facts)))
+
+
+def smoothing_plain(smoothing: Smoothing, classes: tuple[str, ...], **facts: Any) -> dict[str, Any]:
+    """Everything that a smoothing depends on, as JSON values. Arguments as for `write_smoothing`."""
     chain = smoothing.transitions
     transitions = None
     if chain is not None:
         transitions = _Transitions(tuple(chain.initial.tolist()), tuple(map(tuple, chain.matrix.tolist())), chain.fps)
-    write_json(path, asdict(_File(str(smoothing), classes, smoothing.class_bias, transitions, provenance(**facts))))
+    return asdict(_File(str(smoothing), classes, smoothing.class_bias, transitions, facts))
 
 
 def read_smoothing(path: Path, classes: tuple[str, ...]) -> Smoothing:

@@ -21,6 +21,7 @@ from pipelines.console import result
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import CheckpointPath, DetectorName, ExtractorName, InputPath, InputText
 from pipelines.items import Remarks, run_items
+from pipelines.smoothing import read_smoothings
 
 if TYPE_CHECKING:
     from pipelines.predict_video.results import Presentation
@@ -40,7 +41,8 @@ class PredictVideoConfig(BatchSettings):
             another project, see `abaw features`
         temporal: folder of a temporal checkpoint trained on features of that checkpoint; builtin is the one of the
             package; without it, frames are predicted one by one
-        smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in frames)
+        smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in seconds, as in
+            gaussian:0.4s, or in frames, as in gaussian:12), or the smoothing.json of `abaw validate`
         annotations: folder with annotation files <video>.txt (in it or below), shown next to the predictions
         render: also write an annotated video
         video: how the page includes the video: embed it, link to it, or auto (embed up to 32 MB)
@@ -126,10 +128,14 @@ def _function(config: PredictVideoConfig, shared: bool) -> PredictVideos:
 
 def _presentation(config: PredictVideoConfig) -> Presentation:
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.sequence.smooth import needs_transitions, parse_smoothing
+    from abaw.sequence.smooth import needs_transitions
     from pipelines.predict_video.results import Presentation, find_annotations
 
     if needs_transitions(config.smoothing):
-        raise ConfigError(f"--smoothing {config.smoothing}: needs annotated videos; use a filter, such as gaussian:12")
+        raise ConfigError(
+            f"--smoothing {config.smoothing}: needs annotated videos; use a filter, such as gaussian:0.4s, or the "
+            "smoothing.json that `abaw validate` wrote for annotated videos"
+        )
+    (smoothing,), _ = read_smoothings([config.smoothing], None, None, [])
     annotations = {} if config.annotations is None else find_annotations(config.annotations)
-    return Presentation(parse_smoothing(config.smoothing), annotations, config.render, config.video)
+    return Presentation(smoothing, annotations, config.render, config.video)

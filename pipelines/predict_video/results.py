@@ -19,8 +19,10 @@ from abaw.core.progress import Progress
 from abaw.inference.video import VideoPipeline, VideoPredictions
 from abaw.page.parts import data_url
 from abaw.protocol.annotations import read_annotation
+from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.layout import is_image
 from abaw.sequence.smooth import Smoothing
+from abaw.sequence.smoothing_file import smoothing_plain
 from abaw.viewer.filmstrip import portrait
 from abaw.viewer.index import VideoCard, read_card, render_index
 from abaw.viewer.media import Keep, prepare_media
@@ -135,7 +137,7 @@ class VideoResults:
                 **provenance(source=quick_hash(path), detector=pipeline.detector.identity, reader=pipeline.reader),
                 "models": [pipeline.models.extractor.source, pipeline.models.member.spec.weights_id],
                 "everybody": pipeline.everybody,
-                "smoothing": str(shown.smoothing),
+                "smoothing": smoothing_plain(shown.smoothing, EXPRESSION_CLASSES),
                 "annotation": file_hash(annotation) if annotation is not None else None,
                 "video": shown.video,
             }
