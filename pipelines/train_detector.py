@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from abaw.detector.material import Material
     from abaw.training.loop import TrainResult
 
-LABELS = "labels.npz"
-"""The teacher's labels are cached next to the run folder, in the file with the folder's name and this suffix."""
-_PLACES = ("out", "photos", "teacher", "backgrounds", "init")
+LABELS = "labels"
+"""The teacher's labels are cached next to the run folder, in a folder with its name and this suffix."""
+_PLACES = ("out", "photos", "teacher", "backgrounds", "scenes_folder", "labels", "init")
 """Settings that are not saved with the run: what was found there is, by its fingerprint."""
 
 
@@ -35,10 +35,15 @@ class TrainDetectorConfig:
         photos: folders of photos with one face each
         teacher: detector that labels the photos: the path of a YuNet or SCRFD .onnx file, or insightface:PACK
         backgrounds: pictures without faces, or folders of them; those in which the teacher finds a face are left out
+        scenes_folder: natural pictures, with and without faces, in which the teacher locates the faces
+        set_aside: share of the pictures of each of their folders that is not used, to measure the detector on; as many
+            more are scored
+        labels: folder in which the teacher's labels are cached; by default OUT.labels
         holdout: share of the people held out; the best checkpoint is selected on scenes of them
         scored_scenes: number of those scenes
         batch_size: scenes of 256 pixels per step (and process); for other sizes, as many as have about as many pixels
-        init: folder of a checkpoint of this command to start from; by default, weights are random
+        init: folder of a checkpoint of this command to start from, or the detector.onnx of one, whose network may have
+            fewer blocks; the hard negatives are mined with it. By default, weights are random
         scenes: how scenes are composed
         loss: weights of the terms of the loss
         train: optimiser, schedule, checkpoints
@@ -52,6 +57,9 @@ class TrainDetectorConfig:
     photos: tuple[InputPath, ...]
     teacher: DetectorName
     backgrounds: tuple[InputPath, ...] = ()
+    scenes_folder: InputPath | None = None
+    set_aside: float = 0.1
+    labels: Path | None = None
     holdout: float = 0.05
     scored_scenes: int = 200
     batch_size: int = 16
@@ -63,6 +71,8 @@ class TrainDetectorConfig:
     def __post_init__(self) -> None:
         if not 0 < self.holdout < 1:
             raise ConfigError(f"holdout is {self.holdout}; expected more than 0 and less than 1")
+        if not 0 <= self.set_aside < 0.5:
+            raise ConfigError(f"set_aside is {self.set_aside}; expected at least 0 and less than 0.5")
         for name in ("scored_scenes", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
@@ -86,27 +96,36 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
     from abaw.core.artifacts import file_hash, provenance
     from abaw.core.run_folder import RunFolder
     from abaw.core.seed import derive_seed, numpy_generator
-    from abaw.detector.checkpoint import load_weights, save_checkpoint, weights_of
+    from abaw.detector.checkpoint import load_weights, save_checkpoint
     from abaw.detector.method import DetectorMethod, SceneBatches
     from abaw.detector.network import FaceDetector, build_detector
     from abaw.detector.score import held_out_scorer
+    from abaw.detector.start import start_from_graph
     from abaw.training.loop import launch, train
 
     seed = config.train.seed
     model = build_detector(derive_seed(seed, "weights"))
-    if config.init is not None:
+    if config.init is not None and config.init.is_dir():
         load_weights(model, config.init)
     fabric = launch(config.train)
     plain = {name: value for name, value in to_plain(config).items() if name not in _PLACES}
     with fabric.rank_zero_first():
         material = _read_material(config)
-        start = {} if config.init is None else {"init": file_hash(weights_of(config.init))[:16]}
+        start = {} if config.init is None else {"init": file_hash(_start_file(config.init))[:16]}
         facts = {**start, **material.facts()}
         folder = RunFolder(config.out, {**plain, **facts})
     say(
         f"{len(material.training)} photos to learn from, {len(material.held_out)} of other people held out, "
         f"{len(material.backgrounds)} backgrounds"
     )
+    if len(material.natural):
+        say(
+            f"{len(material.natural)} natural pictures to learn from, {len(material.natural.with_faces)} with faces, "
+            f"{len(material.hard)} hard negatives in them, {len(material.scored)} to score on"
+        )
+    batches = SceneBatches(material, config.scenes, config.batch_size, seed)
+    if config.init is not None and not config.init.is_dir():
+        start_from_graph(model, config.init, batches(0, 0).pictures.float() / 255)
     spec = provenance(settings=plain, **facts)
 
     def save(folder: Path, model: nn.Module, outcome: Mapping[str, Any]) -> None:
@@ -117,7 +136,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
         return train(
             fabric,
             DetectorMethod(model, config.loss),
-            SceneBatches(material.training, material.backgrounds, config.scenes, config.batch_size, seed),
+            batches,
             folder,
             config.train,
             evaluate=held_out_scorer(
@@ -129,16 +148,34 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
         )
 
 
+def _start_file(init: Path) -> Path:
+    """The file of the weights to start from."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.detector.checkpoint import weights_of
+
+    return weights_of(init) if init.is_dir() else init
+
+
 def _read_material(config: TrainDetectorConfig) -> Material:
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.detector.material import read_material
+    from abaw.detector.checkpoint import DETECTOR
+    from abaw.detector.material import read_material, with_natural
+    from abaw.detector.natural import MINED, SEEN
     from abaw.video.detecting.registry import open_detector
 
-    cache = config.out.with_name(f"{config.out.name}.{LABELS}")
-    teacher = open_detector(config.teacher)
+    cache = config.out.with_name(f"{config.out.name}.{LABELS}") if config.labels is None else config.labels
     with progress("labelling by the teacher", "photos") as hook:
-        material = read_material(config.photos, config.backgrounds, teacher, config.holdout, cache, hook)
+        material = read_material(
+            config.photos, config.backgrounds, open_detector(config.teacher), config.holdout, cache, hook
+        )
     if material.with_face:
         names = ", ".join(file.name for file in material.with_face)
         warn(f"left out of the backgrounds, because the teacher finds a face in them: {names}")
-    return material
+    if config.scenes_folder is None:
+        return material
+    teacher = open_detector(config.teacher, min_score=SEEN)
+    miner = None
+    if config.init is not None:
+        miner = open_detector(str(config.init / DETECTOR if config.init.is_dir() else config.init), min_score=MINED)
+    with progress("labelling the scenes and mining them", "pictures") as hook:
+        return with_natural(material, config.scenes_folder, teacher, config.set_aside, miner, cache, hook)

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import torch
+from onnx import helper, numpy_helper
 from torch import nn
 
 from abaw.core.artifacts import atomic_path, json_bytes
@@ -42,7 +45,8 @@ class _OfPixels(nn.Module):
 def export_detector(model: FaceDetector, path: Path) -> None:
     """Write `grey` (1, 1, H, W) float32, 0..255 -> `faces_8`, `faces_16`, `faces_32` (1, 15, H/S, W/S).
 
-    H and W are any multiples of 32. Batch norms are folded into the convolutions. The file is complete or absent.
+    H and W are any multiples of 32. Batch norms are folded into the convolutions, whose kernels are stored as float16.
+    The file is complete or absent.
     """
     names = [f"faces_{stride}" for stride in STRIDES]
     sides = {2: "height", 3: "width"}
@@ -59,6 +63,23 @@ def export_detector(model: FaceDetector, path: Path) -> None:
             output_names=names,
             dynamic_axes={"grey": sides, **{name: {2: f"{name}_h", 3: f"{name}_w"} for name in names}},
         )
+        graph = onnx.load(str(temporary))
+        _halve_weights(graph)
+        onnx.save(graph, str(temporary))
+
+
+def _halve_weights(model: onnx.ModelProto) -> None:
+    """Store the kernels as float16 and cast them to float32, which onnxruntime does once, when it loads the file."""
+    casts = []
+    for stored in model.graph.initializer:
+        values = numpy_helper.to_array(stored)
+        if values.dtype == np.float32 and values.ndim == 4:
+            name = stored.name
+            stored.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
+            casts.append(helper.make_node("Cast", [stored.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def save_checkpoint(model: FaceDetector, folder: Path, spec: Mapping[str, Any]) -> None:

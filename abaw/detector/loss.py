@@ -21,6 +21,8 @@ _CORE = 0.22
 _RIM = 0.36
 """Distances from the centre in sides of the face's box: points within the core are responsible for the face, those
 between core and rim are ignored, the others should predict that there is no face."""
+_NEAREST = 0.75
+"""Points within this many strides of the centre are responsible for a face of any size: small faces have few points."""
 _FOCUS = 2.0
 
 
@@ -76,10 +78,11 @@ def assign(faces: Faces, points: GridPoints) -> Tensor:
     offset = middle[None, :, None] - ((low + high) / 2)[:, None]
     away = (offset / sides[:, None]).norm(dim=-1)
     holds = (offset.abs() <= points.stride[None, :, None, None] / 2).all(dim=-1)
+    close = holds | (offset.norm(dim=-1) < _NEAREST * points.stride[None, :, None])
     bounds = torch.tensor(SIZES, device=size.device)[points.level]
     suits = (size[:, None] >= bounds[None, :, None, 0]) & (size[:, None] < bounds[None, :, None, 1])
     real, ignored = (faces.state == 1)[:, None], (faces.state == -1)[:, None]
-    responsible = suits & real & ((away < _CORE) | holds)
+    responsible = suits & real & ((away < _CORE) | close)
     near = (suits & real & (away < _RIM)) | (ignored & (offset.abs() < sides[:, None] / 2).all(dim=-1))
     face = torch.where(responsible, away, torch.inf).min(dim=2)
     without = torch.where(near.any(dim=2), -2, -1)

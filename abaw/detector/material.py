@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,17 @@ from numpy.typing import NDArray
 from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.detector.backdrops import read_backgrounds
+from abaw.detector.natural import (
+    NO_NEGATIVES,
+    NO_PICTURES,
+    SCORED,
+    TRAINING,
+    HardNegatives,
+    NaturalPictures,
+    mine,
+    parts_of,
+    read_natural,
+)
 from abaw.detector.photos import FacePhotos, read_photos
 from abaw.video.detecting.detector import Detector
 
@@ -21,8 +32,9 @@ from abaw.video.detecting.detector import Detector
 class Material:
     """Photos to learn from, photos of other people to score on, and pictures without faces.
 
-    teacher: identity of the detector that labelled the photos; with_face: background files left out because the teacher
-    finds a face in them.
+    natural: natural pictures to learn from; hard: where a detector finds faces in them that are none; scored: natural
+    pictures to score on; teacher: identity of the detector that labelled the photos; with_face: background files left
+    out because the teacher finds a face in them.
     """
 
     training: FacePhotos
@@ -30,6 +42,9 @@ class Material:
     backgrounds: Sequence[NDArray[np.uint8]]
     teacher: str
     with_face: Sequence[Path]
+    natural: NaturalPictures = NO_PICTURES
+    hard: HardNegatives = NO_NEGATIVES
+    scored: NaturalPictures = NO_PICTURES
 
     def facts(self) -> Mapping[str, Any]:
         """What identifies this material, for provenance and to recognise a run that is resumed."""
@@ -39,6 +54,9 @@ class Material:
             "apart": self.held_out.fingerprint(),
             "num_training": len(self.training),
             "num_backgrounds": len(self.backgrounds),
+            "natural": self.natural.fingerprint(),
+            "num_natural": len(self.natural),
+            "num_hard": len(self.hard),
         }
 
 
@@ -63,3 +81,25 @@ def read_material(
             f"photos or another holdout ({holdout})"
         )
     return Material(training, held_out, grounds, teacher.identity, with_face)
+
+
+def with_natural(
+    material: Material,
+    folder: Path,
+    teacher: Detector,
+    share: float,
+    detector: Detector | None,
+    cache: Path,
+    progress: Progress = silent,
+) -> Material:
+    """Add the natural pictures of a folder, without the `share` that is set aside (see parts_of).
+
+    teacher: as in read_natural; detector: what the hard negatives are mined with, None for none. The pictures to learn
+    from in which the teacher finds nothing are backgrounds, too.
+    """
+    pictures = read_natural(folder, teacher, cache, progress)
+    parts = parts_of(pictures.names, share)
+    training, scored = (pictures.pick(np.flatnonzero(parts == part)) for part in (TRAINING, SCORED))
+    hard = NO_NEGATIVES if detector is None else mine(training, detector, progress)
+    empty = [training.pictures[row] for row in training.empty]
+    return replace(material, backgrounds=[*material.backgrounds, *empty], natural=training, hard=hard, scored=scored)

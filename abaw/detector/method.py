@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from abaw.core.seed import numpy_generator
 from abaw.detector.loss import Faces, detector_losses
+from abaw.detector.material import Material
+from abaw.detector.natural_scenes import natural_scene
 from abaw.detector.network import FaceDetector
-from abaw.detector.photos import FacePhotos
 from abaw.detector.scenes import Scene, make_scene
 from abaw.detector.settings import LossWeights, SceneSettings
 from abaw.learning.method import Method, StepResult
@@ -57,16 +57,8 @@ class SceneBatches:
     batch_size: number of scenes of 256 pixels; for another size, the number with about as many pixels in total.
     """
 
-    def __init__(
-        self,
-        photos: FacePhotos,
-        backgrounds: Sequence[NDArray[np.uint8]],
-        settings: SceneSettings,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        self._photos = photos
-        self._backgrounds = backgrounds
+    def __init__(self, material: Material, settings: SceneSettings, batch_size: int, seed: int) -> None:
+        self._material = material
         self._settings = settings
         self._batch_size = batch_size
         self._seed = seed
@@ -75,8 +67,14 @@ class SceneBatches:
         rng = numpy_generator(self._seed, "scenes", step, rank)
         side = int(rng.choice(self._settings.sides))
         count = max(1, round(self._batch_size * (_USUAL_SIDE / side) ** 2))
-        scenes = [make_scene(self._photos, self._backgrounds, self._settings, side, rng) for _ in range(count)]
+        scenes = [self._scene(side, rng) for _ in range(count)]
         return collate(scenes, [f"scene {step}.{rank}.{index}" for index in range(len(scenes))])
+
+    def _scene(self, side: int, rng: np.random.Generator) -> Scene:
+        material = self._material
+        if len(material.natural) and rng.random() < self._settings.natural:
+            return natural_scene(material.natural, material.hard, self._settings, side, rng)
+        return make_scene(material.training, material.backgrounds, self._settings, side, rng)
 
 
 def collate(scenes: Sequence[Scene], ids: Sequence[str]) -> SceneBatch:

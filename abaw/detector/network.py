@@ -22,6 +22,7 @@ class FaceDetector(nn.Module):
 
     Args:
         stem: channels at 1/2 and 1/4 of the picture's size
+        quarter: number of blocks at 1/4
         widths: channels at 1/8, 1/16 and 1/32
         depths: number of blocks at 1/8, 1/16 and 1/32
         neck: channels of the feature pyramid before the heads
@@ -30,13 +31,16 @@ class FaceDetector(nn.Module):
     def __init__(
         self,
         stem: tuple[int, int] = (16, 32),
+        quarter: int = 2,
         widths: tuple[int, int, int] = (64, 96, 96),
-        depths: tuple[int, int, int] = (2, 2, 2),
+        depths: tuple[int, int, int] = (4, 4, 3),
         neck: int = 64,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            _normed(1, stem[0], 3, stride=2), _normed(stem[0], stem[1], 3, stride=2), _Block(stem[1], 3)
+            _normed(1, stem[0], 3, stride=2),
+            _normed(stem[0], stem[1], 3, stride=2),
+            *(_Block(stem[1], 3) for _ in range(quarter)),
         )
         before = (stem[1], *widths)
         self.stages = nn.ModuleList(
@@ -75,12 +79,15 @@ def build_detector(seed: int) -> FaceDetector:
 
 
 class _Block(nn.Module):
-    """A depthwise and a pointwise convolution with a shortcut."""
+    """A depthwise and a pointwise convolution with a shortcut. A new block passes its input on unchanged."""
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
         self.spatial = _normed(width, width, kernel, groups=width)
         self.mix = _normed(width, width, 1, active=False)
+        norm = self.mix[1]
+        assert isinstance(norm, nn.BatchNorm2d)
+        nn.init.zeros_(norm.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
         return F.relu(maps + self.mix(self.spatial(maps)))

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import atomic_path, utf8
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
+from abaw.detector.passes import detect_at, face_row
 from abaw.importing.still import images_below
 from abaw.video.detecting.boxes import SAME_FACE, areas, iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
+from abaw.video.detecting.regions import own_face
 from abaw.video.reading.still import read_picture
 
-_LONG_SIDE = 320
-"""The teacher sees photos at this size, once unchanged and once mirrored: the mean of both is more stable."""
+_LONG_SIDES = (208, 160)
+"""The teacher sees photos at these sizes, each unchanged and mirrored: the mean over the passes is more precise."""
 _BORDER = 0.15
 """Black border as a share of the long side: a face that fills its photo gets a lower score."""
 _MIN_SCORE = 0.7
@@ -77,11 +79,11 @@ class FacePhotos:
         A person is the file name without its last `_` and number (`Aaron_Eckhart_0001`), or the whole name if it has no
         number. The split depends on nothing else.
         """
-        chance = np.array([_hash_position(re.sub(r"_\d+$", "", name)) for name in self.names])
+        chance = np.array([hash_position(re.sub(r"_\d+$", "", name)) for name in self.names])
         return self.pick(np.flatnonzero(chance >= share)), self.pick(np.flatnonzero(chance < share))
 
 
-def _hash_position(name: str) -> float:
+def hash_position(name: str) -> float:
     """0..1, uniform over names."""
     return int.from_bytes(hashlib.sha256(utf8(name)).digest()[:4], "big") / 2**32
 
@@ -89,30 +91,49 @@ def _hash_position(name: str) -> float:
 def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progress: Progress = silent) -> FacePhotos:
     """All photos in folders and their sub-folders in which the teacher finds exactly one face, with confidence.
 
-    The teacher's boxes and landmarks are cached in the file `cache` (.npz) and reused as long as teacher and photos are
-    the same. Raises DataError for a folder without photos, for a photo that cannot be read, and if the teacher finds
-    no face at all.
+    The teacher's boxes and landmarks are cached in the folder `cache`, one file (.npz) per folder of photos, and reused
+    as long as teacher and photos are the same. Raises DataError for a folder without photos, for a photo that cannot be
+    read, and if the teacher finds no face at all.
     """
-    files = [file for folder in folders for file in _photos_of(folder)]
-    pictures = [_read(file) for file in files]
-    names = [file.stem for file in files]
-    key = _fingerprint(teacher.identity, names, pictures)
-    labels = _load(cache, key)
-    if labels is None:
-        labels = _label(pictures, teacher, progress)
-        with atomic_path(cache) as temporary, temporary.open("wb") as file:
-            np.savez(file, key=np.array(key), labels=labels)
-    found = np.flatnonzero(np.isfinite(labels).all(axis=1))
+    names: list[str] = []
+    pictures: list[NDArray[np.uint8]] = []
+    labels = [np.empty((0, 14), np.float32)]
+    for folder in folders:
+        files = _photos_of(folder)
+        grey = [_read(file) for file in files]
+        labels.append(_cached_labels(files, grey, teacher, cache, progress))
+        names += [file.stem for file in files]
+        pictures += grey
+    rows = np.concatenate(labels)
+    found = np.flatnonzero(np.isfinite(rows).all(axis=1))
     if not len(found):
         listed = ", ".join(map(str, folders))
-        raise DataError(f"{listed}: {teacher.identity} finds no clear face in these {len(files)} photos; check them")
-    rows = labels[found]
+        raise DataError(f"{listed}: {teacher.identity} finds no clear face in these {len(rows)} photos; check them")
     return FacePhotos(
         tuple(names[row] for row in found),
         tuple(pictures[row] for row in found),
-        rows[:, :4],
-        rows[:, 4:].reshape(-1, 5, 2),
+        rows[found, :4],
+        rows[found, 4:].reshape(-1, 5, 2),
     )
+
+
+def _cached_labels(
+    files: Sequence[Path], pictures: Sequence[NDArray[np.uint8]], teacher: Detector, cache: Path, progress: Progress
+) -> NDArray[np.float32]:
+    """(N, 14) as `label_photo` returns them, from the cache if it has them."""
+    key = _fingerprint(teacher.identity, [file.stem for file in files], pictures)
+    stored = cache / f"photos_{key}.npz"
+    if stored.is_file():
+        with np.load(stored) as arrays:
+            return np.asarray(arrays["labels"], np.float32)
+    labels = np.full((len(pictures), 14), np.nan, np.float32)
+    for index, picture in enumerate(pictures):
+        labels[index] = label_photo(picture, teacher)
+        progress(index + 1, len(pictures))
+    cache.mkdir(parents=True, exist_ok=True)
+    with atomic_path(stored) as temporary, temporary.open("wb") as file:
+        np.savez(file, labels=labels)
+    return labels
 
 
 def _photos_of(folder: Path) -> list[Path]:
@@ -130,65 +151,37 @@ def _read(file: Path) -> NDArray[np.uint8]:
 
 
 def _fingerprint(teacher: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:
-    digest = hashlib.sha256(f"{teacher} {_LONG_SIDE} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}".encode())
+    digest = hashlib.sha256(f"{teacher} {_LONG_SIDES} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}".encode())
     for name, picture in zip(names, pictures, strict=True):
         digest.update(utf8(f"{name} {picture.shape}"))
         digest.update(picture.tobytes())
-    return digest.hexdigest()
-
-
-def _load(cache: Path, key: str) -> NDArray[np.float32] | None:
-    if not cache.is_file():
-        return None
-    with np.load(cache) as stored:
-        return np.asarray(stored["labels"], np.float32) if str(stored["key"]) == key else None
-
-
-def _label(pictures: Sequence[NDArray[np.uint8]], teacher: Detector, progress: Progress) -> NDArray[np.float32]:
-    """(N, 14) box and landmarks, NaN where label_photo finds no clear face."""
-    labels = np.full((len(pictures), 14), np.nan, np.float32)
-    for index, picture in enumerate(pictures):
-        labels[index] = label_photo(picture, teacher)
-        progress(index + 1, len(pictures))
-    return labels
+    return digest.hexdigest()[:16]
 
 
 def label_photo(picture: NDArray[np.uint8], teacher: Detector) -> NDArray[np.float32]:
-    """(14,) box and landmarks of the one face of a grey photo (H, W): means over two detector passes.
+    """(14,) box and landmarks of the one face of a grey photo (H, W): means over passes at several sizes and mirrored.
 
-    NaN if a pass finds no face, a second face elsewhere, or none with a high score, or if the passes disagree.
+    NaN if one of the passes at the first size finds no face, a second face elsewhere, or none with a high score, or if
+    the passes disagree. Passes at the other sizes that do not find the face are left out of the mean.
     """
     nothing = np.full(14, np.nan, np.float32)
-    rows = []
-    for mirrored in (False, True):
-        row = _detect_face(picture, teacher, mirrored)
-        if row is None:
-            return nothing
-        rows.append(row)
+    rows: list[NDArray[np.float32]] = []
+    seen = np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), np.uint8)
+    for size in _LONG_SIDES:
+        for mirrored in (False, True):
+            found = detect_at(seen, teacher, size, mirrored, _BORDER)
+            if size != _LONG_SIDES[0]:
+                same = None if not len(found) else own_face(found, np.stack(rows)[:, :4].mean(axis=0))
+                rows += [] if same is None else [face_row(found, same)]
+            elif _is_one_face(found):
+                rows.append(face_row(found, 0))
+            else:
+                return nothing
     passes = np.stack(rows)
     mean = np.asarray(passes.mean(axis=0), np.float32)
     apart = np.linalg.norm((passes - mean)[:, 4:].reshape(-1, 5, 2), axis=2).mean()
-    size = np.sqrt(areas(mean[None, :4])[0])
-    return mean if apart <= _MAX_SPREAD * size else nothing
-
-
-def _detect_face(picture: NDArray[np.uint8], teacher: Detector, mirrored: bool) -> NDArray[np.float32] | None:
-    """(14,) box and landmarks in the photo's pixels, None unless the teacher is confident of exactly one face."""
-    scale = _LONG_SIDE / max(picture.shape)
-    border = round(_BORDER * _LONG_SIDE)
-    seen = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    if mirrored:
-        seen = np.ascontiguousarray(seen[:, ::-1])
-    padded = cv2.copyMakeBorder(seen, border, border, border, border, cv2.BORDER_CONSTANT)
-    found = teacher.detect(np.asarray(cv2.cvtColor(padded, cv2.COLOR_GRAY2RGB), np.uint8))
-    if not _is_one_face(found):
-        return None
-    face = found.pick([0]).shifted((-border, -border))
-    if mirrored:
-        face = face.mirrored(seen.shape[1])
-    assert face.landmarks_xy is not None
-    values = np.concatenate([face.box_xyxy.ravel(), face.landmarks_xy.ravel()])
-    return np.asarray(values / np.float32(scale), np.float32)
+    face = np.sqrt(areas(mean[None, :4])[0])
+    return mean if apart <= _MAX_SPREAD * face else nothing
 
 
 def _is_one_face(found: Detections) -> bool:

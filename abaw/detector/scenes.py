@@ -1,4 +1,4 @@
-"""Training scenes of the face detector: faces pasted on backdrops, with exactly known boxes and landmarks."""
+"""Composed training scenes of the face detector: faces pasted on backdrops, with exactly known places."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def make_scene(
         _add_lures(picture, photos, settings, claimed, rng)
     if rng.random() < settings.dark:
         picture = dim(picture, rng)
-    return Scene(damage(picture, rng), taken, points, _inside(taken, side) >= _VISIBLE)
+    return Scene(damage(picture, rng), taken, points, inside(taken, side) >= _VISIBLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +111,7 @@ def _place(photos: FacePhotos, width: float, settings: SceneSettings, side: int,
         source = np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA), np.uint8)
         box, points, scale = box * np.tile(ratio, 2), points * ratio, scale / float(ratio.mean())
     linear = _turned(scale, settings.degrees, rng)
-    half = _half_size(linear, box)
+    half = half_size(linear, box)
     slack = np.minimum(0.6 * half, 0.2 * side)
     low, high = half - slack, side - half + slack
     centre = np.where(high > low, rng.uniform(np.minimum(low, high), np.maximum(low, high)), side / 2)
@@ -146,7 +146,7 @@ def _turned(scale: float, degrees: float, rng: np.random.Generator) -> NDArray[n
     return np.asarray(scale * turn @ shape, np.float64)
 
 
-def _half_size(linear: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+def half_size(linear: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2,) half width and height of the box around the ellipse in `box`, transformed by `linear`."""
     return np.asarray(np.linalg.norm(linear * (box[2:] - box[:2]) / 2, axis=1), np.float64)
 
@@ -156,7 +156,7 @@ def _touches(claim: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
     return bool(((high - low) > 0).all(axis=1).any())
 
 
-def _inside(box_xyxy: NDArray[np.float32], side: int) -> NDArray[np.float64]:
+def inside(box_xyxy: NDArray[np.float32], side: int) -> NDArray[np.float64]:
     """(F,) share of each box inside the scene."""
     shown: NDArray[np.float64] = areas(np.clip(box_xyxy, 0, side)) / np.maximum(areas(box_xyxy), 1e-9)
     return shown

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from abaw.detector.material import Material
+from abaw.detector.natural_scenes import whole_scene
 from abaw.detector.scenes import Scene, make_scene
 from abaw.detector.settings import SceneSettings
 from abaw.video.detecting.boxes import same_boxes
@@ -22,21 +23,23 @@ _MIN_SCORE = 0.5
 def held_out_scorer(
     material: Material, settings: SceneSettings, num_scenes: int, rng: np.random.Generator
 ) -> Callable[[nn.Module], Mapping[str, float]]:
-    """`score_detector` on scenes of the held-out people, made once; their sides take turns."""
+    """`score_detector` on scenes of the held-out people, made once, whose sides take turns, and on natural pictures."""
     scenes = [
         make_scene(material.held_out, material.backgrounds, settings, settings.sides[index % len(settings.sides)], rng)
         for index in range(num_scenes)
     ]
-    return lambda model: score_detector(model, scenes)
+    natural = [whole_scene(material.scored, index, settings.smallest) for index in range(len(material.scored))]
+    return lambda model: score_detector(model, [*scenes, *natural])
 
 
 def score_detector(model: nn.Module, scenes: Sequence[Scene]) -> Mapping[str, float]:
     """recall, precision and f1 (at an IoU of .5 and a score of .5); landmarks, the mean landmark error of the found
-    faces; and quality, f1 minus that error, by which checkpoints are selected.
+    faces; false_scenes, the share of the scenes without a face in which one is found; and quality, f1 minus landmarks
+    and false_scenes, by which checkpoints are selected.
 
     The model must be in eval mode. A face that does not count is no error, whether it is found or not.
     """
-    wanted = true_positives = false_positives = 0
+    wanted = true_positives = false_positives = empty = false_scenes = 0
     apart: list[float] = []
     device = next(model.parameters()).device
     for scene in scenes:
@@ -46,6 +49,9 @@ def score_detector(model: nn.Module, scenes: Sequence[Scene]) -> Mapping[str, fl
         pairs = same_boxes(found.box_xyxy, scene.box_xyxy, _FOUND_IOU)
         wanted += int(scene.counts.sum())
         false_positives += len(found) - len(pairs)
+        if not len(scene.box_xyxy):
+            empty += 1
+            false_scenes += len(found) > 0
         for row, face in pairs:
             if scene.counts[face]:
                 true_positives += 1
@@ -54,7 +60,15 @@ def score_detector(model: nn.Module, scenes: Sequence[Scene]) -> Mapping[str, fl
     precision = true_positives / max(1, true_positives + false_positives)
     f1 = 2 * recall * precision / max(1e-9, recall + precision)
     landmarks = float(np.mean(apart)) if apart else 1.0
-    return {"recall": recall, "precision": precision, "f1": f1, "landmarks": landmarks, "quality": f1 - landmarks}
+    false_share = false_scenes / max(1, empty)
+    return {
+        "recall": recall,
+        "precision": precision,
+        "f1": f1,
+        "landmarks": landmarks,
+        "false_scenes": false_share,
+        "quality": f1 - landmarks - false_share,
+    }
 
 
 def landmark_error(found_xy: NDArray[np.float32], wanted_xy: NDArray[np.float32]) -> float:

@@ -21,6 +21,9 @@ class SceneSettings:
         turned: share of faces narrowed as if the head were turned away
         profiles: share of faces taken from photos of heads turned far away, if there are any
         dark: share of scenes in low light
+        natural: share of scenes that are parts of natural pictures as they are, if there are any
+        hard: share of those that are taken around hard negatives, if there are any
+        plain: share of those that are taken from pictures without a face
     """
 
     sides: tuple[int, ...] = (160, 256, 384, 512)
@@ -32,6 +35,9 @@ class SceneSettings:
     turned: float = 0.2
     profiles: float = 0.2
     dark: float = 0.2
+    natural: float = 0.5
+    hard: float = 0.35
+    plain: float = 0.15
 
     def __post_init__(self) -> None:
         if not self.sides or any(side < 64 or side % 32 for side in self.sides):
@@ -41,7 +47,7 @@ class SceneSettings:
                 f"scenes.smallest is {self.smallest} px, scenes.largest is {self.largest} of {min(self.sides)} px: "
                 "expected at least 4 px, and the smallest below the largest"
             )
-        for name in ("empty", "covered", "turned", "profiles", "dark"):
+        for name in ("empty", "covered", "turned", "profiles", "dark", "natural", "hard", "plain"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"scenes.{name} is {getattr(self, name)}; expected at least 0 and less than 1")
 

@@ -45,14 +45,14 @@ def test_a_photo_of_nobody_or_of_two_has_no_label(faces: tuple[tuple[int, int, i
 def test_labels_are_cached(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "photos", A_B_0001=photo(FACE), A_B_0002=photo())
     teacher = Blobs()
-    first = read_photos([folder], teacher, tmp_path / "labels.npz")
+    first = read_photos([folder], teacher, tmp_path / "labels")
     asked = teacher.whole
-    again = read_photos([folder], teacher, tmp_path / "labels.npz")
+    again = read_photos([folder], teacher, tmp_path / "labels")
     assert teacher.whole == asked > 0
     assert first.names == again.names == ("A_B_0001",)
     assert first.fingerprint() == again.fingerprint()
     assert cv2.imwrite(str(folder / "A_B_0001.png"), photo((20, 20, 70, 90)))
-    assert read_photos([folder], teacher, tmp_path / "labels.npz").fingerprint() != first.fingerprint()
+    assert read_photos([folder], teacher, tmp_path / "labels").fingerprint() != first.fingerprint()
     assert teacher.whole > asked
 
 
@@ -69,13 +69,13 @@ def test_all_photos_of_a_person_are_in_the_same_part() -> None:
 
 def test_unusable_folders_and_photos_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="contains no photos"):
-        read_photos([tmp_path / "none"], Blobs(), tmp_path / "labels.npz")
+        read_photos([tmp_path / "none"], Blobs(), tmp_path / "labels")
     folder = folder_of(tmp_path / "photos", a=photo())
     with pytest.raises(DataError, match="finds no clear face in these 1 photos"):
-        read_photos([folder], Blobs(), tmp_path / "labels.npz")
+        read_photos([folder], Blobs(), tmp_path / "labels")
     (folder / "b.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"b\.png: cannot be read"):
-        read_photos([folder], Blobs(), tmp_path / "labels.npz")
+        read_photos([folder], Blobs(), tmp_path / "labels")
 
 
 def test_backgrounds_with_a_face_are_left_out(tmp_path: Path) -> None:

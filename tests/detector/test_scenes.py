@@ -128,7 +128,7 @@ def test_sizes_and_numbers_follow_the_settings() -> None:
 def test_a_face_that_is_mostly_outside_does_not_count() -> None:
     scenes = many(SceneSettings(largest=0.9, smallest=120, empty=0), 80)
     for scene in scenes:
-        inside = module._inside(scene.box_xyxy, 256)
+        inside = module.inside(scene.box_xyxy, 256)
         np.testing.assert_array_equal(scene.counts, inside >= 0.6)
     assert any(not scene.counts.all() for scene in scenes)
 

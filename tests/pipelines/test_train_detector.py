@@ -10,6 +10,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -18,8 +19,9 @@ from onnx import numpy_helper
 from safetensors.torch import load_file
 
 from abaw.video.detecting.registry import open_detector
+from abaw.weights import DETECTOR
 from pipelines.cli import main
-from tests.video.clips import portrait
+from tests.video.clips import noise, portrait
 
 SMALL = [
     *("--train.accelerator", "cpu", "--train.warmup_steps", "1", "--train.evaluate_every", "2"),
@@ -70,6 +72,23 @@ def test_a_detector_that_extract_takes(
         detector.detect(portrait())
 
 
+def test_natural_scenes_are_labelled_mined_and_learned(
+    photos: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    for number in range(6):
+        picture = noise(1)[0] if number % 2 else portrait()
+        assert cv2.imwrite(str(scenes / f"{number}.png"), np.roll(picture, number, axis=0)[..., ::-1])
+    more = ["--scenes_folder", str(scenes), "--set_aside", "0.2", "--labels", str(tmp_path / "labels")]
+    out, start = tmp_path / "run", str(DETECTOR)
+    assert train(photos, teacher, out, *more, "--init", start, "--train.steps", "2", "--scenes.sides", "64", "96") == 0
+    assert "4 natural pictures to learn from" in capsys.readouterr().err
+    assert {file.name.split("_")[0] for file in (tmp_path / "labels").iterdir()} == {"photos", "scenes"}
+    spec = json.loads((out / "last" / "spec.json").read_text())
+    assert spec["num_natural"] == 4 and "false_scenes" in spec["scores"]
+
+
 @pytest.mark.slow
 def test_a_second_stage_starts_from_the_first(photos: Path, teacher: Path, tmp_path: Path) -> None:
     first = tmp_path / "first" / "last"
@@ -111,6 +130,7 @@ def test_a_killed_run_gives_the_weights_of_an_unbroken_one(photos: Path, teacher
     [
         (["--holdout", "1"], "holdout is 1"),
         (["--scenes.sides", "100"], "multiples of 32"),
+        (["--set_aside", "0.5"], "set_aside is 0.5"),
         (["--scored_scenes", "0"], "scored_scenes is 0"),
         (["--holdout", "0.0001"], "give more photos or another holdout"),
         (["--init", "nowhere/last"], "nowhere/last: no such file or folder (init)"),
