@@ -78,6 +78,7 @@ FAULTS: dict[str, Callable[[Rows], Rows]] = {
     "a float in every row": lambda rows: [row + ".0" for row in rows],
     "a space after every row": lambda rows: [row + " " for row in rows],
     "CR LF": lambda rows: [row + "\r" for row in rows],
+    "no value is a number": lambda rows: [row.replace(",", ",x") for row in rows],
     "an extra field in every row": lambda rows: [row + ",0" for row in rows],
     "videos sorted by name": sorted,
     "rows in reverse": lambda rows: rows[::-1],

@@ -55,8 +55,8 @@ class _Pass:
         self.edition = edition
         self._row_check = row_check(edition)
         self.faults = faults
-        # Key of a row (from the format) -> its kinds of fault, and whether it could be read. Rows with equal faults are
-        # parsed only once, even if there are a million.
+        # Key of a row (from its check) -> its kinds of fault, and whether it could be read. Of rows with equal faults,
+        # only those that are listed one by one are parsed, even if there are a million.
         self.known: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.num_unread = 0
         self.positions = array("q")
@@ -102,9 +102,9 @@ class _Pass:
             if place != expected and self._row_check.accept(rest):
                 return place
             key = self._row_check.key(rest)
-            kinds, readable = self.known.get(key, ((), True))
-            if kinds and self.faults.extend_ranges(number, kinds):
-                self.num_unread += not readable
+            known = self.known.get(key)
+            if known is not None and self.faults.extend_ranges(number, known[0]):
+                self.num_unread += not known[1]
                 return place
         text = check_line(line, number, self.faults)
         if text is None:

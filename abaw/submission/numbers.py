@@ -10,6 +10,25 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
+_IN_RANGE = re.compile(r"(?:0\.[0-9]+|1\.0+)")
+_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
+_LARGE = re.compile(r"[1-9][0-9]+")
+_EXPONENT = re.compile("[0-9.\x01\x02\x03][eE][+-]?[0-9\x01\x02\x03]")
+_MARKS = "\x01\x02\x03"
+
+
+def shape_of(text: str) -> str:
+    """A short text that is equal for fields with the same faults, whatever their numbers; empty when that is not sure.
+
+    Decimals up to 1, other decimals and integers of several digits become a mark each. Signs, single digits and
+    everything that is no number stay.
+    """
+    if any(mark in text for mark in _MARKS):
+        return ""
+    text = _LARGE.sub("\x03", _DECIMAL.sub("\x02", _IN_RANGE.sub("\x01", text)))
+    return "" if ("e" in text or "E" in text) and _EXPONENT.search(text) else text
+
+
 def as_number(text: str) -> float | None:
     """The value of a finite decimal number, or None for any other text."""
     return float(text) if _NUMBER.fullmatch(text) else None

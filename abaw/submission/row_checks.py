@@ -13,7 +13,7 @@ from typing import Protocol
 from abaw.protocol.classes import ACTION_UNITS, VALENCE_AROUSAL
 from abaw.protocol.editions import Edition
 from abaw.submission.fault import FaultList
-from abaw.submission.numbers import as_number, integer_fault
+from abaw.submission.numbers import as_number, integer_fault, shape_of
 
 _SHOWN = 60
 
@@ -77,7 +77,7 @@ class ClassCheck:
         return False
 
     def key(self, rest: str) -> str:
-        return rest
+        return shape_of(rest)
 
     def read(self, values: Sequence[str], number: int, faults: FaultList) -> bool:
         kind, problem = integer_fault(values[0], range(self._num_classes))
@@ -110,9 +110,6 @@ class ValuesCheck:
         self._numbers = numbers
         self._integers = integers
         self._plain_numbers = re.compile(rf",{_NUMBER}" * len(numbers))
-        # What follows must not belong to the last number.
-        following = "(?=,)" if integers else r"(?=,|\s*\n)"
-        self._first_numbers = re.compile(self._plain_numbers.pattern + following)
         self._tail_length = len(",k") * len(integers) + len("\n")
         self._good_tail = re.compile("".join(f",[{each[0]}-{each[-1]}]" for each in integers.values()) + "\n")
         self._tails: set[str] = set()
@@ -133,14 +130,12 @@ class ValuesCheck:
         return True
 
     def key(self, rest: str) -> str:
-        """The text after correct numbers, once these are known to vary between rows."""
-        numbers = self._first_numbers.match(rest)
-        if numbers is None:
-            return ""
-        if not self._varied:
-            self._note_numbers(numbers[0])
-            return ""
-        return rest[numbers.end() :]
+        """Empty while a row with correct numbers may be the one that shows that these vary: it has to be read."""
+        return shape_of(rest) if self._varied or self._has_value_fault(rest) else ""
+
+    def _has_value_fault(self, rest: str) -> bool:
+        texts = rest.split(",", len(self._numbers) + 1)[1 : len(self._numbers) + 1]
+        return any(map(_range_fault, map(str.strip, texts)))
 
     def _note_numbers(self, rest: str) -> None:
         texts = rest.split(",", len(self._numbers) + 1)[1 : len(self._numbers) + 1]

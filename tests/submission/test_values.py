@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from pathlib import Path
 from random import Random
@@ -17,7 +18,10 @@ from abaw.inference.decode import Decoded
 from abaw.protocol.editions import edition
 from abaw.protocol.template import Template, VideoList
 from abaw.submission.check import check_submission
+from abaw.submission.fault import FaultList
 from abaw.submission.folder import check_folder
+from abaw.submission.numbers import shape_of
+from abaw.submission.row_checks import row_check
 from abaw.submission.values import frame_values
 from abaw.submission.write import write_folder, write_submission
 from tests.submission.samples import EDITIONS
@@ -141,3 +145,22 @@ def test_what_is_written_as_a_folder_has_no_faults(lengths: dict[str, int], cut:
         faults = check_folder(out, due, chosen)
     assert {fault.kind for fault in faults} <= {"one-class"}
     assert written.num_rows == sum(lengths.values()) if known else sum(map(len, values.values()))
+
+
+@pytest.mark.parametrize("name", ["abaw10_va", "abaw6"])
+def test_fields_of_one_shape_have_the_same_faults(name: str) -> None:
+    """All texts of up to six characters: of one shape, one is parsed for all."""
+    kinds_of: dict[str, set[tuple[str, ...]]] = {}
+    for length in range(1, 7):
+        for characters in itertools.product("0159.-", repeat=length):
+            text = "".join(characters)
+            for value in (text, f"+{text}", f"{text}e1") if length < 5 else (text,):
+                shape = shape_of(value)
+                if shape:
+                    faults, check = FaultList(), row_check(edition(name))
+                    check.read([value] * check.num_values, 1, faults)
+                    kinds_of.setdefault(shape, set()).add(faults.kinds_on(1))
+    assert len(kinds_of) > 1000 and {len(kinds) for kinds in kinds_of.values()} == {1}
+    assert shape_of("0.5,-0.25,7") == shape_of("1.0,-0.1,7") != shape_of("0.5,0.25,7")
+    assert shape_of("0.5,0.5,7") != shape_of("0.5,1.5,7") == shape_of("0.5,2.5,7")
+    assert shape_of("1e5") == shape_of("\x01") == ""
