@@ -53,14 +53,12 @@ class CrossValidateConfig(TemporalRecipe, EngineSettings):
 def run(config: CrossValidateConfig) -> int:
     """Exit status: 1 when a fold failed, else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.models.tasks import require_expression
     from abaw.sequence.windows import Windows
 
     Windows(config.window, config.hop)
     if config.folds < 2:
         raise ConfigError(f"folds {config.folds}: expected at least 2")
     require_parallel(config.train, config, "cross-validate")
-    require_expression(config.tasks, "cross-validate")
     require_sources(config.features, config.sources)
     for text in config.cautions:
         warn(text)
@@ -83,9 +81,10 @@ def _settings(config: CrossValidateConfig) -> dict[str, Any]:
 def _folds(clips: Sequence[Clip], num_folds: int, seed: int) -> dict[str, int]:
     """The fold of each video by its name. Raises ConfigError when a fold would be empty."""
     # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.data.clips import label_counts
     from abaw.evaluation.folds import folds_by_name, require_filled
 
-    counts = {clip.name: clip.class_counts() for clip in clips}
+    counts = dict(zip([clip.name for clip in clips], label_counts(clips), strict=True))
     folds = folds_by_name(counts, num_folds, seed)
     require_filled(folds, counts, num_folds)
     return folds
@@ -111,16 +110,14 @@ def _write_report(config: CrossValidateConfig, folds: Sequence[CellResult]) -> N
 
     from abaw.core.artifacts import write_json, write_text
     from abaw.evaluation.bootstrap import video_groups
-    from abaw.evaluation.intervals import f1_intervals
-    from abaw.evaluation.metrics import macro_f1_of
 
     names = [name for fold in folds for name in fold.videos]
-    confusions = np.concatenate([fold.confusions for fold in folds])
-    score = float(macro_f1_of(confusions.sum(axis=0)))
-    interval = f1_intervals(confusions, video_groups(names)).macro
-    scores = [fold.macro_f1 for fold in folds]
+    statistics = np.concatenate([fold.statistics for fold in folds])
+    measure = folds[0].measure
+    score, interval = measure.total(statistics), measure.interval(statistics, video_groups(names))
+    scores = [fold.score for fold in folds]
     line = (
-        f"out of fold: macro F1 {score:.4f}, 95 % interval {interval:.4f}, on {len(names)} videos; "
+        f"out of fold: {measure.name} {score:.4f}, 95 % interval {interval:.4f}, on {len(names)} videos; "
         f"over the {len(folds)} folds {mean(scores):.4f} ± {stdev(scores):.4f}"
     )
     table = _table(folds)
@@ -129,11 +126,11 @@ def _write_report(config: CrossValidateConfig, folds: Sequence[CellResult]) -> N
         config.out / "cross_validation.json",
         {
             "config": to_plain(config),
-            "macro_f1": score,
+            measure.key: score,
             "interval": interval.ends,
             "folds_mean": mean(scores),
             "folds_deviation": stdev(scores),
-            "folds": [_facts(fold) for fold in folds],
+            "folds": [fold.facts for fold in folds],
         },
     )
     result(table)
@@ -142,15 +139,12 @@ def _write_report(config: CrossValidateConfig, folds: Sequence[CellResult]) -> N
 
 
 def _table(folds: Sequence[CellResult]) -> str:
-    lines = ["| fold | videos | frames | macro F1 | with face | accuracy | s in steps |", "|---" * 7 + "|"]
+    heads = ["fold", "videos", "frames", folds[0].measure.name, "with face", "accuracy", "s in steps"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for number, fold in enumerate(folds):
-        with_face = "–" if fold.macro_f1_with_face is None else f"{fold.macro_f1_with_face:.4f}"
+        with_face, accuracy = ("–" if each is None else f"{each:.4f}" for each in (fold.score_with_face, fold.accuracy))
         lines.append(
-            f"| {number} | {len(fold.videos)} | {int(fold.confusions.sum())} | {fold.macro_f1:.4f} | {with_face} "
-            f"| {fold.accuracy:.4f} | {fold.step_seconds:.1f} |"
+            f"| {number} | {len(fold.videos)} | {fold.num_frames} | {fold.score:.4f} | {with_face} "
+            f"| {accuracy} | {fold.step_seconds:.1f} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def _facts(fold: CellResult) -> dict[str, Any]:
-    return {**{name: value for name, value in vars(fold).items() if name != "confusions"}, "videos": list(fold.videos)}

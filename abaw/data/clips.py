@@ -173,6 +173,15 @@ def _squares(features: NDArray[np.float16], mean: NDArray[np.float64]) -> NDArra
     return squares
 
 
+def label_counts(clips: Sequence[Clip]) -> list[NDArray[np.int64]]:
+    """Labelled frames of each video, to balance parts of a set: per class, or, without any expression label, per action
+    unit and with valence and arousal (`count_other_labels`)."""
+    by_class = [clip.class_counts() for clip in clips]
+    if any(map(np.any, by_class)):
+        return by_class
+    return [count_other_labels(clip.valence_arousal, clip.action_units) for clip in clips]
+
+
 def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generator) -> tuple[ClipSet, ClipSet]:
     """Split into (training, held-out) with no video in both; people of one video stay together.
 
@@ -184,9 +193,7 @@ def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generat
     if not 0 < fraction < 1:
         raise ConfigError(f"holdout {fraction}: expected a fraction between 0 and 1 of the training videos")
     video_of = [parse_subject(clip.name).video for clip in clips.clips]
-    by_class = [clip.class_counts() for clip in clips.clips]
-    by_other = [count_other_labels(clip.valence_arousal, clip.action_units) for clip in clips.clips]
-    labelled = by_class if any(map(np.any, by_class)) else by_other
+    labelled = label_counts(clips.clips)
     videos = sorted({video for video, each in zip(video_of, labelled, strict=True) if each.any()})
     if len(videos) < 2:
         raise ConfigError(f"holdout {fraction} needs at least 2 annotated videos, found {len(videos)}; use --holdout 0")

@@ -116,17 +116,23 @@ def interval(samples: Floats, level: float = 0.95) -> Interval:
 
 
 def paired_difference(
-    a: NDArray[np.number], b: NDArray[np.number], groups: Sequence[str], draws: int = DRAWS, seed: int = 0
+    a: NDArray[np.number],
+    b: NDArray[np.number],
+    groups: Sequence[str],
+    draws: int = DRAWS,
+    seed: int = 0,
+    score: Callable[[NDArray[np.number]], Floats] = macro_f1_of,
 ) -> Difference:
-    """Macro F1 of b minus that of a, both scored on the same draws of videos.
+    """The score of b minus that of a, both on the same draws of videos.
 
-    a, b: (V, C, C) of the same videos in the same order; groups: V names. Raises DataError when their shapes differ.
+    a, b: (V, …), for macro F1 (V, C, C), of the same videos in the same order; groups: V names. Raises DataError when
+    their shapes differ.
     """
     if a.shape != b.shape:
-        raise DataError(f"expected the same videos on both sides, found confusion matrices of {a.shape} and {b.shape}")
-    samples = bootstrap_macro_f1(b, groups, draws, seed) - bootstrap_macro_f1(a, groups, draws, seed)
+        raise DataError(f"expected the same videos on both sides, found sums of {a.shape} and {b.shape}")
+    samples = bootstrap(b, score, groups, draws, seed) - bootstrap(a, score, groups, draws, seed)
     return Difference(
-        observed=float(macro_f1_of(b.sum(axis=0)) - macro_f1_of(a.sum(axis=0))),
+        observed=float(score(b.sum(axis=0)) - score(a.sum(axis=0))),
         mean=float(samples.mean()),
         interval=interval(samples),
         share_not_better=float(np.mean(samples <= 0)),

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from abaw.evaluation.bootstrap import DRAWS, paired_difference, video_groups
 from abaw.evaluation.intervals import f1_intervals
-from abaw.evaluation.metrics import Counts, Evaluation, macro_f1_of
-from abaw.evaluation.result import BestOption, Comparison, Intervals, Option, Result
+from abaw.evaluation.measures import MACRO_F1, Measure, measure_of
+from abaw.evaluation.metrics import Evaluation
+from abaw.evaluation.multitask import TaskScores
+from abaw.evaluation.result import BestOption, Comparison, Intervals, Result, Scored, TaskResult
 from abaw.evaluation.selection import Selection, nested_selection
 
 
@@ -28,31 +30,43 @@ def score_intervals(evaluation: Evaluation, draws: int = DRAWS) -> Intervals:
     )
 
 
-def compare_options(options: Sequence[tuple[str, Option]], folds: Mapping[str, int], draws: int = DRAWS) -> BestOption:
+def compare_options(
+    options: Sequence[tuple[str, Scored]],
+    folds: Mapping[str, int],
+    draws: int = DRAWS,
+    measure: Measure = MACRO_F1,
+) -> BestOption:
     """Compare options on the videos that all of them have; each is compared with the first.
 
     options: label and option; folds: by video, for the nested selection of the best.
     """
     names = sorted(set.intersection(*(set(option.names) for _, option in options)))
     rows = [[option.names.index(name) for name in names] for _, option in options]
-    confusions = np.stack([option.evaluation.confusions[row] for (_, option), row in zip(options, rows, strict=True)])
+    sums = np.stack([option.statistics[row] for (_, option), row in zip(options, rows, strict=True)])
     groups = video_groups(names)
-    selection = _select([option for _, option in options], rows, confusions, np.array([folds[name] for name in names]))
-    scores = tuple(macro_f1_of(confusions.sum(axis=1)).tolist())
+    of_video = np.array([folds[name] for name in names])
+    selection = _select([option for _, option in options], rows, sums, of_video, measure)
+    scores = tuple(measure.of(sums.sum(axis=1)).tolist())
+    others = (paired_difference(sums[0], each, groups, draws, score=measure.of) for each in sums[1:])
     return BestOption(
+        measure=measure,
         labels=tuple(label for label, _ in options),
-        macro_f1=scores,
-        intervals=tuple(f1_intervals(each, groups, draws).macro for each in confusions),
-        differences=(None, *(paired_difference(confusions[0], each, groups, draws) for each in confusions[1:])),
+        scores=scores,
+        intervals=tuple(measure.interval(each, groups, draws) for each in sums),
+        differences=(None, *others),
         best=int(np.argmax(scores)),
         selection=selection,
-        nested_interval=f1_intervals(selection.confusions, groups, draws).macro if selection else None,
+        nested_interval=measure.interval(selection.confusions, groups, draws) if selection else None,
         num_videos=len(names),
     )
 
 
 def _select(
-    options: Sequence[Option], rows: Sequence[list[int]], confusions: Counts, folds: NDArray[np.integer]
+    options: Sequence[Scored],
+    rows: Sequence[list[int]],
+    sums: NDArray[np.number],
+    folds: NDArray[np.integer],
+    measure: Measure,
 ) -> Selection | None:
     present = np.unique(folds)
     if len(present) < 2:
@@ -61,34 +75,58 @@ def _select(
     for fold in present:
         fitted = [
             plain if option.by_fold is None else option.by_fold[fold][row]
-            for option, row, plain in zip(options, rows, confusions, strict=True)
+            for option, row, plain in zip(options, rows, sums, strict=True)
         ]
         by_fold.append(np.stack(fitted))
-    return nested_selection(confusions, by_fold, np.searchsorted(present, folds))
+    return nested_selection(sums, by_fold, np.searchsorted(present, folds), measure.of)
 
 
-def compare(results: Sequence[Result], folds: Mapping[str, int], draws: int = DRAWS) -> Comparison:
+def compare(results: Sequence[Result | TaskResult], folds: Mapping[str, int], draws: int = DRAWS) -> Comparison:
     """Compare results on the videos that all of them have. folds: by video, for the nested selection of the best.
 
     A result with several options is represented by its best one. The nested selection of the best of all repeats that
-    choice in every fold.
+    choice in every fold. Results without expression are compared by the tasks that all of them have.
     """
     sets = [set(result.option.names) for result in results]
     shared = set.intersection(*sets)
     if not shared:
         return Comparison(None, None, ("the predictions have no video in common and cannot be compared",))
-    notes = []
+    measure, notes = _common_measure(results)
     if any(names != shared for names in sets):
         counts = ", ".join(f"{result.name} {len(names)}" for result, names in zip(results, sets, strict=True))
         notes.append(f"compared on the {len(shared)} videos that all predictions have (scored in all: {counts})")
-    frames = [_frames(result.evaluation, shared) for result in results]
+    if measure is None:
+        return Comparison(None, None, tuple(notes))
+    frames = [_frames(result.evaluation, shared) for result in results if isinstance(result, Result)]
     if any(each != frames[0] for each in frames):
         notes.append("the predictions of a video differ in length: the compared frames are not quite the same")
-    rows = compare_options([(result.name, result.option) for result in results], folds, draws)
+    chosen: list[tuple[str, Scored]] = [(result.name, result.option) for result in results]
+    rows = compare_options(chosen, folds, draws, measure)
     if not any(result.choice for result in results):
         return Comparison(rows, rows, tuple(notes))
-    every = [(f"{result.name}, {option.label}", option) for result in results for option in result.options]
-    return Comparison(rows, compare_options(every, folds, draws), tuple(notes))
+    every: list[tuple[str, Scored]] = [
+        (f"{result.name}, {option.label}", option) for result in results for option in result.options
+    ]
+    return Comparison(rows, compare_options(every, folds, draws, measure), tuple(notes))
+
+
+def _common_measure(results: Sequence[Result | TaskResult]) -> tuple[Measure | None, list[str]]:
+    """What the results are compared by, None if they have no task in common; and a note if some have more tasks."""
+    tasks = [scored_tasks(result.tasks) for result in results if isinstance(result, TaskResult)]
+    if not tasks:
+        return MACRO_F1, []
+    shared = [task for task in tasks[0] if all(task in each for each in tasks)]
+    if not shared:
+        return None, ["the predictions have no task in common and cannot be compared"]
+    measure = measure_of(shared)
+    more = any(len(each) > len(shared) for each in tasks)
+    return measure, [f"compared by {measure.name}, which all predictions have"] if more else []
+
+
+def scored_tasks(scores: TaskScores) -> list[str]:
+    """The tasks other than expression that were predicted and annotated."""
+    found = {"valence_arousal": scores.ccc, "action_units": scores.action_units}
+    return [task for task, each in found.items() if each is not None]
 
 
 def _frames(evaluation: Evaluation, names: set[str]) -> dict[str, int]:

@@ -21,6 +21,7 @@ from abaw.evaluation.action_units import Estimate
 from abaw.evaluation.bootstrap import DRAWS, video_groups
 from abaw.evaluation.fusion_fit import FusionEvidence
 from abaw.evaluation.intervals import f1_intervals
+from abaw.evaluation.measures import measure_of
 from abaw.evaluation.metrics import macro_f1_of
 from abaw.evaluation.multitask import score_tasks
 from abaw.evaluation.origin import Origin, origin_of
@@ -31,12 +32,6 @@ from abaw.inference.fuse import Choice, Member, Weights, equal_weights, fuse, re
 from abaw.protocol.classes import TASKS
 from abaw.sequence.smooth import Smoothing, parse_smoothing
 from abaw.stores.predictions import read_predictions
-
-MEASURES: Mapping[str, str] = {
-    "expression": "macro F1",
-    "valence_arousal": "mean CCC",
-    "action_units": "mean F1 of the action units",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +149,7 @@ class _Passes:
         of_nested = _estimates(nested, self._videos, draws) if by_fold else {}
         scores = {
             task: FusionScore(
-                MEASURES[task],
+                measure_of([task]).name,
                 tuple(each[task] for each in of_members),
                 of_equal[task],
                 of_fitted[task],

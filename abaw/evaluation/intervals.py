@@ -4,7 +4,7 @@ The F1 of a class that few videos contain is underestimated, and resampling lowe
 draws are too low and too close together. Here each draw's distance from the score is divided by the draw's own standard
 error, which corrects most of both (bootstrap-t: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter
 12). The standard error is from the delta method over videos.
-Shapes: V videos, G groups of videos that belong together, C class.
+Shapes: R seeds, V videos, G groups of videos that belong together, C class.
 """
 
 from __future__ import annotations
@@ -46,6 +46,18 @@ def f1_intervals(
         _studentized(*columns, level) for columns in zip(scores[0], errors[0], drawn.T, drawn_errors.T, strict=True)
     ]
     return F1Intervals(found[0], tuple(found[1:]))
+
+
+def mean_interval(confusions: NDArray[np.number], groups: Sequence[str], draws: int = DRAWS) -> Interval:
+    """95 % interval over videos of the mean over the seeds of macro F1. confusions: (R, V, C, C).
+
+    The classes of all seeds together are S x C classes, and the mean of their F1 is the mean over the seeds.
+    """
+    seeds, videos, classes, _ = confusions.shape
+    blocks = np.zeros((videos, seeds, classes, seeds, classes), dtype=confusions.dtype)
+    for seed in range(seeds):
+        blocks[:, seed, :, seed] = confusions[seed]
+    return f1_intervals(blocks.reshape(videos, seeds * classes, seeds * classes), groups, draws).macro
 
 
 def f1_with_errors(hits: Floats, occurrences: Floats, weights: Floats) -> tuple[Floats, Floats]:

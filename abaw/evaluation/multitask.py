@@ -64,6 +64,35 @@ class TaskScores:
         return "; ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class TaskVideoScore:
+    """Scores of one video; NaN where nothing of it is annotated.
+
+    ccc: of valence and arousal; num_values, num_units: annotated frames; mean_unit_f1: over the num_on action units
+    that are annotated as on in the video: others cannot be scored in it.
+    """
+
+    name: str
+    ccc: tuple[float, float]
+    num_values: int
+    mean_unit_f1: float
+    num_on: int
+    num_units: int
+
+
+def video_task_scores(names: Sequence[str], tallies: Sequence[TaskTally]) -> list[TaskVideoScore]:
+    """The scores of each video. tallies: one per name."""
+    return [_video_scores(name, tally) for name, tally in zip(names, tallies, strict=True)]
+
+
+def _video_scores(name: str, tally: TaskTally) -> TaskVideoScore:
+    num_values = int(tally.moments[0, 0])
+    valence, arousal = ccc_of(tally.moments).tolist() if num_values else (np.nan, np.nan)
+    on = tally.counts[:, 2] > 0
+    mean_f1 = float(unit_f1_of(tally.counts)[on].mean()) if on.any() else np.nan
+    return TaskVideoScore(name, (valence, arousal), num_values, mean_f1, int(on.sum()), tally.num_units)
+
+
 def no_tasks(fit_thresholds: bool = False) -> TaskTally:
     """The sums of no frame, with a histogram if thresholds are to be fitted."""
     return TaskTally(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from abaw.evaluation.bootstrap import Interval
 from abaw.evaluation.metrics import VideoScore
+from abaw.evaluation.multitask import video_task_scores
 from abaw.evaluation.page_choice import choice_section, comparison_section
-from abaw.evaluation.page_parts import STYLE, picture, range_cell, span
-from abaw.evaluation.page_tasks import reading_of_tasks, task_choice_part, tasks_part
-from abaw.evaluation.result import Comparison, Result
-from abaw.evaluation.task_result import TaskResult
+from abaw.evaluation.page_parts import STYLE, linked, picture, range_cell, span
+from abaw.evaluation.page_tasks import reading_of_tasks, task_videos_part, tasks_part
+from abaw.evaluation.result import Comparison, Result, ScoredPredictions, TaskResult
 from abaw.page.parts import bar, box, bullets, card, document, number, swatch, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
@@ -46,12 +47,12 @@ def render_page(
     title = "Expression validation" if expressions else "Validation"
     parts = [f'<main>\n<h1>{title}</h1>\n<p class="soft">{names} against {escape(annotations)}</p>']
     if comparison:
-        parts.append(comparison_section(comparison, expressions))
+        parts.append(comparison_section(comparison, results))
     for result in results:
         if isinstance(result, Result):
             parts.append(_section(result, pictures[result.name], viewers))
         else:
-            parts.append(_task_section(result))
+            parts.append(_task_section(result, viewers))
     reading = _reading(expressions[0].intervals.draws) if expressions else reading_of_tasks(others[0].draws)
     parts.append(f"{reading}\n</main>")
     return document(title, parts, style=STYLE)
@@ -80,16 +81,18 @@ def _section(result: Result, images: Pictures, viewers: Mapping[str, str]) -> st
     return "\n".join(parts)
 
 
-def _task_section(result: TaskResult) -> str:
+def _task_section(result: TaskResult, viewers: Mapping[str, str]) -> str:
     """A result without expression."""
     parts = [f"<section>\n<h2>{escape(result.name)}</h2>", *_origin(result)]
     if result.choice:
-        parts.append(task_choice_part(result.choice))
-    parts += [tasks_part(result.tasks), "<h3>What was scored</h3>", _facts(result), _notes(result), "</section>"]
+        parts.append(choice_section(result.choice, None, result.leaked))
+    videos = video_task_scores(result.option.names, result.option.tallies)
+    parts += [tasks_part(result.tasks), task_videos_part(videos, viewers), "<h3>What was scored</h3>", _facts(result)]
+    parts += [_notes(result), "</section>"]
     return "\n".join(parts)
 
 
-def _origin(result: Result | TaskResult) -> list[str]:
+def _origin(result: ScoredPredictions[Any]) -> list[str]:
     origin = result.origin
     good = [box("good", origin.summary())] if origin.out_of_fold or origin.clean else []
     return good + [box("alarm" if result.leaked else "caution-box", text) for text in origin.warnings()]
@@ -194,7 +197,7 @@ def _video_table(videos: Sequence[VideoScore], viewers: Mapping[str, str]) -> st
     header = ("video", "F1, all frames", "F1, with a face", "accuracy", "classes", "frames", "with a face")
     rows = [
         (
-            _linked(video.name, viewers),
+            linked(video.name, viewers),
             bar(video.macro_f1),
             number(video.macro_f1_with_face),
             number(video.accuracy),
@@ -207,11 +210,7 @@ def _video_table(videos: Sequence[VideoScore], viewers: Mapping[str, str]) -> st
     return table(header, rows)
 
 
-def _linked(name: str, viewers: Mapping[str, str]) -> str:
-    return f'<a href="{escape(viewers[name])}">{escape(name)}</a>' if name in viewers else escape(name)
-
-
-def _facts(result: Result | TaskResult) -> str:
+def _facts(result: ScoredPredictions[Any]) -> str:
     facts = {
         "predictions": result.source,
         "smoothing": result.smoothing,
@@ -226,7 +225,7 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _notes(result: Result | TaskResult) -> str:
+def _notes(result: ScoredPredictions[Any]) -> str:
     parts = [f"<h3>Notes</h3>\n{bullets(result.notes)}"] if result.notes else []
     if result.differences:
         summary = f"label lines and frames differ in number: {len(result.differences)} videos"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from abaw.evaluation.bootstrap import Difference, Interval
 from abaw.evaluation.page_parts import range_cell, span
-from abaw.evaluation.result import BestOption, Comparison, Result
+from abaw.evaluation.result import BestOption, Comparison, Result, TaskResult
 from abaw.page.parts import box, number, signed, table
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
@@ -23,7 +23,7 @@ def choice_section(choice: BestOption, class_bias: NDArray[np.float64] | None, l
     leaked: see Result.
     """
     scale = _scale(choice)
-    header = ("setting", "macro F1", "95 %", f"{number(scale.low)} to {number(scale.high)}", *_AGAINST)
+    header = ("setting", choice.measure.name, "95 %", f"{number(scale.low)} to {number(scale.high)}", *_AGAINST)
     rows = [
         (
             escape(label) + (' <span class="tag">optimistic</span>' if index == choice.best else ""),
@@ -51,14 +51,14 @@ def choice_section(choice: BestOption, class_bias: NDArray[np.float64] | None, l
     return "\n".join(parts)
 
 
-def comparison_section(comparison: Comparison, results: Sequence[Result]) -> str:
+def comparison_section(comparison: Comparison, results: Sequence[Result | TaskResult]) -> str:
     """One row per result, each compared with the first, and the estimate of the best of them."""
     notes = "".join(box("caution-box", note) for note in comparison.notes)
     rows = comparison.rows
     if rows is None or comparison.overall is None:
         return f"<section>\n<h2>Comparison</h2>\n{notes}\n</section>"
     scale = _scale(rows)
-    header = ("predictions", "macro F1", "95 %", f"{number(scale.low)} to {number(scale.high)}", *_AGAINST)
+    header = ("predictions", rows.measure.name, "95 %", f"{number(scale.low)} to {number(scale.high)}", *_AGAINST)
     table_rows = [
         (
             escape(label)
@@ -91,7 +91,7 @@ def choice_text(choice: BestOption, leaked: bool) -> str:
     """
     text = (
         f"‘{choice.labels[choice.best]}’ is the best of {len(choice.labels)}, chosen on the videos that score it: "
-        f"its {number(choice.optimistic_f1)} is optimistic."
+        f"its {number(choice.optimistic_score)} is optimistic."
     )
     if choice.selection is None:
         return f"{text} There are too few videos for nested selection."
@@ -118,7 +118,7 @@ def _folds_text(choice: BestOption) -> str:
 
 
 def _rows(choice: BestOption) -> list[tuple[str, float, Interval, Difference | None]]:
-    return list(zip(choice.labels, choice.macro_f1, choice.intervals, choice.differences, strict=True))
+    return list(zip(choice.labels, choice.scores, choice.intervals, choice.differences, strict=True))
 
 
 def _difference_cells(difference: Difference | None) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 from abaw.evaluation.bootstrap import Interval
@@ -39,3 +40,8 @@ def picture(png: bytes, alternative: str, caption: str) -> str:
         f'<figure><img alt="{escape(alternative)}" src="{data_url(png, "image/png")}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def linked(name: str, viewers: Mapping[str, str]) -> str:
+    """The name of a video, linked to its page if there is one. viewers: links by name."""
+    return f'<a href="{escape(viewers[name])}">{escape(name)}</a>' if name in viewers else escape(name)

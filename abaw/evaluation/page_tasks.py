@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Mapping, Sequence
 
 from abaw.evaluation.action_units import Estimate, FittedThresholds
 from abaw.evaluation.bootstrap import Interval
-from abaw.evaluation.multitask import TaskScores
-from abaw.evaluation.page_parts import range_cell, span
-from abaw.evaluation.task_result import TaskChoice
+from abaw.evaluation.multitask import TaskScores, TaskVideoScore
+from abaw.evaluation.page_parts import linked, range_cell, span
 from abaw.page.parts import box, number, table
 from abaw.protocol.classes import ACTION_UNITS
 
@@ -68,23 +67,21 @@ def thresholds_part(found: FittedThresholds) -> str:
     )
 
 
-def task_choice_part(choice: TaskChoice) -> str:
-    """The smoothings that were compared, with the chosen one marked."""
+def task_videos_part(scores: Sequence[TaskVideoScore], viewers: Mapping[str, str]) -> str:
+    """A row per video, by name. viewers: see `render_page`."""
+    with_values, with_units = (any(each) for each in zip(*((s.num_values, s.num_units) for s in scores), strict=True))
+    header = ["video"]
+    header += ["valence, CCC", "arousal, CCC", "frames"] if with_values else []
+    header += ["mean F1 of the action units", "units annotated as on", "frames"] if with_units else []
     rows = [
         (
-            escape(label) + (' <span class="tag">optimistic</span>' if index == choice.best else ""),
-            number(each.value),
-            span(each.interval),
+            linked(score.name, viewers),
+            *((number(score.ccc[0]), number(score.ccc[1]), f"{score.num_values:,}") if with_values else ()),
+            *((number(score.mean_unit_f1), str(score.num_on), f"{score.num_units:,}") if with_units else ()),
         )
-        for index, (label, each) in enumerate(zip(choice.labels, choice.scores, strict=True))
+        for score in scores
     ]
-    return "\n".join(
-        [
-            "<h3>The choice of a setting</h3>",
-            box("caution-box", choice.summary()),
-            table(("setting", choice.measure, "95 %"), rows, chosen=choice.best),
-        ]
-    )
+    return f"<h3>By video</h3>\n{table(header, rows)}"
 
 
 def reading_of_tasks(draws: int) -> str:

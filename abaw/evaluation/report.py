@@ -17,10 +17,10 @@ from abaw.core.folders import is_system_file
 from abaw.core.text import csv_text
 from abaw.evaluation.figures import calibration_png, confusion_png
 from abaw.evaluation.metrics import VideoScore
+from abaw.evaluation.multitask import video_task_scores
 from abaw.evaluation.page import Pictures, render_page
 from abaw.evaluation.report_json import metrics_json
-from abaw.evaluation.result import Comparison, Result
-from abaw.evaluation.task_result import TaskResult
+from abaw.evaluation.result import Comparison, Result, TaskOption, TaskResult
 from abaw.page.parts import address
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
 from abaw.sequence.smoothing_file import write_smoothing
@@ -42,10 +42,10 @@ def write_report(
 
     metrics.json and index.html cover all results. per_class.csv, per_video.csv, confusion.csv, confusion.png and
     calibration.png are next to them for one result, otherwise in one folder per result, of its name; a result without
-    expression has none of these. smoothing.json is the smoothing whose figures are reported, for `read_smoothing`.
-    thresholds.json is there if thresholds of action units were fitted. viewers: a folder
-    with pages on single videos (<video>.html) that the table of videos links to. An older report is replaced. Raises
-    DataError when the folder holds something else, or when two results have the same name.
+    expression has only per_video.csv of these. smoothing.json is the smoothing whose figures are reported, for
+    `read_smoothing`. thresholds.json is there if thresholds of action units were fitted. viewers: a folder with pages
+    on single videos (<video>.html) that the table of videos links to. An older report is replaced. Raises DataError
+    when the folder holds something else, or when two results have the same name.
     """
     names = [result.name for result in results]
     if len(set(names)) < len(names):
@@ -60,6 +60,7 @@ def write_report(
         if result.tasks and result.tasks.thresholds:
             write_json(place / THRESHOLDS, dict(zip(ACTION_UNITS, result.tasks.thresholds.values, strict=True)))
         if not isinstance(result, Result):
+            write_text(place / "per_video.csv", csv_text(_task_video_rows(result.option)))
             continue
         if result.option.decoding is not None:
             facts = {"predictions": result.source, "chosen_on": annotations if result.choice else None}
@@ -112,6 +113,19 @@ def _video_rows(videos: Iterable[VideoScore]) -> list[list[Any]]:
             [video.name, video.num_frames, video.num_frames_with_face, video.num_classes]
             + [_field(value) for value in (video.macro_f1, video.macro_f1_with_face, video.accuracy)]
             for video in videos
+        ),
+    ]
+
+
+def _task_video_rows(option: TaskOption) -> list[list[Any]]:
+    header = ["video", "frames_valence_arousal", "ccc_valence", "ccc_arousal"]
+    header += ["frames_action_units", "units_on", "mean_action_units_f1"]
+    return [
+        header,
+        *(
+            [score.name, score.num_values, *map(_field, score.ccc), score.num_units, score.num_on]
+            + [_field(score.mean_unit_f1)]
+            for score in video_task_scores(option.names, option.tallies)
         ),
     ]
 

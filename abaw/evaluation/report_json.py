@@ -12,8 +12,7 @@ from abaw.evaluation.calibration import Calibration
 from abaw.evaluation.metrics import Scores
 from abaw.evaluation.multitask import TaskScores
 from abaw.evaluation.origin import Origin
-from abaw.evaluation.result import BestOption, Comparison, Result
-from abaw.evaluation.task_result import TaskChoice, TaskResult
+from abaw.evaluation.result import BestOption, Comparison, Result, ScoredPredictions, TaskResult
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
 
 
@@ -32,58 +31,51 @@ def _result(result: Result) -> dict[str, Any]:
     evaluation, intervals = result.evaluation, result.intervals
     with_face, option = evaluation.with_face, result.option
     return {
-        "name": result.name,
-        "predictions": result.source,
-        "smoothing": option.smoothing,
+        **_head(result, option.smoothing),
         "class_bias": None if option.class_bias is None else option.class_bias.tolist(),
-        "num_videos": len(evaluation.videos),
         "num_frames": evaluation.all_frames.num_frames,
         "num_frames_with_face": with_face.num_frames if with_face else 0,
         "macro_f1": evaluation.all_frames.macro_f1,
         "macro_f1_interval": _interval(intervals.macro_f1),
         "macro_f1_with_face": with_face.macro_f1 if with_face else None,
         "macro_f1_with_face_interval": _interval(intervals.macro_f1_with_face),
-        "optimistic": result.optimistic,
         "accuracy": evaluation.all_frames.accuracy,
         "bootstrap_draws": intervals.draws,
         "per_class": _per_class(evaluation.all_frames, intervals.per_class),
         "per_class_with_face": _per_class(with_face) if with_face else None,
         "calibration": _calibration(option.calibration) if option.calibration else None,
-        "choice": _choice(result.choice) if result.choice else None,
         "tasks": _tasks(result.tasks) if result.tasks else None,
-        "origin": _origin(result.origin),
-        "facts": dict(result.facts),
-        "notes": [*result.origin.warnings(), *result.notes],
-        "length_differences": list(result.differences),
+        **_tail(result),
     }
 
 
 def _task_result(result: TaskResult) -> dict[str, Any]:
     """A result without expression."""
     return {
+        **_head(result, result.smoothing),
+        "bootstrap_draws": result.draws,
+        "tasks": _tasks(result.tasks),
+        **_tail(result),
+    }
+
+
+def _head(result: ScoredPredictions[Any], smoothing: str) -> dict[str, Any]:
+    return {
         "name": result.name,
         "predictions": result.source,
-        "smoothing": result.smoothing,
+        "smoothing": smoothing,
         "num_videos": result.num_videos,
         "optimistic": result.optimistic,
-        "bootstrap_draws": result.draws,
-        "choice": _task_choice(result.choice) if result.choice else None,
-        "tasks": _tasks(result.tasks),
+    }
+
+
+def _tail(result: ScoredPredictions[Any]) -> dict[str, Any]:
+    return {
+        "choice": _choice(result.choice) if result.choice else None,
         "origin": _origin(result.origin),
         "facts": dict(result.facts),
         "notes": [*result.origin.warnings(), *result.notes],
         "length_differences": list(result.differences),
-    }
-
-
-def _task_choice(choice: TaskChoice) -> dict[str, Any]:
-    options = zip(choice.labels, choice.scores, strict=True)
-    return {
-        "measure": choice.measure,
-        "options": [{"name": label, **score.facts} for label, score in options],
-        "best": choice.labels[choice.best],
-        "optimistic": choice.scores[choice.best].facts,
-        "nested": choice.nested.facts if choice.nested else None,
     }
 
 
@@ -119,23 +111,24 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
 
 def _choice(choice: BestOption) -> dict[str, Any]:
     """A choice made on the scored videos. honest_*: the unbiased estimate, null with too few videos."""
-    selection = choice.selection
+    selection, measure = choice.selection, choice.measure
     return {
+        "measure": measure.name,
         "num_videos": choice.num_videos,
         "options": [
             {
                 "name": label,
-                "macro_f1": score,
+                measure.key: score,
                 "interval": _interval(interval),
                 "against_first": _difference(difference),
             }
             for label, score, interval, difference in zip(
-                choice.labels, choice.macro_f1, choice.intervals, choice.differences, strict=True
+                choice.labels, choice.scores, choice.intervals, choice.differences, strict=True
             )
         ],
         "best": choice.labels[choice.best],
-        "optimistic_f1": choice.optimistic_f1,
-        "honest_f1": selection.nested_f1 if selection else None,
+        f"optimistic_{measure.short}": choice.optimistic_score,
+        f"honest_{measure.short}": selection.nested_f1 if selection else None,
         "honest_interval": _interval(choice.nested_interval),
         "chosen_by_fold": [choice.labels[option] for option in selection.chosen] if selection else None,
     }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abaw.evaluation.bootstrap import Difference, Interval
 from abaw.evaluation.calibration import Calibration
-from abaw.evaluation.metrics import Counts, Evaluation
-from abaw.evaluation.multitask import TaskScores
+from abaw.evaluation.measures import Measure, sums_of
+from abaw.evaluation.metrics import Counts, Evaluation, Floats
+from abaw.evaluation.multitask import TaskScores, TaskTally
 from abaw.evaluation.origin import Origin
 from abaw.evaluation.selection import Selection
 from abaw.sequence.smooth import Smoothing
@@ -31,9 +32,26 @@ class Intervals:
     per_class: tuple[Interval, ...]
 
 
+class Scored(Protocol):
+    """One way to decode predictions, with what its score is computed from.
+
+    label: its name; names: of the V videos; statistics: (V, …), the sums of each; by_fold: (K, V, …), fitted on the
+    videos outside each fold, None when nothing is fitted.
+    """
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def statistics(self) -> NDArray[np.number]: ...
+    @property
+    def by_fold(self) -> NDArray[np.number] | None: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Option:
-    """The scores of one way to decode the predictions.
+    """The scores of one way to decode predictions of expression.
 
     calibration: None when the smoothing leaves no probabilities; class_bias: (C,), None for no bias; by_fold: (K, V, C,
     C), with what was fitted on the videos outside each fold, None when nothing was; decoding: the smoothing with its
@@ -55,17 +73,36 @@ class Option:
     def names(self) -> list[str]:
         return [video.name for video in self.evaluation.videos]
 
+    @property
+    def statistics(self) -> Counts:
+        return self.evaluation.confusions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskOption:
+    """The sums of one smoothing of predictions without expression. names: of V videos; tallies: V of them."""
+
+    label: str
+    names: list[str]
+    tallies: tuple[TaskTally, ...]
+    by_fold: None = None
+
+    @property
+    def statistics(self) -> Floats:
+        return np.stack([sums_of(tally) for tally in self.tallies])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BestOption:
-    """The best of several options, chosen on the scored videos.
+    """The best of several options by `measure`, chosen on the scored videos.
 
-    labels: of the options; macro_f1, intervals: of each; differences: of each from the first, None for the first;
+    labels: of the options; scores, intervals: of each; differences: of each from the first, None for the first;
     selection: the unbiased estimate by nested selection, with nested_interval; None when there are too few videos.
     """
 
+    measure: Measure
     labels: tuple[str, ...]
-    macro_f1: tuple[float, ...]
+    scores: tuple[float, ...]
     intervals: tuple[Interval, ...]
     differences: tuple[Difference | None, ...]
     best: int
@@ -74,12 +111,15 @@ class BestOption:
     num_videos: int
 
     @property
-    def optimistic_f1(self) -> float:
-        return self.macro_f1[self.best]
+    def optimistic_score(self) -> float:
+        return self.scores[self.best]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
+OneOption = TypeVar("OneOption", Option, TaskOption)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ScoredPredictions(Generic[OneOption]):
     """The scores of one set of predictions.
 
     name: short, unique in a report; source: where the predictions are stored; options: the scored ways to decode them;
@@ -90,31 +130,29 @@ class Result:
 
     name: str
     source: str
-    options: tuple[Option, ...]
-    intervals: Intervals
+    options: tuple[OneOption, ...]
     origin: Origin
     choice: BestOption | None = None
-    tasks: TaskScores | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
 
     @property
-    def option(self) -> Option:
+    def option(self) -> OneOption:
         """The best option, whose figures are reported."""
         return self.options[self.choice.best if self.choice else 0]
 
     @property
-    def evaluation(self) -> Evaluation:
-        return self.option.evaluation
+    def smoothing(self) -> str:
+        return self.option.label
 
     @property
     def num_videos(self) -> int:
-        return len(self.evaluation.videos)
+        return len(self.option.names)
 
     @property
     def leaked(self) -> bool:
-        """Models were trained or chosen on scored videos: no figure is unbiased."""
+        """Models or their weights were trained or chosen on scored videos: no figure is unbiased."""
         return self.origin.leaked
 
     @property
@@ -122,9 +160,26 @@ class Result:
         """The figures are too high: the option or the model was chosen on scored videos, or trained on them."""
         return self.choice is not None or self.leaked
 
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Result(ScoredPredictions[Option]):
+    """The scores of predictions of expression. tasks: of the other tasks, None without any."""
+
+    intervals: Intervals
+    tasks: TaskScores | None = None
+
     @property
-    def smoothing(self) -> str:
-        return self.option.label
+    def evaluation(self) -> Evaluation:
+        return self.option.evaluation
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TaskResult(ScoredPredictions[TaskOption]):
+    """The scores of predictions without expression, by `measure`. draws: of the bootstrap."""
+
+    tasks: TaskScores
+    measure: Measure
+    draws: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,10 +13,9 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.evaluation.bootstrap import Interval, bootstrap_macro_f1, interval, video_groups
+from abaw.evaluation.bootstrap import DRAWS, Interval, bootstrap, interval, video_groups
 from abaw.evaluation.folds import video_folds
-from abaw.evaluation.intervals import f1_intervals
-from abaw.evaluation.metrics import Counts, macro_f1_of
+from abaw.evaluation.measures import MACRO_F1, Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +40,20 @@ class SeedDifference:
 class NestedScore:
     """The score of choosing a variant, on videos that took no part in the choice. chosen: an index per fold."""
 
-    macro_f1: float
+    score: float
     interval: Interval
     chosen: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class VariantScore:
-    """The macro F1 of one variant over its seeds.
+    """The score of one variant over its seeds.
 
     interval: 95 %, by bootstrap over videos, of the mean over the seeds; below_best: difference between the best
     variant and this one; below_best_interval: 95 % of the draws of videos, the same draws for both.
     """
 
-    macro_f1: SeedMean
+    seeds: SeedMean
     interval: Interval
     below_best: float
     below_best_interval: Interval
@@ -83,66 +82,58 @@ def seed_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> S
     return SeedDifference(mean(found), stdev(found) / sqrt(len(found)) if len(found) > 1 else None, len(found))
 
 
-def score_variants(confusions: Sequence[Mapping[int, Counts]], videos: Sequence[str]) -> VariantScores:
+def score_variants(
+    statistics: Sequence[Mapping[int, NDArray[np.number]]], videos: Sequence[str], measure: Measure = MACRO_F1
+) -> VariantScores:
     """Scores of O variants, the differences from the best, and the score of choosing it.
 
-    confusions: of each variant by seed, at least one, (V, C, C) of the same V videos; videos: their names.
+    statistics: of each variant by seed, at least one, (V, …) of the same V videos; videos: their names.
     """
     groups = video_groups(videos)
     draws = [
-        np.mean([bootstrap_macro_f1(counts, groups) for counts in by_seed.values()], axis=0) for by_seed in confusions
+        np.mean([bootstrap(sums, measure.of, groups) for sums in by_seed.values()], axis=0) for by_seed in statistics
     ]
-    means = [
-        seed_mean([float(macro_f1_of(counts.sum(axis=0))) for counts in by_seed.values()]) for by_seed in confusions
-    ]
+    means = [seed_mean([measure.total(sums) for sums in by_seed.values()]) for by_seed in statistics]
     best = int(np.argmax([each.mean for each in means]))
     variants = [
         VariantScore(
             each,
-            mean_interval(np.stack(list(by_seed.values())), groups),
+            measure.mean_interval(np.stack(list(by_seed.values())), groups, DRAWS),
             means[best].mean - each.mean,
             interval(draws[best] - samples),
         )
-        for by_seed, samples, each in zip(confusions, draws, means, strict=True)
+        for by_seed, samples, each in zip(statistics, draws, means, strict=True)
     ]
-    return VariantScores(tuple(variants), best, _nested(confusions, groups))
+    return VariantScores(tuple(variants), best, _nested(statistics, groups, measure))
 
 
-def _nested(confusions: Sequence[Mapping[int, Counts]], groups: Sequence[str]) -> NestedScore | None:
+def _nested(
+    statistics: Sequence[Mapping[int, NDArray[np.number]]], groups: Sequence[str], measure: Measure
+) -> NestedScore | None:
     """On the seeds that all variants have; None with one variant, without such a seed, or with one annotated video."""
-    seeds = [seed for seed in confusions[0] if all(seed in by_seed for by_seed in confusions)]
-    first = next(iter(confusions[0].values()))
-    annotated = {group for group, counts in zip(groups, first, strict=True) if counts.any()}
-    if len(confusions) < 2 or not seeds or len(annotated) < 2:
+    seeds = [seed for seed in statistics[0] if all(seed in by_seed for by_seed in statistics)]
+    first = next(iter(statistics[0].values()))
+    annotated = {group for group, sums in zip(groups, first, strict=True) if sums.any()}
+    if len(statistics) < 2 or not seeds or len(annotated) < 2:
         return None
-    return nested_over_seeds(np.stack([[by_seed[seed] for seed in seeds] for by_seed in confusions]), groups)
+    return nested_over_seeds(np.stack([[by_seed[seed] for seed in seeds] for by_seed in statistics]), groups, measure)
 
 
-def nested_over_seeds(confusions: NDArray[np.int64], groups: Sequence[str]) -> NestedScore:
+def nested_over_seeds(
+    statistics: NDArray[np.number], groups: Sequence[str], measure: Measure = MACRO_F1
+) -> NestedScore:
     """Score each video with the variant whose mean over the seeds is best on the folds without that video.
 
-    As `nested_selection`, but a variant represents all its seeds: no seed is chosen. confusions: (O, S, V, C, C).
+    As `nested_selection`, but a variant represents all its seeds: no seed is chosen. statistics: (O, S, V, …).
     """
-    folds = video_folds(confusions[0, 0].sum(axis=-1), groups)
-    scored = np.zeros_like(confusions[0])
+    folds = video_folds(measure.label_counts(statistics[0, 0]), groups)
+    scored = np.zeros_like(statistics[0])
     chosen = []
     for fold in range(int(folds.max()) + 1):
         inside = folds == fold
-        outside_scores = macro_f1_of(confusions[:, :, ~inside].sum(axis=2)).mean(axis=1)
+        outside_scores = measure.of(statistics[:, :, ~inside].sum(axis=2)).mean(axis=1)
         option = int(outside_scores.argmax())
-        scored[:, inside] = confusions[option][:, inside]
+        scored[:, inside] = statistics[option][:, inside]
         chosen.append(option)
-    score = float(macro_f1_of(scored.sum(axis=1)).mean())
-    return NestedScore(score, mean_interval(scored, groups), tuple(chosen))
-
-
-def mean_interval(confusions: NDArray[np.int64], groups: Sequence[str]) -> Interval:
-    """95 % interval over videos of the mean over the seeds of macro F1. confusions: (S, V, C, C).
-
-    The classes of all seeds together are S x C classes, and the mean of their F1 is the mean over the seeds.
-    """
-    seeds, videos, classes, _ = confusions.shape
-    blocks = np.zeros((videos, seeds, classes, seeds, classes), dtype=np.int64)
-    for seed in range(seeds):
-        blocks[:, seed, :, seed] = confusions[seed]
-    return f1_intervals(blocks.reshape(videos, seeds * classes, seeds * classes), groups).macro
+    score = float(measure.of(scored.sum(axis=1)).mean())
+    return NestedScore(score, measure.mean_interval(scored, groups, DRAWS), tuple(chosen))

@@ -13,8 +13,9 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _IN_RANGE = re.compile(r"(?:0\.[0-9]+|1\.0+)")
 _DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 _LARGE = re.compile(r"[1-9][0-9]+")
-_EXPONENT = re.compile("[0-9.\x01\x02\x03][eE][+-]?[0-9\x01\x02\x03]")
-_MARKS = "\x01\x02\x03"
+# Halves of pairs that no decoded text contains.
+_SMALL_MARK, _MARK, _LARGE_MARK = "\ud800", "\ud801", "\ud802"
+_EXPONENT = re.compile("[0-9.\ud800-\ud802][eE][+-]?[0-9\ud800-\ud802]")
 
 
 def shape_of(text: str) -> str:
@@ -23,9 +24,7 @@ def shape_of(text: str) -> str:
     Decimals up to 1, other decimals and integers of several digits become a mark each. Signs, single digits and
     everything that is no number stay.
     """
-    if any(mark in text for mark in _MARKS):
-        return ""
-    text = _LARGE.sub("\x03", _DECIMAL.sub("\x02", _IN_RANGE.sub("\x01", text)))
+    text = _LARGE.sub(_LARGE_MARK, _DECIMAL.sub(_MARK, _IN_RANGE.sub(_SMALL_MARK, text)))
     return "" if ("e" in text or "E" in text) and _EXPONENT.search(text) else text
 
 

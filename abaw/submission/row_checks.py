@@ -115,6 +115,8 @@ class ValuesCheck:
         self._tails: set[str] = set()
         self._seen: tuple[set[float], ...] = tuple(set() for _ in numbers)
         self._varied = not numbers
+        # Shape of a row -> whether one of its numbers is wrong.
+        self._value_faults: dict[str, bool] = {}
 
     def accept(self, rest: str) -> bool:
         tail = rest[-self._tail_length :]
@@ -131,11 +133,17 @@ class ValuesCheck:
 
     def key(self, rest: str) -> str:
         """Empty while a row with correct numbers may be the one that shows that these vary: it has to be read."""
-        return shape_of(rest) if self._varied or self._has_value_fault(rest) else ""
+        shape = shape_of(rest)
+        return shape if self._varied or self._has_value_fault(shape, rest) else ""
 
-    def _has_value_fault(self, rest: str) -> bool:
-        texts = rest.split(",", len(self._numbers) + 1)[1 : len(self._numbers) + 1]
-        return any(map(_range_fault, map(str.strip, texts)))
+    def _has_value_fault(self, shape: str, rest: str) -> bool:
+        found = self._value_faults.get(shape)
+        if found is None:
+            texts = rest.split(",", len(self._numbers) + 1)[1 : len(self._numbers) + 1]
+            found = any(map(_range_fault, map(str.strip, texts)))
+            if shape:
+                self._value_faults[shape] = found
+        return found
 
     def _note_numbers(self, rest: str) -> None:
         texts = rest.split(",", len(self._numbers) + 1)[1 : len(self._numbers) + 1]

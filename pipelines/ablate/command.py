@@ -51,9 +51,6 @@ class AblateConfig(GridRecipe, EngineSettings):
 
 def run(config: AblateConfig) -> int:
     """Exit status: 1 when a cell failed, else 0."""
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.models.tasks import require_expression
-
     vary = config.vary or _WINDOWS
     grid = points(config, vary, config.given)
     for point in grid:
@@ -61,7 +58,6 @@ def run(config: AblateConfig) -> int:
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
     require_parallel(config.train, config, "ablate")
-    require_expression(config.tasks, "ablate")
     for note in dict.fromkeys(note for point in grid for note in point.notes):
         say(note)
     for text in dict.fromkeys(text for point in grid for text in point.recipe.cautions):

@@ -1,4 +1,4 @@
-"""A plot of macro F1 against one or two varied settings, with intervals."""
+"""A plot of the score against one or two varied settings, with intervals."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_plot(path: Path, table: AblationTable) -> bool:
     axes.fill_between([], [], [], color="grey", alpha=0.3, label="95 % interval, over videos")
     axes.scatter([], [], s=_DOT, color="white", edgecolors="black", linewidths=0.7, label="one run")
     axes.set_xlabel({"window": "window (frames)", "hop": "hop (frames)"}.get(across, across))
-    axes.set_ylabel(f"macro F1, {table.num_videos} validation videos")
+    axes.set_ylabel(f"{table.measure.name}, {table.num_videos} validation videos")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     with atomic_path(path) as temporary:
@@ -95,13 +95,13 @@ def _draw(axes: Axes, rows: Sequence[Row], places: Sequence[float], colour: str,
     """Numbers get a line in a band, words a point with a bar each."""
     pairs = sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])
     across = [place for place, _ in pairs]
-    means = [row.macro_f1 for _, row in pairs]
+    means = [row.mean for _, row in pairs]
     low, high = [row.score.interval.low for _, row in pairs], [row.score.interval.high for _, row in pairs]
     axes.plot(across, means, color=colour, marker="o", linestyle="-" if numeric else "none", label=name)
     if numeric and len(pairs) > 1:
         axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
     else:
         axes.vlines(across, low, high, color=colour, alpha=0.5)
-    dots = [(place, score) for place, row in pairs for score in (cell.macro_f1 for cell in row.cells.values())]
+    dots = [(place, score) for place, row in pairs for score in (cell.score for cell in row.cells.values())]
     where, scores = [place for place, _ in dots], [score for _, score in dots]
     axes.scatter(where, scores, s=_DOT, color=colour, edgecolors="black", linewidths=0.7, zorder=3)

@@ -16,7 +16,7 @@ _NONE = "–"
 def markdown_table(table: AblationTable) -> str:
     """One row per variant. Ends with a line end."""
     fields = list(table.rows[0].values)
-    heads = [*fields, *_windows(fields), "seeds", "macro F1", "95 % interval", "below the best"]
+    heads = [*fields, *_windows(fields), "seeds", table.measure.name, "95 % interval", "below the best"]
     heads += ["with face", "accuracy", "s in steps", "s evaluating", "s in total", "parameters"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for index, row in enumerate(table.rows):
@@ -29,7 +29,7 @@ def markdown_table(table: AblationTable) -> str:
             _mean_and_deviation(row),
             f"{row.score.interval:.4f}",
             "best" if index == table.best else below_best,
-            _mean([cell.macro_f1_with_face for cell in cells], ".4f"),
+            _mean([cell.score_with_face for cell in cells], ".4f"),
             _mean([cell.accuracy for cell in cells], ".4f"),
             _mean([cell.step_seconds for cell in cells], ".1f"),
             _mean([cell.evaluation_seconds for cell in cells], ".1f"),
@@ -51,7 +51,7 @@ def _mean(values: Iterable[float | None], form: str) -> str:
 
 
 def _mean_and_deviation(row: Row) -> str:
-    return f"{row.macro_f1:.4f}" if row.spread is None else f"{row.macro_f1:.4f} ± {row.spread:.4f}"
+    return f"{row.mean:.4f}" if row.spread is None else f"{row.mean:.4f} ± {row.spread:.4f}"
 
 
 def variant_name(row: Row) -> str:
@@ -62,8 +62,8 @@ def best_lines(table: AblationTable) -> str:
     """The variant with the highest mean, what that figure means, and an unbiased estimate."""
     best = table.rows[table.best]
     text = (
-        f"best: {variant_name(best)}: macro F1 {_mean_and_deviation(best)}, 95 % interval {best.score.interval:.4f}, "
-        f"on {table.num_videos} validation videos"
+        f"best: {variant_name(best)}: {table.measure.name} {_mean_and_deviation(best)}, 95 % interval "
+        f"{best.score.interval:.4f}, on {table.num_videos} validation videos"
     )
     if best.spread is None:
         text += "; one seed, so the spread is unknown"
@@ -94,8 +94,8 @@ def _nested_line(table: AblationTable) -> str:
     choices = "; ".join(f"{variant_name(table.rows[index])} in {count}" for index, count in counts)
     nested = table.nested
     return (
-        f"unbiased estimate: macro F1 {nested.macro_f1:.4f}, 95 % interval {nested.interval:.4f}: each video scored "
-        "with the setting that is best on the folds without it (nested selection, mean over seeds; chosen of "
+        f"unbiased estimate: {table.measure.name} {nested.score:.4f}, 95 % interval {nested.interval:.4f}: each video "
+        "scored with the setting that is best on the folds without it (nested selection, mean over seeds; chosen of "
         f"{len(nested.chosen)} folds: {choices})"
     )
 
@@ -112,13 +112,13 @@ def write_csv(path: Path, table: AblationTable) -> None:
 def table_facts(table: AblationTable) -> dict[str, Any]:
     """The table as plain values."""
     best = table.rows[table.best]
-    nested = table.nested
+    nested, key = table.nested, table.measure.key
     return {
-        "best": {**best.values, "macro_f1": best.macro_f1, "chosen_on_the_scored_videos": len(table.rows) > 1},
+        "best": {**best.values, key: best.mean, "chosen_on_the_scored_videos": len(table.rows) > 1},
         "honest": None
         if nested is None
         else {
-            "macro_f1": nested.macro_f1,
+            key: nested.score,
             "interval": nested.interval.ends,
             "chosen": [dict(table.rows[index].values) for index in nested.chosen],
         },
@@ -127,7 +127,7 @@ def table_facts(table: AblationTable) -> dict[str, Any]:
                 **row.values,
                 "window": row.variant.window,
                 "hop": row.variant.hop,
-                "macro_f1": row.macro_f1,
+                key: row.mean,
                 "spread": row.spread,
                 "interval": row.score.interval.ends,
                 "below_the_best": row.score.below_best,
@@ -141,7 +141,8 @@ def table_facts(table: AblationTable) -> dict[str, Any]:
 
 def cell_facts(row: Row) -> list[dict[str, Any]]:
     """The reported facts of each cell of a variant; its frame counts are in the cell's folder."""
-    scores = ("macro_f1", "macro_f1_with_face", "accuracy", "parameters")
+    key = next(iter(row.cells.values())).measure.key
+    scores = (key, f"{key}_with_face", "accuracy", "parameters")
     names = (*scores, "step_seconds", "evaluation_seconds", "total_seconds")
     return [
         {
@@ -149,7 +150,7 @@ def cell_facts(row: Row) -> list[dict[str, Any]]:
             "window": row.variant.window,
             "hop": row.variant.hop,
             "seed": seed,
-            **{name: getattr(cell, name) for name in names},
+            **{name: cell.facts[name] for name in names},
         }
         for seed, cell in row.cells.items()
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.compare.cells import CellResult
 
 if TYPE_CHECKING:
+    from abaw.evaluation.measures import Measure
     from abaw.evaluation.seeds import NestedScore, VariantScore
 
 
@@ -38,20 +39,22 @@ class Row:
         return self.variant.cells
 
     @property
-    def macro_f1(self) -> float:
+    def mean(self) -> float:
         """Mean over the seeds."""
-        return self.score.macro_f1.mean
+        return self.score.seeds.mean
 
     @property
     def spread(self) -> float | None:
         """Standard deviation over the seeds, None with one seed."""
-        return self.score.macro_f1.spread
+        return self.score.seeds.spread
 
 
 @dataclass(frozen=True, eq=False)
 class AblationTable:
-    """rows: in the order of the grid; best: index of the highest mean; nested: see VariantScores."""
+    """measure: of the scores; rows: in the order of the grid; best: index of the highest mean; nested: see
+    VariantScores."""
 
+    measure: Measure
     rows: tuple[Row, ...]
     best: int
     nested: NestedScore | None
@@ -63,8 +66,8 @@ def score_table(variants: Sequence[VariantCells]) -> AblationTable:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.seeds import score_variants
 
-    videos = next(iter(variants[0].cells.values())).videos
-    confusions = [{seed: cell.confusions for seed, cell in variant.cells.items()} for variant in variants]
-    scores = score_variants(confusions, videos)
+    first = next(iter(variants[0].cells.values()))
+    statistics = [{seed: cell.statistics for seed, cell in variant.cells.items()} for variant in variants]
+    scores = score_variants(statistics, first.videos, first.measure)
     rows = tuple(map(Row, variants, scores.variants))
-    return AblationTable(rows, scores.best, scores.nested, len(videos))
+    return AblationTable(first.measure, rows, scores.best, scores.nested, len(first.videos))

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from abaw.data.clips import ClipSet
-    from abaw.evaluation.metrics import VideoTally
+    from abaw.evaluation.measures import Measure
 
 _CELL = "cell.json"
+_SUMS = "confusions"
+"""The key of the sums of each video: confusion counts of expression, or what other measures need."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,42 @@ class Cell:
 class CellResult:
     """What the last checkpoint of a cell scores on videos that it did not see.
 
-    macro_f1: over all annotated frames; macro_f1_with_face: over those with a face, None when there is none.
+    score: by the measure of the tasks (`measure_of`), over all annotated frames, num_frames of them; score_with_face:
+    over those with a face, None when there is none; accuracy: of expression, None without.
     step_seconds: of the training steps with their batches; evaluation_seconds: of scoring, while training and at the
-    end; total_seconds: wall time of the cell, None when it was interrupted. videos: V names; confusions: (V, C, C)
-    frame counts over all annotated frames, rows annotated. threads, instruction_set: see Processor, None in cells of
-    earlier versions.
+    end; total_seconds: wall time of the cell, None when it was interrupted. videos: V names; statistics: (V, …), the
+    sums of the measure over all annotated frames. threads, instruction_set: see Processor, None in cells of earlier
+    versions.
     """
 
-    macro_f1: float
-    macro_f1_with_face: float | None
-    accuracy: float
+    tasks: tuple[str, ...]
+    score: float
+    score_with_face: float | None
+    accuracy: float | None
+    num_frames: int
     parameters: int
     step_seconds: float
     evaluation_seconds: float
     total_seconds: float | None
     videos: tuple[str, ...]
-    confusions: NDArray[np.int64]
+    statistics: NDArray[np.number]
     threads: int | None = None
     instruction_set: str | None = None
+
+    @property
+    def measure(self) -> Measure:
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.evaluation.measures import measure_of
+
+        return measure_of(self.tasks)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All but the sums, under the names that files have."""
+        key = self.measure.key
+        named = {"score": key, "score_with_face": f"{key}_with_face"}
+        plain = {named.get(name, name): value for name, value in vars(self).items() if name != "statistics"}
+        return {**plain, "tasks": list(self.tasks), "videos": list(self.videos)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +163,7 @@ def run_cells(
 
 def _line(result: CellResult) -> str:
     seconds = "" if result.total_seconds is None else f", {result.total_seconds:.1f} s"
-    return f"macro F1 {result.macro_f1:.4f}{seconds}"
+    return f"{result.measure.name} {result.score:.4f}{seconds}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,59 +191,38 @@ def _train_cell(clips: ClipSet, cell: Cell, hook: Progress) -> CellResult:
     trained = train_temporal(training, Windows(cell.window, cell.hop), cell.recipe, cell.folder, hook)
     scoring = time.perf_counter()
     scored = clips.subset([by_name[name] for name in cell.scored]).using(cell.recipe.sources)
-    tallies, parameters = _predict(cell, scored)
+    scores, parameters = _predict(cell, scored)
     ended = time.perf_counter()
-    result = _result(
-        tallies,
+    result = CellResult(
+        **scores,
         parameters=parameters,
         step_seconds=trained.step_seconds,
         evaluation_seconds=trained.evaluation_seconds + ended - scoring,
         total_seconds=None if interrupted else ended - begun,
+        videos=cell.scored,
         **vars(processor()),
     )
-    write_json(cell.file, _plain(result))
+    write_json(cell.file, {**result.facts, _SUMS: result.statistics.tolist()})
     return result
 
 
-def _predict(cell: Cell, clips: ClipSet) -> tuple[list[VideoTally], int]:
-    """Predict with the last checkpoint, which no score has chosen: stores, frame counts, and its number of weights."""
+def _predict(cell: Cell, clips: ClipSet) -> tuple[dict[str, Any], int]:
+    """Predict with the last checkpoint, which no score has chosen: stores, the scores, and its number of weights."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    import numpy as np
-
-    from abaw.evaluation.metrics import ScoredVideo, tally
     from abaw.inference.devices import choose_device
     from abaw.inference.predict import predict_clips
-    from abaw.models.temporal import load_temporal
+    from abaw.models.temporal import load_temporal, spec_tasks
     from abaw.stores.predictions import write_predictions
     from abaw.training.loop import LAST
+    from pipelines.compare.cell_scores import cell_scores
 
     model, spec = load_temporal(cell.folder / LAST)
     model = model.to(choose_device(cell.recipe.train.accelerator))
-    tallies = []
+    pairs = []
     for clip, predictions in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True):
         write_predictions(cell.predictions / f"{clip.name}.arrow", predictions)
-        predicted = predictions.probs.argmax(axis=1).astype(np.int8)
-        tallies.append(tally(ScoredVideo(clip.name, clip.labels, predicted, clip.face)))
-    return tallies, sum(weight.numel() for weight in model.parameters())
-
-
-def _result(tallies: Sequence[VideoTally], **facts: Any) -> CellResult:
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.evaluation.metrics import evaluate_tallies
-
-    scores = evaluate_tallies(tallies)
-    return CellResult(
-        macro_f1=scores.all_frames.macro_f1,
-        macro_f1_with_face=scores.with_face.macro_f1 if scores.with_face else None,
-        accuracy=scores.all_frames.accuracy,
-        videos=tuple(video.name for video in tallies),
-        confusions=scores.confusions,
-        **facts,
-    )
-
-
-def _plain(result: CellResult) -> dict[str, Any]:
-    return {**vars(result), "videos": list(result.videos), "confusions": result.confusions.tolist()}
+        pairs.append((clip, predictions))
+    return cell_scores(spec_tasks(spec), pairs), sum(weight.numel() for weight in model.parameters())
 
 
 def _read(path: Path) -> CellResult:
@@ -231,10 +230,16 @@ def _read(path: Path) -> CellResult:
     import numpy as np
 
     from abaw.core.artifacts import read_json
+    from abaw.evaluation.measures import measure_of
 
     try:
         values = read_json(path)
-        confusions = np.asarray(values["confusions"], dtype=np.int64)
-        return CellResult(**{**values, "videos": tuple(values["videos"]), "confusions": confusions})
+        # Cells of earlier versions are of expression.
+        tasks = tuple(values.get("tasks", ("expression",)))
+        key = measure_of(tasks).key
+        sums = np.asarray(values.pop(_SUMS))
+        score, with_face = values.pop(key), values.pop(f"{key}_with_face")
+        values = {"num_frames": int(sums.sum()), **values, "tasks": tasks, "videos": tuple(values["videos"])}
+        return CellResult(score=score, score_with_face=with_face, statistics=sums, **values)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: not a cell of this version ({error}); choose another --out") from error

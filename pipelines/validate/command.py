@@ -16,7 +16,7 @@ from pipelines.smoothing import is_file, read_smoothings
 
 if TYPE_CHECKING:
     from abaw.evaluation.multitask import TaskTally
-    from abaw.evaluation.result import Comparison, Option, Result
+    from abaw.evaluation.result import Comparison, Option, Result, TaskResult
     from abaw.evaluation.scored_labels import ScoredLabels
     from abaw.evaluation.scoring import StoreScores
     from abaw.sequence.smooth import Smoothing
@@ -75,7 +75,7 @@ def run(config: ValidateConfig) -> int:
     from abaw.evaluation.scoring import score_store
     from abaw.evaluation.task_result import task_result
     from abaw.protocol.annotations import SPLITS
-    from pipelines.validate.messages import print_comparison, print_result, print_task_result
+    from pipelines.validate.messages import print_result, print_task_result
 
     if config.draws < _FEWEST_DRAWS:
         raise ConfigError(f"draws {config.draws}: expected {_FEWEST_DRAWS} or more; fewer give no 95 % interval")
@@ -101,16 +101,29 @@ def run(config: ValidateConfig) -> int:
     num_videos = sum(len(one.scored) for one in found)
     if "expression" not in tasks:
         scores = [task_result(one, folds, config.draws, _notes(one, smoothings, counted_on, 0)) for one in found]
-        page = write_report(config.out, scores, places)
+        compared = _compare(scores, folds, config.draws)
+        page = write_report(config.out, scores, places, compared, config.viewers)
         for each in scores:
             print_task_result(each)
-        result(f"report: {page}")
-        return finish_items(num_videos, failures)
+        return _finish(page, compared, scores, num_videos, failures)
     results = [_result(one, smoothings, labels, folds, counted_on, config) for one in found]
     comparison = _compare(results, folds, config.draws)
     page = write_report(config.out, results, places, comparison, config.viewers)
     for scored in results:
         print_result(scored)
+    return _finish(page, comparison, results, num_videos, failures)
+
+
+def _finish(
+    page: Path,
+    comparison: Comparison | None,
+    results: Sequence[Result | TaskResult],
+    num_videos: int,
+    failures: Sequence[str],
+) -> int:
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from pipelines.validate.messages import print_comparison
+
     if comparison:
         print_comparison(comparison, any(scored.leaked for scored in results))
     result(f"report: {page}")
@@ -251,7 +264,7 @@ def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[
     return notes
 
 
-def _compare(results: Sequence[Result], folds: Mapping[str, int], draws: int) -> Comparison | None:
+def _compare(results: Sequence[Result | TaskResult], folds: Mapping[str, int], draws: int) -> Comparison | None:
     """The comparison on the videos that all have; None for one set of predictions."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.evaluation.compare import compare

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from abaw.evaluation.bootstrap import Interval
 from abaw.evaluation.metrics import Scores
 from abaw.evaluation.page_choice import bias_words
-from abaw.evaluation.result import BestOption, Comparison, Result
-from abaw.evaluation.task_result import TaskResult
+from abaw.evaluation.result import BestOption, Comparison, Result, ScoredPredictions, TaskResult
 from pipelines.console import result, warn
 
 
@@ -15,10 +16,10 @@ def print_task_result(scored: TaskResult) -> None:
     _print_origin(scored)
     result(f"{scored.name}: {scored.tasks.summary()}; {scored.num_videos} videos, smoothing {scored.smoothing}")
     if scored.choice:
-        result(f"{scored.name}: {scored.choice.summary()}")
+        result(f"{scored.name}: {_choice_text(scored.choice, scored.leaked)}")
 
 
-def _print_origin(scored: Result | TaskResult) -> None:
+def _print_origin(scored: ScoredPredictions[Any]) -> None:
     for note in (*scored.origin.warnings(), *scored.notes):
         warn(f"{scored.name}: {note}")
     if scored.differences:
@@ -51,7 +52,7 @@ def print_result(scored: Result) -> None:
 def _choice_text(choice: BestOption, leaked: bool) -> str:
     text = (
         f"OPTIMISTIC: '{choice.labels[choice.best]}' is the best of {len(choice.labels)}, chosen on the videos that "
-        f"score it: {choice.optimistic_f1:.4f}"
+        f"score it: {choice.optimistic_score:.4f}"
     )
     if choice.selection is None or choice.nested_interval is None:
         return f"{text}; too few videos for nested selection"
@@ -72,7 +73,7 @@ def print_comparison(comparison: Comparison, leaked: bool) -> None:
     for label, difference in zip(rows.labels, rows.differences, strict=True):
         if difference is not None:
             result(
-                f"{label} compared with {rows.labels[0]}: {difference.observed:+.4f} macro F1 "
+                f"{label} compared with {rows.labels[0]}: {difference.observed:+.4f} {rows.measure.name} "
                 f"{difference.interval:+.4f} on {rows.num_videos} videos, "
                 f"better in {100 * (1 - difference.share_not_better):.1f} % of the draws"
             )

@@ -27,7 +27,14 @@ def option(skill: float, seed: int = 0, names: list[str] = NAMES, smoothing: str
 
 def result(name: str, *options: Option) -> Result:
     choice = compare_options([(each.label, each) for each in options], FOLDS, 100) if len(options) > 1 else None
-    return Result(name, name, options, score_intervals(options[0].evaluation, 100), Origin(12, (), (), (), 1), choice)
+    return Result(
+        name=name,
+        source=name,
+        options=options,
+        intervals=score_intervals(options[0].evaluation, 100),
+        origin=Origin(12, (), (), (), 1),
+        choice=choice,
+    )
 
 
 def test_intervals_of_an_evaluation() -> None:
@@ -45,11 +52,11 @@ def test_options_are_compared_with_the_first_and_the_best_is_chosen() -> None:
     found = compare_options([("a", options[0]), ("b", options[1]), ("c", options[2])], FOLDS, 200)
     matrices = [each.evaluation.confusions for each in options]
     assert found.labels[found.best] == "b"
-    assert found.macro_f1 == pytest.approx([float(macro_f1_of(each.sum(axis=0))) for each in matrices])
+    assert found.scores == pytest.approx([float(macro_f1_of(each.sum(axis=0))) for each in matrices])
     assert found.differences[0] is None
     assert found.differences[2] == paired_difference(matrices[0], matrices[2], NAMES, 200)
     assert found.selection is not None and found.selection.chosen == (1, 1, 1, 1)
-    assert found.selection.nested_f1 == pytest.approx(found.optimistic_f1)
+    assert found.selection.nested_f1 == pytest.approx(found.optimistic_score)
     assert found.nested_interval == found.intervals[1]
 
 
@@ -61,7 +68,7 @@ def test_results_on_different_videos_are_compared_on_those_they_share() -> None:
     (note,) = found.notes
     assert "compared on the 9 videos that all predictions have (scored in all: one 12, other 10)" in note
     shared = option(0.4, 0).evaluation.confusions[3:]
-    assert found.rows.macro_f1[0] == pytest.approx(float(macro_f1_of(shared.sum(axis=0))))
+    assert found.rows.scores[0] == pytest.approx(float(macro_f1_of(shared.sum(axis=0))))
 
 
 def test_videos_of_different_length_are_reported() -> None:
@@ -96,7 +103,7 @@ def test_a_fitted_bias_counts_as_fitted_without_the_fold() -> None:
     )
     fitted = Option("none", perfect.evaluation, None, np.zeros(8), by_fold)
     found = compare_options([("none", plain), (fitted.label, fitted)], FOLDS, 100)
-    assert found.labels[found.best] == "none + class bias" and found.optimistic_f1 == 1.0
+    assert found.labels[found.best] == "none + class bias" and found.optimistic_score == 1.0
     assert found.selection is not None
     assert found.selection.nested_f1 == pytest.approx(float(macro_f1_of(poor.evaluation.confusions.sum(axis=0))))
 

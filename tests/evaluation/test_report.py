@@ -50,11 +50,11 @@ def result(
 ) -> Result:
     one = option("box:5", seed, num_videos, faces)
     return Result(
-        name,
-        f"work/{name}",
-        (one,),
-        score_intervals(one.evaluation, 100),
-        origin,
+        name=name,
+        source=f"work/{name}",
+        options=(one,),
+        intervals=score_intervals(one.evaluation, 100),
+        origin=origin,
         tasks=tasks,
         facts={"checkpoints": ["0123456789abcdef"]},
         notes=("a note & more",),
@@ -74,7 +74,13 @@ def swept(name: str = "temporal", seed: int = 0, num_videos: int = 6) -> Result:
     choice = compare_options([(each.label, each) for each in options], FOLDS, 100)
     best = options[choice.best]
     return Result(
-        name, f"work/{name}", tuple(options), score_intervals(best.evaluation, 100), KNOWN, choice, facts={"tool": "x"}
+        name=name,
+        source=f"work/{name}",
+        options=tuple(options),
+        intervals=score_intervals(best.evaluation, 100),
+        origin=KNOWN,
+        choice=choice,
+        facts={"tool": "x"},
     )
 
 
@@ -221,7 +227,7 @@ def test_a_choice_is_marked_and_has_an_unbiased_estimate(tmp_path: Path) -> None
     page = read_page(write_report(tmp_path, [found], "annotations"))
     text = " ".join(page.text)
     assert found.choice is not None and found.choice.selection is not None
-    assert f"is the best of 3, chosen on the videos that score it: its {found.choice.optimistic_f1:.3f}" in text
+    assert f"is the best of 3, chosen on the videos that score it: its {found.choice.optimistic_score:.3f}" in text
     assert "macro F1, unbiased estimate" in text and f"{found.choice.selection.nested_f1:.3f}" in text
     assert page.text.count("optimistic") >= 3
     (entry,) = json.loads((tmp_path / "metrics.json").read_text())["results"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import f1_score
 
 from abaw.evaluation.multitask import ccc
 from abaw.models.temporal import load_temporal, spec_tasks
@@ -211,13 +213,95 @@ def test_thresholds_that_are_refused(
     assert not (tmp_path / "s.txt").exists()
 
 
-@pytest.mark.parametrize("command", ["cross-validate", "ablate"])
-def test_commands_that_compare_expressions_need_them(
-    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_videos(tmp_path, "Train_Set", 1)
-    assert train(tmp_path, "--tasks", "action_units", command=command) == 2
-    assert f"{command} scores and shows expressions: tasks must include 'expression'" in capsys.readouterr().err
+KEYS = {"valence_arousal": ("mean CCC", "mean_ccc"), "action_units": ("mean F1 of the action units", "mean_unit_f1")}
+
+
+@pytest.mark.parametrize("task", OTHERS)
+def test_cross_validation_of_one_task(tmp_path: Path, task: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name, key = KEYS[task]
+    make_videos(tmp_path, "Train_Set", 4)
+    make_videos(tmp_path, "Validation_Set", 2)
+    steps = ["--train.steps", "60", "--train.lr", "5e-3", "--train.ema_decay", "0.9"]
+    words = ["--tasks", task, *steps, "--holdout", "0", "--folds", "2"]
+    assert train(tmp_path, *words, command="cross-validate") == 0
+    facts = json.loads((tmp_path / "run" / "cross_validation.json").read_text())
+    low, high = facts["interval"]
+    assert low < facts[key] < high and facts[key] > 0.3
+    assert f"out of fold: {name} {facts[key]:.4f}" in capsys.readouterr().out
+    for fold in facts["folds"]:
+        assert fold["accuracy"] is None and fold["num_frames"] == 300 and fold[f"{key}_with_face"] == fold[key]
+    validate = ["validate", "--predictions", str(tmp_path / "run" / "predictions"), "--split", "both"]
+    validate += ["--annotations", str(tmp_path / "annotations"), "--out", str(tmp_path / "report"), "--draws", "100"]
+    assert main(validate) == 0
+    (found,) = json.loads((tmp_path / "report" / "metrics.json").read_text())["results"]
+    scores = found["tasks"]["ccc"]["mean"] if task == "valence_arousal" else found["tasks"]["mean_action_units_f1"]
+    assert scores["value"] == pytest.approx(facts[key], abs=1e-5) and found["origin"]["out_of_fold"]
+    cell = (tmp_path / "run" / "folds" / "0" / "cell.json").read_bytes()
+    assert train(tmp_path, *words, command="cross-validate") == 0, "finished folds are read again"
+    assert (tmp_path / "run" / "folds" / "0" / "cell.json").read_bytes() == cell
+
+
+def test_ablation_of_one_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_videos(tmp_path, "Train_Set", 3)
+    make_videos(tmp_path, "Validation_Set", 3)
+    words = ["--tasks", "valence_arousal", "--train.steps", "20", "--holdout", "0"]
+    words += ["--vary", "learn.batch_size=4,8", "--seeds", "0", "1"]
+    assert train(tmp_path, *words, command="ablate") == 0
+    table = json.loads((tmp_path / "run" / "ablation.json").read_text())
+    assert "mean_ccc" in table["best"] and "mean_ccc" in table["honest"] and len(table["cells"]) == 4
+    assert {"mean_ccc", "mean_ccc_with_face", "accuracy"} <= table["cells"][0].keys()
+    out = capsys.readouterr().out
+    assert "| mean CCC | 95 % interval |" in out and "unbiased estimate: mean CCC" in out
+    assert (tmp_path / "run" / "ablation.png").exists()
+
+
+def test_predictions_without_expression_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        labels = np.clip(np.cumsum(0.2 * rng.normal(size=(80, 2)), axis=0), -1, 1)
+        write_valence_arousal(tmp_path / "labels" / f"v{index:02d}.txt", labels)
+        for name, noise in (("weak", 0.8), ("good", 0.2)):
+            noisy = np.clip(labels + noise * rng.normal(size=labels.shape), -1, 1).astype(np.float32)
+            write_store(tmp_path / name, f"v{index:02d}", valence_arousal=noisy)
+    words = ["validate", "--predictions", str(tmp_path / "weak"), str(tmp_path / "good"), "--draws", "200"]
+    words += ["--annotations", str(tmp_path / "labels"), "--out", str(tmp_path / "report")]
+    assert main([*words, "--smoothing", "none", "box:5"]) == 0
+    report = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    rows, best = report["comparison"]["rows"], report["comparison"]["best_of_all"]
+    ours = [each["tasks"]["ccc"]["mean"]["value"] for each in report["results"]]
+    assert [each["mean_ccc"] for each in rows["options"]] == pytest.approx(ours) and rows["measure"] == "mean CCC"
+    against = rows["options"][1]["against_first"]
+    assert against["difference"] == pytest.approx(ours[1] - ours[0]) and against["interval"][0] > 0
+    assert len(best["options"]) == 4 and best["best"].startswith("good, ") and best["honest_score"] is not None
+    out = capsys.readouterr().out
+    assert "good compared with weak: +" in out and "mean CCC" in out and "taking the best of all" in out
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "<h2>Comparison</h2>" in page and "paired" in page and "<h3>By video</h3>" in page
+
+
+def test_scores_by_video_equal_their_definition(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    va, units = rng.uniform(-1, 1, (2, 60, 2)).round(3), rng.integers(0, 2, (2, 60, 12))
+    units[:, :, 3] = 0
+    va[0, :10], units[0, 5:9] = np.nan, -1
+    for index in range(2):
+        for task, write, each in ((OTHERS[0], write_valence_arousal, va), (OTHERS[1], write_action_units, units)):
+            write(tmp_path / "labels" / FOLDERS[task] / "Validation_Set" / f"v{index}.txt", each[index])
+    write_store(tmp_path / "p", "v0", valence_arousal=np.float32(0.5 * va[1]), action_units=np.float32(units[1]))
+    write_store(tmp_path / "p", "v1", valence_arousal=np.float32(0.5 * va[1]), action_units=np.float32(units[1]))
+    words = ["validate", "--predictions", str(tmp_path / "p"), "--annotations", str(tmp_path / "labels")]
+    assert main([*words, "--out", str(tmp_path / "report"), "--draws", "100"]) == 0
+    first, second = csv.DictReader((tmp_path / "report" / "per_video.csv").open())
+    assert (first["video"], first["frames_valence_arousal"], first["frames_action_units"]) == ("v0", "50", "56")
+    for column, name in enumerate(VALENCE_AROUSAL):
+        expected = ccc(va[0, :, column], np.float32(0.5 * va[1])[:, column])
+        assert float(first[f"ccc_{name}"]) == pytest.approx(expected, abs=1e-6)
+    known = units[0] >= 0
+    scores = [
+        f1_score(units[0, known[:, unit], unit], units[1, known[:, unit], unit]) for unit in range(12) if unit != 3
+    ]
+    assert float(first["mean_action_units_f1"]) == pytest.approx(np.mean(scores), abs=1e-6)
+    assert (second["mean_action_units_f1"], second["units_on"]) == ("1.000000", "11")
 
 
 def test_a_store_without_classes_needs_another_task(tmp_path: Path) -> None:

@@ -163,4 +163,4 @@ def test_fields_of_one_shape_have_the_same_faults(name: str) -> None:
     assert len(kinds_of) > 1000 and {len(kinds) for kinds in kinds_of.values()} == {1}
     assert shape_of("0.5,-0.25,7") == shape_of("1.0,-0.1,7") != shape_of("0.5,0.25,7")
     assert shape_of("0.5,0.5,7") != shape_of("0.5,1.5,7") == shape_of("0.5,2.5,7")
-    assert shape_of("1e5") == shape_of("\x01") == ""
+    assert shape_of("1e5") == ""

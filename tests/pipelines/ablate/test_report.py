@@ -11,9 +11,9 @@ import pytest
 
 from abaw.evaluation.bootstrap import video_groups
 from abaw.evaluation.folds import video_folds
-from abaw.evaluation.intervals import f1_intervals
+from abaw.evaluation.intervals import f1_intervals, mean_interval
 from abaw.evaluation.metrics import macro_f1_of
-from abaw.evaluation.seeds import mean_interval, nested_over_seeds
+from abaw.evaluation.seeds import nested_over_seeds
 from abaw.evaluation.selection import nested_selection
 from pipelines.ablate.plot import write_plot
 from pipelines.ablate.report import best_lines, markdown_table, table_facts
@@ -34,7 +34,7 @@ def _cell(right: float, seed: int = 0, num_videos: int = V) -> CellResult:
             confusions[video, index, (index + 1) % 8] = 100 - hits
     score = float(macro_f1_of(confusions.sum(axis=0)))
     names = tuple(f"video{index // 2}_{'left' if index % 2 else 'right'}" for index in range(num_videos))
-    return CellResult(score, None, right, 1000, 2.0, 0.5, None, names, confusions)
+    return CellResult(("expression",), score, None, right, 800 * num_videos, 1000, 2.0, 0.5, None, names, confusions)
 
 
 def _variant(values: Mapping[str, Any], *shares: float) -> VariantCells:
@@ -45,9 +45,9 @@ def _variant(values: Mapping[str, Any], *shares: float) -> VariantCells:
 def test_a_row_holds_mean_spread_and_an_interval_around_it() -> None:
     table = score_table([_variant({"window": 20}, 0.5, 0.6), _variant({"window": 40}, 0.8)])
     first, second = table.rows
-    scores = [cell.macro_f1 for cell in first.cells.values()]
-    assert (first.macro_f1, first.spread) == (pytest.approx(np.mean(scores)), pytest.approx(np.std(scores, ddof=1)))
-    assert first.score.interval.low < first.macro_f1 < first.score.interval.high < second.score.interval.low
+    scores = [cell.score for cell in first.cells.values()]
+    assert (first.mean, first.spread) == (pytest.approx(np.mean(scores)), pytest.approx(np.std(scores, ddof=1)))
+    assert first.score.interval.low < first.mean < first.score.interval.high < second.score.interval.low
     assert second.spread is None and table.best == 1
     assert second.score.below_best == 0 and second.score.below_best_interval.ends == [0, 0]
     assert first.score.below_best_interval.low < first.score.below_best < first.score.below_best_interval.high
@@ -72,11 +72,11 @@ def test_the_best_variant_has_the_best_mean_not_the_best_run() -> None:
 def test_the_interval_of_one_seed_is_the_usual_one_and_other_seeds_narrow_it() -> None:
     cells = [_cell(0.6, seed) for seed in range(3)]
     groups = video_groups(cells[0].videos)
-    one = mean_interval(cells[0].confusions[None], groups)
-    assert one == f1_intervals(cells[0].confusions, groups).macro
-    same = mean_interval(np.stack([cells[0].confusions] * 3), groups)
+    one = mean_interval(cells[0].statistics[None], groups)
+    assert one == f1_intervals(cells[0].statistics, groups).macro
+    same = mean_interval(np.stack([cells[0].statistics] * 3), groups)
     assert (same.low, same.high) == pytest.approx((one.low, one.high))
-    three = mean_interval(np.stack([cell.confusions for cell in cells]), groups)
+    three = mean_interval(np.stack([cell.statistics for cell in cells]), groups)
     assert 0 < three.high - three.low < one.high - one.low
 
 
@@ -99,19 +99,19 @@ def test_nested_selection_with_one_seed_is_the_usual_one() -> None:
     folds = video_folds(confusions[0].sum(axis=-1), groups)
     expected = nested_selection(confusions, [confusions] * (int(folds.max()) + 1), folds)
     found = nested_over_seeds(confusions[:, None], groups)
-    assert found.chosen == expected.chosen and found.macro_f1 == pytest.approx(expected.nested_f1)
+    assert found.chosen == expected.chosen and found.score == pytest.approx(expected.nested_f1)
 
 
 def test_the_unbiased_estimate_of_variants_that_differ_by_chance_is_below_the_best() -> None:
     settings = [VariantCells({"window": window}, window, 10, {0: _cell(0.5, window)}) for window in range(10, 40)]
     table = score_table(settings)
-    assert table.nested is not None and table.nested.macro_f1 < table.rows[table.best].macro_f1
+    assert table.nested is not None and table.nested.score < table.rows[table.best].mean
 
 
 def test_seeds_that_a_variant_lacks_are_left_out_of_the_unbiased_estimate() -> None:
     cells = {1: _cell(0.6, 1)}
     table = score_table([_variant({"window": 20}, 0.5, 0.5), VariantCells({"window": 40}, 40, 10, cells)])
-    assert table.nested is not None and table.nested.macro_f1 == pytest.approx(cells[1].macro_f1)
+    assert table.nested is not None and table.nested.score == pytest.approx(cells[1].score)
     without = score_table([_variant({"window": 20}, 0.5), VariantCells({"window": 40}, 40, 10, cells)])
     assert without.nested is None and "unbiased estimate: none" in best_lines(without)
 
