@@ -148,6 +148,7 @@ def _facts(members: Sequence[Member], weights: Weights, choice: Choice) -> Mappi
         **trained,
         selected_on=_union(metas, "selected_on"),
         weights_chosen_on=sorted({*choice.fitted_on, *earlier}),
+        class_shares=_class_shares(members, weights),
         fps=next((meta["fps"] for meta in metas if meta.get("fps") is not None), None),
         fingerprint=fingerprint([(member.name, member.store_hash) for member in members], weights, choice),
         **{
@@ -159,6 +160,16 @@ def _facts(members: Sequence[Member], weights: Weights, choice: Choice) -> Mappi
             }
         },
     )
+
+
+def _class_shares(members: Sequence[Member], weights: Weights) -> list[float] | None:
+    """The weighted mean of the class shares that the members expect, None when one does not say."""
+    shares = [member.predictions.class_shares for member in members]
+    known = [each for each in shares if each is not None]
+    if len(known) < len(shares):
+        return None
+    mean: list[float] = np.average(known, axis=0, weights=weights["expression"]).tolist()
+    return mean
 
 
 def _record(member: Member, index: int, weights: Weights) -> dict[str, Any]:

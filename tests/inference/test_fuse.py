@@ -110,6 +110,13 @@ def test_the_record_names_every_member() -> None:
     assert again.meta["fusion"]["members"][0]["fusion"] == meta["fusion"]
 
 
+def test_the_expected_class_shares_are_averaged_where_all_members_say_theirs() -> None:
+    members = [member(index, meta={"class_shares": [index, *[1.0] * 7]}) for index in (1, 2)]
+    weights = dict.fromkeys(TASKS, (0.75, 0.25))
+    assert fuse(members, weights, Choice()).class_shares == pytest.approx((1.25, *[1.0] * 7))
+    assert fuse([members[0], member(3)], weights, Choice()).class_shares is None
+
+
 def test_a_member_of_unknown_training_makes_that_of_the_fusion_unknown() -> None:
     unknown = Member("u", "h", replace(predictions(1), meta={}))
     assert "trained_on" not in fuse([unknown, member(2)], equal_weights(TASKS, 2), Choice()).meta
