@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from abaw.core.ledger import Made
 from abaw.core.progress import Progress
 from abaw.extractors.settings import ExtractorSettings
 from abaw.stores.folders import StoreFolders
 from pipelines.console import say
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
+from pipelines.finished import Finished, made_with
 from pipelines.inputs import ExtractorName, InputPath
 from pipelines.items import run_items
 
@@ -55,14 +57,19 @@ class FeaturesConfig(BatchSettings):
 def run(config: FeaturesConfig) -> int:
     """Exit status: 1 when a store failed, else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.extractors.registry import split_name
     from abaw.stores.arrow import find_stores
 
     require_engine(config, config.accelerator)
     stores = find_stores(config.faces)
-    items = config.of_shard(stores, _name)
-    function = MakeFeatures(config, StoreFolders(config.out, len(stores)))
+    folders = StoreFolders(config.out, len(stores))
+    settings = made_with(config, ("faces", "out"), [Path(split_name(config.checkpoint)[1])])
+    finished: Finished[Path] = Finished(
+        config.out, len(stores), settings, lambda path: Made([path], [folders.path(path.name)])
+    )
+    items = finished.left(config.of_shard(stores, _name))
     engine = engine_for(config, len(items), config.accelerator)
-    return run_items(items, _name, function, config.out, engine, "frames")
+    return run_items(items, _name, MakeFeatures(config, folders), config.out, engine, "frames", finished.add)
 
 
 def _name(path: Path) -> str:

@@ -51,11 +51,12 @@ def run_items(
     out: Path,
     engine: Engine = SERIAL,
     unit: str = "",
+    finished: Callable[[Item], None] | None = None,
 ) -> int:
     """Process the items and print what each returns: a line, or remarks.
 
     Returns the exit status: 1 when any item failed, else 0. out: folder of the log of unexpected errors; engine: by
-    default items are processed here; unit: of their progress.
+    default items are processed here; unit: of their progress; finished: called with each item that did not fail.
     """
     failures: list[str] = []
     done = 0
@@ -65,6 +66,8 @@ def run_items(
             warn(in_line(f"{success.name}: {text}"))
         say(in_line(f"{success.name}: {remarks.line}"))
         done += 1
+        if finished is not None:
+            finished(success.item)
     return finish_items(done, failures)
 
 

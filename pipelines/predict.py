@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.core.ledger import Made
 from abaw.core.progress import Progress
 from abaw.stores.folders import StoreFolders
 from abaw.stores.sources import FACE, Source
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
+from pipelines.finished import Finished, made_with
 from pipelines.inputs import CheckpointPath, InputPath
 from pipelines.items import run_items
 
@@ -57,8 +59,11 @@ def run(config: PredictConfig) -> int:
     faces = [by_name for by_name, source in zip(paths, sources, strict=True) if source.modality == FACE]
     names = list((faces or paths)[0])
     function = PredictVideos(config, paths, sources, StoreFolders(config.out, len(names)))
-    items = config.of_shard(names, str)
-    return run_items(items, str, function, config.out, engine_for(config, len(items), config.accelerator))
+    settings = made_with(config, ("features", "out"), config.checkpoint)
+    finished = Finished(config.out, len(names), settings, function.files)
+    items = finished.left(config.of_shard(names, str))
+    engine = engine_for(config, len(items), config.accelerator)
+    return run_items(items, str, function, config.out, engine, finished=finished.add)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,10 @@ class PredictVideos:
         device = choose_device(self.config.accelerator)
         members = [load_member(resolve_checkpoint(path, "static"), device) for path in self.config.checkpoint]
         return lambda name, progress: self._predict(members, name)
+
+    def files(self, name: str) -> Made:
+        inputs = [by_name[name] for by_name in self.paths if name in by_name]
+        return Made(inputs, [self.folders.path(inputs[0].name)])
 
     def _predict(self, members: Sequence[Member], name: str) -> str:
         # Loaded on use: `--help` and wrong usage are answered without it.

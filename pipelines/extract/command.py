@@ -18,6 +18,7 @@ from abaw.video.detecting.names import AUTO, BUILTIN, DEFAULT_PACK, PACK_PREFIX
 from abaw.video.options import ExtractOptions
 from pipelines.console import say, warn
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
+from pipelines.finished import Finished, made_with
 from pipelines.inputs import DetectorName, InputPath, InputText
 from pipelines.items import finish_items, successes
 
@@ -74,16 +75,21 @@ def run(config: ExtractConfig) -> int:
     require_engine(config)
     detector = resolved_detector(config.detector)
     found = _items(config)
-    items = config.of_shard(found, _name)
     for folder in (config.out, *crop_folders(config.out, parse_crops(config.crop)).values()):
         remove_orphans(folder)
     stores: dict[Path, Sequence[ExtractedStore]] = {}
     done = 0
     failures: list[str] = []
     function = _function(config, detector, len(found))
+    # A review shows all stores, and corrections may change any.
+    recorded = 0 if config.review or config.corrections else len(found)
+    settings = made_with(config, ("videos", "out", "subjects"), [Path(detector)])
+    finished = Finished(config.out, recorded, settings, function.files)
+    items = finished.left(config.of_shard(found, _name))
     engine = engine_for(config, len(items))
     for video in successes(items, _name, function, config.out, engine, failures, "frames"):
         done += 1
+        finished.add(video.item)
         if config.review:
             stores[video.item.path] = video.outcome.stores
         say(f"{video.name}: {_line(video.outcome, video.seconds)}")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from abaw.core.ledger import Made
 from abaw.core.progress import Progress
 from abaw.protocol.layout import Subject
 from abaw.stores.arrow import SUFFIX
-from abaw.stores.crop import Crop
+from abaw.stores.crop import Crop, crop_folders
 from abaw.stores.folders import StoreFolders
 from abaw.video.detecting.detector import Detector
 from abaw.video.detecting.registry import open_detector
@@ -50,6 +51,15 @@ class ExtractVideos:
 
     def set_up(self, threads: int | None) -> Callable[[VideoItem, Progress], ExtractedVideo]:
         return partial(self._extract, open_detector(self.detector, self.options.min_score, threads))
+
+    def files(self, item: VideoItem) -> Made | None:
+        """What is made of a video, None if that depends on the tracks that are found."""
+        if item.subjects is None:
+            return None
+        sub_folder = self.folders.sub_folder(item.path.stem, item.files)
+        places = [folder / sub_folder for folder in crop_folders(self.out, self.crops).values()]
+        how = [[subject.name, subject.side] for subject in item.subjects]
+        return Made([item.path], [place / file for place in places for file in item.files], how)
 
     def _extract(self, detector: Detector, item: VideoItem, progress: Progress) -> ExtractedVideo:
         sub_folder = self.folders.sub_folder(item.path.stem, item.files)
