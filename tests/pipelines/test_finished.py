@@ -16,7 +16,7 @@ from tests.video.clips import portraits, write_clip
 
 @pytest.fixture(autouse=True)
 def two_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("abaw.stores.folders", "pipelines.finished"):
+    for module in ("pipelines.finished", "abaw.stores.folders"):
         monkeypatch.setattr(f"{module}.MOST_IN_A_FOLDER", 1)
 
 
