@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from abaw.core.progress import Progress, silent
-from abaw.extractors.extractor import Extractor
+from abaw.extractors.extractor import Extractor, Outputs
 from abaw.extractors.registry import is_external, open_extractor, require_head
 from abaw.inference.devices import choose_device
 from abaw.inference.features import write_video_features
@@ -61,9 +61,10 @@ def load_models(
     temporal: Path | None = None,
     accelerator: Literal["auto", "cpu", "cuda"] = "auto",
     batch_size: int = 128,
+    threads: int | None = None,
 ) -> VideoModels:
     """checkpoint: the name of an extractor; temporal: a folder, or `builtin`; without it, each frame is predicted by
-    itself, by the head of a static checkpoint.
+    itself, by the head of a static checkpoint. threads: of the processor, None for all.
 
     Raises CheckpointError for a checkpoint that is missing, damaged, of another kind, or expects a kind of crop that
     cannot be extracted from videos, DataError for a network without a head where one is needed, and ConfigError for a
@@ -75,7 +76,8 @@ def load_models(
     sequence = None if temporal is None else resolve_checkpoint(temporal, "temporal")
     device = choose_device(accelerator)
     needs_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(_LOGITS)
-    extractor = open_extractor(name, device, batch_size=batch_size, outputs="logits" if needs_logits else "features")
+    outputs: Outputs = "logits" if needs_logits else "features"
+    extractor = open_extractor(name, device, threads=threads, batch_size=batch_size, outputs=outputs)
     crop = _crop_to_extract(name, extractor)
     shown = name if is_external(name) else _short_name(Path(name))
     if temporal is None or sequence is None:

@@ -15,9 +15,10 @@ from abaw.core.artifacts import remove_orphans
 from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress
 from abaw.engine.serial import SERIAL
+from abaw.extractors.registry import require_head
 from abaw.protocol.layout import find_media
 from abaw.protocol.listed_videos import listed_and_found
-from pipelines.console import result
+from pipelines.console import result, say
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import CheckpointPath, DetectorName, ExtractorName, InputPath, InputText
 from pipelines.items import Remarks, run_items
@@ -76,6 +77,8 @@ def run(config: PredictVideoConfig) -> int:
     from pipelines.predict_video.results import INDEX, write_index
 
     require_engine(config, config.accelerator)
+    if config.temporal is None:
+        require_head(config.checkpoint)
     if not config.videos:
         raise ConfigError("no video given; use `abaw predict-video VIDEO…`")
     paths = config.of_shard([video.path for video in listed_and_found(map(Path, config.videos), find_media)], _name)
@@ -108,7 +111,9 @@ class PredictVideos:
         from pipelines.predict_video.results import VideoResults
 
         config = self.config
-        models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size)
+        models = load_models(config.checkpoint, config.temporal, config.accelerator, config.batch_size, threads)
+        for note in models.extractor.notes:
+            say(note)
         detector = open_detector(self.detector, threads=threads)
         pipeline = VideoPipeline(config.out / "stores", detector, models, config.reader, config.subjects == "all")
         return VideoResults(config.out, pipeline, self.presentation).make
