@@ -27,7 +27,7 @@ from abaw.importing.features.table import TableFile
 _SEPARATORS = ",;\t"
 _REMEDY = "every line needs the fields of the header, and each field a number"
 _NULLS = ["", "NA", "N/A", "nan", "NaN", "NAN", "-nan", "-nan(ind)", "null"]
-_BLOCK = 1 << 25
+_BLOCK = 1 << 22
 _OPENSMILE = {"name", "frametime"}
 _UNKNOWN = "unknown"
 """What openSMILE calls a recording that was given no name."""
