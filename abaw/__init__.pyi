@@ -43,6 +43,8 @@ def ablate(
     hop_fraction: float = 0.6666666666666666,
     vary: Mapping[str, Any] | None = None,
     seeds: Sequence[int] = (0, 1, 2),
+    smoothing: Sequence[str] = ('none',),
+    fit_bias: bool = False,
     config: PathLike | None = None,
     progress: ProgressChoice = None,
 ) -> pa.Table: ...

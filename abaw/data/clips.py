@@ -31,8 +31,8 @@ class Clip:
 
     features: (T, D) float16, those of all sources side by side, 0 where not present; present: (T, S) the frame has a
     feature of that source; face: (T,) it has a face, also where the sources in `features` do not depend on it; labels:
-    (T,) int8, -1 for none. For other tasks, None when not requested: valence_arousal: (T, 2) float32, NaN for none;
-    action_units: (T, 12) int8, 1 on, 0 off, -1 for none.
+    (T,) int8, -1 for none; fps: frames per second, None when not recorded. For other tasks, None when not requested:
+    valence_arousal: (T, 2) float32, NaN for none; action_units: (T, 12) int8, 1 on, 0 off, -1 for none.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Clip:
     labels: NDArray[np.int8]
     valence_arousal: NDArray[np.float32] | None = None
     action_units: NDArray[np.int8] | None = None
+    fps: float | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -180,6 +180,7 @@ def _read_clip(name: str, video: Sequence[OfSource], labels: FrameLabels, tasks:
         whole.expression,
         whole.valence_arousal if "valence_arousal" in tasks else None,
         whole.action_units if "action_units" in tasks else None,
+        first_store(video).meta.get("fps"),
     )
 
 

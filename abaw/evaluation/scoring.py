@@ -18,17 +18,14 @@ from abaw.core.progress import Progress, silent
 from abaw.core.text import listed
 from abaw.evaluation.action_units import unit_counts, unit_histogram
 from abaw.evaluation.calibration import Calibration, calibration_of, no_frames
+from abaw.evaluation.fitted_smoothing import fit_smoothing
 from abaw.evaluation.metrics import ScoredVideo, VideoTally, confusion_of, evaluate_tallies, tally
 from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks
 from abaw.evaluation.origin import VIDEO_LISTS
-from abaw.evaluation.pass_fit import PooledVideos
 from abaw.evaluation.result import Option
-from abaw.evaluation.sample import FrameSample
 from abaw.evaluation.scored_labels import ScoredLabels
-from abaw.evaluation.selection import fit_class_bias
 from abaw.inference.decode import Decoded, decode
 from abaw.inference.fuse import fusion_lines
-from abaw.sequence.filters import fill_gaps
 from abaw.sequence.smooth import Smoothing
 from abaw.stores.arrow import find_stores
 from abaw.stores.predictions import Predictions, read_predictions
@@ -223,7 +220,7 @@ def fitted_option(
     tallies of its other tasks and the stride of the frames of the fit. Two passes: the first keeps a bounded sample of
     frames, the second counts; progress: videos of both passes.
     """
-    everywhere, by_fold, stride = (_fit_pass if smoothing.needs_transitions else _fit_filter)(
+    everywhere, by_fold, stride = fit_smoothing(
         smoothing, _annotated(found, labels, progress), [folds[name] for name in found.scored]
     )
     tallies = new_tallies(everywhere, found.tallies[0].fit_thresholds)
@@ -236,36 +233,9 @@ def fitted_option(
     return tallies.option(np.array(confusions).swapaxes(0, 1)), tallies.tasks, stride
 
 
-_Annotated = Iterator[tuple[Predictions, NDArray[np.int8]]]
-
-
-def _fit_filter(
-    smoothing: Smoothing, videos: _Annotated, folds: Sequence[int]
-) -> tuple[Smoothing, list[Smoothing], int]:
-    """The smoothing with the bias that is best on all videos, and with those that are best outside each fold."""
-    sample = FrameSample()
-    for (predictions, known), fold in zip(videos, folds, strict=True):
-        sample.add(decode(predictions, smoothing).probs[: len(known)], known, fold)
-    kept, kept_labels, fold_of_frame = sample.arrays()
-    biases = [
-        fit_class_bias(kept[outside], kept_labels[outside]) if outside.any() else np.zeros(kept.shape[1])
-        for outside in (fold_of_frame != fold for fold in range(-1, max(folds) + 1))
-    ]
-    everywhere, *by_fold = map(smoothing.biased, biases)
-    return everywhere, by_fold, sample.stride
-
-
-def _fit_pass(smoothing: Smoothing, videos: _Annotated, folds: Sequence[int]) -> tuple[Smoothing, list[Smoothing], int]:
-    """As `_fit_filter`, with the best WEIGHT as well. The stride is 1: every frame counts."""
-    pooled = PooledVideos()
-    for (predictions, known), fold in zip(videos, folds, strict=True):
-        filled = fill_gaps(predictions.probs, predictions.predicted, 1 / len(predictions.classes))
-        pooled.add(filled, known, fold, predictions.fps)
-    by_fold = [pooled.fit(smoothing, without_fold=fold) for fold in range(max(folds) + 1)]
-    return pooled.fit(smoothing), by_fold, 1
-
-
-def _annotated(found: StoreScores, labels: ScoredLabels, progress: Progress) -> _Annotated:
+def _annotated(
+    found: StoreScores, labels: ScoredLabels, progress: Progress
+) -> Iterator[tuple[Predictions, NDArray[np.int8]]]:
     for video, predictions in _read_again(found, progress, passes_done=0):
         yield predictions, _known(labels, video, predictions)
 

@@ -31,9 +31,8 @@ def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip])
     """Predictions for videos whose features are in memory, one by one. model: in eval mode; clips: of its sources."""
     facts = _origin([spec], str(spec.input["backbone"]))
     for clip in clips:
-        yield _as_predictions(
-            clip.name, clip.face, _mean([temporal_outputs(model, spec, clip.features, clip.present)]), facts
-        )
+        outputs = _mean([temporal_outputs(model, spec, clip.features, clip.present)])
+        yield _as_predictions(clip.name, clip.face, outputs, {**facts, "fps": clip.fps})
 
 
 def fingerprint(members: Sequence[Member], store_paths: Sequence[Path]) -> str:

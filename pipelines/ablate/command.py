@@ -10,6 +10,7 @@ from typing import Any
 from abaw.core.config import GIVEN, part_of, to_plain
 from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import recipe_of
+from pipelines.ablate.decodings import decoded_variants, read_ablation_smoothings
 from pipelines.ablate.grid import GridRecipe, Point, points
 from pipelines.ablate.report import best_lines, markdown_table, table_facts, write_csv
 from pipelines.ablate.scores import VariantCells
@@ -34,6 +35,11 @@ class AblateConfig(GridRecipe, EngineSettings):
         vary: settings to compare, by name: `window=50,100 model.layers=1,2` makes four combinations; by default windows
             of 50, 100, 200, 300 and 500 frames; `sources=0,1,0+1` compares the --features, by number or folder name
         seeds: every combination is trained once per seed
+        smoothing: each cell's predictions are scored with each of these: none, box:WIDTH, median:WIDTH, gaussian:SIGMA
+            (in frames, or in seconds as in gaussian:0.4s), viterbi:WEIGHT, forward_backward:WEIGHT; transitions are
+            counted on the training videos
+        fit_bias: also score each smoothing with a class bias, for viterbi and forward_backward together with WEIGHT;
+            each validation video is decoded with the fit on the others
         train: optimiser, schedule, checkpoints; `seeds` replaces its seed
 
     Examples:
@@ -46,6 +52,8 @@ class AblateConfig(GridRecipe, EngineSettings):
     out: Path
     vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
+    smoothing: tuple[str, ...] = ("none",)
+    fit_bias: bool = False
     given: tuple[str, ...] = field(default=(), metadata={GIVEN: True})
 
 
@@ -64,13 +72,20 @@ def run(config: AblateConfig) -> int:
         warn(text)
     say(f"{len(grid)} variants with {len(config.seeds)} seeds each: {len(grid) * len(config.seeds)} cells")
     videos = read_splits(config.features, config.annotations, config.tasks)
+    smoothings = read_ablation_smoothings(config.smoothing, videos[0].clips)
     defaults = _fixed(GridRecipe(), vary)
     with shared_in_run(*videos, config.out, _fixed(config, vary), defaults) as splits:
         cells = {(point.name, seed): _cell(config.out, point, seed, splits) for point in grid for seed in config.seeds}
         results, failures = run_cells(list(cells.values()), splits.clips, config, config.out)
-        finished = [(point, _of_seeds(point, config.seeds, results)) for point in grid]
-        if results:
-            _write_report(config, [VariantCells(p.values, p.window, p.hop, found) for p, found in finished if found])
+        finished = {point.name: _of_seeds(point, config.seeds, results) for point in grid}
+        scored = [point for point in grid if finished[point.name]]
+        variants = [VariantCells(p.values, p.window, p.hop, finished[p.name]) for p in scored]
+        if variants and (config.smoothing != ("none",) or config.fit_bias):
+            say(f"scoring {len(results)} cells with {' '.join(config.smoothing)}")
+            folders = [{seed: cells[p.name, seed].predictions for seed in finished[p.name]} for p in scored]
+            variants = decoded_variants(variants, folders, videos[1].clips, smoothings, config.fit_bias)
+        if variants:
+            _write_report(config, variants)
     return finish_items(len(results), failures)
 
 

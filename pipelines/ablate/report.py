@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from pipelines.ablate.decodings import SETTING
 from pipelines.ablate.scores import AblationTable, Row
 
 _NONE = "–"
@@ -68,12 +69,16 @@ def best_lines(table: AblationTable) -> str:
     if best.spread is None:
         text += "; one seed, so the spread is unknown"
     if len(table.rows) == 1:
-        return f"{text}; last checkpoints, no smoothing"
+        return f"{text}; {_conditions(table)}"
     text += (
         f". Caveat: chosen among {len(table.rows)} on the same videos that score it, so the figure is optimistic. "
-        "Last checkpoints, no smoothing."
+        f"{_conditions(table).capitalize()}."
     )
     return f"{text}\n{_equal_line(table)}\n{_nested_line(table)}"
+
+
+def _conditions(table: AblationTable) -> str:
+    return "last checkpoints" if SETTING in table.rows[0].values else "last checkpoints, no smoothing"
 
 
 def _equal_line(table: AblationTable) -> str:

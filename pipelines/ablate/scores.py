@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class VariantCells:
-    """A combination of settings with its cells by seed. values: of the varied settings."""
+    """A combination of settings with its cells by seed. values: of the varied settings, and of the smoothing."""
 
     values: Mapping[str, Any]
     window: int

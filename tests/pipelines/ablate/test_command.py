@@ -18,7 +18,10 @@ import torch
 from safetensors.torch import load_file
 
 from abaw.core.artifacts import read_json
-from abaw.evaluation.metrics import macro_f1_of
+from abaw.evaluation.metrics import confusion_of, macro_f1_of
+from abaw.inference.decode import decode
+from abaw.protocol.annotations import read_annotation
+from abaw.sequence.smooth import parse_smoothing
 from abaw.stores.predictions import read_predictions
 from pipelines.cli import main, parse_config
 from pipelines.recipe_files import recipe
@@ -75,6 +78,42 @@ def test_a_cell_holds_what_a_later_choice_needs(done: Path) -> None:
     for name in cell["videos"]:
         stored = read_predictions(folder / "predictions" / f"{name}.arrow")
         assert len(stored) == 120 and not any(video.startswith("valid") for video in stored.meta["trained_on"])
+
+
+def test_several_smoothings_of_each_cell_are_scored_without_training_again(done: Path, tmp_path: Path) -> None:
+    shutil.copytree(done / "run", tmp_path / "run")
+    weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("weights.safetensors")}
+    words = ("--smoothing", "none", "box:5", "viterbi:0.3", "--fit_bias")
+    assert main(_words(done, tmp_path / "run", *words)) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("weights.safetensors")} == weights
+    rows = list(csv.DictReader((tmp_path / "run" / "ablation.csv").open()))
+    names = ["none", "box:5", "viterbi:0.3", "none + class bias", "box:5 + class bias", "viterbi:0.3 + class bias"]
+    assert [(row["window"], row["smoothing"], row["seed"]) for row in rows] == [
+        (window, name, seed) for window in ("20", "40") for name in names for seed in ("0", "1")
+    ]
+    before = {
+        (row["window"], row["seed"]): row["macro_f1"] for row in csv.DictReader((done / "run/ablation.csv").open())
+    }
+    assert {(row["window"], row["seed"]): row["macro_f1"] for row in rows if row["smoothing"] == "none"} == before
+    counts = np.zeros((8, 8), np.int64)
+    for name in ("valid0", "valid1", "valid2"):
+        stored = read_predictions(tmp_path / "run/cells/window=40,seed=1/predictions" / f"{name}.arrow")
+        known = read_annotation(done / "annotations" / "Validation_Set" / f"{name}.txt").for_frames(len(stored))
+        counts += confusion_of(known, decode(stored, parse_smoothing("box:5")).labels, 8)
+    found = next(row for row in rows if (row["window"], row["smoothing"], row["seed"]) == ("40", "box:5", "1"))
+    assert float(found["macro_f1"]) == pytest.approx(float(macro_f1_of(counts)))
+    text = (tmp_path / "run" / "ablation.md").read_text()
+    assert "chosen among 12" in text and "no smoothing" not in text
+
+
+def test_smoothings_that_cannot_be_read_are_refused_before_training(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(_words(done, tmp_path / "run", "--smoothing", "bax:5")) == 2
+    assert "Did you mean 'box'" in capsys.readouterr().err
+    assert main(_words(done, tmp_path / "run", "--smoothing", "box:5", "box:5")) == 2
+    assert "expected different ones" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_cell_is_the_run_of_train_temporal(done: Path, tmp_path: Path) -> None:

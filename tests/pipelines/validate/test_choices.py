@@ -145,6 +145,18 @@ def test_a_pass_is_fitted_with_its_weight_and_its_file_gives_the_same_labels(tmp
     assert (again[1]["name"], again[1]["macro_f1"]) == (fitted["name"], fitted["macro_f1"])
 
 
+def test_a_pass_is_fitted_on_a_single_video_without_an_estimate(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    labels = runs(rng, 200)
+    annotate(tmp_path / "labels", "v", labels)
+    annotate(tmp_path / "labels", "t", runs(rng, 200), "Train_Set")
+    store(tmp_path / "predictions", "v", noisy(rng, labels))
+    words = ("--smoothing", "forward_backward:0.3", "--transitions", str(tmp_path / "labels"), "--fit_bias")
+    assert validate(tmp_path, str(tmp_path / "predictions"), *words, "--draws", "100") == 0
+    choice = metrics(tmp_path)[0]["choice"]
+    assert len(choice["options"]) == 2 and choice["honest_f1"] is None
+
+
 def test_transitions_counted_on_scored_videos_are_reported(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     labels = runs(rng)
