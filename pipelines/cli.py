@@ -38,7 +38,7 @@ class Stage:
 
 STAGES = {
     "doctor": Stage("doctor", "DoctorConfig", "check the installation, name what is broken and the remedy"),
-    "demo": Stage("demo", "DemoConfig", "run the whole chain on a data set made on the spot"),
+    "demo": Stage("demo.command", "DemoConfig", "run the whole chain on a data set made on the spot"),
     "check-data": Stage("check_data.command", "CheckDataConfig", "check that the parts of Aff-Wild2 fit together"),
     "extract": Stage("extract.command", "ExtractConfig", "videos -> faces: detect, track and align", "videos"),
     "import-crops": Stage("import_crops", "ImportCropsConfig", "official crop folders -> faces", "folders"),
@@ -52,6 +52,9 @@ STAGES = {
     "label-faces": Stage("label_faces", "LabelFacesConfig", "faces + static checkpoints -> faces with soft labels"),
     "train-detector": Stage("train_detector", "TrainDetectorConfig", "photos of faces -> face detector"),
     "features": Stage("features", "FeaturesConfig", "faces + static checkpoint or third-party network -> features"),
+    "audio-features": Stage(
+        "audio_features", "AudioFeaturesConfig", "videos + faces -> features of the sound, per frame", "videos"
+    ),
     "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),
     "cross-validate": Stage("cross_validate", "CrossValidateConfig", "k-fold by video: out-of-fold predictions"),
     "predict": Stage("predict", "PredictConfig", "features + checkpoint -> per-frame probabilities"),

@@ -36,6 +36,7 @@ def test_summary_lists_scores_and_paths(demo: Path) -> None:
     chance = 1 / len(EXPRESSION_CLASSES)
     assert summary["static_macro_f1"] > 2 * chance
     assert summary["temporal_macro_f1"] > chance
+    assert summary["temporal_sound_macro_f1"] > chance
     assert Path(summary["submission"]).is_file()
     assert Path(summary["report"]).is_file()
     assert summary["seconds"] > 0
@@ -66,7 +67,8 @@ def _centres(path: Path) -> list[float]:
 
 
 def test_a_second_run_makes_nothing_again(demo: Path) -> None:
-    kept = ("data", "faces", "stills", "features", "predictions", "static/last", "temporal/last")
+    kept = ("data", "faces", "stills", "features", "sound", "predictions")
+    kept += ("static/last", "temporal/last", "temporal_sound/last")
     files = [file for part in kept for file in (demo / part).rglob("*") if file.suffix not in (".txt", "")]
     before = {file: file.stat().st_mtime_ns for file in files}
     assert main(["demo", "--out", str(demo), *SMALL]) == 0

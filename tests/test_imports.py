@@ -17,6 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "core",
         "doctor engine protocol",
         "page stores weights",
+        "audio",
         "video models sequence",
         "importing check_data data",
         "extractors",

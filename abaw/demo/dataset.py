@@ -18,6 +18,7 @@ from abaw.core.seed import derive_seed, numpy_generator
 from abaw.demo.cast import apportion, deal
 from abaw.demo.shots import VideoPlan, file_labels, film_video, frame_labels
 from abaw.demo.size import DemoSize
+from abaw.demo.sound import SOUND, sound_of
 from abaw.demo.stills import Sitting, photograph
 from abaw.demo.video import write_h264
 from abaw.engine.engine import Engine
@@ -155,7 +156,7 @@ def plan_stills(paths: DemoPaths, size: DemoSize, seed: int) -> list[Sitting]:
 
 
 def _claim(root: Path, size: DemoSize, seed: int) -> None:
-    settings = {"abaw": __version__, "seed": seed, "size": to_plain(asdict(size))}
+    settings = {"abaw": __version__, "seed": seed, "size": to_plain(asdict(size)), "sound": to_plain(asdict(SOUND))}
     file = root / _SETTINGS
     if not file.exists():
         write_json(file, settings)
@@ -190,7 +191,7 @@ def _template_rows(plans: Sequence[VideoPlan]) -> Iterator[str]:
 def _render_video(folder: Path, plan: VideoPlan) -> None:
     path = folder / plan.folder / f"{plan.name}{plan.suffix}"
     if not path.exists():
-        write_h264(path, (shot.image for shot in film_video(plan)), plan.size_wh, plan.fps)
+        write_h264(path, (shot.image for shot in film_video(plan)), plan.size_wh, plan.fps, sound_of(plan))
 
 
 @dataclass(frozen=True, slots=True)

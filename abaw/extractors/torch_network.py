@@ -5,7 +5,6 @@ Shapes: B batch, N token, D feature.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from abaw.core.errors import ConfigError
 from abaw.extractors.extractor import Extractor, measured_dim
 from abaw.extractors.picture import Picture
 from abaw.extractors.settings import ExtractorSettings
+from abaw.weights.identity import weights_hash
 
 _CLS_NAMES = ("cls_token", "class_embedding", "class_token")
 
@@ -52,16 +52,6 @@ def torch_extractor(
         origin={"name": name, "source": settings.source},
         notes=notes,
     )
-
-
-def weights_hash(module: nn.Module) -> str:
-    """SHA-256 of all weights with their names, hexadecimal; the format of their file does not matter."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        value = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.view(-1).view(torch.uint8).numpy() if value.numel() else b"")
-    return digest.hexdigest()
 
 
 def has_cls_token(module: nn.Module) -> bool:

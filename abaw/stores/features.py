@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from abaw.stores.arrow import (
     open_store,
     require_columns,
     require_frames,
+    store_writer,
     types_of,
     write_store,
 )
@@ -133,5 +135,15 @@ def write_features(
     meta: Mapping[str, Any],
 ) -> int:
     """Write batches of `feature_batch` and return the number of rows. meta: must contain `backbone`."""
-    described = {**meta, "feature_dim": feature_dim, "backbone": meta["backbone"]}
-    return write_store(path, KIND, features_schema(feature_dim), batches, described)
+    return write_store(path, KIND, features_schema(feature_dim), batches, _described(feature_dim, meta))
+
+
+def features_writer(
+    path: Path, feature_dim: int, meta: Mapping[str, Any]
+) -> AbstractContextManager[Callable[[pa.RecordBatch], None]]:
+    """Takes batches of `feature_batch`, see `store_writer`. meta: must contain `backbone`."""
+    return store_writer(path, KIND, features_schema(feature_dim), _described(feature_dim, meta))
+
+
+def _described(feature_dim: int, meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**meta, "feature_dim": feature_dim, "backbone": meta["backbone"]}

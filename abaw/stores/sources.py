@@ -11,6 +11,7 @@ from abaw.stores.spec import Spec
 
 FACE = "face"
 """The modality of features of a face; also of stores that do not record one."""
+SOUND = "sound"
 _JOIN = "+"
 
 

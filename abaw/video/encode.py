@@ -13,8 +13,10 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from abaw.audio.track import SourceSound, open_sound
 from abaw.core.artifacts import storage_errors
-from abaw.video.sound import SoundWriter, open_sound, sound_writer
+from abaw.core.errors import DataError
+from abaw.video.sound import SoundWriter, sound_writer
 
 _TICK = Fraction(1, 90_000)
 _BT601 = 6
@@ -31,7 +33,7 @@ class H264Writer:
     def __init__(self, path: Path, fps: float, sound: Path | None = None) -> None:
         self._path = path
         self._fps = fps
-        self._source = None if sound is None else open_sound(sound)
+        self._source = None if sound is None else _sound_of(sound)
         self._sound: SoundWriter | None = None
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: VideoStream | None = None
@@ -82,3 +84,11 @@ class H264Writer:
         if self._source is not None:
             self._sound = sound_writer(self._source, self._container, time_s)
         return stream
+
+
+def _sound_of(video: Path) -> SourceSound | None:
+    """None if it has no sound, or none that can be opened."""
+    try:
+        return open_sound(video)
+    except DataError:
+        return None

@@ -43,6 +43,7 @@ _WRONG_PATHS = {
     "train-detector": "--photos nothere --teacher . --out o",
     "label-faces": "--faces nothere --checkpoint builtin --out o",
     "features": "--faces nothere --checkpoint builtin --out o",
+    "audio-features": "nothere.mp4 --faces . --out o",
     "train-temporal": "--features . --annotations nothere --out o",
     "cross-validate": "--features nothere --annotations . --out o",
     "predict": "--features nothere --checkpoint builtin --out o",

@@ -7,7 +7,6 @@ The folder or repository says what the model is (`config.json`) and which pictur
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,20 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from abaw.core.errors import ConfigError, DataError
-from abaw.core.extras import load_extra
-from abaw.core.hub import hub_cache, hub_is_reachable, hub_page
 from abaw.core.text import listed, one_line
 from abaw.extractors.extractor import Extractor
 from abaw.extractors.picture import picture_of
 from abaw.extractors.settings import NOTHING, ExtractorSettings, Pooling, preset
 from abaw.extractors.torch_network import cls_token, has_cls_token, mean_of_places, torch_extractor
+from abaw.weights.hub import HubModel, transformers_library
 
 USES: Final = frozenset(("size", "resize", "mean", "std", "channel_order", "crop", "pooling", "source", "trained_on"))
 _PICTURES: Final = "pixel_values"
 _BYTE_SCALE: Final = 1 / 255
 _NO_CUT: Final = 384
 """From this size on, the processor of ConvNeXt takes the whole picture."""
-_NAME: Final = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
 def open_extractor(argument: str, settings: ExtractorSettings, device: torch.device, threads: int | None) -> Extractor:
@@ -39,7 +36,7 @@ def open_extractor(argument: str, settings: ExtractorSettings, device: torch.dev
     DataError for a folder that is missing, damaged, or holds no vision model.
     """
     name = f"hf:{argument}"
-    place = _Place(argument)
+    place = HubModel(argument, "facebook/dinov2-small")
     settings = settings.over(preset("hf", Path(argument).name) or NOTHING)
     module, lacking = _load_model(place, name)
     chosen = settings.over(_own_settings(place, module, settings))
@@ -49,46 +46,9 @@ def open_extractor(argument: str, settings: ExtractorSettings, device: torch.dev
     return torch_extractor(name, module, compute, picture, chosen, device, {"pooling": pooling}, notes)
 
 
-class _Place:
-    """Where a model is read from. Raises DataError for a path that is no folder."""
-
-    def __init__(self, argument: str) -> None:
-        folder = Path(argument).expanduser()
-        self.is_folder = folder.is_dir()
-        if not self.is_folder and (folder.exists() or not _NAME.fullmatch(argument)):
-            raise DataError(
-                f"hf:{argument}: neither a folder nor a name of the hub; give a folder with config.json and "
-                "model.safetensors, or a name such as facebook/dinov2-small"
-            )
-        self.name = str(folder) if self.is_folder else argument
-        self.options: dict[str, Any] = {
-            "local_files_only": self.is_folder or not hub_is_reachable(),
-            "trust_remote_code": False,
-        }
-
-    def fault(self, error: Exception, what: str) -> ConfigError | DataError:
-        """The error for something that could not be read."""
-        if self.is_folder:
-            return DataError(f"{self.name}: {what} cannot be read ({one_line(error)}); copy the folder again")
-        reason = "no network" if self.options["local_files_only"] else one_line(error)
-        return ConfigError(
-            f"hf:{self.name}: is not in the cache ({hub_cache()}) and cannot be downloaded ({reason}); without a "
-            f"network, download config.json, preprocessor_config.json and model.safetensors from {hub_page(self.name)} "
-            "elsewhere into a folder, and give hf:FOLDER"
-        )
-
-
-def _transformers() -> Any:
-    library = load_extra("transformers", "hf")
-    # It says what this module says more plainly, on many lines.
-    library.utils.logging.set_verbosity_error()
-    library.utils.logging.disable_progress_bar()
-    return library
-
-
-def _load_model(place: _Place, name: str) -> tuple[nn.Module, list[str]]:
+def _load_model(place: HubModel, name: str) -> tuple[nn.Module, list[str]]:
     """The vision part of a model, and the names of the weights that its file lacks."""
-    library = _transformers()
+    library = transformers_library()
     try:
         config = library.AutoConfig.from_pretrained(place.name, **place.options)
         # Models of pictures and text keep the part for pictures in this key.
@@ -159,10 +119,10 @@ class _Compute:
         return mean_of_places(found.last_hidden_state, self._name, self._skip)
 
 
-def _own_settings(place: _Place, module: nn.Module, given: ExtractorSettings) -> ExtractorSettings:
+def _own_settings(place: HubModel, module: nn.Module, given: ExtractorSettings) -> ExtractorSettings:
     """What the folder says of the picture; it may be silent when the settings say all."""
     try:
-        processor = _transformers().AutoImageProcessor.from_pretrained(place.name, **place.options).to_dict()
+        processor = transformers_library().AutoImageProcessor.from_pretrained(place.name, **place.options).to_dict()
     except Exception as error:  # the library's loaders fail in many ways
         if given.mean and given.std and given.size:
             return NOTHING

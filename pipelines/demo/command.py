@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from abaw.core.errors import AbawError
 from abaw.demo.size import DemoSize
 from pipelines.console import progress, result, say
+from pipelines.demo.places import STATIC, TEMPORAL, TEMPORAL_SOUND, Places
 from pipelines.engine_settings import EngineSettings, engine_for
 from pipelines.inputs import DetectorName
 from pipelines.recipe_files import recipe
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from abaw.demo.dataset import DemoPaths
-
-STATIC = "static"
-TEMPORAL = "temporal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,48 +48,6 @@ class DemoConfig:
     size: DemoSize = field(default_factory=DemoSize)
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where each stage of the demo writes its result."""
-
-    root: Path
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
-    @property
-    def faces(self) -> Path:
-        return self.root / "faces"
-
-    @property
-    def stills(self) -> Path:
-        return self.root / "stills"
-
-    @property
-    def static_run(self) -> Path:
-        return self.root / "static"
-
-    @property
-    def features(self) -> Path:
-        return self.root / "features"
-
-    @property
-    def temporal_run(self) -> Path:
-        return self.root / "temporal"
-
-    def predictions(self, model: str) -> Path:
-        return self.root / "predictions" / model
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report"
-
-    @property
-    def submission(self) -> Path:
-        return self.root / "predictions.txt"
-
-
 def run(config: DemoConfig) -> int:
     """Return exit status 0. Raises AbawError, which names the stage, when a stage fails."""
     # Loaded on use: `--help` and wrong usage are answered without it.
@@ -111,6 +67,7 @@ def run(config: DemoConfig) -> int:
     summary = {
         "static_macro_f1": _macro_f1(metrics, STATIC),
         "temporal_macro_f1": _macro_f1(metrics, TEMPORAL),
+        "temporal_sound_macro_f1": _macro_f1(metrics, TEMPORAL_SOUND),
         "submission": str(places.submission),
         "submission_checked": True,
         "report": str(places.report / "index.html"),
@@ -122,6 +79,7 @@ def run(config: DemoConfig) -> int:
     write_json(places.root / "summary.json", summary)
     result(f"static macro F1    {summary['static_macro_f1']:.3f}   (one frame at a time, validation videos)")
     result(f"temporal macro F1  {summary['temporal_macro_f1']:.3f}   (chance: about 0.1)")
+    result(f"with sound         {summary['temporal_sound_macro_f1']:.3f}   (temporal model of picture and sound)")
     result(f"submission         {summary['submission']}   (checked: every row of the template, no fault)")
     result(f"report             {summary['report']}")
     result(f"summary            {places.root / 'summary.json'}   ({summary['seconds']:.0f} s)")
@@ -164,30 +122,29 @@ def _steps(config: DemoConfig, places: Places) -> list[tuple[str, Callable[[], i
                 places.features,
             ),
         ),
+        ("compute features of the sound", lambda: _sound(config, places, data)),
         (
             "train the temporal model on the training videos",
-            lambda: _command(
-                "train-temporal",
-                "--config",
-                recipe("temporal_demo"),
-                *seed,
-                "--features",
-                places.features,
-                "--annotations",
-                data.train_annotations,
-                "--out",
-                places.temporal_run,
+            lambda: _train_temporal(places.temporal_run, "temporal_demo", [places.features], data, seed),
+        ),
+        (
+            "train the temporal model of picture and sound",
+            lambda: _train_temporal(
+                places.temporal_sound_run, "temporal_demo_sound", [places.features, places.sound], data, seed
             ),
         ),
         ("predict with the static model", lambda: _predict(places, STATIC, places.static_run)),
         ("predict with the temporal model", lambda: _predict(places, TEMPORAL, places.temporal_run)),
         (
-            "validate both on the validation videos",
+            "predict with the temporal model of picture and sound",
+            lambda: _predict(places, TEMPORAL_SOUND, places.temporal_sound_run, places.sound),
+        ),
+        (
+            "validate all on the validation videos",
             lambda: _command(
                 "validate",
                 "--predictions",
-                places.predictions(STATIC),
-                places.predictions(TEMPORAL),
+                *(places.predictions(model) for model in (STATIC, TEMPORAL, TEMPORAL_SOUND)),
                 "--annotations",
                 data.validation_annotations,
                 "--out",
@@ -279,11 +236,40 @@ def _import_stills(config: DemoConfig, places: Places, data: DemoPaths) -> int:
     )
 
 
-def _predict(places: Places, model: str, run_folder: Path) -> int:
+def _sound(config: DemoConfig, places: Places, data: DemoPaths) -> int:
+    return _command(
+        "audio-features",
+        data.videos,
+        "--faces",
+        places.faces,
+        "--out",
+        places.sound,
+        "--workers",
+        str(_workers(config)),
+    )
+
+
+def _train_temporal(run: Path, config: str, features: Sequence[Path], data: DemoPaths, seed: Sequence[str]) -> int:
+    return _command(
+        "train-temporal",
+        "--config",
+        recipe(config),
+        *seed,
+        "--features",
+        *features,
+        "--annotations",
+        data.train_annotations,
+        "--out",
+        run,
+    )
+
+
+def _predict(places: Places, model: str, run_folder: Path, *more: Path) -> int:
     return _command(
         "predict",
         "--features",
         places.features,
+        *more,
         "--checkpoint",
         run_folder / "last",
         "--out",

@@ -1,0 +1,1 @@
+"""Models of sound: one file per kind, each with a function `model`."""
