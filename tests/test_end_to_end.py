@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 import abaw
 from abaw.demo.dataset import demo_paths
@@ -110,3 +112,12 @@ def test_functions_give_what_the_commands_gave(demo: Path, tmp_path: Path) -> No
         predictions=[demo / "predictions"], annotations=paths.annotations, out=tmp_path / "report", draws=50
     )
     assert report.page.is_file() and report.numbers
+
+
+@pytest.mark.parametrize("name", ["one-video", "submission", "new-method"])
+def test_tutorials_run_on_the_demo(demo: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[1]
+    for key, value in {"ABAW_DEMO": demo, "ABAW_OUT": tmp_path, "PYTHONPATH": root}.items():
+        monkeypatch.setenv(key, str(value))
+    notebook = nbformat.read(root / "docs" / "tutorials" / f"{name}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
