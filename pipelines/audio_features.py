@@ -23,7 +23,8 @@ from pipelines.items import run_items
 if TYPE_CHECKING:
     from abaw.audio.model import SoundModel
 
-_TRACK = re.compile(r"_track[0-9]+$")
+_PERSON = re.compile(r"_(person|track)[0-9]+$")
+"""Ends of the names that `extract --subjects all` gives, and gave in earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +92,11 @@ def _name(item: SoundItem) -> str:
 
 
 def _items(videos: Sequence[ListedVideo], stores: Sequence[Path]) -> list[SoundItem]:
-    """Each video with the stores that have its name, or that of a subject (`_left`, `_right`) or track of it."""
+    """Each video with the stores that have its name, or that of a subject (`_left`, `_right`, `_person1`)."""
     names = {video.subject or video.path.stem for video in videos}
     faces: dict[str, list[Path]] = {}
     for path in stores:
-        name = path.stem if path.stem in names else _TRACK.sub("", parse_subject(path.stem).video)
+        name = path.stem if path.stem in names else _PERSON.sub("", parse_subject(path.stem).video)
         faces.setdefault(name, []).append(path)
     return [SoundItem(video.path, faces.get(video.subject or video.path.stem, [])) for video in videos]
 

@@ -70,12 +70,12 @@ def test_each_video_has_a_line(root: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_stores_are_matched_by_the_names_of_videos_and_people() -> None:
-    names = ("a", "a_left", "a_right_1", "b_track12", "c_left", "d")
+    names = ("a", "a_left", "a_right_1", "b_person2", "b_track12", "c_left", "d")
     videos = [ListedVideo(Path(name)) for name in ("a.mp4", "b.mp4", "c_left.mp4")]
     items = _items([*videos, ListedVideo(Path("x/clip.mp4"), "d")], [Path(f"{name}.arrow") for name in names])
     assert {item.video.name: [path.stem for path in item.faces] for item in items} == {
         "a.mp4": ["a", "a_left", "a_right_1"],
-        "b.mp4": ["b_track12"],
+        "b.mp4": ["b_person2", "b_track12"],
         "c_left.mp4": ["c_left"],
         "clip.mp4": ["d"],
     }
