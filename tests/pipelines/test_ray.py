@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipelines.cli import main
 from tests.checkpoints import static_checkpoint
@@ -54,6 +61,44 @@ def _ablate(root: Path) -> Case:
     make_data(root)
     words = ["ablate", *data_flags(root), *TINY, *GRID, "--seeds", "0", "1"]
     return Case(words, ["cells/*/predictions/*.arrow", "cells/*/last/weights.safetensors"], "cells/*/cell.json", 4)
+
+
+def _write_jpeg(path: Path, picture: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture[..., ::-1])
+
+
+def _import_crops(root: Path) -> Case:
+    for video in ("a", "b"):
+        for frame in (1, 2, 4):  # no image of frame 3
+            _write_jpeg(root / "crops" / video / f"{frame:05d}.jpg", portraits(1, side=112)[0])
+    return Case(["import-crops", str(root / "crops")], ["*.arrow"], "*.arrow", 2)
+
+
+def _import_images(root: Path) -> Case:
+    for number in range(4):
+        _write_jpeg(root / "photos" / f"{number}.jpg", portraits(4, side=160)[number])
+    words = ["import-images", "--dataset", "unlabelled", "--root", str(root / "photos"), "--detector", "builtin"]
+    return Case(words, ["*.arrow"], "*.arrow", 1)
+
+
+def _predict_video(root: Path) -> Case:
+    (root / "videos").mkdir()
+    for name in ("a", "b"):
+        write_clip(root / "videos" / f"{name}.mp4", portraits(6, side=128))
+    words = ["predict-video", str(root / "videos"), "--detector", "builtin", "--temporal", "builtin"]
+    made = ["*.csv", "*.html", "stores/*/*.arrow"]
+    return Case([*words, "--accelerator", "cpu", "--smoothing", "none"], made, "*.csv", 2)
+
+
+@pytest.mark.parametrize("make", [_import_crops, _import_images, _predict_video])
+def test_other_commands_make_the_same_files(
+    make: Callable[[Path], Case], ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    case = make(tmp_path)
+    for out, more in (("local", ["--workers", "2"]), ("ray", ["--engine", f"ray:{ray_cluster.address}"])):
+        assert main([*case.words, "--out", str(tmp_path / out), *more]) == 0
+    assert _files(case, tmp_path / "ray") == _files(case, tmp_path / "local") != {}
 
 
 @pytest.fixture(scope="module", params=[_extract, _features, _ablate], ids=["extract", "features", "ablate"])
@@ -108,4 +153,23 @@ def test_a_node_that_is_killed_part_way_changes_nothing(case: Case, ray_cluster:
         main([*case.words, "--out", str(tmp_path), "--engine", f"ray:{ray_cluster.address}"])
     ray_cluster.complete()
     assert left[0] > 0, "killed when everything was done"
+    assert _files(case, tmp_path) == _files(case, case.local)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_command_that_is_ended_part_way_goes_on_when_it_is_run_again(
+    number: signal.Signals, case: Case, ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    words = [*case.words, "--out", str(tmp_path), "--engine", f"ray:{ray_cluster.address}"]
+    command = [sys.executable, "-m", "pipelines.cli", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait(lambda: bool(list(tmp_path.glob(case.begun))))
+    process.send_signal(number)
+    sent = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert time.monotonic() - sent < 20 and "Traceback" not in said
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob(case.begun)}
+    main(words)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert _files(case, tmp_path) == _files(case, case.local)
