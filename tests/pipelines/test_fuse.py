@@ -15,7 +15,8 @@ from abaw.core.artifacts import read_json
 from abaw.evaluation.bootstrap import video_groups
 from abaw.evaluation.metrics import macro_f1
 from abaw.protocol.editions import edition
-from abaw.stores.predictions import read_predictions
+from abaw.protocol.labels import write_action_units, write_valence_arousal
+from abaw.stores.predictions import Predictions, read_predictions, write_predictions
 from pipelines.cli import main
 from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
 from tests.pipelines.validate_data import annotate, noisy, runs, store
@@ -234,6 +235,35 @@ def test_damaged_stores_are_named_and_the_others_fused(
     assert fuse(tmp_path) == 1
     assert "b/v2.arrow: not a readable store" in capsys.readouterr().err
     assert len(list((tmp_path / "fused").glob("*.arrow"))) == len(VIDEOS) - 1
+
+
+def test_valence_arousal_and_action_units_have_their_own_weights(tmp_path: Path) -> None:
+    """One member is better at valence and arousal, the other at action units."""
+    rng = np.random.default_rng(0)
+    frames, every, none = np.arange(1, 201, dtype=np.int32), np.ones(200, bool), np.zeros((200, 0), np.float32)
+    for index in range(6):
+        va = np.clip(np.cumsum(0.1 * rng.normal(size=(200, 2)), axis=0), -1, 1).astype(np.float32)
+        units = rng.integers(0, 2, (200, 12))
+        place = f"Validation_Set/v{index}.txt"
+        write_valence_arousal(tmp_path / "labels" / "VA_Estimation_Challenge" / place, va)
+        write_action_units(tmp_path / "labels" / "AU_Detection_Challenge" / place, units)
+        for folder, va_noise, unit_noise in (("a", 0.1, 3), ("b", 0.8, 0.5)):
+            values = np.clip(va + va_noise * rng.normal(size=va.shape), -1, 1).astype(np.float32)
+            probs = 1 / (1 + np.exp(2 - 4 * units + unit_noise * rng.normal(size=units.shape)))
+            made = Predictions(
+                f"v{index}", (), frames, every, every, none, {"trained_on": []}, values, np.float32(probs)
+            )
+            write_predictions(tmp_path / folder / f"v{index}.arrow", made)
+    words = ["--weights", "oof", "--annotations", str(tmp_path / "labels"), "--split", "validation"]
+    assert fuse(tmp_path, *words) == 0
+    report = read_json(tmp_path / "fused" / "fusion.json")
+    weights, scores = report["weights"], report["scores"]
+    assert weights["valence_arousal"]["a"] > 0.8 and weights["action_units"]["b"] > 0.8
+    assert scores["valence_arousal"]["measure"] == "mean CCC"
+    for score in scores.values():
+        assert score["nested"]["value"] > score["equal"]["value"]
+    fused = read_predictions(tmp_path / "fused" / "v0.arrow")
+    assert fused.classes == () and tuple(fused.by_task) == ("valence_arousal", "action_units")
 
 
 @pytest.mark.slow
