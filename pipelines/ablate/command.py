@@ -10,7 +10,7 @@ from typing import Any
 from abaw.core.config import GIVEN, part_of, to_plain
 from abaw.core.errors import ConfigError
 from abaw.training.temporal_recipe import recipe_of
-from pipelines.ablate.decodings import decoded_variants, read_ablation_smoothings
+from pipelines.ablate.decodings import decoded_variants, read_ablation_smoothings, require_expression_for
 from pipelines.ablate.grid import GridRecipe, Point, points
 from pipelines.ablate.report import best_lines, markdown_table, table_facts, write_csv
 from pipelines.ablate.scores import VariantCells
@@ -66,6 +66,7 @@ def run(config: AblateConfig) -> int:
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds {list(config.seeds)}: expected one or more different numbers")
     require_parallel(config.train, config, "ablate")
+    require_expression_for(config.smoothing, config.fit_bias, config.tasks)
     for note in dict.fromkeys(note for point in grid for note in point.notes):
         say(note)
     for text in dict.fromkeys(text for point in grid for text in point.recipe.cautions):

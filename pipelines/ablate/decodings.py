@@ -23,6 +23,23 @@ FITTED = " + class bias"
 Pairs = Sequence[tuple["Clip", "Predictions"]]
 
 
+def require_expression_for(texts: Sequence[str], fit_bias: bool, tasks: Sequence[str]) -> None:
+    """Raise ConfigError for what needs classes, when expression is not among the tasks."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.core.errors import ConfigError
+    from abaw.sequence.smooth import needs_transitions
+
+    if "expression" in tasks:
+        return
+    if fit_bias:
+        raise ConfigError("--fit_bias is for expression, which --tasks does not name; leave it out")
+    if any(map(needs_transitions, texts)):
+        raise ConfigError(
+            "viterbi and forward_backward are paths through classes, which --tasks does not name; use box, median or "
+            "gaussian"
+        )
+
+
 def read_ablation_smoothings(texts: Sequence[str], training: Sequence[Clip]) -> list[Smoothing]:
     """The smoothings; the transitions of the passes are counted on the training clips. Raises ConfigError as
     `parse_smoothing` does, and for one that is given twice."""
@@ -98,18 +115,10 @@ def _decodings(pairs: Pairs, smoothings: Sequence[Smoothing], fit_bias: bool) ->
 def _scored(cell: CellResult, pairs: Pairs, smoothings: Sequence[Smoothing]) -> CellResult:
     """The cell with the scores of its decoded predictions."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.evaluation.metrics import ScoredVideo, evaluate_tallies, tally
     from abaw.inference.decode import decode
+    from pipelines.compare.cell_scores import cell_scores
 
-    tallies = []
-    for (clip, predictions), smoothing in zip(pairs, smoothings, strict=True):
-        labels = decode(predictions, smoothing).labels
-        tallies.append(tally(ScoredVideo(clip.name, clip.labels, labels, clip.face)))
-    scores = evaluate_tallies(tallies)
-    return replace(
-        cell,
-        macro_f1=scores.all_frames.macro_f1,
-        macro_f1_with_face=scores.with_face.macro_f1 if scores.with_face else None,
-        accuracy=scores.all_frames.accuracy,
-        confusions=scores.confusions,
-    )
+    decoded = [
+        (clip, decode(predictions, smoothing)) for (clip, predictions), smoothing in zip(pairs, smoothings, strict=True)
+    ]
+    return replace(cell, **cell_scores(cell.tasks, decoded))

@@ -12,10 +12,10 @@ from abaw.evaluation.action_units import unit_counts
 from abaw.evaluation.measures import measure_of, sums_of
 from abaw.evaluation.metrics import Floats, ScoredVideo, evaluate
 from abaw.evaluation.multitask import TaskTally, moments_of, no_tasks
+from abaw.inference.decode import Decoded
 from abaw.protocol.classes import UNLABELLED
-from abaw.stores.predictions import Predictions
 
-Pairs = Sequence[tuple[Clip, Predictions]]
+Pairs = Sequence[tuple[Clip, Decoded]]
 
 
 def cell_scores(tasks: Sequence[str], videos: Pairs) -> dict[str, Any]:
@@ -25,12 +25,7 @@ def cell_scores(tasks: Sequence[str], videos: Pairs) -> dict[str, Any]:
 
 
 def _expression(videos: Pairs) -> dict[str, Any]:
-    found = evaluate(
-        [
-            ScoredVideo(clip.name, clip.labels, predicted.probs.argmax(axis=1).astype(np.int8), clip.face)
-            for clip, predicted in videos
-        ]
-    )
+    found = evaluate([ScoredVideo(clip.name, clip.labels, predicted.labels, clip.face) for clip, predicted in videos])
     return {
         "score": found.all_frames.macro_f1,
         "score_with_face": found.with_face.macro_f1 if found.with_face else None,
@@ -53,7 +48,7 @@ def _other_tasks(tasks: Sequence[str], videos: Pairs) -> dict[str, Any]:
     }
 
 
-def _sums(clip: Clip, predicted: Predictions, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Floats:
+def _sums(clip: Clip, predicted: Decoded, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Floats:
     """What the measures of tasks other than expression need, over the chosen frames, (T,)."""
     nothing = no_tasks()
     moments, counts = nothing.moments, nothing.counts

@@ -209,19 +209,21 @@ def _train_cell(clips: ClipSet, cell: Cell, hook: Progress) -> CellResult:
 def _predict(cell: Cell, clips: ClipSet) -> tuple[dict[str, Any], int]:
     """Predict with the last checkpoint, which no score has chosen: stores, the scores, and its number of weights."""
     # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.inference.decode import decode
     from abaw.inference.devices import choose_device
     from abaw.inference.predict import predict_clips
     from abaw.models.temporal import load_temporal, spec_tasks
+    from abaw.sequence.smooth import parse_smoothing
     from abaw.stores.predictions import write_predictions
     from abaw.training.loop import LAST
     from pipelines.compare.cell_scores import cell_scores
 
     model, spec = load_temporal(cell.folder / LAST)
     model = model.to(choose_device(cell.recipe.train.accelerator))
-    pairs = []
+    pairs, unsmoothed = [], parse_smoothing("none")
     for clip, predictions in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True):
         write_predictions(cell.predictions / f"{clip.name}.arrow", predictions)
-        pairs.append((clip, predictions))
+        pairs.append((clip, decode(predictions, unsmoothed)))
     return cell_scores(spec_tasks(spec), pairs), sum(weight.numel() for weight in model.parameters())
 
 

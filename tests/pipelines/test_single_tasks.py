@@ -246,6 +246,9 @@ def test_ablation_of_one_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     make_videos(tmp_path, "Validation_Set", 3)
     words = ["--tasks", "valence_arousal", "--train.steps", "20", "--holdout", "0"]
     words += ["--vary", "learn.batch_size=4,8", "--seeds", "0", "1"]
+    for wrong in (["--fit_bias"], ["--smoothing", "viterbi"]):
+        assert train(tmp_path, *words, *wrong, command="ablate") == 2
+        assert "--tasks does not name" in capsys.readouterr().err
     assert train(tmp_path, *words, command="ablate") == 0
     table = json.loads((tmp_path / "run" / "ablation.json").read_text())
     assert "mean_ccc" in table["best"] and "mean_ccc" in table["honest"] and len(table["cells"]) == 4
@@ -253,6 +256,12 @@ def test_ablation_of_one_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert "| mean CCC | 95 % interval |" in out and "unbiased estimate: mean CCC" in out
     assert (tmp_path / "run" / "ablation.png").exists()
+    assert train(tmp_path, *words, "--smoothing", "none", "box:5", command="ablate") == 0
+    smoothed = json.loads((tmp_path / "run" / "ablation.json").read_text())["cells"]
+    assert [cell["smoothing"] for cell in smoothed] == ["none"] * 2 + ["box:5"] * 2 + ["none"] * 2 + ["box:5"] * 2
+    plain = [cell["mean_ccc"] for cell in smoothed if cell["smoothing"] == "none"]
+    assert plain == [cell["mean_ccc"] for cell in table["cells"]]
+    assert plain != [cell["mean_ccc"] for cell in smoothed if cell["smoothing"] == "box:5"]
 
 
 def test_predictions_without_expression_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
