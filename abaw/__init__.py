@@ -10,12 +10,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PLACES = {
-    "CLASSES": ("abaw.protocol.classes", "EXPRESSION_CLASSES"),
     "AbawError": ("abaw.core.errors", "AbawError"),
+    "CLASSES": ("abaw.protocol.classes", "EXPRESSION_CLASSES"),
     "ablate": ("pipelines.api.functions", "ablate"),
+    "audio_features": ("pipelines.api.functions", "audio_features"),
     "check_submission": ("pipelines.api.functions", "check_submission"),
+    "cross_validate": ("pipelines.api.functions", "cross_validate"),
     "extract": ("pipelines.api.functions", "extract"),
     "features": ("pipelines.api.functions", "features"),
+    "fuse": ("pipelines.api.functions", "fuse"),
+    "import_features": ("pipelines.api.functions", "import_features"),
     "predict": ("pipelines.api.functions", "predict"),
     "predict_faces": ("pipelines.api.faces", "predict_faces"),
     "predict_images": ("pipelines.api.faces", "predict_images"),

@@ -49,6 +49,24 @@ def ablate(
     progress: ProgressChoice = None,
 ) -> pa.Table: ...
 
+def audio_features(
+    videos: PathLike | Sequence[PathLike],
+    *,
+    faces: Sequence[PathLike],
+    out: PathLike,
+    engine: str = 'local',
+    workers: int | None = None,
+    cpus_per_item: float = 1.0,
+    gpus_per_item: float = 0.0,
+    shard: str | None = None,
+    model: str = 'logmel',
+    layer: int | None = None,
+    track: int | None = None,
+    accelerator: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    config: PathLike | None = None,
+    progress: ProgressChoice = None,
+) -> list[Path]: ...
+
 def check_submission(
     file: PathLike,
     *,
@@ -59,6 +77,28 @@ def check_submission(
     config: PathLike | None = None,
     progress: ProgressChoice = None,
 ) -> list[str]: ...
+
+def cross_validate(
+    *,
+    features: Sequence[PathLike],
+    annotations: PathLike,
+    out: PathLike,
+    engine: str = 'local',
+    workers: int | None = None,
+    cpus_per_item: float = 1.0,
+    gpus_per_item: float = 0.0,
+    holdout: float = 0.15,
+    sources: str | None = None,
+    tasks: Sequence[str] = ('expression',),
+    model: Mapping[str, Any] | None = None,
+    learn: Mapping[str, Any] | None = None,
+    train: Mapping[str, Any] | None = None,
+    folds: int = 5,
+    window: int = 300,
+    hop: int = 200,
+    config: PathLike | None = None,
+    progress: ProgressChoice = None,
+) -> Path: ...
 
 def extract(
     videos: PathLike | Sequence[PathLike],
@@ -107,6 +147,51 @@ def features(
     flip: bool = False,
     batch_size: int = 128,
     accelerator: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    config: PathLike | None = None,
+    progress: ProgressChoice = None,
+) -> list[Path]: ...
+
+def fuse(
+    predictions: PathLike | Sequence[PathLike],
+    *,
+    out: PathLike,
+    engine: str = 'local',
+    workers: int | None = None,
+    cpus_per_item: float = 1.0,
+    gpus_per_item: float = 0.0,
+    shard: str | None = None,
+    weights: Literal['equal', 'oof'] = 'equal',
+    annotations: PathLike | None = None,
+    out_of_fold: Sequence[PathLike] = (),
+    split: Literal['validation', 'train', 'both'] = 'both',
+    config: PathLike | None = None,
+    progress: ProgressChoice = None,
+) -> list[Path]: ...
+
+def import_features(
+    files: PathLike | Sequence[PathLike],
+    *,
+    faces: Sequence[PathLike],
+    out: PathLike,
+    engine: str = 'local',
+    workers: int | None = None,
+    cpus_per_item: float = 1.0,
+    gpus_per_item: float = 0.0,
+    name: str = '',
+    modality: str = '',
+    trained_on: Sequence[str] = (),
+    first_frame: Literal[0, 1] | None = None,
+    match_by: Literal['auto', 'frame', 'time'] = 'auto',
+    resample: Literal['nearest', 'linear', 'mean'] = 'nearest',
+    columns: Sequence[str] = (),
+    frame_column: str = '',
+    time_column: str = '',
+    video_column: str = '',
+    min_confidence: float = 0.0,
+    missing: Literal['none', 'nan', 'zero'] = 'none',
+    faces_only: bool = False,
+    width: int | None = None,
+    tolerance: int = 16,
     config: PathLike | None = None,
     progress: ProgressChoice = None,
 ) -> list[Path]: ...

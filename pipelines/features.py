@@ -39,7 +39,6 @@ class FeaturesConfig(BatchSettings):
 
     Examples:
         abaw features --faces faces/ --checkpoint runs/static/last --out features/
-        abaw features --faces faces/ --checkpoint builtin --outputs logits --out logits/
         abaw features --faces faces/box-224-0.30 --checkpoint onnx:enet_b0_8_best_vgaf.onnx --out enet/
         abaw features --faces faces/box-224-0.30 --checkpoint hf:facebook/dinov2-small --out dino/
     """

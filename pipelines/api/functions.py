@@ -166,3 +166,38 @@ def ablate(*, progress: ProgressChoice = None, **settings: Any) -> pa.Table:
 
     call("ablate", progress, settings)
     return csv.read_csv(Path(settings["out"]) / "ablation.csv")
+
+
+@command("cross-validate")
+def cross_validate(*, progress: ProgressChoice = None, **settings: Any) -> Path:
+    """Returns the folder of the out-of-fold predictions."""
+    call("cross-validate", progress, settings)
+    return Path(settings["out"]) / "predictions"
+
+
+@command("fuse")
+def fuse(predictions: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
+    """Returns the fused predictions stores in `out`."""
+    given = [predictions] if isinstance(predictions, str | Path) else list(predictions)
+    call("fuse", progress, {"predictions": given, **settings})
+    return _stores(settings["out"])
+
+
+@command("audio-features")
+def audio_features(
+    videos: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any
+) -> list[Path]:
+    """Returns the features stores in `out`."""
+    given = [videos] if isinstance(videos, str | Path) else list(videos)
+    call("audio-features", progress, {"videos": given, **settings})
+    return _stores(settings["out"])
+
+
+@command("import-features")
+def import_features(
+    files: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any
+) -> list[Path]:
+    """Returns the features stores in `out`."""
+    given = [files] if isinstance(files, str | Path) else list(files)
+    call("import-features", progress, {"files": given, **settings})
+    return _stores(settings["out"])

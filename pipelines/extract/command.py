@@ -50,9 +50,8 @@ class ExtractConfig(ExtractOptions, BatchSettings):
         corrections: CSV with the columns video, track and, optionally, subject: tracks that a person chose instead
 
     Examples:
-        abaw extract videos/ --out faces/ --workers 4 --crop aligned:112 box:224:0.3
         abaw extract clip.mp4 --out faces/ --subjects all --review
-        abaw extract --videos list.csv --out faces/ --shard 3/16
+        abaw extract --videos list.csv --out faces/ --shard 3/16 --crop aligned:112 box:224:0.3
         abaw extract videos/ --out faces/ --detector insightface:buffalo_l --subjects annotations/Train_Set
     """
 
