@@ -65,16 +65,15 @@ class RayEngine:
         """Called without arguments, it starts an actor."""
         passed = {name: os.environ[name] for name in ("OMP_WAIT_POLICY",) if name in os.environ}
         hidden = {} if self.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+        environment = {**passed, **hidden, **worker_environment(self.threads, None)}
         options = ray.remote(RayWorker).options(
             num_cpus=self.cpus,
             num_gpus=self.gpus,
             max_concurrency=2,  # the second thread answers `report`
             scheduling_strategy="SPREAD",
-            # Before the process loads anything, as with the local engine.
-            runtime_env={"env_vars": {**passed, **hidden, **worker_environment(self.threads, None)}},
         )
         pickled = pickle.dumps(function)
-        return lambda: options.remote(pickled, self.threads, os.getcwd())
+        return lambda: options.remote(pickled, self.threads, environment, os.getcwd())
 
 
 @dataclass(slots=True, eq=False)

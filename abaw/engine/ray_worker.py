@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from abaw.core.errors import AbawError, DataError
@@ -19,8 +20,12 @@ class RayWorker:
     Functions, items and outcomes come and go pickled, as with the local engine; Ray's own pickling is not needed.
     """
 
-    def __init__(self, function: bytes, threads: int, folder: str) -> None:
-        """folder: the working directory of the command, which relative paths start from."""
+    def __init__(self, function: bytes, threads: int, environment: Mapping[str, str], folder: str) -> None:
+        """environment: set before anything is unpickled, which may load torch; Ray's own way to set it takes seconds.
+
+        folder: the working directory of the command, which relative paths start from.
+        """
+        os.environ.update(environment)
         self._threads = threads
         self._report: tuple[int, Report] | None = None
         self._apply: Any = attempt(lambda: self._set_up(function, folder))
