@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.progress import Progress
 from abaw.core.text import listed
 from abaw.protocol.lengths import TOLERANCE
+from abaw.stores.folders import StoreFolders
 from pipelines.console import say, warn
-from pipelines.engine_settings import EngineSettings, engine_for, require_engine
+from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.inputs import InputPath
 from pipelines.items import run_items
 
@@ -24,7 +25,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportFeaturesConfig(EngineSettings):
+class ImportFeaturesConfig(BatchSettings):
     """Import features that other tools wrote: .npy, .npz, .parquet, .csv, .arrow, .h5, .pt, .pkl.
 
     Args:
@@ -103,13 +104,17 @@ def run(config: ImportFeaturesConfig) -> int:
             warn(f"{len(names)} {what}: {listed(names, _SHOWN)}")
     for fault in plan.faults:
         say(f"failed: {fault}")
-    engine = engine_for(config, len(plan.items))
+    items = config.of_shard(plan.items, _name)
     try:
-        function = ImportVideos(imported, opened, config.out)
-        status = run_items(plan.items, lambda item: item.faces.stem, function, config.out, engine, "frames")
+        function = ImportVideos(imported, opened, StoreFolders(config.out, len(plan.items)))
+        status = run_items(items, _name, function, config.out, engine_for(config, len(items)), "frames")
         return 1 if plan.faults else status
     finally:
         opened.close()
+
+
+def _name(item: ImportItem) -> str:
+    return item.faces.stem
 
 
 def _imported(config: ImportFeaturesConfig) -> Imported:
@@ -141,7 +146,7 @@ class ImportVideos:
 
     imported: Imported
     opened: OpenFiles
-    out: Path
+    folders: StoreFolders
 
     def set_up(self, threads: int | None) -> Callable[[ImportItem, Progress], str]:
         return self._import
@@ -150,7 +155,7 @@ class ImportVideos:
         # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.importing.features.write import import_video
 
-        report = import_video(item, self.opened, self.imported, self.out / item.faces.name, progress)
+        report = import_video(item, self.opened, self.imported, self.folders.path(item.faces.name), progress)
         if report is None:
             return "already exists"
         without = report.num_frames - report.num_valid
