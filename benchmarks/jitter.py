@@ -6,7 +6,7 @@ Per clip and reach (frames before and after; 0: none), for the heaviest track:
 
 - jitter: mean second difference of the landmarks from frame to frame, in pixels
 - fast: how far smoothing moves the landmarks on the tenth of the frames that move fastest, % of the face's size
-- flicker: mean change of the probabilities of the static model from frame to frame (sum over classes / 2)
+- flicker: mean second difference of the probabilities of the static model (sum over classes / 2)
 - changes: how often the most likely class changes, per 100 frames
 - right: % of the labelled frames whose most likely class is the label (--labels: columns video, first, last, label)
 """
@@ -132,7 +132,7 @@ def probabilities(frames: list[Followed], extractor: Extractor) -> NDArray[np.fl
 
 
 def flicker(probs: NDArray[np.float32]) -> tuple[float, float]:
-    change = np.abs(np.diff(probs, axis=0)).sum(axis=1).mean() / 2
+    change = np.abs(np.diff(probs, 2, axis=0)).sum(axis=1).mean() / 2
     best = probs.argmax(axis=1)
     return float(change), 100 * float((best[1:] != best[:-1]).mean())
 
