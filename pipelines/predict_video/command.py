@@ -63,7 +63,7 @@ class PredictVideoConfig(BatchSettings):
     subjects: Literal["main", "all"] = "main"
     checkpoint: ExtractorName = "builtin"
     temporal: CheckpointPath | None = None
-    smoothing: str = "gaussian:12"
+    smoothing: str = "none"
     annotations: InputPath | None = None
     render: bool = False
     video: Literal["auto", "embed", "link"] = "auto"

@@ -110,9 +110,9 @@ def test_what_changed_settings_affect_is_recomputed(made: Path, videos: Path, tm
     out = tmp_path / "out"
     shutil.copytree(made, out)
     before = (out / "Gesicht 面.csv").read_bytes()
-    assert predict_video(videos / "Gesicht 面.mp4", "--out", out, "--smoothing", "none") == 0
+    assert predict_video(videos / "Gesicht 面.mp4", "--out", out, "--smoothing", "box:0.2s") == 0
     assert (out / "Gesicht 面.csv").read_bytes() != before
-    assert summary(out, "Gesicht 面")["settings"]["smoothing"] == "none"
+    assert summary(out, "Gesicht 面")["settings"]["smoothing"] == "box:0.2s"
 
 
 def test_annotations_are_shown_next_to_the_predictions(videos: Path, tmp_path: Path) -> None:
