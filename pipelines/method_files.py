@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
@@ -22,7 +23,7 @@ def with_method_files(config_class: type[Any], words: Sequence[str]) -> tuple[ty
     if not any(field.metadata.get(ONE_OF) == _CHOICE for field in fields(config_class)):
         return config_class, list(words)
     files = [*_in_words(words), *_in_configs(words)]
-    if not files:
+    if not files and not _known_from_earlier():
         return config_class, list(words)
     # Loaded on use: other commands answer without the methods.
     from abaw.semisup.registry import method_name
@@ -31,6 +32,12 @@ def with_method_files(config_class: type[Any], words: Sequence[str]) -> tuple[ty
     names = {file: method_name(file) for file in files}
     extended = with_methods(config_class.__bases__[0], config_class.__name__, config_class.__module__)
     return extended, list(_named(words, names))
+
+
+def _known_from_earlier() -> bool:
+    """Whether an earlier call in this process named files: their methods stay known."""
+    registry = sys.modules.get("abaw.semisup.registry")  # not loaded here: other commands answer without the methods
+    return registry is not None and bool(registry.method_files())
 
 
 def _in_words(words: Sequence[str]) -> list[str]:

@@ -125,3 +125,11 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path, file: Path) -> None:
     (tmp_path / "my_method.py").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(ConfigError, match="it is another method's"):
         method_name(str(tmp_path / "my_method.py"))
+
+
+def test_another_method_can_be_trained_after_it_in_the_same_process(tmp_path: Path, file: Path) -> None:
+    labelled = still_store(tmp_path / "a.arrow", [index % 8 for index in range(64)])
+    words = [*QUICK, "--labelled", str(labelled)]
+    unlabelled = ["--unlabelled", str(labelled)]
+    assert main(["train-static", "--method", str(file), *words, *unlabelled, "--out", str(tmp_path / "one")]) == 0
+    assert main(["train-static", "--method", "supervised", *words, "--out", str(tmp_path / "two")]) == 0
