@@ -59,7 +59,9 @@ class _Calls:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize(
-    "function", [os.system, exec, eval, __import__, getattr, np.load, np.array, open, OrderedDict, bytearray], ids=str
+    "function",
+    [os.system, exec, eval, __import__, getattr, np.load, np.array, open, OrderedDict, bytearray],
+    ids=lambda function: function.__name__,
 )
 def test_nothing_is_called(tmp_path: Path, protocol: int, function: Any) -> None:
     trace = tmp_path / "called"
