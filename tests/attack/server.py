@@ -20,19 +20,23 @@ _PR_CAPBSET_DROP = 24
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
+_LEFT_OUT = ("onnxruntime", "mlflow", "opensmile", "ray", "timm", "transformers", "wandb")
+
+
 def _load() -> None:
     """Import every module of the project, and with it torch and the like.
 
-    onnxruntime is left to the children that use it: it starts a thread, and a forked process has only its first one.
+    Libraries that start threads are left to the children that use them: a forked process has only its first thread.
     """
     os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
-    sys.modules["onnxruntime"] = None  # type: ignore[assignment]
+    sys.modules.update(dict.fromkeys(_LEFT_OUT))  # type: ignore[arg-type]
     for name in ("abaw", "pipelines"):
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-            with suppress(ImportError):  # it needs onnxruntime
+            with suppress(ImportError):  # it needs one of them
                 importlib.import_module(module.name)
-    del sys.modules["onnxruntime"]
+    for name in _LEFT_OUT:
+        del sys.modules[name]
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("a library started a thread; only a process with one thread can be forked")
 
