@@ -34,7 +34,7 @@ if mode == "slow":
     time.sleep(1.5)
 if mode == "hang":
     time.sleep(60)
-for name in ("abaw", "ruff", "mypy"):
+for name in ("abaw", "ruff", "mypy", "mkdocs"):
     script = venv / "bin" / name
     script.write_text(f"""#!/bin/sh
 printf '{name}' >> "$LOG"; printf ' <%s>' "$@" >> "$LOG"; printf ' in %s\\\\n' "$PWD" >> "$LOG"
@@ -348,11 +348,15 @@ def test_ci_makes_a_new_environment_and_runs_every_check(sandbox: Sandbox) -> No
         "ruff <check> <.>",
         "ruff <format> <--check> <.>",
         "mypy <>",
+        "mkdocs <build> <--quiet> <--strict>",
         "pytest ['-m', 'slow or not slow']",
     ]
 
 
-@pytest.mark.parametrize("fails", ["abaw doctor --fix", "ruff check .", "ruff format --check .", "mypy ", "pytest"])
+@pytest.mark.parametrize(
+    "fails",
+    ["abaw doctor --fix", "ruff check .", "ruff format --check .", "mypy ", "mkdocs build --quiet --strict", "pytest"],
+)
 def test_ci_fails_with_any_check(sandbox: Sandbox, fails: str) -> None:
     sandbox.env["FAIL"] = fails
     assert sandbox.run(script=".ci/run")[0] != 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from abaw.inference.video import load_models
 from abaw.live.analyser import Analyser
 from abaw.live.sources import Picture
 from abaw.video.detecting.registry import open_detector
+from tests.browser import chromium
 from tests.video.clips import portraits
 
 pytest.importorskip("aiohttp")
@@ -58,9 +58,6 @@ def people(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="module")
 def camera(people: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium whose camera plays a file, in a loop."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
     file = tmp_path_factory.mktemp("camera") / "camera.y4m"
     with av.open(str(file), "w") as container:
         stream = container.add_stream("rawvideo", rate=25)
@@ -68,16 +65,13 @@ def camera(people: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Br
         for picture in people_of(people):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    words = [
-        "--no-sandbox",
+    browser = chromium(
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={file}",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=words)
-        yield browser
-        browser.close()
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module")

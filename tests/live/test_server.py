@@ -6,6 +6,7 @@ import asyncio
 import json
 import struct
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def serve(server: LiveServer, use: Use) -> None:
         finally:
             await server.stop()
 
-    asyncio.run(all_of_it())
+    # A thread of its own: the browser's tests leave an event loop in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, all_of_it()).result()
 
 
 def message(picture: np.ndarray, clock_ms: float) -> bytes:
