@@ -112,7 +112,7 @@ def test_functions_give_what_the_commands_gave(demo: Path, tmp_path: Path) -> No
         predictions=[demo / "predictions/temporal"],
         annotations=demo / "data/annotations",
         out=tmp_path / "report",
-        draws=50,
+        draws=100,
     )
     assert report.page.is_file() and report.numbers
 
