@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.errors import ConfigError
+from abaw.core.extras import load_extra
 from pipelines.console import result, say, warn
 from pipelines.inputs import CheckpointPath, DetectorName, ExtractorName
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from abaw.live.analyser import Analyser, LiveFrame
     from abaw.live.latency import Latencies
-    from abaw.live.newest import Newest
     from abaw.live.server import LiveServer
     from abaw.live.sources import Picture
 
@@ -98,15 +98,6 @@ def _analyser(config: LiveConfig) -> Callable[[], Analyser]:
     return lambda: Analyser(detector, models, tau_s)
 
 
-def _newest(config: LiveConfig) -> Newest:
-    # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.live.newest import Newest
-    from abaw.live.sources import parse_source
-
-    assert config.source is not None
-    return Newest(parse_source(config.source, not config.every_frame), config.every_frame, say)
-
-
 class _Account:
     """The time of results, their latency, and the last lines."""
 
@@ -149,30 +140,46 @@ class _Account:
         return f"{pictures} pictures, {dropped} dropped, {rate:.1f} per second; latency {p50} ms, 95 % within {p95} ms"
 
 
+class _Session:
+    """A source that is analysed picture by picture."""
+
+    def __init__(self, config: LiveConfig, analyser: Analyser) -> None:
+        # Loaded on use: `--help` and wrong usage are answered without them.
+        from abaw.live.newest import Newest
+        from abaw.live.sources import parse_source
+
+        assert config.source is not None
+        self.account = _Account()
+        self._analyser = analyser
+        self._newest = Newest(parse_source(config.source, not config.every_frame), config.every_frame, say)
+
+    def next(self) -> tuple[Picture, LiveFrame, dict[str, Any]]:
+        """The newest picture, its result, and what else is known of it; waits for one. Raises EOFError at the end."""
+        while (picture := self._newest.take(_STALL_S)) is None:
+            warn(f"no picture for {_STALL_S:.0f} s; waiting")
+        frame = self._analyser.push(picture.image, self.account.time_s(picture))
+        return picture, frame, self.account.add(picture) | {"dropped": self._newest.dropped}
+
+    def end(self) -> None:
+        self._newest.close()
+        say(self.account.summary(self._newest.dropped))
+
+
 def _without_page(config: LiveConfig, analyser: Analyser) -> None:
-    newest, account = _newest(config), _Account()
+    session = _Session(config, analyser)
     try:
         while True:
-            picture = _next(newest)
-            if picture is None:
-                continue
-            frame = analyser.push(picture.image, account.time_s(picture))
-            extra = account.add(picture) | {"dropped": newest.dropped}
-            for line in [json.dumps(frame.to_plain() | extra)] if config.json else account.changes(frame):
+            _, frame, extra = session.next()
+            for line in [_json(frame, extra)] if config.json else session.account.changes(frame):
                 result(line)
     except EOFError:
         pass
     finally:
-        newest.close()
-        say(account.summary(newest.dropped))
+        session.end()
 
 
-def _next(newest: Newest) -> Picture | None:
-    """The newest picture; None after a wait without one, which is said. Raises EOFError at the end."""
-    picture = newest.take(_STALL_S)
-    if picture is None:
-        warn(f"no picture for {_STALL_S:.0f} s; waiting")
-    return picture
+def _json(frame: LiveFrame, extra: dict[str, Any]) -> str:
+    return json.dumps(frame.to_plain() | extra)
 
 
 async def _with_page(config: LiveConfig, analyser: Callable[[], Analyser]) -> None:
@@ -192,29 +199,23 @@ async def _with_page(config: LiveConfig, analyser: Callable[[], Analyser]) -> No
 
 
 def _server(config: LiveConfig, analyser: Callable[[], Analyser]) -> LiveServer:
-    try:
-        # Loaded on use: an extra that other commands do not need.
-        from abaw.live.server import LiveServer
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"--page needs the package {error.name}: pip install 'abaw[live]'") from error
+    load_extra("aiohttp", "live")
+    # Loaded on use: an extra that other commands do not need.
+    from abaw.live.server import LiveServer
+
     return LiveServer(analyser, config.source is None, config.out, config.port, report=say)
 
 
 async def _show(config: LiveConfig, analyser: Analyser, server: LiveServer) -> None:
     """Bring the pictures of the source to the page."""
-    newest, account = _newest(config), _Account()
+    session = _Session(config, analyser)
     try:
         while True:
-            picture = await asyncio.to_thread(_next, newest)
-            if picture is None:
-                continue
-            frame = await asyncio.to_thread(analyser.push, picture.image, account.time_s(picture))
-            plain = account.add(picture) | {"dropped": newest.dropped}
-            await server.show(picture.image, frame, plain)
+            picture, frame, extra = await asyncio.to_thread(session.next)
+            await server.show(picture.image, frame, extra)
             if config.json:
-                result(json.dumps(frame.to_plain() | plain))
+                result(_json(frame, extra))
     except EOFError:
         pass
     finally:
-        newest.close()
-        say(account.summary(newest.dropped))
+        session.end()

@@ -24,7 +24,7 @@ from abaw.core.reading import because, read_text
 from abaw.core.run_lock import LOCK, RunLock
 from abaw.core.text import listed
 
-_CONFIG = "config.json"
+CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 
 
@@ -52,16 +52,16 @@ class RunFolder:
             raise
 
     def _open(self, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-        file = self.path / _CONFIG
+        file = self.path / CONFIG
         if file.exists():
-            changed = differences(filled(_config_of(file), defaults), config)
+            changed = differences(filled(run_config(self.path), defaults), config)
             if changed:
                 raise ConfigError(
                     f"{self.path}: holds a run with other settings ({listed(changed, separator='; ')}); "
                     "choose another --out, or repeat the command with the settings of config.json to resume it"
                 )
         elif any(not _of_a_start(entry.name) for entry in self.path.iterdir()):
-            raise DataError(f"{self.path}: not empty and not a run folder (no {_CONFIG}); choose another --out")
+            raise DataError(f"{self.path}: not empty and not a run folder (no {CONFIG}); choose another --out")
         else:
             write_json(file, {**provenance(), "config": dict(config)})
 
@@ -110,7 +110,9 @@ def read_metrics(file: Path) -> list[dict[str, float]]:
 _DAMAGED = "move it away to go on without the earlier values"
 
 
-def _config_of(file: Path) -> Mapping[str, Any]:
+def run_config(run: Path) -> Mapping[str, Any]:
+    """The settings of a run, from its folder. Raises DataError for a file that no run wrote."""
+    file = run / CONFIG
     found = read_json(file)
     config = found.get("config") if isinstance(found, dict) else None
     if not isinstance(config, dict):

@@ -12,16 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import atomic_path, utf8
+from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.detector.passes import detect_at, face_row
-from abaw.detector.photos import hash_position
+from abaw.detector.photos import hash_position, pictures_fingerprint, read_or_refuse
 from abaw.importing.still import images_below, key_of
 from abaw.video.detecting.boxes import areas, iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import Detector
-from abaw.video.reading.still import read_picture
 
 _LONG_SIDES = (320, 480)
 """The teacher sees pictures at these sizes, each unchanged and mirrored."""
@@ -139,13 +138,16 @@ def read_natural(folder: Path, teacher: Detector, cache: Path, progress: Progres
     if not files:
         raise DataError(f"{folder}: contains no pictures; give a folder of .jpg or .png files")
     names = tuple(key_of(file, folder) for file in files)
-    pictures = tuple(np.asarray(cv2.cvtColor(_read(file), cv2.COLOR_RGB2GRAY), np.uint8) for file in files)
+    pictures = tuple(
+        np.asarray(cv2.cvtColor(read_or_refuse(file, cv2.IMREAD_COLOR_RGB), cv2.COLOR_RGB2GRAY), np.uint8)
+        for file in files
+    )
     stored = cache / f"scenes_{_fingerprint(teacher.identity, names, pictures)}.npz"
     if not stored.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         rows = []
         for index, file in enumerate(files):
-            found = label_picture(_read(file), teacher)
+            found = label_picture(read_or_refuse(file, cv2.IMREAD_COLOR_RGB), teacher)
             rows.append(np.concatenate([np.full((len(found), 1), index, np.float32), found], axis=1))
             progress(index + 1, len(files))
         with atomic_path(stored) as temporary, temporary.open("wb") as target:
@@ -161,19 +163,8 @@ def read_natural(folder: Path, teacher: Detector, cache: Path, progress: Progres
     )
 
 
-def _read(file: Path) -> NDArray[np.uint8]:
-    picture = read_picture(file, cv2.IMREAD_COLOR_RGB)
-    if picture is None:
-        raise DataError(f"{file}: cannot be read as a picture; remove it or download it again")
-    return picture
-
-
 def _fingerprint(teacher: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:
-    digest = hashlib.sha256(f"{teacher} {_LONG_SIDES} {_SURE} {SEEN} {_SAME}".encode())
-    for name, picture in zip(names, pictures, strict=True):
-        digest.update(utf8(f"{name} {picture.shape}"))
-        digest.update(picture.tobytes())
-    return digest.hexdigest()[:16]
+    return pictures_fingerprint(f"{teacher} {_LONG_SIDES} {_SURE} {SEEN} {_SAME}", names, pictures)
 
 
 def label_picture(picture: NDArray[np.uint8], teacher: Detector) -> NDArray[np.float32]:

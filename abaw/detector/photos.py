@@ -100,7 +100,7 @@ def read_photos(folders: Sequence[Path], teacher: Detector, cache: Path, progres
     labels = [np.empty((0, 14), np.float32)]
     for folder in folders:
         files = _photos_of(folder)
-        grey = [_read(file) for file in files]
+        grey = [read_or_refuse(file, cv2.IMREAD_GRAYSCALE) for file in files]
         labels.append(_cached_labels(files, grey, teacher, cache, progress))
         names += [file.stem for file in files]
         pictures += grey
@@ -121,7 +121,8 @@ def _cached_labels(
     files: Sequence[Path], pictures: Sequence[NDArray[np.uint8]], teacher: Detector, cache: Path, progress: Progress
 ) -> NDArray[np.float32]:
     """(N, 14) as `label_photo` returns them, from the cache if it has them."""
-    key = _fingerprint(teacher.identity, [file.stem for file in files], pictures)
+    settings = f"{teacher.identity} {_LONG_SIDES} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}"
+    key = pictures_fingerprint(settings, [file.stem for file in files], pictures)
     stored = cache / f"photos_{key}.npz"
     if stored.is_file():
         with np.load(stored) as arrays:
@@ -143,15 +144,17 @@ def _photos_of(folder: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path) -> NDArray[np.uint8]:
-    picture = read_picture(file, cv2.IMREAD_GRAYSCALE)
+def read_or_refuse(file: Path, mode: int) -> NDArray[np.uint8]:
+    """A picture by one of OpenCV's modes. Raises DataError for a file that is none."""
+    picture = read_picture(file, mode)
     if picture is None:
         raise DataError(f"{file}: cannot be read as a picture; remove it or download it again")
     return picture
 
 
-def _fingerprint(teacher: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:
-    digest = hashlib.sha256(f"{teacher} {_LONG_SIDES} {_BORDER} {_MIN_SCORE} {_MAX_SPREAD}".encode())
+def pictures_fingerprint(settings: str, names: Sequence[str], pictures: Sequence[NDArray[np.uint8]]) -> str:
+    """16 hexadecimal digits for what is done with pictures, and for their names and pixels."""
+    digest = hashlib.sha256(settings.encode())
     for name, picture in zip(names, pictures, strict=True):
         digest.update(utf8(f"{name} {picture.shape}"))
         digest.update(picture.tobytes())

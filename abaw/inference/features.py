@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from abaw.core.artifacts import provenance, value_hash
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
-from abaw.data.crops import decode_crops
+from abaw.data.crops import at_size, decode_crops
 from abaw.extractors.extractor import Extractor
 from abaw.stores.arrow import StoreError, is_done
 from abaw.stores.faces import FaceStore, require_crop
@@ -47,6 +48,12 @@ def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, pro
     )
     write_features(path, extractor.dim, _batches(faces, extractor, progress), meta)
     return True
+
+
+def features_of_crops(crops: Iterable[NDArray[np.uint8]], extractor: Extractor) -> NDArray[np.float16]:
+    """Features (N, D) of N >= 1 crops in memory, (H, W, 3) uint8 RGB of any sizes, scaled as those of stores are."""
+    sized = np.stack([at_size(crop, extractor.side) for crop in crops])
+    return extractor.features(torch.from_numpy(sized).permute(0, 3, 1, 2).contiguous())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError
-from abaw.data.crops import at_size
+from abaw.inference.features import features_of_crops
 from abaw.inference.members import TemporalMember
 from abaw.inference.video import VideoModels
 from abaw.live.temporal import LivePredictor
@@ -117,7 +116,7 @@ class Analyser:
         return LiveFrame(self._index, time_s, tuple(sorted(people, key=lambda person: person.number)))
 
     def _features(self, image: NDArray[np.uint8], followed: Followed, rows: list[int]) -> NDArray[np.float16]:
-        faces, extractor = followed.faces, self._models.extractor
+        faces = followed.faces
         crops = [
             cut_crop(
                 image,
@@ -127,8 +126,7 @@ class Analyser:
             )
             for row in rows
         ]
-        sized = np.stack([at_size(crop, extractor.side) for crop in crops])
-        return extractor.features(torch.from_numpy(sized).permute(0, 3, 1, 2).contiguous())
+        return features_of_crops(crops, self._models.extractor)
 
     def _probs(self, features: NDArray[np.float16], numbers: list[int]) -> NDArray[np.float32]:
         """Unfiltered probabilities (N, C) of the people in the picture."""

@@ -31,13 +31,14 @@ class Newest:
     def take(self, timeout_s: float) -> Picture | None:
         """The newest picture, each only once; None when none came in time.
 
-        Raises EOFError at the end of the source, and the source's own DataError when it could not be opened.
+        Raises EOFError at the end of the source and after `close`, and the source's own DataError when it could not be
+        opened.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._picture is not None or self._ended, timeout_s)
+            self._changed.wait_for(lambda: self._picture is not None or self._ended or self._closed, timeout_s)
             picture, self._picture = self._picture, None
             self._changed.notify_all()
-            if picture is None and self._ended:
+            if picture is None and (self._ended or self._closed):
                 if self._error is not None:
                     raise self._error
                 raise EOFError

@@ -71,7 +71,7 @@ def render_viewer(video: Video, people: Sequence[PersonTimeline], media: Media) 
 def _titles(people: Sequence[PersonTimeline]) -> list[str]:
     if len(people) == 1:
         return [people[0].name]
-    return [f"person {number}" for number, _ in enumerate(people, start=1)]
+    return [f"person {number}" for number in range(1, len(people) + 1)]
 
 
 def _header(video: Video, people: Sequence[PersonTimeline], titles: Sequence[str]) -> str:

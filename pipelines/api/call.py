@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
 
 from abaw.core.errors import ConfigError, DataError
@@ -16,26 +18,35 @@ ProgressHook = Callable[[str, int, int | None], None]
 ProgressChoice = Literal["notebook", "terminal"] | ProgressHook | None
 
 
-def call(name: str, progress: ProgressChoice, settings: Mapping[str, Any]) -> Listener:
-    """Run a command and return what it said. It prints nothing.
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A command that was run: its settings, its exit status, and what it said."""
+
+    config: Any
+    status: int
+    said: Listener
+
+
+def call(name: str, progress: ProgressChoice, settings: Mapping[str, Any]) -> Called:
+    """Run a command. It prints nothing.
 
     settings: values of its flags; groups of settings as mappings (`train={"steps": 100}`). Raises the command's
     AbawError; when items failed, DataError that names them, after the others are done.
     """
-    listener = called(name, progress, settings)[1]
-    if listener.failures:
-        raise DataError("; ".join(map(in_line, listener.failures)))
-    return listener
+    done = called(name, progress, settings)
+    if done.said.failures:
+        raise DataError("; ".join(map(in_line, done.said.failures)))
+    return done
 
 
-def called(name: str, progress: ProgressChoice, settings: Mapping[str, Any]) -> tuple[int, Listener]:
-    """The exit status of a command, and what it said."""
+def called(name: str, progress: ProgressChoice, settings: Mapping[str, Any]) -> Called:
+    """Run a command, whose failed items are no error."""
     with progress_hook(progress) as hook:
         listener = Listener(hook)
         with listening(listener):
             config = parse_config(name, words_of(name, settings), exits=False)
             status = run_config(name, config)
-    return status, listener
+    return Called(config, status, listener)
 
 
 def words_of(name: str, settings: Mapping[str, Any]) -> list[str]:
@@ -68,7 +79,7 @@ def _flags(key: str, value: Any) -> Iterable[str]:
 
 
 def _texts(value: Any) -> list[str]:
-    return [_text(each) for each in (value if isinstance(value, list | tuple) else [value])]
+    return [_text(each) for each in ([value] if isinstance(value, str | Path) else value)]
 
 
 def _text(value: Any) -> str:

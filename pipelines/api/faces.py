@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,19 +40,15 @@ def predict_faces(
     # Loaded on use: `import abaw` is answered without them.
     import torch
 
-    from abaw.data.crops import at_size
+    from abaw.inference.features import features_of_crops
 
-    extractor = _models(Path(checkpoint), accelerator).extractor
+    extractor = replace(_models(Path(checkpoint), accelerator).extractor, flip=flip)
     head = extractor.head
     if head is None:
         raise DataError(f"checkpoint {checkpoint}: {extractor.name} has no expression head; give a static checkpoint")
     parts = [np.empty((0, len(head.classes)), np.float32)]
     for start in range(0, len(found), _BATCH):
-        sized = np.stack([at_size(crop, extractor.side) for crop in found[start : start + _BATCH]])
-        images = torch.from_numpy(sized).permute(0, 3, 1, 2).contiguous()
-        features = torch.from_numpy(extractor.features(images)).float()
-        if flip:
-            features = (features + torch.from_numpy(extractor.features(images.flip(3))).float()) / 2
+        features = torch.from_numpy(features_of_crops(found[start : start + _BATCH], extractor)).float()
         with torch.inference_mode():
             parts.append(head.classify(features.to(extractor.device)).softmax(-1).cpu().numpy())
     return np.concatenate(parts)

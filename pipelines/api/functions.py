@@ -90,20 +90,18 @@ def predict_video(
 ) -> VideoResult:
     """Returns the results as an object; without `out`, its files exist as long as it does."""
     # Loaded on use: `import abaw` is answered without it.
-    from abaw.protocol.layout import find_media
+    from pipelines.predict_video.command import chosen_videos
 
-    given = [videos] if isinstance(videos, str | Path) else list(videos)
     keeper = TemporaryDirectory(prefix="abaw_") if out is None else None
     folder = Path(keeper.name if keeper is not None else str(out))
-    call("predict-video", progress, {"videos": given, "out": folder, **settings})
-    return VideoResult(folder, [path.stem for path in find_media(map(Path, given))], keeper)
+    done = call("predict-video", progress, {"videos": videos, "out": folder, **settings})
+    return VideoResult(folder, [path.stem for path in chosen_videos(done.config)], keeper)
 
 
 @command("extract")
 def extract(videos: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
     """Returns the faces stores in `out`."""
-    given = [videos] if isinstance(videos, str | Path) else list(videos)
-    call("extract", progress, {"videos": given, **settings})
+    call("extract", progress, {"videos": videos, **settings})
     return _stores(settings["out"])
 
 
@@ -145,17 +143,17 @@ def validate(*, progress: ProgressChoice = None, **settings: Any) -> Report:
 @command("submit")
 def submit(*, progress: ProgressChoice = None, **settings: Any) -> Path:
     """Returns the submission, which is checked. Raises AbawError when the check finds a fault."""
-    status, listener = called("submit", progress, settings)
-    if status:
-        raise AbawError("; ".join(listener.results))
+    done = called("submit", progress, settings)
+    if done.status:
+        raise AbawError("; ".join(done.said.results))
     return Path(settings["out"])
 
 
 @command("check-submission")
 def check_submission(file: PathLike, *, progress: ProgressChoice = None, **settings: Any) -> list[str]:
     """Returns a line per fault, errors and warnings; an empty list for a file without any."""
-    _, listener = called("check-submission", progress, {"file": file, **settings, "all": True})
-    return listener.results[:-1]  # the last line is the summary
+    done = called("check-submission", progress, {"file": file, **settings, "all": True})
+    return done.said.results[:-1]  # the last line is the summary
 
 
 @command("ablate")
@@ -178,8 +176,7 @@ def cross_validate(*, progress: ProgressChoice = None, **settings: Any) -> Path:
 @command("fuse")
 def fuse(predictions: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
     """Returns the fused predictions stores in `out`."""
-    given = [predictions] if isinstance(predictions, str | Path) else list(predictions)
-    call("fuse", progress, {"predictions": given, **settings})
+    call("fuse", progress, {"predictions": predictions, **settings})
     return _stores(settings["out"])
 
 
@@ -188,8 +185,7 @@ def audio_features(
     videos: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any
 ) -> list[Path]:
     """Returns the features stores in `out`."""
-    given = [videos] if isinstance(videos, str | Path) else list(videos)
-    call("audio-features", progress, {"videos": given, **settings})
+    call("audio-features", progress, {"videos": videos, **settings})
     return _stores(settings["out"])
 
 
@@ -198,6 +194,5 @@ def import_features(
     files: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any
 ) -> list[Path]:
     """Returns the features stores in `out`."""
-    given = [files] if isinstance(files, str | Path) else list(files)
-    call("import-features", progress, {"files": given, **settings})
+    call("import-features", progress, {"files": files, **settings})
     return _stores(settings["out"])

@@ -6,7 +6,7 @@ tables and its page are made from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -81,7 +81,7 @@ def run(config: PredictVideoConfig) -> int:
         require_head(config.checkpoint)
     if not config.videos:
         raise ConfigError("no video given; use `abaw predict-video VIDEO…`")
-    paths = config.of_shard([video.path for video in listed_and_found(map(Path, config.videos), find_media)], _name)
+    paths = chosen_videos(config)
     remove_orphans(config.out)
     engine = engine_for(config, len(paths), config.accelerator)
     function = _function(config, shared=engine is not SERIAL)
@@ -90,6 +90,11 @@ def run(config: PredictVideoConfig) -> int:
     if page is not None:
         result(f"{'index' if page.name == INDEX else 'page'}: {page}")
     return status
+
+
+def chosen_videos(config: PredictVideoConfig) -> Sequence[Path]:
+    """The videos and photos that the settings name, those of lists included, of this shard."""
+    return config.of_shard([video.path for video in listed_and_found(map(Path, config.videos), find_media)], _name)
 
 
 def _name(path: Path) -> str:

@@ -115,6 +115,9 @@ def test_closing_ends_the_thread() -> None:
     source = Newest(Scripted([endless]))
     assert source.take(5) is not None
     source.close()
+    with pytest.raises(EOFError):
+        while True:
+            source.take(5)
     deadline = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)

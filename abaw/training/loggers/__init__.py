@@ -7,10 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal, Protocol, get_args
 
-from abaw.core.errors import ConfigError
+from abaw.core.extras import load_extra
 
 LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
 LOGGERS: Final = get_args(LoggerName)
+_EXTRAS: Final = ("wandb", "mlflow")
 
 
 class Logger(Protocol):
@@ -30,12 +31,8 @@ def open_logger(name: LoggerName, run: Path, first_step: int) -> Logger:
 
     Raises ConfigError when the package of the logger is not installed.
     """
-    try:
-        # Loaded by name: the last two are extras.
-        module = import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"--train.logger {name}: needs the package {error.name}: pip install 'abaw[{name}]'"
-        ) from error
-    logger: Logger = module.open_log(run, first_step)
+    if name in _EXTRAS:
+        load_extra(name, name)
+    # Loaded by name: each needs another library.
+    logger: Logger = import_module(f"{__name__}.{name}").open_log(run, first_step)
     return logger

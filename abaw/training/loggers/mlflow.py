@@ -11,9 +11,9 @@ from typing import Any
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
-from abaw.core.artifacts import read_json, write_text
+from abaw.core.artifacts import write_text
+from abaw.core.run_folder import run_config
 
-_CONFIG = "config.json"
 _ID = "mlflow_run.txt"
 _LONGEST_PARAM = 500
 
@@ -39,7 +39,7 @@ class MlflowLog:
         experiment = self._client.get_experiment_by_name(name)
         number = self._client.create_experiment(name) if experiment is None else experiment.experiment_id
         made: str = self._client.create_run(number, run_name=run.name).info.run_id
-        params = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in _flat(read_json(run / _CONFIG)["config"])]
+        params = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in _flat(run_config(run))]
         for start in range(0, len(params), 100):
             self._client.log_batch(made, params=params[start : start + 100])
         return made

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import wandb
 
-from abaw.core.artifacts import file_hash, read_json
-
-_CONFIG = "config.json"
+from abaw.core.artifacts import file_hash
+from abaw.core.run_folder import CONFIG, run_config
 
 
 class WandbLog:
@@ -21,10 +20,10 @@ class WandbLog:
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "abaw"),
             name=run.name,
-            id=f"{run.name}-{file_hash(run / _CONFIG)[:12]}",
+            id=f"{run.name}-{file_hash(run / CONFIG)[:12]}",
             resume="allow",
             dir=str(run),
-            config=read_json(run / _CONFIG)["config"],
+            config=dict(run_config(run)),
             settings=settings,
         )
 

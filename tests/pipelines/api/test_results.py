@@ -115,3 +115,9 @@ def test_crops_of_another_shape(shape: tuple[int, ...]) -> None:
         abaw.predict_faces(np.zeros(shape, np.uint8))
     with pytest.raises(abaw.AbawError, match="float64"):
         abaw.predict_faces(np.zeros((1, 8, 8, 3)))  # type: ignore[arg-type]
+
+
+def test_a_list_of_videos(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"{folder / 'clip.mp4'}\n")
+    result = abaw.predict_video(tmp_path / "list.txt", detector="builtin")
+    assert result.videos == ("clip",) and len(result.table) == 8
