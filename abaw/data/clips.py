@@ -1,4 +1,4 @@
-"""Features and labels of whole videos in memory.
+"""Features and labels of whole videos.
 
 Shapes: T time, S source, C class, D feature.
 """
@@ -20,8 +20,9 @@ from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.labels import count_other_labels
 from abaw.protocol.layout import parse_subject
 from abaw.stores.sources import FACE, Source, chosen_sources, joined_backbone
+from abaw.stores.stored_features import StoredFeatures
 
-_FramesOfSource = tuple[NDArray[np.float16], NDArray[np.bool_]]
+_FramesOfSource = tuple[NDArray[np.float16] | StoredFeatures, NDArray[np.bool_]]
 """Features (T, D) and present (T,) of one source in one video."""
 
 
@@ -29,14 +30,15 @@ _FramesOfSource = tuple[NDArray[np.float16], NDArray[np.bool_]]
 class Clip:
     """One video. T is the larger of its numbers of frames and annotation lines: neither tail is dropped.
 
-    features: (T, D) float16, those of all sources side by side, 0 where not present; present: (T, S) the frame has a
+    features: (T, D) float16, those of all sources side by side, 0 where not present, an array or left in the stores;
+    present: (T, S) the frame has a
     feature of that source; face: (T,) it has a face, also where the sources in `features` do not depend on it; labels:
     (T,) int8, -1 for none; fps: frames per second, None when not recorded. For other tasks, None when not requested:
     valence_arousal: (T, 2) float32, NaN for none; action_units: (T, 12) int8, 1 on, 0 off, -1 for none.
     """
 
     name: str
-    features: NDArray[np.float16]
+    features: NDArray[np.float16] | StoredFeatures
     present: NDArray[np.bool_]
     face: NDArray[np.bool_]
     labels: NDArray[np.int8]
@@ -117,15 +119,15 @@ class ClipSet:
     def using(self, choice: str | None) -> ClipSet:
         """With the chosen sources alone (see `chosen_sources`); what is known of faces stays.
 
-        Features of neighbouring sources are not copied. Raises ConfigError for a source that does not exist.
+        No features are copied, unless they are arrays and the sources do not adjoin. Raises ConfigError for a source
+        that does not exist.
         """
         indices = list(chosen_sources(choice, [source.name for source in self.sources]))
         if len(indices) == len(self.sources):
             return self
-        columns = source_columns(self.sources, indices)
         return ClipSet(
             tuple(
-                replace(clip, features=clip.features[:, columns], present=clip.present[:, indices])
+                replace(clip, features=self._features(clip, indices), present=clip.present[:, indices])
                 for clip in self.clips
             ),
             tuple(self.sources[index] for index in indices),
@@ -140,13 +142,18 @@ class ClipSet:
         if not any(clip.present.any() for clip in self.clips):
             missing = "shows a face" if all(source.modality == FACE for source in self.sources) else "has a feature"
             raise DataError(f"no frame of the training videos {missing}: there is nothing to learn from")
-        ends = np.cumsum([source.dim for source in self.sources])
         parts = [
-            _statistics([(clip.features[:, end - source.dim : end], clip.present[:, index]) for clip in self.clips])
-            for index, (source, end) in enumerate(zip(self.sources, ends, strict=True))
+            _statistics([(self._features(clip, [index]), clip.present[:, index]) for clip in self.clips])
+            for index in range(len(self.sources))
         ]
         mean, deviation = (np.concatenate(each) for each in zip(*parts, strict=True))
         return torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
+
+    def _features(self, clip: Clip, indices: Sequence[int]) -> NDArray[np.float16] | StoredFeatures:
+        """Those of some sources alone; indices: rising."""
+        if isinstance(clip.features, StoredFeatures):
+            return clip.features.of_sources(indices)
+        return clip.features[:, source_columns(self.sources, indices)]
 
 
 def source_columns(sources: Sequence[Source], indices: Sequence[int]) -> slice | NDArray[np.int64]:
@@ -163,8 +170,8 @@ def source_columns(sources: Sequence[Source], indices: Sequence[int]) -> slice |
 def _statistics(parts: Sequence[_FramesOfSource]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of one source, (D,) each, 0 where no frame has it. parts: of each video."""
     count = max(1, sum(int(present.sum()) for _, present in parts))
-    mean = np.sum([features[present].sum(axis=0, dtype=np.float64) for features, present in parts], axis=0) / count
-    variance = np.sum([_squares(features[present], mean) for features, present in parts], axis=0) / count
+    mean = np.sum([features[:][present].sum(axis=0, dtype=np.float64) for features, present in parts], axis=0) / count
+    variance = np.sum([_squares(features[:][present], mean) for features, present in parts], axis=0) / count
     return mean, np.sqrt(variance)
 
 

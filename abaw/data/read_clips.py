@@ -21,6 +21,7 @@ from abaw.protocol.labels import FrameLabels
 from abaw.stores.arrow import StoreError
 from abaw.stores.features import FeatureStore, open_features
 from abaw.stores.sources import FACE, Source
+from abaw.stores.stored_features import MappedRows, StoredFeatures
 
 OfSource = FeatureStore | Source
 """What one source has of a video: a store, or, where the video lacks one, the description of the source."""
@@ -46,8 +47,9 @@ def read_clips(
     progress: Progress = silent,
     elsewhere: Collection[str] = (),
 ) -> tuple[ClipSet, list[str]]:
-    """Read the features and labels of every annotated video; stores and annotations are matched by name.
+    """The features and labels of every annotated video; stores and annotations are matched by name.
 
+    The features stay in their stores, whose checksums and values are checked here, once.
     sources: the stores of each source, in the order of the features. A video may lack the store of a source that does
     not describe a face: a video without sound has none. tasks: those whose labels are kept. elsewhere: videos whose
     annotations belong to another split; their stores are left out without a warning.
@@ -132,6 +134,16 @@ def joined_features(video: Sequence[OfSource]) -> VideoFeatures:
 
     Raises StoreError when rows are missing or the sources differ in the number of frames.
     """
+    present, face = _presence(video)
+    parts = [
+        part.features() if isinstance(part, FeatureStore) else np.zeros((len(face), part.dim), dtype=np.float16)
+        for part in video
+    ]
+    return VideoFeatures(np.concatenate(parts, axis=1), present, face)
+
+
+def _presence(video: Sequence[OfSource]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(T, S) where each source is present, and (T,) where there is a face. Raises StoreError as `joined_features`."""
     first = first_store(video)
     for store in video:
         if isinstance(store, FeatureStore) and len(store) != len(first):
@@ -139,21 +151,9 @@ def joined_features(video: Sequence[OfSource]) -> VideoFeatures:
                 f"{store.store.path}: {len(store)} frames, but {first.store.path} has {len(first)}; "
                 "write both from the same faces (`abaw features`)"
             )
-    num_frames = len(first)
-    parts = [
-        (part.features(), part.valid)
-        if isinstance(part, FeatureStore)
-        else (np.zeros((num_frames, part.dim), dtype=np.float16), np.zeros(num_frames, dtype=np.bool_))
-        for part in video
-    ]
-    features = np.concatenate([values for values, _ in parts], axis=1)
-    present = np.stack([valid for _, valid in parts], axis=1)
-    return VideoFeatures(features, present, _faces(present, [source_of(part) for part in video]))
-
-
-def _faces(present: NDArray[np.bool_], sources: Sequence[Source]) -> NDArray[np.bool_]:
-    """(T,) whether there is a face. present: (T, S)."""
-    return np.asarray(present[:, [source.modality == FACE for source in sources]].any(axis=1))
+    nowhere = np.zeros(len(first), dtype=np.bool_)
+    present = np.stack([part.valid if isinstance(part, FeatureStore) else nowhere for part in video], axis=1)
+    return present, np.asarray(present[:, [source_of(part).modality == FACE for part in video]].any(axis=1))
 
 
 def _require_one_backbone(stores: Sequence[FeatureStore]) -> None:
@@ -169,19 +169,26 @@ def _require_one_backbone(stores: Sequence[FeatureStore]) -> None:
 
 
 def _read_clip(name: str, video: Sequence[OfSource], labels: FrameLabels, tasks: Sequence[str]) -> Clip:
-    known = joined_features(video)
-    num_frames = max(len(known.face), len(labels.expression))
+    present, face = _presence(video)
+    num_frames = max(len(face), len(labels.expression))
     whole = labels.for_frames(num_frames)
     return Clip(
         name,
-        _lengthened(known.features, num_frames),
-        _lengthened(known.present, num_frames),
-        _lengthened(known.face, num_frames),
+        StoredFeatures(tuple(map(_rows, video)), num_frames),
+        _lengthened(present, num_frames),
+        _lengthened(face, num_frames),
         whole.expression,
         whole.valence_arousal if "valence_arousal" in tasks else None,
         whole.action_units if "action_units" in tasks else None,
         first_store(video).meta.get("fps"),
     )
+
+
+def _rows(part: OfSource) -> MappedRows | int:
+    if not isinstance(part, FeatureStore):
+        return part.dim
+    part.require_finite()
+    return MappedRows(part)
 
 
 def _lengthened(values: NDArray[Any], num_frames: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Scoring a temporal model on annotated videos whose features are in memory."""
+"""Scoring a temporal model on annotated videos."""
 
 from __future__ import annotations
 

@@ -28,10 +28,13 @@ from abaw.stores.spec import Spec
 
 
 def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:
-    """Predictions for videos whose features are in memory, one by one. model: in eval mode; clips: of its sources."""
+    """Predictions for videos, one by one; memory holds the features of one.
+
+    model: in eval mode; clips: of its sources.
+    """
     facts = _origin([spec], str(spec.input["backbone"]))
     for clip in clips:
-        outputs = _mean([temporal_outputs(model, spec, clip.features, clip.present)])
+        outputs = _mean([temporal_outputs(model, spec, clip.features[:], clip.present)])
         yield _as_predictions(clip.name, clip.face, outputs, {**facts, "fps": clip.fps})
 
 

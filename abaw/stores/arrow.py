@@ -79,7 +79,10 @@ class OpenStore:
 
     def require_finite(self, values: NDArray[np.floating], rows: NDArray[np.integer], what: str) -> None:
         """Raise StoreError, naming the first row at fault, unless `values` (N, ...) of the `rows` (N,) are finite."""
-        finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        self.require_all(np.isfinite(values).all(axis=tuple(range(1, values.ndim))), rows, what)
+
+    def require_all(self, finite: NDArray[np.bool_], rows: NDArray[np.integer], what: str) -> None:
+        """Raise StoreError, naming the first row at fault, unless all of the `rows` (N,) are finite, (N,)."""
         if not finite.all():
             place = int(rows[finite.argmin()])
             raise StoreError(
@@ -119,13 +122,13 @@ def is_done(path: Path, fingerprint: str) -> bool:
     raise StoreError(f"{path}: was made from another input or with other settings; choose another --out or remove it")
 
 
-def open_store(path: Path, kind: str, columns: Mapping[str, pa.DataType]) -> OpenStore:
-    """Map a store after checking it. columns: the type of each column that it must have.
+def open_store(path: Path, kind: str, columns: Mapping[str, pa.DataType], checked: bool = False) -> OpenStore:
+    """Map a store after checking it. columns: the type of each column that it must have; checked: see `read_verified`.
 
     Raises StoreError when it is missing, unreadable, damaged, of another kind, or lacks a column of that type.
     """
     with _opening(path):
-        table = read_verified(path)
+        table = read_verified(path, checked)
         meta = _meta_of(table.schema)
     described = _of_kind(path, kind, meta)
     require_columns(path, table.schema, columns)

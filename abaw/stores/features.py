@@ -28,6 +28,7 @@ from abaw.stores.sources import FACE, Source
 
 KIND = "features"
 _MAX_DIM = 1 << 20
+_ROWS_PER_CHECK = 4096
 
 
 def features_schema(feature_dim: int) -> pa.Schema:
@@ -77,20 +78,44 @@ class FeatureStore(NamedStore):
 
     def features(self) -> NDArray[np.float16]:
         """(T, D), zeros where not valid; a separate copy. Raises StoreError for a value that is not finite."""
-        valid = self.valid
-        dense = np.zeros((len(self), self.feature_dim), dtype=np.float16)
-        chunks = self.store.table.column("feature").drop_null().chunks
-        if chunks:
-            rows = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in chunks]
-            values = np.concatenate(rows).reshape(-1, self.feature_dim)
-            self.store.require_finite(values, np.flatnonzero(valid), "the feature")
-            dense[valid] = values
+        self.require_finite()
+        dense = np.concatenate([np.zeros((0, self.feature_dim), dtype=np.float16), *self.blocks()])
+        dense[~self.valid] = 0
         return dense
 
+    def blocks(self) -> list[NDArray[np.float16]]:
+        """The rows of all frames, a few frames after the other, (T', D) each: the mapped file itself, not a copy.
 
-def open_features(path: Path) -> FeatureStore:
-    """Raises StoreError when the file is missing, damaged, of another kind, or contradicts itself."""
-    store = open_store(path, KIND, {"frame": pa.int32(), "valid": pa.bool_()})
+        Rows that are not valid contain anything.
+        """
+        return [_mapped_block(chunk, self.feature_dim) for chunk in self.store.table.column("feature").chunks]
+
+    def require_finite(self) -> None:
+        """Raise StoreError for a value that is not finite. A part of the rows is in memory at a time."""
+        column = self.store.table.column("feature")
+        parts = [
+            np.isfinite(chunk.flatten().to_numpy(zero_copy_only=False)).reshape(-1, self.feature_dim).all(axis=1)
+            for start in range(0, len(self), _ROWS_PER_CHECK)
+            for chunk in column.slice(start, _ROWS_PER_CHECK).drop_null().chunks
+        ]
+        self.store.require_all(np.concatenate([np.ones(0, bool), *parts]), np.flatnonzero(self.valid), "the feature")
+
+
+def _mapped_block(chunk: pa.FixedSizeListArray, dim: int) -> NDArray[np.float16]:
+    """(T', D) all values of a chunk, also below null rows, where `flatten` leaves them out."""
+    values = chunk.values
+    data = values.buffers()[1]
+    numbers = np.frombuffer(b"" if data is None else data, dtype=np.float16)
+    first = values.offset + chunk.offset * dim
+    return numbers[first : first + len(chunk) * dim].reshape(len(chunk), dim)
+
+
+def open_features(path: Path, checked: bool = False) -> FeatureStore:
+    """Raises StoreError when the file is missing, damaged, of another kind, or contradicts itself.
+
+    checked: another process has compared its checksum.
+    """
+    store = open_store(path, KIND, {"frame": pa.int32(), "valid": pa.bool_()}, checked)
     for key, kind in (("backbone", str), ("feature_dim", int)):
         if type(store.meta.get(key)) is not kind:
             found = "nothing" if key not in store.meta else repr(store.meta[key])

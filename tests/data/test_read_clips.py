@@ -21,7 +21,7 @@ def test_features_and_labels_are_matched_by_name(tmp_path: Path) -> None:
     clips, warnings = read_clips([paths], labels)
     assert warnings == []
     assert [clip.name for clip in clips.clips] == ["v1", "v2_left"]
-    assert clips.clips[0].features[:, 0].tolist() == [1, 0, 3]
+    assert clips.clips[0].features[:][:, 0].tolist() == [1, 0, 3]
     assert clips.clips[0].present[:, 0].tolist() == [True, False, True]
     assert clips.clips[0].face.tolist() == [True, False, True]
     assert clips.clips[1].labels.tolist() == [7, -1]
@@ -96,7 +96,7 @@ def test_each_source_has_its_own_mask(tmp_path: Path) -> None:
     assert clips.backbone_videos == ("seen by a", "seen by b")
     one = clips.clips[0]
     assert one.present.tolist() == [[True, True], [False, True], [True, False]]
-    assert one.features.tolist() == [[1] * (D + 2), [0] * D + [2] * 2, [3] * D + [0] * 2]
+    assert one.features[:].tolist() == [[1] * (D + 2), [0] * D + [2] * 2, [3] * D + [0] * 2]
     assert one.face.all(), "there is a face where any detector found one"
     assert any("lack features of some sources" in text and "only_a" in text for text in warnings)
 
@@ -110,7 +110,7 @@ def test_sound_is_no_face_and_a_video_may_lack_it(tmp_path: Path) -> None:
     assert clips.sources[1] == Source("sound", "s" * 16, 2, "sound")
     heard, silent = clips.clips
     assert heard.present[:, 1].tolist() == [False, True, True, False]
-    assert silent.name == "silent" and not silent.present[:, 1].any() and not silent.features[:, D:].any()
+    assert silent.name == "silent" and not silent.present[:, 1].any() and not silent.features[:][:, D:].any()
     for each in (heard, silent):
         assert each.face.tolist() == [True, False, True, False]
     assert any("no features in sound and do without: silent" in text for text in warnings)

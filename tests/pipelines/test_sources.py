@@ -80,13 +80,13 @@ def test_an_ablation_compares_sources_and_fusions(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    values_of = FeatureStore.features
-    monkeypatch.setattr(FeatureStore, "features", lambda store: read.append(store.store.path) or values_of(store))
+    check = FeatureStore.require_finite
+    monkeypatch.setattr(FeatureStore, "require_finite", lambda store: read.append(store.store.path) or check(store))
     words = ["ablate", *_flags(root, *BOTH), *TRAINING[:-2], "--hop_fraction", "0.5", "--train.steps", "4"]
     words += ["--out", str(tmp_path), "--seeds", "0", "--workers", "1"]
     words += ["--vary", "sources=faces,1,0+1", "model.fusion=concat,gated"]
     assert main(words) == 0
-    assert len(read) == len(set(read)) == 17, "the features are read once, however many cells there are"
+    assert len(read) == len(set(read)) == 17, "stores are checked once, however many cells there are"
     facts = read_json(tmp_path / "ablation.json")
     assert [(cell["sources"], cell["model.fusion"]) for cell in facts["cells"]] == [
         (sources, fusion) for sources in ("faces", "1", "0+1") for fusion in ("concat", "gated")

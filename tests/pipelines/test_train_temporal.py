@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,12 @@ from safetensors.torch import load_file
 
 from abaw.core.artifacts import read_json
 from abaw.evaluation.metrics import macro_f1
+from abaw.inference.predict import predict_clips
 from abaw.models.temporal import load_temporal
-from pipelines.cli import main
+from abaw.sequence.windows import Windows
+from abaw.training.temporal import train_temporal
+from abaw.training.temporal_recipe import recipe_of
+from pipelines.cli import main, parse_config
 from pipelines.recipe_files import recipe
 from pipelines.train_temporal import read_split
 from tests.pipelines.temporal_data import BACKBONE, TINY, D, data_flags, make_data, make_split
@@ -47,6 +52,21 @@ def test_a_run_leaves_checkpoints_that_record_their_origin(tmp_path: Path, capsy
     assert "held out" in printed.err
     assert "have no annotations" not in printed.err, "the other stores belong to the validation split"
     assert read_json(tmp_path / "run" / "config.json")["config"]["backbone"] == BACKBONE
+
+
+def test_features_left_in_their_stores_give_the_weights_and_predictions_of_features_in_memory(tmp_path: Path) -> None:
+    make_data(tmp_path, num_validation=0)
+    stored = read_split([tmp_path / "features"], tmp_path / "annotations", "Train_Set")
+    in_memory = stored.subset([replace(clip, features=clip.features[:]) for clip in stored.clips])
+    recipe = recipe_of(parse_config("train-temporal", _words(tmp_path, tmp_path)[1:]))
+    for name, clips in (("stored", stored), ("in_memory", in_memory)):
+        train_temporal(clips, Windows(40, 20), recipe, tmp_path / name)
+    for checkpoint in ("last", "best"):
+        weights = [tmp_path / name / checkpoint / "weights.safetensors" for name in ("stored", "in_memory")]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+    model, spec = load_temporal(tmp_path / "stored" / "last")
+    pairs = zip(predict_clips(model, spec, stored.clips), predict_clips(model, spec, in_memory.clips), strict=True)
+    assert all(np.array_equal(one.probs, other.probs) for one, other in pairs)
 
 
 def test_it_beats_the_best_class_of_each_frame(tmp_path: Path) -> None:
