@@ -22,6 +22,7 @@ from abaw.stores.crop import ALIGNED_112, Crop
 from abaw.stores.faces import FaceStore, open_faces
 from abaw.stores.features import open_features
 from abaw.stores.predictions import Predictions, read_predictions, write_predictions
+from abaw.stores.sources import LOGITS
 from abaw.stores.spec import CheckpointError, load_spec
 from abaw.video.detecting.detector import Detector
 from abaw.video.extract import ExtractedVideo, extract_video
@@ -29,7 +30,6 @@ from abaw.video.options import ExtractOptions
 from abaw.video.reading.registry import STILL
 from abaw.weights import resolve_checkpoint
 
-_LOGITS = "/logits"
 STILLS = ExtractOptions(reader=STILL, min_track_frames=1, start_score=0.0)
 """Every face that the detector finds in an image is somebody: no other frame could confirm it."""
 
@@ -75,7 +75,7 @@ def load_models(
         require_head(name)
     sequence = None if temporal is None else resolve_checkpoint(temporal, "temporal")
     device = choose_device(accelerator)
-    needs_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(_LOGITS)
+    needs_logits = sequence is not None and str(load_spec(sequence, "temporal").input["backbone"]).endswith(LOGITS)
     outputs: Outputs = "logits" if needs_logits else "features"
     extractor = open_extractor(name, device, threads=threads, batch_size=batch_size, outputs=outputs)
     crop = _crop_to_extract(name, extractor)

@@ -21,8 +21,9 @@ class TransformerSize:
         width: width of the vector per frame inside the encoder
         dropout: share of numbers dropped in training
         stem: length of a convolution before the encoder, in frames (odd), which starts as their mean; 0 leaves it out
-        stem_mean: what the stem's mean divides by at the ends of a window: inside, the number of frames inside it;
-            full, the length of the stem, which draws the ends towards zero (earlier versions)
+        stem_mean: what convolutions over time do at the ends of a window: inside, the stem's mean divides by the number
+            of frames inside, and the tcn continues the first and the last frame; full, both see zeros beyond the ends,
+            which draws the outputs there towards zero (earlier versions)
         tcn: number of residual convolutions over time before the encoder (kernel 5, dilation doubled each time); 0
             leaves them out
         delta: also use the change of each feature over this many frames on either side; 0 leaves it out
@@ -32,6 +33,8 @@ class TransformerSize:
             of all features side by side; gated weighs the sources that are present (arXiv 1702.01992);
             cross_attention first lets each source attend to the others over time (arXiv 1906.00295); all the same with
             one source
+        start: what the outputs of the classes start from: log_probs, the log-probabilities of the static model, to
+            which a correction is added that is zero before training (one source must be its logits); nothing
         causal: a frame sees no later frames, for live use
     """
 
@@ -46,6 +49,7 @@ class TransformerSize:
     positions: Literal["rotary", "learned"] = "rotary"
     distance_bias: bool = True
     fusion: Literal["concat", "gated", "cross_attention"] = "concat"
+    start: Literal["nothing", "log_probs"] = "nothing"
     causal: bool = False
 
     def __post_init__(self) -> None:

@@ -63,11 +63,16 @@ class MeanStem(nn.Module):
 
 
 class Tcn(nn.Module):
-    """A small TCN (arXiv 1803.01271): residual convolutions, kernel 5, dilation 2^k in layer k from 0."""
+    """A small TCN (arXiv 1803.01271): residual convolutions, kernel 5, dilation 2^k in layer k from 0.
 
-    def __init__(self, width: int, layers: int, dropout: float, *, causal: bool) -> None:
+    Beyond the ends of the video, the first and the last frame are continued; `full`: there are zeros.
+    """
+
+    def __init__(self, width: int, layers: int, dropout: float, *, causal: bool, full: bool = False) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_TcnLayer(width, 2**layer, dropout, causal=causal) for layer in range(layers))
+        self.layers = nn.ModuleList(
+            _TcnLayer(width, 2**layer, dropout, causal=causal, full=full) for layer in range(layers)
+        )
 
     def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
         """tokens: (B, T, width); inside: (B, T) False for padding. Returns (B, T, width)."""
@@ -77,8 +82,9 @@ class Tcn(nn.Module):
 
 
 class _TcnLayer(nn.Module):
-    def __init__(self, width: int, dilation: int, dropout: float, *, causal: bool) -> None:
+    def __init__(self, width: int, dilation: int, dropout: float, *, causal: bool, full: bool) -> None:
         super().__init__()
+        self.full = full
         reach = (_KERNEL - 1) * dilation
         self.pad = (reach, 0) if causal else (reach // 2, reach // 2)
         self.norm = nn.LayerNorm(width)
@@ -87,7 +93,19 @@ class _TcnLayer(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
-        within = torch.where(inside[..., None], self.norm(tokens), 0).transpose(1, 2)
-        mixed = F.gelu(self.mix(F.pad(within, self.pad))).transpose(1, 2)
+        normed = self.norm(tokens)
+        if self.full:
+            around = F.pad(torch.where(inside[..., None], normed, 0).transpose(1, 2), self.pad)
+        else:
+            around = _continued(normed, inside, self.pad).transpose(1, 2)
+        mixed = F.gelu(self.mix(around)).transpose(1, 2)
         added: Tensor = tokens + self.drop(self.project(mixed))
         return added
+
+
+def _continued(tokens: Tensor, inside: Tensor, pad: tuple[int, int]) -> Tensor:
+    """Tokens (B, T, D) with the first frame repeated before and the last one inside after, (B, pad + T + pad, D)."""
+    last = inside.sum(dim=1, keepdim=True) - 1
+    places = torch.arange(-pad[0], tokens.shape[1] + pad[1], device=tokens.device)[None].clamp_min(0)
+    rows = torch.minimum(places, last.clamp_min(0))
+    return tokens.gather(1, rows[..., None].expand(-1, -1, tokens.shape[2]))

@@ -1,10 +1,11 @@
 """The temporal model: frozen per-frame features -> Transformer encoder -> per-frame outputs.
 
 Several sources of features are fused per frame (abaw.models.fusion). Optional parts follow (abaw.models.stem): changes
-of the features, a convolution that starts as a mean, a small TCN. A pre-norm encoder is last. With rotary positions
-(arXiv 2104.09864) a frame's logits depend on distances between frames, not on where the window begins, and any window
-length works; learned positions are the alternative. Each head prefers near frames, at its own rate (arXiv 2108.12409):
-few videos are enough to learn to use the neighbours.
+of the features, a convolution that starts as a mean, a small TCN. A pre-norm encoder is last. The outputs of the
+classes may start at the log-probabilities of a static model (abaw.models.start): the model then learns a correction.
+With rotary positions (arXiv 2104.09864) a frame's logits depend on distances between frames, not on where the window
+begins, and any window length works; learned positions are the alternative. Each head prefers near frames, at its own
+rate (arXiv 2108.12409): few videos are enough to learn to use the neighbours.
 Shapes: B batch, T time, S source, D feature, O outputs (abaw.models.tasks).
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from abaw.core.errors import ConfigError
 from abaw.core.seed import derive_seed
@@ -24,10 +26,12 @@ from abaw.core.typed import from_plain
 from abaw.models.attention import Block, attention_bias, rotation
 from abaw.models.fusion import SourceInput, build_fusion
 from abaw.models.sizes import TransformerSize
+from abaw.models.start import filled_log_probs
 from abaw.models.stem import MeanStem, Tcn, changes
 from abaw.models.tasks import NUM_OUTPUTS, ordered_tasks
+from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.stores.checkpoints import Checkpoint, load_checkpoint, misfit, require_shapes
-from abaw.stores.sources import Source, joined_backbone, spec_sources
+from abaw.stores.sources import Source, is_logits, joined_backbone, spec_sources
 from abaw.stores.spec import CheckpointError, Spec
 
 _ARCHITECTURE = "transformer"
@@ -37,28 +41,35 @@ class TemporalTransformer(nn.Module):
     """The outputs of every frame of a window, from the features of all its frames.
 
     dims: features per frame of each source, D together; window: the longest window that learned positions cover;
+    logits: index of the source with a static model's logits, at which the outputs start if `size.start` says so;
     feature_mean, feature_std: (D,), of the training features, stored with the weights.
     """
 
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, size: TransformerSize, dims: Sequence[int], num_outputs: int, window: int) -> None:
+    def __init__(
+        self, size: TransformerSize, dims: Sequence[int], num_outputs: int, window: int, logits: int | None = None
+    ) -> None:
         super().__init__()
         self.size = size
         self.dims = tuple(dims)
+        self.logits = logits
         self.register_buffer("feature_mean", torch.zeros(sum(dims)))
         self.register_buffer("feature_std", torch.ones(sum(dims)))
         self.inputs = nn.ModuleList(SourceInput(dim * (2 if size.delta else 1), size.width) for dim in dims)
         self.fusion = build_fusion(size, len(self.dims))
         full = size.stem_mean == "full"
         self.stem = MeanStem(size.width, size.stem, causal=size.causal, full=full) if size.stem else None
-        self.tcn = Tcn(size.width, size.tcn, size.dropout, causal=size.causal) if size.tcn else None
+        self.tcn = Tcn(size.width, size.tcn, size.dropout, causal=size.causal, full=full) if size.tcn else None
         learned = size.positions == "learned"
         self.positions = nn.Parameter(torch.randn(window, size.width) * 0.02) if learned else None
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, num_outputs)
+        if logits is not None:
+            for values in (self.head.weight, self.head.bias):
+                nn.init.zeros_(values[:NUM_EXPRESSIONS])
         self.register_load_state_dict_pre_hook(_before_loading)  # type: ignore[no-untyped-call]
 
     def forward(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
@@ -81,7 +92,11 @@ class TemporalTransformer(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, turns, bias)
         outputs: Tensor = self.head(self.norm(tokens))
-        return outputs
+        if self.logits is None:
+            return outputs
+        start = torch.split(features, list(self.dims), dim=-1)[self.logits]
+        log_probs = filled_log_probs(start, present[..., self.logits] & inside, causal=self.size.causal)
+        return outputs + F.pad(log_probs, (0, outputs.shape[-1] - NUM_EXPRESSIONS))
 
     def _tokens(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
         """The encoder's input, (B, T, width)."""
@@ -140,8 +155,9 @@ def temporal_spec(
     """The spec stored with a temporal model's weights.
 
     window, hop: in frames; sources: in the order of the features; classes: empty without expression; class_shares: see
-    Spec. Raises ConfigError as `ordered_tasks` does.
+    Spec. Raises ConfigError as `ordered_tasks` does, and when the outputs start at logits that no source has.
     """
+    _logits_index(size, sources, ordered_tasks(tasks))
     return Spec(
         kind="temporal",
         architecture={"name": _ARCHITECTURE, **asdict(size), "tasks": list(ordered_tasks(tasks))},
@@ -189,16 +205,16 @@ def build_temporal(spec: Spec, *, seed: int) -> TemporalTransformer:
     spec that contradicts itself.
     """
     try:
-        size, dims, num_outputs, window = _read_sizes(spec)
+        arguments = _read_sizes(spec)
     except (ConfigError, ValueError) as error:
         raise CheckpointError(f"the spec of the temporal model was written by another version ({error})") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        return TemporalTransformer(size, dims, num_outputs, window)
+        return TemporalTransformer(*arguments)
 
 
-def _read_sizes(spec: Spec) -> tuple[TransformerSize, list[int], int, int]:
-    """The encoder's size, the features per frame of each source, its number of outputs and its window."""
+def _read_sizes(spec: Spec) -> tuple[TransformerSize, list[int], int, int, int | None]:
+    """What the model is built from: see `TemporalTransformer`."""
     arguments = dict(spec.architecture)
     name, tasks = arguments.pop("name", None), {"tasks": arguments.pop("tasks", ["expression"])}
     if name != _ARCHITECTURE:
@@ -211,8 +227,25 @@ def _read_sizes(spec: Spec) -> tuple[TransformerSize, list[int], int, int]:
     if list(ordered) != list(tasks["tasks"]):
         raise ValueError(f"key 'architecture.tasks': expected {', '.join(ordered)}, in this order and once each")
     window = from_plain(_TemporalInput, spec.input, "input").window
-    dims = [source.dim for source in spec_sources(spec)]
-    return size, dims, sum(NUM_OUTPUTS[task] for task in ordered), window
+    sources = spec_sources(spec)
+    outputs = sum(NUM_OUTPUTS[task] for task in ordered)
+    return size, [source.dim for source in sources], outputs, window, _logits_index(size, sources, ordered)
+
+
+def _logits_index(size: TransformerSize, sources: Sequence[Source], tasks: Sequence[str]) -> int | None:
+    """Raises ConfigError when the outputs start at logits that are not among the sources."""
+    if size.start == "nothing":
+        return None
+    if "expression" not in tasks:
+        raise ConfigError("model.start log_probs: needs the task 'expression'")
+    found = [index for index, source in enumerate(sources) if is_logits(source)]
+    if len(found) != 1:
+        known = ", ".join(f"{source.name} ({source.backbone})" for source in sources)
+        raise ConfigError(
+            f"model.start log_probs: expected one source with the logits of a static model (abaw features --outputs "
+            f"logits), found {len(found)} among {known}"
+        )
+    return found[0]
 
 
 def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
@@ -234,12 +267,13 @@ def load_temporal(folder: Path) -> tuple[TemporalTransformer, Spec]:
 
 def _require_fit(checkpoint: Checkpoint) -> None:
     """Compare weights and spec before anything of the size that the spec states is built, which may be any size."""
-    size, dims, num_outputs, window = _read_sizes(checkpoint.spec)
+    arguments = _read_sizes(checkpoint.spec)
+    size, dims = arguments[:2]
     if max(size.layers, size.tcn, len(dims)) > len(checkpoint.weights):
         raise ValueError(
             f"{size.layers} layers, {size.tcn} convolutions over time and {len(dims)} sources, but only "
             f"{len(checkpoint.weights)} weights"
         )
     with torch.device("meta"):
-        model = TemporalTransformer(size, dims, num_outputs, window)
+        model = TemporalTransformer(*arguments)
     require_shapes(checkpoint.path, checkpoint.weights, model.state_dict())

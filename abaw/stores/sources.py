@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from abaw.core.errors import ConfigError, nearest
 from abaw.core.typed import from_plain
+from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.stores.spec import Spec
 
 FACE = "face"
 """The modality of features of a face; also of stores that do not record one."""
 SOUND = "sound"
+LOGITS = "/logits"
+"""The end of the backbone of features that are a static model's logits."""
 _JOIN = "+"
 
 
@@ -28,6 +31,11 @@ class Source:
     backbone: str
     dim: int
     modality: str = FACE
+
+
+def is_logits(source: Source) -> bool:
+    """Whether the source holds the class logits of a static model, not features."""
+    return source.backbone.endswith(LOGITS) and source.dim == NUM_EXPRESSIONS
 
 
 def joined_backbone(sources: Sequence[Source]) -> str:
