@@ -14,25 +14,26 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from flipbook_clips import FPS, Book, maker, write_clips
+from flipbook_clips import CLASS_FRAMES, FPS, Book, maker, write_clips
 from flipbook_compare import Comparison, Score, Videos, compare_filters, compare_temporal
 from flipbook_stills import Stills, read_stills, train_static_model
 from lifelike_clips import Life, life_maker
+from logit_clips import LogitClips, logit_clips, see
+from numpy.typing import NDArray
 
 from abaw.core.artifacts import value_hash, write_text
 from abaw.core.config import to_plain
-from abaw.data.clips import ClipSet
+from abaw.data.clips import Clip, ClipSet
 from abaw.inference.members import load_member
-from abaw.inference.predict import predict_stores
 from abaw.models.sizes import TransformerSize
-from abaw.protocol.classes import NUM_EXPRESSIONS
+from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS
 from abaw.sequence.hmm import count_transitions
 from abaw.sequence.windows import Windows
-from abaw.stores.features import open_features
+from abaw.stores.predictions import Predictions
 from abaw.stores.spec import load_spec
 from abaw.training.sequence_settings import SequenceLearning
 from abaw.training.settings import TrainSettings
@@ -46,19 +47,22 @@ SPLITS = {"train": "Train_Set", "tuning": "Train_Set", "scored": "Validation_Set
 """The parts of the clips, and the split whose class shares each part has."""
 SHARES = (0.3, 0.1)
 """Shares of each class of FER+ `train` for the training clips and for the tuning clips."""
-OUTPUTS: tuple[Literal["features", "logits"], ...] = ("features", "logits")
-SOURCES = ("logits",)
-"""The outputs that the temporal model takes as features."""
+LOGITS = "logits"
+"""The folder of the static model's outputs, which are all that is kept of a clip."""
 RECIPE = TemporalRecipe(
     holdout=0,
-    model=TransformerSize(layers=1, heads=4, width=32, dropout=0.3, stem=51),
-    learn=SequenceLearning(batch_size=16, sampling="class", balance="none", feature_noise=0.5, time_mask=0.1),
+    model=TransformerSize(layers=1, heads=4, width=32, dropout=0.2, tcn=5, start="log_probs"),
+    learn=SequenceLearning(
+        batch_size=16, sampling="frame", balance="none", label_smoothing=0.05, feature_noise=0.1, time_mask=0.05
+    ),
     train=TrainSettings(
-        steps=300, lr=2e-3, warmup_steps=30, ema_decay=0.98, evaluate_every=300, checkpoint_every=300, accelerator="cpu"
+        steps=300, lr=3e-3, warmup_steps=30, ema_decay=0.98, evaluate_every=300, checkpoint_every=300, accelerator="cpu"
     ),
 )
-"""Chosen on tuning clips of another seed."""
+"""Chosen on tuning clips, never on scored ones."""
 WINDOWS = Windows(300, 200)
+LOGIT_CLIPS = LogitClips()
+"""The clips that train the temporal model."""
 KINDS: Mapping[str, Book | Life] = {"lifelike": Life(), "stills": Book()}
 """Kinds of clips: see lifelike_clips.py and flipbook_clips.py."""
 
@@ -70,12 +74,14 @@ def main() -> None:
     stills = read_stills(arguments.data, SHARES)
     static = train_static_model(stills.static, arguments.work, arguments.static_steps)
     counts = {"train": arguments.train_clips, "tuning": arguments.tuning_clips, "scored": arguments.scored_clips}
+    seen = see(static, stills.train, LOGIT_CLIPS, arguments.work)
     plain = {}
     for kind in arguments.clips:
         by_seed = []
         for seed in arguments.seeds:
             folder = make_clips(stills, static, arguments.work, KINDS[kind], counts, seed)
-            by_seed.append(compare(folder, static, recipe_of(RECIPE, seed)))
+            training = logit_clips(seen, CLASS_FRAMES[SPLITS["train"]], LOGIT_CLIPS, seed)
+            by_seed.append(compare(folder, static, recipe_of(RECIPE, seed), training))
             scores = ", ".join(f"{name} {score.macro_f1:.3f}" for name, score in by_seed[-1].items())
             print(f"{kind}, seed {seed}: {scores}", flush=True)
         print(f"\n{kind}:\n\n{table(by_seed)}\n")
@@ -109,7 +115,7 @@ def make_clips(
     seed: int,
     shares: Sequence[float] | None = None,
 ) -> Path:
-    """Make features, logits and labels of the clips of one seed, once; returns their folder. Crops are not kept.
+    """Make logits and labels of the clips of one seed, once; returns their folder. Crops are not kept.
 
     counts: clips per part; shares: class shares of the frames, None for those of Aff-Wild2.
     """
@@ -127,60 +133,84 @@ def make_clips(
         rng = np.random.default_rng([seed, index])
         make = (life_maker if isinstance(book, Life) else maker)(getattr(stills, part), book)
         paths = write_clips(folder / part, split, counts[part], make, rng, shares)
-        for outputs in OUTPUTS:
-            out = folder / part / outputs
-            config = FeaturesConfig(
-                faces=tuple(paths), checkpoint=str(static), out=out, outputs=outputs, accelerator="cpu"
-            )
-            if make_features(config):
-                raise SystemExit(f"{out}: the features of some clips could not be made")
+        config = FeaturesConfig(
+            faces=tuple(paths), checkpoint=str(static), out=folder / part / LOGITS, outputs="logits", accelerator="cpu"
+        )
+        if make_features(config):
+            raise SystemExit(f"{config.out}: the features of some clips could not be made")
         shutil.rmtree(folder / part / "faces")
     done.touch()
     return folder
 
 
-def compare(folder: Path, static: Path, recipe: TemporalRecipe) -> dict[str, Score]:
-    """Train the temporal model on the training clips of `folder`, and score everything on its scored clips."""
-    static_model, temporal = comparisons(folder, static, recipe)
+def compare(folder: Path, static: Path, recipe: TemporalRecipe, training: ClipSet) -> dict[str, Score]:
+    """Train the temporal model on `training`, and score everything on the scored clips of `folder`."""
+    static_model, temporal = comparisons(folder, static, recipe, training)
     return {**compare_filters(static_model), **compare_temporal(temporal)}
 
 
-def comparisons(folder: Path, static: Path, recipe: TemporalRecipe) -> tuple[Comparison, Comparison]:
-    """Comparisons of the static and of the temporal model; trains the latter on the training clips of `folder`."""
-    train = _read(folder, "train")
-    last = temporal_run(folder, recipe) / "last"
-    train_temporal(train, WINDOWS, recipe, last.parent)
-    transitions = count_transitions([clip.labels for clip in train.clips], NUM_EXPRESSIONS, fps=FPS)
+def comparisons(folder: Path, static: Path, recipe: TemporalRecipe, training: ClipSet) -> tuple[Comparison, Comparison]:
+    """Comparisons of the static and of the temporal model; trains the latter.
 
-    def videos(checkpoint: Path, sources: Sequence[str], *parts: str) -> Videos:
-        found = [predicted(checkpoint, folder, sources, part) for part in parts]
-        return Videos(
-            [one for each in found for one in each.predictions], [one for each in found for one in each.labels]
-        )
-
-    # The static model has seen neither the training nor the tuning clips; the temporal model has seen the former.
+    The static model has seen neither the training nor the tuning clips, and chooses on both; the temporal model has
+    learned from the stills of the former. Transitions are counted on the training clips, or the tuning clips if there
+    are none.
+    """
+    last = temporal_run(folder, recipe, training) / "last"
+    train_temporal(training, WINDOWS, recipe, last.parent)
+    parts = {part: read(folder, part) for part in SPLITS if (folder / part).is_dir()}
+    tuning = [part for part in ("train", "tuning") if part in parts]
+    transitions = count_transitions([clip.labels for clip in parts[tuning[0]]], NUM_EXPRESSIONS, fps=FPS)
     return (
         Comparison(
-            videos(static, ["features"], "train", "tuning"), videos(static, ["features"], "scored"), transitions
+            framewise([clip for part in tuning for clip in parts[part]], static),
+            framewise(parts["scored"], static),
+            transitions,
         ),
-        Comparison(videos(last, SOURCES, "tuning"), videos(last, SOURCES, "scored"), transitions),
+        Comparison(temporal_videos(parts["tuning"], last), temporal_videos(parts["scored"], last), transitions),
     )
 
 
-def temporal_run(folder: Path, recipe: TemporalRecipe) -> Path:
+def temporal_run(folder: Path, recipe: TemporalRecipe, training: ClipSet) -> Path:
     """The run folder of the temporal model of these clips."""
-    return folder / f"temporal-{value_hash({'recipe': to_plain(recipe), 'windows': asdict(WINDOWS), 'of': SOURCES})}"
+    made_of = {"recipe": to_plain(recipe), "windows": asdict(WINDOWS), "clips": training.fingerprint()}
+    return folder / f"temporal-{value_hash({**made_of, 'of': training.backbone})}"
 
 
-def _read(folder: Path, part: str) -> ClipSet:
-    return read_split([folder / part / source for source in SOURCES], folder / part / "annotations", SPLITS[part])
+def read(folder: Path, part: str) -> Sequence[Clip]:
+    """The clips of a part: their logits and labels."""
+    return read_split([folder / part / LOGITS], folder / part / "annotations", SPLITS[part]).clips
 
 
-def predicted(checkpoint: Path, folder: Path, sources: Sequence[str], part: str) -> Videos:
+def framewise(clips: Sequence[Clip], static: Path) -> Videos:
+    """The static model's predictions, frame by frame."""
+    shares = load_spec(static).class_shares
+    probs = [torch.from_numpy(clip.features).float().softmax(-1).numpy() for clip in clips]
+    return _videos(clips, probs, [clip.face for clip in clips], {"fps": FPS, "class_shares": shares})
+
+
+def temporal_videos(clips: Sequence[Clip], checkpoint: Path) -> Videos:
+    """The temporal model's predictions."""
     member = load_member(checkpoint, torch.device("cpu"))
-    clips = _read(folder, part).clips
-    stores = [[open_features(folder / part / source / f"{clip.name}.arrow") for source in sources] for clip in clips]
-    return Videos([predict_stores([member], each) for each in stores], [clip.labels for clip in clips])
+    outputs = [member.outputs(clip.features, clip.present) for clip in clips]
+    probs = [each.probs.numpy() for each in outputs if each.probs is not None]
+    facts = {"fps": FPS, "class_shares": member.spec.class_shares}
+    return _videos(clips, probs, [each.predicted for each in outputs], facts)
+
+
+def _videos(
+    clips: Sequence[Clip],
+    probs: Sequence[NDArray[np.float32]],
+    predicted: Sequence[NDArray[np.bool_]],
+    facts: Mapping[str, Any],
+) -> Videos:
+    predictions = [
+        Predictions(
+            clip.name, EXPRESSION_CLASSES, np.arange(1, len(clip) + 1, dtype=np.int32), clip.face, known, values, facts
+        )
+        for clip, known, values in zip(clips, predicted, probs, strict=True)
+    ]
+    return Videos(predictions, [clip.labels for clip in clips])
 
 
 def table(by_seed: Sequence[Mapping[str, Score]]) -> str:

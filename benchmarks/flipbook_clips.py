@@ -130,10 +130,10 @@ def crops(timeline: Timeline, stills: Sequence[Still], book: Book, rng: np.rando
             pose, mirror = rng.standard_normal(4) * (1.0, 1.0, 0.03, 0.06), bool(rng.random() < 0.5)
         left, last = left - 1, label
         pose = pose + rng.standard_normal(4) * (0.15, 0.15, 0.004, 0.01)
-        yield encode_crop(_drawn(still.pixels, pose, mirror), _JPEG_QUALITY) if face else None
+        yield encode_crop(drawn(still.pixels, pose, mirror), _JPEG_QUALITY) if face else None
 
 
-def _drawn(pixels: NDArray[np.uint8], pose: NDArray[np.float64], mirror: bool) -> NDArray[np.uint8]:
+def drawn(pixels: NDArray[np.uint8], pose: NDArray[np.float64], mirror: bool) -> NDArray[np.uint8]:
     """A still as a crop (112, 112, 3). pose: shift in pixels of the still, right and down, zoom and brightness - 1."""
     source = pixels[:, ::-1] if mirror else pixels
     side = source.shape[0]

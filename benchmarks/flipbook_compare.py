@@ -80,6 +80,10 @@ class Comparison:
         """With the smoothing and class bias that together are best on the tuning clips; a pass is fitted as a whole."""
         return self._best(map(self._fitted, options))
 
+    def decoded(self) -> Score:
+        """With whatever is best on the tuning clips: every filter or pass with its width or WEIGHT and a class bias."""
+        return self._best(map(self._fitted, ("none", *GRIDS["gaussian"], *(f"{name}:0.1" for name in HMM_PASSES))))
+
     def fitted_after(self, options: Sequence[str]) -> Score:
         """As `fitted`, with the bias of a forward-backward pass added to its result."""
         found = [(text, self._bias(self._without_bias(text))) for text in options]
@@ -149,6 +153,7 @@ def compare_filters(static: Comparison) -> dict[str, Score]:
     for name in HMM_PASSES:
         rows[f"static + {name}, expected shares"] = static.expected(GRIDS[name])
         rows[f"static + {name}, bias in the evidence"] = static.fitted([f"{name}:0.1"])
+    rows["static, chosen decoding"] = static.decoded()
     return rows
 
 
@@ -162,4 +167,5 @@ def compare_temporal(temporal: Comparison) -> dict[str, Score]:
     }
     for name in HMM_PASSES:
         rows[f"temporal + {name}, bias in the evidence"] = temporal.fitted([f"{name}:0.1"])
+    rows["temporal, chosen decoding"] = temporal.decoded()
     return rows

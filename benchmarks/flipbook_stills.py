@@ -35,6 +35,8 @@ _VOTES = (*_CLASS_OF_VOTE, "unknown", "NF")
 # twice, cropped, scaled, watermarked or lit differently: above are hardly any different photos, below more and more.
 _ALIKE = 0.94
 _THUMBNAIL = 12
+VALID_PARTS = (0.5, 0.15)
+"""Shares of each class of FER+ `valid` for the training and the tuning clips; the rest is for the scored clips."""
 _COMPARED_AT_ONCE = 1000
 
 
@@ -93,6 +95,22 @@ def read_stills(path: Path, shares: tuple[float, float], seed: int = 0) -> Still
         part_of[members[: ends[0]]], part_of[members[ends[0] : ends[1]]] = 1, 2
     parts = [[still for still, own in zip(by_split["train"], part_of, strict=True) if own == part] for part in range(3)]
     return Stills(*apart([*parts, by_split["valid"]]))
+
+
+def split_valid(photos: Sequence[Still], seed: int) -> Stills:
+    """Split the photos of FER+ `valid` class by class for a static model that was trained on all of `train`.
+
+    The part for a static model stays empty; a photo that is a changed copy of one in an earlier part is left out.
+    """
+    rng = np.random.default_rng([seed, 7])
+    parts: list[list[Still]] = [[], [], []]
+    for label in range(NUM_EXPRESSIONS):
+        members = [still for still in photos if still.label == label]
+        order = rng.permutation(len(members))
+        ends = np.round(np.cumsum([*VALID_PARTS, 1 - sum(VALID_PARTS)]) * len(members)).astype(int)
+        for part, rows in zip(parts, np.split(order, ends[:-1]), strict=True):
+            part += [members[row] for row in rows]
+    return Stills([], *apart(parts))
 
 
 def apart(parts: Sequence[Sequence[Still]]) -> list[list[Still]]:

@@ -115,7 +115,7 @@ def life_maker(stills: Sequence[Still], life: Life) -> Maker:
 
 def life_crops(timeline: Timeline, series: Series, life: Life, rng: np.random.Generator) -> Iterator[bytes | None]:
     """JPEG bytes of every frame, None where there is no face."""
-    motion = _Motion(life, rng)
+    motion = Motion(life, rng)
     faces = _faces(timeline.shown, series, life, rng)
     for image, face in zip(faces, timeline.face.tolist(), strict=True):
         motion.step()
@@ -208,7 +208,7 @@ def _moved(image: Image, flow: Image, share: float) -> Image:
     )
 
 
-class _Motion:
+class Motion:
     """Head and light at one frame: they drift, and return to the middle in about `calm_s` seconds."""
 
     def __init__(self, life: Life, rng: np.random.Generator) -> None:
