@@ -30,6 +30,8 @@ from abaw.stores.sources import Source
 
 _APART = 15
 """Frames of motion between the two ends of a pose."""
+_AT_ONCE = 16
+"""Stills in a batch of the static model."""
 
 Logits = NDArray[np.float32]
 
@@ -67,9 +69,13 @@ def see(static: Path, stills: Sequence[Still], options: LogitClips, work: Path) 
     path = work / f"seen-{value_hash([extractor.source, names, options.poses, asdict(options.life)])}.npy"
     if not path.exists():
         rng = np.random.default_rng(0)
-        logits = [features_of_crops(_posed(still, options, rng), extractor) for still in stills]
+        parts = [stills[start : start + _AT_ONCE] for start in range(0, len(stills), _AT_ONCE)]
+        logits = [
+            features_of_crops((crop for still in part for crop in _posed(still, options, rng)), extractor)
+            for part in parts
+        ]
         work.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.stack(logits).reshape(len(stills), options.poses, 2, NUM_EXPRESSIONS))
+        np.save(path, np.concatenate(logits).reshape(len(stills), options.poses, 2, NUM_EXPRESSIONS))
     found, labels = np.load(path).astype(np.float32), np.array([still.label for still in stills])
     source = Source("logits", extractor.source, NUM_EXPRESSIONS)
     return Seen([found[labels == label] for label in range(NUM_EXPRESSIONS)], source, tuple(extractor.trained_on))

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))  # s
 from flipbook import RECIPE, SHARES, compare, make_clips, table
 from flipbook_clips import CLASS_FRAMES, Book, crops, draw_segments, draw_timeline
 from flipbook_stills import Still, majority, read_stills, require_apart, shared, train_static_model
+from logit_clips import LogitClips, logit_clips, see
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 
@@ -173,16 +174,18 @@ def test_a_tiny_run(tmp_path: Path) -> None:
     folders = [
         make_clips(stills, static, tmp_path / name, Book(clip=(150, 200)), counts, seed=0) for name in ("one", "two")
     ]
-    stores = [sorted(folder.rglob("features/*.arrow")) for folder in folders]
+    stores = [sorted(folder.rglob("logits/*.arrow")) for folder in folders]
     assert len(stores[0]) == 8
     annotations = [sorted(folder.rglob("*.txt")) for folder in folders]
     assert [path.read_bytes() for path in annotations[0]] == [path.read_bytes() for path in annotations[1]]
     recipe = replace(
         RECIPE,
-        model=TransformerSize(layers=1, heads=1, width=8),
+        model=TransformerSize(layers=1, heads=1, width=8, start="log_probs"),
         train=TrainSettings(steps=3, warmup_steps=1, accelerator="cpu"),
     )
-    rows = compare(folders[0], static, recipe)
+    options = LogitClips(clips=4, poses=1)
+    seen = see(static, stills.train, options, tmp_path)
+    rows = compare(folders[0], static, recipe, logit_clips(seen, CLASS_FRAMES["Train_Set"], options, seed=0))
     assert {"static", "static + viterbi", "static + box, hindsight", "temporal"} <= set(rows)
     for name in ("box", "median", "gaussian", "forward_backward", "viterbi"):
         assert rows[f"static + {name}, hindsight"].macro_f1 >= rows[f"static + {name}"].macro_f1
