@@ -56,7 +56,7 @@ def test_frames_of_clips_are_of_the_class_on_show() -> None:
     wrong = frames = 0
     for clip in clips.clips:
         assert (clip.features[~clip.face] == 0).all() and (clip.present[:, 0] == clip.face).all()
-        wrong += int(np.count_nonzero(clip.features[clip.face, 0] != 100 * clip.labels[clip.face]))
+        wrong += int(np.count_nonzero(clip.features[clip.face, 0] != 100.0 * clip.labels[clip.face]))
         frames += len(clip)
     # Late labels and dissolves.
     assert 0 < wrong < 0.15 * frames
