@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, median_filter
 
 from abaw.core.errors import ConfigError, DataError
 
@@ -57,6 +56,9 @@ def gaussian(values: Columns, sigma: float) -> Columns:
     """
     require_positive(sigma)
     require_finite(values)
+    # Loaded on use: it takes half a second, and most filters do without.
+    from scipy.ndimage import gaussian_filter1d
+
     num_frames = len(values)
     if num_frames == 0:
         return values.copy()
@@ -91,6 +93,9 @@ def _median(column: NDArray[np.float32], half: int, first: float) -> NDArray[np.
     numbers of values above and below all others do not change the median; with one more `first`, the median is the
     upper or the lower of the middle two.
     """
+    # Loaded on use: as above.
+    from scipy.ndimage import median_filter
+
     outside = np.where(np.arange(half) % 2 == 0, first, -first)
     padded = np.concatenate([outside[::-1], column.astype(np.float64), -outside])
     medians: NDArray[np.float64] = median_filter(padded, size=2 * half + 1)[half : half + len(column)]

@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -153,5 +152,8 @@ def _text(text: str, size: int) -> Picture:
 
 @lru_cache(maxsize=8)
 def _font(size: int) -> ImageFont.FreeTypeFont:
+    # Loaded on use: it takes a while, and only annotated videos need it, for its font.
+    import matplotlib
+
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(fonts / "DejaVuSans.ttf", max(7, round(0.68 * size)))

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from abaw.core.errors import ConfigError
 from abaw.video.detecting.boxes import iou_matrix
@@ -119,11 +118,22 @@ class Tracker:
         overlap = iou_matrix(boxes[rows], np.stack([track.expected(frame) for track in tracks]))
         overlap[overlap < min_iou] = 0.0
         taken = set()
-        pairs = linear_sum_assignment(overlap, maximize=True)
-        for index, place in zip(*(side.tolist() for side in pairs), strict=True):
+        for index, place in _best_pairs(overlap):
             if overlap[index, place] > 0:
                 row, track = int(rows[index]), tracks[place]
                 track.follow(frame, boxes[row])
                 numbers[row] = track.number
                 taken.add(track.number)
         return [track for track in tracks if track.number not in taken]
+
+
+def _best_pairs(overlap: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Row and column of each pair, such that the sum of their overlaps, (rows, columns), is the largest."""
+    if 1 in overlap.shape:
+        row, column = np.unravel_index(int(overlap.argmax()), overlap.shape)
+        return [(int(row), int(column))]
+    # Loaded on use: it takes a second, and videos of one person do without.
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
