@@ -212,7 +212,7 @@ def steps_alone(root: Path, cells: Sequence[str], steps: int) -> tuple[float, fl
             recipe.model, window=window, hop=window, sources=clips.sources, classes=EXPRESSION_CLASSES, training={},
         )  # fmt: skip
         model = build_temporal(spec, seed=seed)
-        model.set_statistics(*training.statistics())
+        model.set_statistics(*map(torch.from_numpy, training.statistics()))
         method = SequenceMethod(model, recipe.learn, training.class_counts())
         sampler = WindowSampler(training, window, recipe.learn.batch_size, recipe.learn.sampling)
         optimizer = build_optimizer(method, plan.lr, plan.weight_decay)

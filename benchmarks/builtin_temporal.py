@@ -101,7 +101,7 @@ def one_seed(stills: Stills, static: Path, shares: Sequence[float], work: Path, 
         "temporal": temporal.plain(),
         WITH_MODEL: temporal.decoded(),
     }
-    member = load_member(last, torch.device("cpu"))
+    member = load_member(last, "cpu")
     return Outcome(last, scores, steadiness(chosen(stills.scored, seed), static, member, Smoothing()))
 
 

@@ -26,6 +26,7 @@ import pyarrow as pa
 import torch
 
 from abaw.core.config import to_plain
+from abaw.core.onnx_session import session_options
 from abaw.extractors.extractor import Extractor
 from abaw.extractors.registry import open_extractor
 from abaw.extractors.settings import ExtractorSettings
@@ -33,7 +34,6 @@ from abaw.inference.devices import choose_device
 from abaw.inference.features import write_video_features
 from abaw.stores.crop import Crop
 from abaw.stores.faces import VIDEO_SCHEMA, open_faces, write_video_faces
-from abaw.video.detecting.graph import session_options
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -110,10 +110,10 @@ def picture(size: int, rng: np.random.Generator) -> bytes:
     return cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
-def bare_session(network: Path, extractor: Extractor, device: torch.device) -> onnxruntime.InferenceSession:
+def bare_session(network: Path, extractor: Extractor, device: str) -> onnxruntime.InferenceSession:
     for note in extractor.notes:
         print(note, file=sys.stderr)
-    cuda = device.type == "cuda" and not extractor.notes
+    cuda = device == "cuda" and not extractor.notes
     providers = [*(["CUDAExecutionProvider"] if cuda else []), "CPUExecutionProvider"]
     return onnxruntime.InferenceSession(str(network), session_options(None), providers=providers)
 
@@ -130,7 +130,7 @@ def take_turns(
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(options.batch_size, 3, options.size, options.size)).astype(np.float32)
     bare.run(None, {"image": batch})
-    extractor.features(torch.zeros((options.batch_size, 3, options.size, options.size), dtype=torch.uint8))
+    extractor.features(np.zeros((options.batch_size, 3, options.size, options.size), np.uint8))
     ours, alone = [], []
     for turn, path in enumerate(stores):
         for which in ("ours", "alone") if turn % 2 else ("alone", "ours"):

@@ -191,9 +191,9 @@ def framewise(clips: Sequence[Clip], static: Path) -> Videos:
 
 def temporal_videos(clips: Sequence[Clip], checkpoint: Path) -> Videos:
     """The temporal model's predictions."""
-    member = load_member(checkpoint, torch.device("cpu"))
+    member = load_member(checkpoint, "cpu")
     outputs = [member.outputs(clip.features, clip.present) for clip in clips]
-    probs = [each.probs.numpy() for each in outputs if each.probs is not None]
+    probs = [each.probs for each in outputs if each.probs is not None]
     facts = {"fps": FPS, "class_shares": member.spec.class_shares}
     return _videos(clips, probs, [each.predicted for each in outputs], facts)
 

@@ -27,6 +27,7 @@ from abaw.extractors.registry import open_extractor
 from abaw.inference.decode import decode
 from abaw.inference.features import features_of_crops
 from abaw.inference.members import Member, load_member
+from abaw.models.running import softmax
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.smooth import Smoothing, parse_smoothing
 from abaw.sequence.smoothing_file import read_smoothing
@@ -73,7 +74,7 @@ def main() -> None:
     static = resolve_checkpoint(arguments.static, "static")
     member = None
     if arguments.temporal is not None:
-        member = load_member(resolve_checkpoint(arguments.temporal, "temporal"), torch.device("cpu"))
+        member = load_member(resolve_checkpoint(arguments.temporal, "temporal"), "cpu")
     smoothing = (
         read_smoothing(Path(arguments.smoothing), EXPRESSION_CLASSES)
         if arguments.smoothing.endswith(".json")
@@ -91,7 +92,7 @@ def chosen(photos: Sequence[Still], seed: int) -> list[Still]:
 
 def steadiness(stills: Sequence[Still], static: Path, temporal: Member | None, smoothing: Smoothing) -> Steadiness:
     """temporal: takes the static model's logits; None for the smoothing alone."""
-    extractor = open_extractor(static, torch.device("cpu"), threads=torch.get_num_threads(), outputs="logits")
+    extractor = open_extractor(static, "cpu", threads=torch.get_num_threads(), outputs="logits")
     logits = features_of_crops((drawn(still.pixels, np.zeros(4), False) for still in stills), extractor)
     labels = np.array([still.label for still in stills], dtype=np.int8)
     classes = np.stack([_classes(row, temporal, smoothing) for row in logits])
@@ -111,13 +112,13 @@ def _classes(logits: NDArray[np.float16], temporal: Member | None, smoothing: Sm
     """The classes of a clip that shows one face, (T,). logits: (C,)."""
     there = np.ones(FRAMES, dtype=np.bool_)
     held = np.repeat(logits[None], FRAMES, axis=0)
-    probs = torch.from_numpy(held).float().softmax(-1)
+    probs = softmax(held.astype(np.float32))
     if temporal is not None:
         outputs = temporal.outputs(held, there[:, None]).probs
         assert outputs is not None
         probs = outputs
     frames = np.arange(1, FRAMES + 1, dtype=np.int32)
-    predictions = Predictions("held", EXPRESSION_CLASSES, frames, there, there, probs.numpy(), {"fps": FPS})
+    predictions = Predictions("held", EXPRESSION_CLASSES, frames, there, there, probs, {"fps": FPS})
     return decode(predictions, smoothing).labels
 
 

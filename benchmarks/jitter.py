@@ -24,11 +24,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from abaw.data.decoding import channels_first
 from abaw.extractors.extractor import Extractor
 from abaw.extractors.registry import open_extractor
+from abaw.models.running import softmax
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.crop import ALIGNED_112
 from abaw.video.align import cut_crop
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--labels", type=Path)
     arguments = parser.parse_args()
     labels = {} if arguments.labels is None else read_labels(arguments.labels)
-    extractor = open_extractor("builtin", torch.device("cpu"), flip=True, outputs="logits")
+    extractor = open_extractor("builtin", "cpu", flip=True, outputs="logits")
     print(
         f"{'clip':<26}{'reach':>6}{'frames':>8}{'jitter px':>11}{'fast %':>8}{'flicker':>9}{'changes':>9}{'right %':>9}"
     )
@@ -126,9 +127,9 @@ def probabilities(frames: list[Followed], extractor: Extractor) -> NDArray[np.fl
     ]
     side = extractor.side
     small = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
-    images = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
+    images = channels_first(np.stack(small))
     logits = np.concatenate([extractor.features(images[k : k + BATCH]) for k in range(0, len(images), BATCH)])
-    return torch.from_numpy(logits).float().softmax(1).numpy()
+    return softmax(logits.astype(np.float32))
 
 
 def flicker(probs: NDArray[np.float32]) -> tuple[float, float]:

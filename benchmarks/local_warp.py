@@ -14,7 +14,7 @@ import torch
 
 from abaw.data.images import FaceImages
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput
+from abaw.models.image_input import ImageInput
 from abaw.pretrain.contrawarping import build_contrawarping
 from abaw.pretrain.local_warp import warp_at_random
 from abaw.pretrain.settings import ContraWarpingSettings, WarpSettings

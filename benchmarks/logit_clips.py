@@ -64,7 +64,7 @@ class Seen:
 
 def see(static: Path, stills: Sequence[Still], options: LogitClips, work: Path) -> Seen:
     """Run the static model on every still in all its poses, once: the logits stay in `work`."""
-    extractor = open_extractor(static, torch.device("cpu"), threads=torch.get_num_threads(), outputs="logits")
+    extractor = open_extractor(static, "cpu", threads=torch.get_num_threads(), outputs="logits")
     names = [still.name for still in stills]
     path = work / f"seen-{value_hash([extractor.source, names, options.poses, asdict(options.life)])}.npy"
     if not path.exists():

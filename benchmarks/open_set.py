@@ -25,7 +25,8 @@ from sklearn.metrics import roc_auc_score
 from abaw.data.face_set import unlabelled_faces
 from abaw.data.images import ImageReader
 from abaw.inference.images import read_features
-from abaw.models.static import image_input, load_static
+from abaw.models.image_input import image_input
+from abaw.models.static import load_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.arrow import SUFFIX
 from abaw.weights import resolve_checkpoint

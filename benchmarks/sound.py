@@ -22,7 +22,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from abaw.core.artifacts import read_json
@@ -49,7 +48,7 @@ ALONE = ("--learn.balance", "none", "--learn.feature_noise", "1.0", "--learn.tim
 suits the picture makes it guess rare classes too often."""
 PICTURE, SOUND, BOTH = "features", "sound", "features+sound"
 TOGETHER = "together"
-CPU = torch.device("cpu")
+CPU = "cpu"
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ from abaw.core.run_folder import RunFolder
 from abaw.data.face_set import FaceSet, join, labelled_stills
 from abaw.data.images import ImageReader, TrainBatches, TrainImages
 from abaw.learning.ema import Ema
-from abaw.models.static import ImageInput
+from abaw.models.image_input import ImageInput
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.semisup.image_method import ImageViews, Setup
 from abaw.semisup.methods.fixmatch.method import FixMatch

@@ -13,7 +13,7 @@ from torchvision import transforms
 
 from abaw.data.face_set import FaceSet
 from abaw.data.views import STRONG, WEAK, View
-from abaw.models.static import ImageInput
+from abaw.models.image_input import ImageInput
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.semisup.image_method import ImageViews
 

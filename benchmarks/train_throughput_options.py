@@ -11,7 +11,8 @@ from typing import TypeVar
 import torch
 
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, build_static
+from abaw.models.image_input import ImageInput
+from abaw.models.static import build_static
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.semisup.image_method import Setup
 from abaw.semisup.methods.fixmatch.method import FixMatch

@@ -58,6 +58,7 @@ STAGES = {
     "train-temporal": Stage("train_temporal", "TrainTemporalConfig", "features + annotations -> temporal model"),
     "cross-validate": Stage("cross_validate", "CrossValidateConfig", "k-fold by video: out-of-fold predictions"),
     "predict": Stage("predict", "PredictConfig", "features + checkpoint -> per-frame probabilities"),
+    "export": Stage("export", "ExportConfig", "checkpoint -> an ONNX file that predicts without torch"),
     "fuse": Stage("fuse", "FuseConfig", "predictions of several models -> their mean", "predictions"),
     "predict-video": Stage(
         "predict_video.command", "PredictVideoConfig", "videos -> predictions, shown on pages", "videos"

@@ -14,7 +14,7 @@ from abaw.core.errors import DataError
 from abaw.core.reading import require_regular
 from abaw.extractors.registry import CHECKPOINT, require_head, split_name
 from abaw.stores.sources import chosen_sources
-from abaw.stores.spec import load_spec
+from abaw.stores.spec import is_exported, load_spec
 from abaw.weights import NAME
 
 
@@ -33,6 +33,8 @@ def _require_path(path: Path) -> None:
 
 def _require_checkpoint(path: Path) -> None:
     require_head(path)
+    if is_exported(path):
+        _require_path(path)
     if path != Path(NAME):
         load_spec(path)
 
@@ -55,7 +57,7 @@ def _require_weights(name: Path) -> None:
 InputPath = Annotated[Path, Input(_require_path)]
 InputText = Annotated[str, Input(_require_path)]
 CheckpointPath = Annotated[Path, Input(_require_checkpoint)]
-"""The folder of a checkpoint, or builtin."""
+"""The folder of a checkpoint, a file of `abaw export`, or builtin."""
 ExtractorName = Annotated[str, Input(_require_extractor)]
 """The same, or a network of another project: onnx:FILE, timm:NAME, hf:NAME_OR_FOLDER."""
 DetectorName = Annotated[str, Input(_require_weights)]

@@ -37,9 +37,10 @@ class LiveConfig:
         port: of the page; 0 for any free one
         out: folder for recordings made on the page
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file
-        checkpoint: folder of a static checkpoint, or builtin, the one of the package; with temporal also a network of
-            another project, see `abaw features`
-        temporal: folder of a causal temporal checkpoint (train-temporal --model.causal) for that one
+        checkpoint: folder of a static checkpoint, a file of `abaw export`, or builtin, the one of the package; with
+            temporal also a network of another project, see `abaw features`
+        temporal: folder of a causal temporal checkpoint (train-temporal --model.causal) for that one, or its exported
+            file
         smoothing: causal filter, none or exponential:SECONDS (time in which the old level fades to 37 %)
         every_frame: analyse every frame of a file as fast as possible; nothing is dropped
         accelerator: where to compute; auto uses a GPU if there is one

@@ -28,8 +28,9 @@ class PredictConfig(BatchSettings):
     Args:
         features: folder of feature stores, or one store; several sources in the order used in training; sources that a
             checkpoint does not use are passed over
-        checkpoint: a temporal checkpoint, or a static one (frame by frame); the probabilities of several, such as folds
-            or seeds, are averaged; builtin is the static one of the package, for its own features
+        checkpoint: a temporal checkpoint, or a static one (frame by frame), as a folder or a file of `abaw export`; the
+            probabilities of several, such as folds or seeds, are averaged; builtin is the static one of the package,
+            for its own features
         out: folder for the predictions, one store per video; existing ones are kept
         accelerator: where to compute; auto uses a GPU if there is one
 
@@ -85,7 +86,7 @@ class PredictVideos:
         from abaw.weights import resolve_checkpoint
 
         device = choose_device(self.config.accelerator)
-        members = [load_member(resolve_checkpoint(path, "static"), device) for path in self.config.checkpoint]
+        members = [load_member(resolve_checkpoint(path, "static"), device, threads) for path in self.config.checkpoint]
         return lambda name, progress: self._predict(members, name)
 
     def files(self, name: str) -> Made:

@@ -11,7 +11,8 @@ from pipelines.console import result, say, warn
 from pipelines.inputs import CheckpointPath, InputPath
 
 if TYPE_CHECKING:
-    from abaw.models.static import ImageInput, StaticModel
+    from abaw.models.image_input import ImageInput
+    from abaw.models.static import StaticModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,8 @@ def _model(config: ProbeConfig) -> tuple[StaticModel, ImageInput, str]:
     """The model, its input, and its name in the result."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.models.architecture import Architecture
-    from abaw.models.static import build_static, image_for, image_input, load_features
+    from abaw.models.image_input import image_input
+    from abaw.models.static import build_static, image_for, load_features
     from abaw.weights import resolve_checkpoint
 
     if config.checkpoint is not None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from abaw.models.architecture import Architecture
+from abaw.models.image_input import ImageInput
 from abaw.models.sizes import TransformerSize
-from abaw.models.static import ImageInput, build_static, save_static
+from abaw.models.static import build_static, save_static
 from abaw.models.temporal import build_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint

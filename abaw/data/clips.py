@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from abaw.core.artifacts import utf8
 from abaw.core.errors import ConfigError, DataError
@@ -134,7 +132,7 @@ class ClipSet:
             tuple(self.trained_on[index] for index in indices) if self.trained_on else (),
         )
 
-    def statistics(self) -> tuple[Tensor, Tensor]:
+    def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and standard deviation, (D,) each: per source over the frames that have it, 0 for a source without any.
 
         Raises DataError when no frame has any source.
@@ -147,7 +145,7 @@ class ClipSet:
             for index in range(len(self.sources))
         ]
         mean, deviation = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
+        return mean.astype(np.float32), deviation.astype(np.float32)
 
     def _features(self, clip: Clip, indices: Sequence[int]) -> NDArray[np.float16] | StoredFeatures:
         """Those of some sources alone; indices: rising."""

@@ -1,7 +1,5 @@
-"""Decoding of face crops: encoded bytes -> uint8 images at a model's input size.
+"""Decoding of face crops to tensors: on a CPU as in abaw.data.decoding, on a GPU whole batches by torchvision (nvJPEG).
 
-On a CPU, OpenCV decodes: its pixels equal those of torchvision's decoder, it takes about as long, and it releases the
-interpreter lock; torchvision plans to remove its decoders. On a GPU, torchvision (nvJPEG) decodes whole batches.
 `benchmarks/train_throughput.py` measures both.
 """
 
@@ -9,35 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from abaw.core.errors import DataError
+from abaw.data.decoding import decode_arrays
 
 _JPEG_START = b"\xff\xd8"
-
-
-def decode_crop(jpeg: bytes, size: int, name: str) -> NDArray[np.uint8]:
-    """One crop, (S, S, 3) RGB. Raises DataError that names the sample when the bytes are not an image."""
-    image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR) if jpeg else None
-    if image is None:
-        raise DataError(f"{name}: its crop is not a readable image; write the store again")
-    return cv2.cvtColor(at_size(image.astype(np.uint8, copy=False), size), cv2.COLOR_BGR2RGB).astype(
-        np.uint8, copy=False
-    )
-
-
-def at_size(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """An image (H, W, 3) as (S, S, 3)."""
-    if image.shape[:2] == (size, size):
-        return image
-    shrinks = max(image.shape[:2]) > size
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size, size), interpolation=method).astype(np.uint8, copy=False)
 
 
 def decode_crops(jpegs: Sequence[bytes], size: int, names: Sequence[str], device: torch.device | str = "cpu") -> Tensor:
@@ -47,22 +23,17 @@ def decode_crops(jpegs: Sequence[bytes], size: int, names: Sequence[str], device
     """
     target = torch.device(device)
     if target.type == "cpu":
-        return _decode_one_by_one(jpegs, size, names)
+        return torch.from_numpy(decode_arrays(jpegs, size, names))
     batch = torch.empty((len(jpegs), 3, size, size), dtype=torch.uint8, device=target)
     for is_jpeg in (True, False):
         part = [index for index, jpeg in enumerate(jpegs) if jpeg.startswith(_JPEG_START) == is_jpeg]
         if part:
             chosen = [jpegs[index] for index in part], size, [names[index] for index in part]
-            images = _decode_together(*chosen, target) if is_jpeg else _decode_one_by_one(*chosen).to(target)
+            images = (
+                _decode_together(*chosen, target) if is_jpeg else torch.from_numpy(decode_arrays(*chosen)).to(target)
+            )
             batch[torch.tensor(part, device=target)] = images
     return batch
-
-
-def _decode_one_by_one(jpegs: Sequence[bytes], size: int, names: Sequence[str]) -> Tensor:
-    images = np.empty((len(jpegs), size, size, 3), dtype=np.uint8)
-    for index, (jpeg, name) in enumerate(zip(jpegs, names, strict=True)):
-        images[index] = decode_crop(jpeg, size, name)
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
 def _decode_together(jpegs: Sequence[bytes], size: int, names: Sequence[str], device: torch.device) -> Tensor:
@@ -73,7 +44,7 @@ def _decode_together(jpegs: Sequence[bytes], size: int, names: Sequence[str], de
     try:
         images = decode_jpeg(encoded, mode=ImageReadMode.RGB, device=device)
     except RuntimeError:
-        _decode_one_by_one(jpegs, size, names)  # raises with the name of a damaged crop, if that is the reason
+        decode_arrays(jpegs, size, names)  # raises with the name of a damaged crop, if that is the reason
         raise
     return _at_size(images, size)
 

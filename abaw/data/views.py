@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from abaw.models.static import luma
+from abaw.models.image_input import luma
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from abaw.evaluation.action_units import mean_unit_f1_of, unit_counts
 from abaw.evaluation.metrics import Evaluation, ScoredVideo, evaluate
 from abaw.evaluation.multitask import ccc_of, moments_of, no_tasks
 from abaw.inference.predict import predict_clips
-from abaw.models.temporal import TemporalTransformer
+from abaw.models.temporal import TemporalTransformer, on_windows
 from abaw.protocol.classes import VALENCE_AROUSAL
 from abaw.stores.spec import Spec
 
@@ -21,7 +21,7 @@ def score_clips(model: TemporalTransformer, spec: Spec, clips: ClipSet) -> Evalu
     return evaluate(
         [
             ScoredVideo(clip.name, clip.labels, predicted.probs.argmax(axis=1).astype(np.int8), clip.face)
-            for clip, predicted in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True)
+            for clip, predicted in zip(clips.clips, predict_clips(on_windows(model), spec, clips.clips), strict=True)
         ]
     )
 
@@ -41,7 +41,7 @@ def score_other_tasks(model: TemporalTransformer, spec: Spec, clips: ClipSet) ->
     sums = no_tasks()
     moments, counts = sums.moments, sums.counts
     scores: dict[str, float] = {}
-    for clip, predicted in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True):
+    for clip, predicted in zip(clips.clips, predict_clips(on_windows(model), spec, clips.clips), strict=True):
         if clip.valence_arousal is not None and predicted.valence_arousal is not None:
             moments = moments + moments_of(clip.valence_arousal, predicted.valence_arousal)
             scores["mean_ccc"] = 0.0

@@ -15,7 +15,8 @@ from abaw.data.images import ImageReader
 from abaw.evaluation.metrics import Scores, score_frames
 from abaw.evaluation.probe import Retrieval, linear_probe, nearest_neighbours, neighbour_vote, retrieval, same_identity
 from abaw.inference.images import read_features
-from abaw.models.static import ImageInput, StaticModel
+from abaw.models.image_input import ImageInput
+from abaw.models.static import StaticModel
 
 _IDENTITY = re.compile(r"(.+)_\d+\.\w+$")
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from abaw.core.artifacts import value_hash
 from abaw.core.errors import ConfigError, DataError
@@ -21,8 +19,8 @@ from abaw.core.text import one_line
 from abaw.stores.crop import Crop
 
 Outputs = Literal["features", "logits"]
-Network = Callable[[Tensor], Tensor]
-"""Pictures as the network expects them, (B, …), on its device -> (B, D) on any device."""
+Compute = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
+"""Crops (B, 3, S, S) uint8 RGB -> features (B, D)."""
 
 _GREY = 128
 
@@ -31,7 +29,7 @@ _GREY = 128
 class Head:
     """The expression head of a network. classify: features (B, D) -> logits (B, C); classes: in that order."""
 
-    classify: Callable[[Tensor], Tensor]
+    classify: Callable[[NDArray[np.floating]], NDArray[np.float32]]
     classes: tuple[str, ...]
 
 
@@ -40,10 +38,9 @@ class Extractor:
     """A frozen network that computes features of face crops.
 
     name: what messages call it; side: S, to which crops are scaled; crop: the kind of crop that it expects, None for
-    any; prepare: crops (B, 3, S, S) uint8 RGB -> what the network takes; feature_dim: D; weights_sha256: of the
-    weights; settings: what else decides its features (none for checkpoints of this project, whose spec goes with the
-    weights); head: None for a network without one; trained_on: what it was trained on; origin: what else stores record
-    of it; notes: what the user should know.
+    any; compute: runs the network; feature_dim: D; weights_sha256: of the weights; settings: what else decides its
+    features (none for checkpoints of this project, whose spec goes with the weights); head: None for a network without
+    one; trained_on: what it was trained on; origin: what else stores record of it; notes: what the user should know.
 
     flip: average the features of each crop and its mirror image; batch_size: crops per forward pass; outputs: the
     features, or the logits of the head. Raises ConfigError for a batch size below 1, and for logits without a head.
@@ -52,9 +49,7 @@ class Extractor:
     name: str
     side: int
     crop: Crop | None
-    prepare: Callable[[Tensor], Tensor]
-    network: Network
-    device: torch.device
+    compute: Compute
     feature_dim: int
     weights_sha256: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -97,30 +92,25 @@ class Extractor:
             | ({"outputs": "logits"} if self.outputs == "logits" else {})
         )
 
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> NDArray[np.float16]:
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Crops (B, 3, S, S) uint8 RGB -> (B, D), or (B, C) for logits; infinite where float16 cannot hold a number."""
-        images = images.to(self.device)
-        features = self.network(self.prepare(images))
+        features = self.compute(images)
         if self.flip:
-            features = (features + self.network(self.prepare(images.flip(3)))) / 2
+            features = (features + self.compute(np.ascontiguousarray(images[..., ::-1]))) / 2
         if self.outputs == "logits" and self.head is not None:
             features = self.head.classify(features)
-        half: NDArray[np.float16] = features.half().cpu().numpy()
-        return half
+        with np.errstate(over="ignore"):
+            return features.astype(np.float16)
 
 
-def measured_dim(
-    network: Network, prepare: Callable[[Tensor], Tensor], side: int, device: torch.device, name: str
-) -> int:
+def measured_dim(compute: Compute, side: int, name: str) -> int:
     """D, found by running a network on two grey pictures.
 
     Raises DataError when it does not run on them, returns anything but one row per picture, or is not finite.
     """
-    pictures = torch.full((2, 3, side, side), _GREY, dtype=torch.uint8, device=device)
+    pictures = np.full((2, 3, side, side), _GREY, np.uint8)
     try:
-        with torch.inference_mode():
-            found = network(prepare(pictures))
+        found = compute(pictures)
     except (AssertionError, RuntimeError, ValueError, TypeError) as error:
         raise DataError(
             f"{name}: does not run on pictures of {side}x{side} pixels ({one_line(error)}); try another size"
@@ -129,9 +119,9 @@ def measured_dim(
         raise DataError(
             f"{name}: returns {list(found.shape)} for 2 pictures, expected [2, D]; choose another pooling or output"
         )
-    if not found.is_floating_point():
+    if not np.issubdtype(found.dtype, np.floating):
         raise DataError(f"{name}: returns {found.dtype}, expected numbers with decimals; choose another output")
-    if not torch.isfinite(found).all():
+    if not np.isfinite(found).all():
         raise DataError(
             f"{name}: returns numbers that are not finite (NaN, infinity) for a grey picture; give other weights"
         )

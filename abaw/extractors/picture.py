@@ -10,7 +10,7 @@ from torch import Tensor
 
 from abaw.core.errors import ConfigError
 from abaw.extractors.settings import ChannelOrder, ExtractorSettings
-from abaw.models.static import luma
+from abaw.models.image_input import luma
 from abaw.stores.crop import Crop
 
 _SIDES = (8, 2048)

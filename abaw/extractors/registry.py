@@ -18,8 +18,7 @@ from abaw.extractors import kinds
 from abaw.extractors.settings import NOTHING, ExtractorSettings, require_uses
 
 if TYPE_CHECKING:
-    import torch
-
+    from abaw.core.device import Device
     from abaw.extractors.extractor import Extractor
 
 CHECKPOINT: Final = "checkpoint"
@@ -32,7 +31,7 @@ class Kind(Protocol):
     USES: frozenset[str]
 
     def open_extractor(
-        self, argument: str, settings: ExtractorSettings, device: torch.device, threads: int | None
+        self, argument: str, settings: ExtractorSettings, device: Device, threads: int | None
     ) -> Extractor:
         """argument: the name without its prefix; threads: of the processor, None for all. Raises AbawError."""
         ...
@@ -66,7 +65,7 @@ def require_head(name: str | Path) -> None:
 
 def open_extractor(
     name: str | Path,
-    device: torch.device,
+    device: Device,
     settings: ExtractorSettings = NOTHING,
     threads: int | None = None,
     *,

@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from abaw.core.device import Device
 from abaw.core.errors import ConfigError
-from abaw.extractors.extractor import Extractor, measured_dim
+from abaw.extractors.extractor import Compute, Extractor, measured_dim
 from abaw.extractors.picture import Picture
 from abaw.extractors.settings import ExtractorSettings
 from abaw.weights.identity import weights_hash
+
+Network = Callable[[Tensor], Tensor]
+"""Pictures as the network expects them, (B, …), on its device -> (B, D) on any device."""
 
 _CLS_NAMES = ("cls_token", "class_embedding", "class_token")
 
@@ -23,28 +29,27 @@ _CLS_NAMES = ("cls_token", "class_embedding", "class_token")
 def torch_extractor(
     name: str,
     module: nn.Module,
-    compute: Callable[[Tensor], Tensor],
+    network: Network,
     picture: Picture,
     settings: ExtractorSettings,
-    device: torch.device,
+    device: Device,
     decides: dict[str, Any],
     notes: tuple[str, ...] = (),
 ) -> Extractor:
-    """An extractor that runs `compute`, which uses `module`, on the device.
+    """An extractor that runs `network`, which uses `module`, on the device.
 
     decides: what decides the features besides the weights and the picture. Raises DataError when it does not run, or
     returns no feature per picture.
     """
     digest = weights_hash(module)
     module.eval().requires_grad_(False).to(device)
-    dim = measured_dim(compute, picture.prepare, picture.side, device, name)
+    compute = on_arrays(network, picture.prepare, device)
+    dim = measured_dim(compute, picture.side, name)
     return Extractor(
         name,
         picture.side,
         picture.crop,
-        picture.prepare,
         compute,
-        device,
         dim,
         digest,
         {**picture.plain(), **decides},
@@ -52,6 +57,17 @@ def torch_extractor(
         origin={"name": name, "source": settings.source},
         notes=notes,
     )
+
+
+def on_arrays(network: Network, prepare: Callable[[Tensor], Tensor], device: Device) -> Compute:
+    """Runs `network` on arrays. prepare: crops (B, 3, S, S) uint8 RGB on the device -> what the network takes."""
+
+    @torch.inference_mode()
+    def compute(crops: NDArray[np.uint8]) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = network(prepare(torch.from_numpy(crops).to(device))).cpu().numpy()
+        return found
+
+    return compute
 
 
 def has_cls_token(module: nn.Module) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
+from abaw.core.device import Device, has_gpu_driver
 from abaw.core.errors import ConfigError
 
 
@@ -20,11 +19,23 @@ class Processor:
 
 def processor() -> Processor:
     """What this process uses now."""
+    # Loaded on use: predicting with the built-in models needs no torch.
+    import torch
+
     return Processor(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability())
 
 
-def choose_device(accelerator: Literal["auto", "cpu", "cuda"]) -> torch.device:
+def choose_device(accelerator: Literal["auto", "cpu", "cuda"]) -> Device:
     """The device of that name; auto is a GPU if there is one. Raises ConfigError when cuda is not available."""
-    if accelerator == "cuda" and not torch.cuda.is_available():
+    if accelerator != "cpu" and has_gpu_driver() and _torch_finds_gpu():
+        return "cuda"
+    if accelerator == "cuda":
         raise ConfigError("accelerator cuda: torch finds no GPU; use auto or cpu, or see `abaw doctor`")
-    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    return "cpu"
+
+
+def _torch_finds_gpu() -> bool:
+    # Loaded on use: it takes seconds, and without a driver the answer is known.
+    import torch
+
+    return torch.cuda.is_available()

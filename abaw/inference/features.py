@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from abaw.core.artifacts import provenance, value_hash
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
-from abaw.data.crops import at_size, decode_crops
+from abaw.data.decoding import at_size, channels_first, decode_arrays
 from abaw.extractors.extractor import Extractor
 from abaw.stores.arrow import StoreError, is_done
 from abaw.stores.faces import FaceStore, require_crop
@@ -53,7 +51,7 @@ def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, pro
 def features_of_crops(crops: Iterable[NDArray[np.uint8]], extractor: Extractor) -> NDArray[np.float16]:
     """Features (N, D) of N >= 1 crops in memory, (H, W, 3) uint8 RGB of any sizes, scaled as those of stores are."""
     sized = np.stack([at_size(crop, extractor.side) for crop in crops])
-    return extractor.features(torch.from_numpy(sized).permute(0, 3, 1, 2).contiguous())
+    return extractor.features(channels_first(sized))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class _Crops:
 
     part: slice
     rows: NDArray[np.integer]
-    images: Tensor
+    images: NDArray[np.uint8]
     names: list[str]
 
 
@@ -88,7 +86,7 @@ def _decoded(faces: FaceStore, valid: NDArray[np.bool_], extractor: Extractor) -
         rows = np.flatnonzero(valid[part]) + start
         names = [f"{faces.store.path}:{faces.keys[int(row)].as_py()}" for row in rows]
         jpegs = [faces.jpeg(int(row)) or b"" for row in rows]
-        yield _Crops(part, rows, decode_crops(jpegs, extractor.side, names), names)
+        yield _Crops(part, rows, decode_arrays(jpegs, extractor.side, names), names)
 
 
 def _features_of(crops: _Crops, extractor: Extractor) -> NDArray[np.float16]:

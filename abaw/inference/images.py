@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from abaw.data.images import ImageReader
 from abaw.data.views import unit
-from abaw.models.static import ImageInput, StaticModel
+from abaw.models.image_input import ImageInput
+from abaw.models.static import StaticModel
 
 _BATCH_SIZE = 256
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from abaw.core.device import Device
+from abaw.extractors.extractor import Extractor
+from abaw.extractors.kinds.checkpoint import open_extractor
+from abaw.extractors.settings import NOTHING
 from abaw.inference.windowed import window_outputs
-from abaw.models.static import StaticModel, load_static
-from abaw.models.tasks import split_outputs
-from abaw.models.temporal import TemporalTransformer, load_temporal, spec_tasks
+from abaw.models.running import Classify, RunWindows, runs_without_torch, sigmoid, softmax
+from abaw.models.tasks import is_causal, spec_tasks, split_outputs
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.windows import Windows
 from abaw.stores.sources import Source, joined_backbone, spec_backbones
@@ -33,10 +34,10 @@ class FrameOutputs:
     (T, C); valence_arousal: (T, 2) in [-1, 1]; action_units: (T, 12) probabilities.
     """
 
-    probs: Tensor | None
+    probs: NDArray[np.float32] | None
     predicted: NDArray[np.bool_]
-    valence_arousal: Tensor | None = None
-    action_units: Tensor | None = None
+    valence_arousal: NDArray[np.float32] | None = None
+    action_units: NDArray[np.float32] | None = None
 
 
 class Member(Protocol):
@@ -60,20 +61,20 @@ class Member(Protocol):
 
 
 def temporal_outputs(
-    model: TemporalTransformer, spec: Spec, features: NDArray[np.float16], present: NDArray[np.bool_]
+    run: RunWindows, spec: Spec, features: NDArray[np.float16], present: NDArray[np.bool_]
 ) -> FrameOutputs:
     """A temporal model's predictions for a whole video, which is cut into the windows of its spec.
 
-    model: in eval mode; features: (T, D); present: (T, S) False without a feature; T >= 1.
+    features: (T, D); present: (T, S) False without a feature; T >= 1.
     """
     windows = Windows(int(spec.input["window"]), int(spec.input["hop"]))
-    outputs = window_outputs(model, features, present, windows, causal=model.size.causal)
+    outputs = window_outputs(run, features, present, windows, causal=is_causal(spec))
     parts = split_outputs(outputs, spec_tasks(spec))
     return FrameOutputs(
-        parts["expression"].softmax(-1) if "expression" in parts else None,
+        softmax(parts["expression"]) if "expression" in parts else None,
         np.ones(len(present), dtype=np.bool_),
-        parts["valence_arousal"].tanh() if "valence_arousal" in parts else None,
-        parts["action_units"].sigmoid() if "action_units" in parts else None,
+        np.tanh(parts["valence_arousal"]) if "valence_arousal" in parts else None,
+        sigmoid(parts["action_units"]) if "action_units" in parts else None,
     )
 
 
@@ -83,7 +84,7 @@ class TemporalMember:
 
     folder: Path
     spec: Spec
-    model: TemporalTransformer
+    run: RunWindows
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ class TemporalMember:
         # Checkpoints of earlier versions have several backbones in one source, which is present where all of them are.
         sizes = [len(joined) for joined in spec_backbones(self.spec)]
         starts = np.cumsum([0, *sizes[:-1]])
-        return temporal_outputs(self.model, self.spec, features, np.logical_and.reduceat(present, starts, axis=1))
+        return temporal_outputs(self.run, self.spec, features, np.logical_and.reduceat(present, starts, axis=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +107,7 @@ class StaticMember:
 
     folder: Path
     spec: Spec
-    model: StaticModel
+    classify: Classify
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -116,27 +117,44 @@ class StaticMember:
     def backbones(self) -> tuple[str, ...]:
         return (self.spec.weights_id,)
 
-    @torch.inference_mode()
     def outputs(self, features: NDArray[np.float16], present: NDArray[np.bool_]) -> FrameOutputs:
-        device = next(self.model.parameters()).device
-        logits = self.model.classify(torch.from_numpy(features).float().to(device)).cpu()
-        return FrameOutputs(logits.softmax(-1), present[:, 0])
+        return FrameOutputs(softmax(self.classify(features)), present[:, 0])
 
 
-def load_member(folder: Path, device: torch.device) -> Member:
-    """A static or temporal checkpoint, ready to predict on the device.
+def load_member(path: Path, device: Device, threads: int | None = None) -> Member:
+    """A static or temporal checkpoint, a folder or an exported file, ready to predict on the device.
 
-    Raises CheckpointError when it is missing, damaged, or its classes are not the eight in their order (a temporal
-    model without expression has none).
+    threads: of the processor, None for all. Raises CheckpointError when it is missing, damaged, or its classes are not
+    the eight in their order (a temporal model without expression has none).
     """
-    spec = load_spec(folder)
-    if spec.kind != "temporal" or "expression" in spec_tasks(spec):
-        require_classes(spec, EXPRESSION_CLASSES, folder)
-    if spec.kind == "temporal":
-        temporal, spec = load_temporal(folder)
-        return TemporalMember(folder, spec, temporal.to(device))
-    static, spec = load_static(folder)
-    return StaticMember(folder, spec, static.to(device))
+    spec = load_spec(path)
+    if spec.kind != "temporal":
+        require_classes(spec, EXPRESSION_CLASSES, path)
+        return static_member(path, open_extractor(str(path), NOTHING, device, threads))
+    if "expression" in spec_tasks(spec):
+        require_classes(spec, EXPRESSION_CLASSES, path)
+    return TemporalMember(path, spec, _open_temporal(path, device, threads))
+
+
+def static_member(path: Path, extractor: Extractor) -> StaticMember:
+    """The head of a static checkpoint whose extractor is open. Raises CheckpointError for other classes."""
+    spec = load_spec(path, "static")
+    require_classes(spec, EXPRESSION_CLASSES, path)
+    assert extractor.head is not None  # a static checkpoint has one
+    return StaticMember(path, spec, extractor.head.classify)
+
+
+def _open_temporal(path: Path, device: Device, threads: int | None) -> RunWindows:
+    if runs_without_torch(path, device):
+        # Loaded on use: few checkpoints have a graph.
+        from abaw.models.exported import ExportedTemporal
+        from abaw.stores.exported import find_exported
+
+        return ExportedTemporal(find_exported(path), device, threads)
+    # Loaded on use: it takes seconds, and exported models do without.
+    from abaw.models.temporal import load_temporal, on_windows
+
+    return on_windows(load_temporal(path)[0].to(device))
 
 
 def fitting_sources(member: Member, sources: Sequence[Source], paths: Sequence[Path]) -> tuple[int, ...]:

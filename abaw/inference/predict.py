@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from abaw.core.artifacts import provenance, quick_hash, value_hash
 from abaw.data.clips import Clip, source_columns
 from abaw.data.read_clips import OfSource, VideoFeatures, first_store, joined_features, source_of
 from abaw.inference.members import FrameOutputs, Member, fitting_sources, temporal_outputs
+from abaw.models.running import RunWindows
 from abaw.models.tasks import NUM_OUTPUTS
-from abaw.models.temporal import TemporalTransformer
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.features import FeatureStore
 from abaw.stores.predictions import Predictions
@@ -27,14 +25,11 @@ from abaw.stores.sources import Source, joined_backbone
 from abaw.stores.spec import Spec
 
 
-def predict_clips(model: TemporalTransformer, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:
-    """Predictions for videos, one by one; memory holds the features of one.
-
-    model: in eval mode; clips: of its sources.
-    """
+def predict_clips(run: RunWindows, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:
+    """Predictions for videos, one by one; memory holds the features of one. run: the model; clips: of its sources."""
     facts = _origin([spec], str(spec.input["backbone"]))
     for clip in clips:
-        outputs = _mean([temporal_outputs(model, spec, clip.features[:], clip.present)])
+        outputs = _mean([temporal_outputs(run, spec, clip.features[:], clip.present)])
         yield _as_predictions(clip.name, clip.face, outputs, {**facts, "fps": clip.fps})
 
 
@@ -73,7 +68,7 @@ def _outputs(member: Member, video: VideoFeatures, sources: Sequence[Source], us
 
 def _nothing(tasks: Sequence[str]) -> FrameOutputs:
     """The outputs for a video without frames."""
-    empty = {task: torch.zeros(0, NUM_OUTPUTS[task]) for task in tasks}
+    empty = {task: np.zeros((0, NUM_OUTPUTS[task]), np.float32) for task in tasks}
     return FrameOutputs(
         empty.get("expression"), np.zeros(0, dtype=np.bool_), empty.get("valence_arousal"), empty.get("action_units")
     )
@@ -101,7 +96,7 @@ def _mean(outputs: Sequence[FrameOutputs]) -> FrameOutputs:
 
     A frame is predicted where each task is.
     """
-    votes = [torch.from_numpy(each.predicted) for each in outputs]
+    votes = [each.predicted for each in outputs]
     voted = [
         _voted([(values, vote) for values, vote in zip(of_task, votes, strict=True) if values is not None])
         for of_task in (
@@ -111,20 +106,22 @@ def _mean(outputs: Sequence[FrameOutputs]) -> FrameOutputs:
         )
     ]
     probs, valence_arousal, action_units = (each[0] if each else None for each in voted)
-    predicted = torch.stack([each[1] for each in voted if each]).all(dim=0)
-    return FrameOutputs(probs, predicted.numpy(), valence_arousal, action_units)
+    predicted = np.logical_and.reduce([each[1] for each in voted if each])
+    return FrameOutputs(probs, predicted, valence_arousal, action_units)
 
 
-def _voted(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] | None:
+def _voted(
+    parts: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
     """The mean of values (T, N) whose vote, (T,), is True, 0 where none is; and where any is, (T,).
 
     None without parts.
     """
     if not parts:
         return None
-    total = torch.stack([torch.where(vote[:, None], values, 0) for values, vote in parts]).sum(dim=0)
-    votes = torch.stack([vote for _, vote in parts]).sum(dim=0)
-    return total / votes.clamp_min(1)[:, None], votes > 0
+    total = np.sum([np.where(vote[:, None], values, np.float32(0)) for values, vote in parts], axis=0)
+    votes = np.sum([vote for _, vote in parts], axis=0)
+    return total / np.maximum(votes, 1).astype(np.float32)[:, None], votes > 0
 
 
 def _as_predictions(
@@ -136,8 +133,8 @@ def _as_predictions(
         np.arange(1, len(valid) + 1, dtype=np.int32),
         valid,
         outputs.predicted,
-        outputs.probs.numpy() if outputs.probs is not None else np.zeros((len(valid), 0), np.float32),
+        outputs.probs if outputs.probs is not None else np.zeros((len(valid), 0), np.float32),
         facts,
-        outputs.valence_arousal.numpy() if outputs.valence_arousal is not None else None,
-        outputs.action_units.numpy() if outputs.action_units is not None else None,
+        outputs.valence_arousal,
+        outputs.action_units,
     )

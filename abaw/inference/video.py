@@ -13,7 +13,7 @@ from abaw.extractors.extractor import Extractor, Outputs
 from abaw.extractors.registry import is_external, open_extractor, require_head
 from abaw.inference.devices import choose_device
 from abaw.inference.features import write_video_features
-from abaw.inference.members import Member, load_member
+from abaw.inference.members import Member, load_member, static_member
 from abaw.inference.predict import fingerprint, predict_stores
 from abaw.models.tasks import require_expression
 from abaw.protocol.layout import Subject, is_image
@@ -81,9 +81,9 @@ def load_models(
     crop = _crop_to_extract(name, extractor)
     shown = name if is_external(name) else _short_name(Path(name))
     if temporal is None or sequence is None:
-        member = load_member(resolve_checkpoint(Path(name), "static"), device)
-        return VideoModels(extractor, member, f"{shown} ({extractor.weights_id}), frame by frame", crop)
-    member = load_member(sequence, device)
+        head = static_member(resolve_checkpoint(Path(name), "static"), extractor)
+        return VideoModels(extractor, head, f"{shown} ({extractor.weights_id}), frame by frame", crop)
+    member = load_member(sequence, device, threads)
     require_expression(member.tasks, "predict-video")
     label = f"{shown}, then {_short_name(temporal)} ({member.spec.weights_id})"
     return VideoModels(extractor, member, label, crop)

@@ -141,8 +141,7 @@ class Analyser:
             )
         outputs = member.outputs(features, np.ones((len(features), 1), np.bool_))
         assert outputs.probs is not None  # a static model has the expression
-        probs: NDArray[np.float32] = outputs.probs.cpu().numpy()
-        return probs
+        return outputs.probs
 
     def _temporal(self) -> LivePredictor | None:
         member = self._models.member
@@ -152,7 +151,7 @@ class Analyser:
             raise ConfigError(
                 f"{member.folder}: needs several sources of features; live video has that of the face alone"
             )
-        return LivePredictor(member.model, member.spec)
+        return LivePredictor(member.run, member.spec)
 
     def _miss(self) -> None:
         """A temporal model also sees the frames on which a person's face was not found."""

@@ -8,32 +8,30 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from abaw.core.errors import ConfigError
-from abaw.models.tasks import require_expression, split_outputs
-from abaw.models.temporal import TemporalTransformer, spec_tasks
+from abaw.models.running import RunWindows, softmax
+from abaw.models.tasks import is_causal, require_expression, spec_tasks, split_outputs
+from abaw.stores.sources import spec_sources
 from abaw.stores.spec import Spec
 
 
 class LivePredictor:
     """The probabilities of the newest frame, from it and the earlier frames that fit into the model's window.
 
-    model: in eval mode. Raises ConfigError when the model is not causal, because it would need later frames, or does
+    run: the model. Raises ConfigError when the model is not causal, because it would need later frames, or does
     not predict the expression.
     """
 
-    def __init__(self, model: TemporalTransformer, spec: Spec) -> None:
-        if not model.size.causal:
+    def __init__(self, run: RunWindows, spec: Spec) -> None:
+        if not is_causal(spec):
             raise ConfigError("this temporal model uses later frames; train one with --model.causal for live use")
         require_expression(spec_tasks(spec), "live use")
-        self._model, self._tasks = model, spec_tasks(spec)
-        self._device = next(model.parameters()).device
-        self._frames: deque[tuple[Tensor, Tensor]] = deque(maxlen=int(spec.input["window"]))
+        self._run, self._tasks = run, spec_tasks(spec)
+        self._dims = [source.dim for source in spec_sources(spec)]
+        self._frames: deque[tuple[NDArray[np.float32], NDArray[np.bool_]]] = deque(maxlen=int(spec.input["window"]))
 
-    @torch.inference_mode()
     def push(self, *parts: NDArray[np.float16] | None) -> NDArray[np.float32]:
         """Add the next frame and return its probabilities, (C,).
 
@@ -41,13 +39,10 @@ class LivePredictor:
         face.
         """
         values = [
-            torch.zeros(dim) if part is None else torch.from_numpy(part).float()
-            for part, dim in zip(parts, self._model.dims, strict=True)
+            np.zeros(dim, np.float32) if part is None else part.astype(np.float32)
+            for part, dim in zip(parts, self._dims, strict=True)
         ]
-        self._frames.append((torch.cat(values), torch.tensor([part is not None for part in parts])))
-        features, present = (torch.stack(each) for each in zip(*self._frames, strict=True))
-        inside = torch.ones(1, len(self._frames), dtype=torch.bool)
-        batch = (each.to(self._device) for each in (features[None], present[None], inside))
-        outputs = self._model(*batch)[0, -1].cpu()
-        probs: NDArray[np.float32] = split_outputs(outputs, self._tasks)["expression"].softmax(-1).numpy()
-        return probs
+        self._frames.append((np.concatenate(values), np.array([part is not None for part in parts])))
+        features, present = (np.stack(each) for each in zip(*self._frames, strict=True))
+        outputs = self._run(features[None], present[None])[0, -1]
+        return softmax(split_outputs(outputs, self._tasks)["expression"])

@@ -63,7 +63,8 @@ def attention_bias(inside: Tensor, size: TransformerSize) -> Tensor | None:
     inside: (B, T), False for padding.
     """
     batch, time = inside.shape
-    padded = not bool(inside.all())
+    # An exported graph has to hold for every `inside`.
+    padded = torch.compiler.is_compiling() or not bool(inside.all())
     if not (size.distance_bias or size.causal or padded):
         return None
     places = torch.arange(time, device=inside.device, dtype=torch.float32)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import nn
 
 from abaw.core.errors import ConfigError, nearest
+from abaw.models.image_input import IMAGENET_MEAN, IMAGENET_STD
 from abaw.models.small import SmallNet
 from abaw.models.timm_networks import PREFIX, build_timm, load_timm, pretrained_file, timm_input
 from abaw.models.weight_files import load_weights, read_weight_file
@@ -25,8 +26,6 @@ _OWN: dict[str, Callable[[], nn.Module]] = {
     "large": lambda: SmallNet(64, (64, 128, 256, 512), depth=2),  # 11 million weights, 512 features
     "wide_resnet28_2": lambda: WideResNet(28, 2),  # 1.5 million weights, 128 features
 }
-IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
-IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 # In training their forward pass returns more than one tensor.
 _WITH_SIDE_OUTPUTS = frozenset({"googlenet", "inception_v3"})
 

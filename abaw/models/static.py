@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,56 +16,17 @@ from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.core.extras import MissingLibraryError
 from abaw.core.seed import derive_seed
-from abaw.core.typed import from_plain
 from abaw.models.architecture import Architecture, read_architecture
-from abaw.models.backbones import IMAGENET_MEAN, IMAGENET_STD, build_backbone, channel_statistics, probe_feature_dim
+from abaw.models.backbones import build_backbone, channel_statistics, probe_feature_dim
 from abaw.models.experts import ExpertMixture
+from abaw.models.image_input import ImageInput, image_input
 from abaw.models.local_attention import LocalAttentionPool, attend
+from abaw.models.running import Classify
 from abaw.stores.checkpoints import Checkpoint, load_checkpoint, misfit, require_shapes, save_checkpoint
 from abaw.stores.crop import Crop
 from abaw.stores.spec import CheckpointError, Spec, require_classes
 
-_LUMA = (0.299, 0.587, 0.114)
 _BACKBONE = "backbone."
-_MAX_SIZE = 2048
-
-
-def luma(images: Tensor) -> Tensor:
-    """RGB images (B, 3, S, S) -> grey (B, 1, S, S), by ITU-R BT.601."""
-    weights = torch.tensor(_LUMA, device=images.device, dtype=images.dtype).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInput:
-    """What a static model expects: `size` × `size` pixels, RGB in 0..1, then (x − mean) / std per channel.
-
-    grey: every channel holds the grey image, so a model trained on grey photos also works on colour video; crop: the
-    kind of crop it was trained on, None if any will do (specs of earlier versions). Raises ConfigError for a size
-    outside 16..2048 and for a std that is not above 0.
-    """
-
-    size: int
-    grey: bool = False
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    crop: Crop | None = None
-
-    def __post_init__(self) -> None:
-        if self.size < 16:
-            raise ConfigError(f"image size {self.size} is too small for an expression; expected at least 16 pixels")
-        if self.size > _MAX_SIZE:
-            raise ConfigError(f"image size {self.size} is too large; expected at most {_MAX_SIZE} pixels")
-        if not min(self.std) > 0:
-            raise ConfigError(f"std {list(self.std)}: expected numbers above 0")
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Standardise images (B, 3, S, S), RGB in 0..1; channels last in memory, which is faster for convolutions."""
-        if self.grey:
-            images = luma(images).expand_as(images)
-        mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
-        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def image_for(backbone: str, size: int, grey: bool = False, crop: Crop | None = None) -> ImageInput:
@@ -113,6 +75,18 @@ class StaticModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Standardised images (B, 3, S, S) -> logits (B, C)."""
         return self.classify(self.features(images))
+
+
+def classify_arrays(model: StaticModel) -> Classify:
+    """The head of a model, in eval mode, as a function of arrays."""
+
+    @torch.inference_mode()
+    def classify(features: NDArray[np.floating]) -> NDArray[np.float32]:
+        rows = torch.from_numpy(features).float().to(model.head.weight.device)
+        logits: NDArray[np.float32] = model.classify(rows).cpu().numpy()
+        return logits
+
+    return classify
 
 
 def build_static(
@@ -249,11 +223,6 @@ def _on_meta(backbone: str, size: int) -> nn.Module:
 
 def _backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(_BACKBONE): value for name, value in weights.items() if name.startswith(_BACKBONE)}
-
-
-def image_input(spec: Spec) -> ImageInput:
-    """What the checkpoint's model expects. Raises ValueError for other keys or types of values."""
-    return from_plain(ImageInput, spec.input, "input")
 
 
 def initialise(model: StaticModel, architecture: Architecture, classes: tuple[str, ...], folder: Path) -> str:

@@ -26,14 +26,10 @@ def changes(features: Tensor, known: Tensor, distance: int, *, causal: bool) -> 
 
 def _shift(values: Tensor, frames: int) -> Tensor:
     """Values (B, T, …) shifted to later frames (earlier if negative), filled with zeros."""
-    time = values.shape[1]
-    kept = max(0, time - abs(frames))
-    moved = torch.zeros_like(values)
+    zeros = torch.zeros_like(values[:, :1]).expand(-1, abs(frames), *values.shape[2:])
     if frames >= 0:
-        moved[:, time - kept :] = values[:, :kept]
-    else:
-        moved[:, :kept] = values[:, time - kept :]
-    return moved
+        return torch.cat([zeros, values], dim=1)[:, : values.shape[1]]
+    return torch.cat([values, zeros], dim=1)[:, -frames:]
 
 
 class MeanStem(nn.Module):

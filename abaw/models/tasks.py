@@ -6,12 +6,19 @@ Shapes: outputs (…, O): first the C of expression, then valence and arousal, t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import torch
-from torch import Tensor
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeVar
 
 from abaw.core.errors import ConfigError, nearest
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_ACTION_UNITS, TASKS, VALENCE_AROUSAL
+from abaw.stores.spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Outputs = TypeVar("Outputs", Tensor, NDArray[np.float32])
 
 NUM_OUTPUTS: Mapping[str, int] = {
     "expression": len(EXPRESSION_CLASSES),
@@ -37,10 +44,22 @@ def require_expression(tasks: Sequence[str], user: str) -> None:
         raise ConfigError(f"{user} scores and shows expressions: tasks must include 'expression'")
 
 
-def split_outputs(outputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+def spec_tasks(spec: Spec) -> tuple[str, ...]:
+    """A temporal model's tasks, in the order of its outputs."""
+    return tuple(spec.architecture.get("tasks", ("expression",)))
+
+
+def is_causal(spec: Spec) -> bool:
+    """Whether a temporal model sees no later frames."""
+    return bool(spec.architecture.get("causal", False))
+
+
+def split_outputs(outputs: Outputs, tasks: Sequence[str]) -> dict[str, Outputs]:
     """The raw outputs of each task, by name, (…, NUM_OUTPUTS[task]).
 
-    outputs: (…, O); tasks: in the order of the outputs.
+    outputs: (…, O); tasks: in the order of the outputs. Raises ValueError when O is not theirs.
     """
-    parts = torch.split(outputs, [NUM_OUTPUTS[task] for task in tasks], dim=-1)
-    return dict(zip(tasks, parts, strict=True))
+    ends = list(accumulate(NUM_OUTPUTS[task] for task in tasks))
+    if outputs.shape[-1] != ends[-1]:
+        raise ValueError(f"{outputs.shape[-1]} outputs per frame, expected {ends[-1]} for {', '.join(tasks)}")
+    return {task: outputs[..., end - NUM_OUTPUTS[task] : end] for task, end in zip(tasks, ends, strict=True)}

@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +27,7 @@ from abaw.core.seed import derive_seed
 from abaw.core.typed import from_plain
 from abaw.models.attention import Block, attention_bias, rotation
 from abaw.models.fusion import SourceInput, build_fusion
+from abaw.models.running import RunWindows
 from abaw.models.sizes import TransformerSize
 from abaw.models.start import filled_log_probs
 from abaw.models.stem import MeanStem, Tcn, changes
@@ -125,6 +128,20 @@ class TemporalTransformer(nn.Module):
         self.feature_std.copy_(torch.cat([_floored(part) for part in torch.split(std, list(self.dims))]))
 
 
+def on_windows(model: TemporalTransformer) -> RunWindows:
+    """A model in eval mode as a function of arrays, on the device of its weights."""
+
+    @torch.inference_mode()
+    def run(features: NDArray[np.floating], present: NDArray[np.bool_]) -> NDArray[np.float32]:
+        device = model.head.weight.device
+        known = torch.from_numpy(present).to(device)
+        inside = torch.ones(known.shape[:2], dtype=torch.bool, device=device)
+        outputs: NDArray[np.float32] = model(torch.from_numpy(features).to(device), known, inside).cpu().numpy()
+        return outputs
+
+    return run
+
+
 def _floored(std: Tensor) -> Tensor:
     floor = 0.1 * std.mean()
     return std.clamp_min(floor) if floor > 0 else torch.ones_like(std)
@@ -172,11 +189,6 @@ def temporal_spec(
         training=training,
         class_shares=class_shares,
     )
-
-
-def spec_tasks(spec: Spec) -> tuple[str, ...]:
-    """A temporal model's tasks, in the order of its outputs."""
-    return tuple(spec.architecture.get("tasks", ("expression",)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from abaw.data.images import FaceImages
 from abaw.data.views import View
 from abaw.learning.method import Method, StepResult
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, build_static
+from abaw.models.image_input import ImageInput
+from abaw.models.static import build_static
 from abaw.pretrain.local_warp import warp_at_random
 from abaw.pretrain.settings import ContraWarpingSettings
 

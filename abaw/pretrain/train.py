@@ -16,7 +16,8 @@ from abaw.core.run_folder import RunFolder
 from abaw.data.face_set import FaceSet
 from abaw.data.images import FaceBatches, ImageReader
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, image_for, save_backbone
+from abaw.models.image_input import ImageInput
+from abaw.models.static import image_for, save_backbone
 from abaw.pretrain.contrawarping import Projected, build_contrawarping
 from abaw.pretrain.recipe import PretrainRecipe
 from abaw.pretrain.warp_figure import write_warps

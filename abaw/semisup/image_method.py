@@ -17,7 +17,8 @@ from abaw.data.views import STRONG, WEAK
 from abaw.learning.method import Method, StepResult
 from abaw.models.architecture import Architecture
 from abaw.models.experts import take_balance_loss
-from abaw.models.static import ImageInput, StaticModel
+from abaw.models.image_input import ImageInput
+from abaw.models.static import StaticModel
 from abaw.semisup.losses import smoothed
 from abaw.semisup.settings import LabelledLearning, PseudoLabelling
 

@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import provenance
 from abaw.core.config import to_plain
+from abaw.core.device import Device
 from abaw.core.progress import Progress, silent
 from abaw.data.face_set import FaceSet
 from abaw.data.images import ImageReader
 from abaw.inference.images import predict_probs
-from abaw.models.static import StaticModel, image_input, load_static
+from abaw.models.image_input import image_input
+from abaw.models.static import StaticModel, load_static
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
 from abaw.semisup.label_settings import SoftLabelling
 from abaw.sequence.filters import fill_gaps
@@ -38,7 +39,7 @@ _ROWS_AT_ONCE = 512
 class Ensemble:
     """Static models that predict together: the mean of their probabilities, each averaged with the mirror image."""
 
-    def __init__(self, checkpoints: Sequence[Path], device: torch.device) -> None:
+    def __init__(self, checkpoints: Sequence[Path], device: Device) -> None:
         """Raises CheckpointError when one is missing, damaged or not static."""
         self._members: list[tuple[StaticModel, Spec]] = []
         for checkpoint in checkpoints:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError
 
@@ -37,33 +38,36 @@ class Windows:
         return sorted({*range(0, last + 1, self.hop), last})
 
 
-def cut(values: Tensor, starts: Sequence[int], length: int) -> Tensor:
+def cut(values: NDArray[Any], starts: Sequence[int], length: int) -> NDArray[Any]:
     """Cut windows from a sequence, padded with zeros (False) after its end.
 
     values: (T, …). Returns (W, length, …), one row per start.
     """
     positions = _positions(starts, length)
     num_frames = values.shape[0]
-    windows = values[positions.clamp(max=num_frames - 1)]
+    windows: NDArray[Any] = values[np.minimum(positions, num_frames - 1)]
     windows[positions >= num_frames] = 0
     return windows
 
 
-def inside(starts: Sequence[int], length: int, num_frames: int) -> Tensor:
+def inside(starts: Sequence[int], length: int, num_frames: int) -> NDArray[np.bool_]:
     """True where a window holds a frame of the sequence, False for padding, (W, length)."""
     return _positions(starts, length) < num_frames
 
 
-def overlap_weights(length: int, *, causal: bool = False) -> Tensor:
+def overlap_weights(length: int, *, causal: bool = False) -> NDArray[np.float32]:
     """Weights of a window's frames, (length,): all above 0, rising linearly from both ends to the centre.
 
     causal: rising to the last frame, which has seen the most earlier frames.
     """
-    ramp = torch.arange(1, length + 1, dtype=torch.float32)
-    return ramp / length if causal else torch.minimum(ramp, ramp.flip(0)) / ((length + 1) // 2)
+    ramp = np.arange(1, length + 1, dtype=np.float32)
+    weights = ramp / np.float32(length) if causal else np.minimum(ramp, ramp[::-1]) / np.float32((length + 1) // 2)
+    return np.asarray(weights, np.float32)
 
 
-def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int, *, causal: bool = False) -> Tensor:
+def overlap_average(
+    logits: NDArray[np.float32], starts: Sequence[int], num_frames: int, *, causal: bool = False
+) -> NDArray[np.float32]:
     """Average the logits of overlapping windows with `overlap_weights`.
 
     logits: (W, T, C), one row per start; padding after the end of the sequence is ignored.
@@ -72,18 +76,18 @@ def overlap_average(logits: Tensor, starts: Sequence[int], num_frames: int, *, c
     num_windows, length, num_classes = logits.shape
     if num_windows != len(starts):
         raise ValueError(f"expected one window per start ({len(starts)}), got {num_windows}")
-    positions = _positions(starts, length)
-    kept = positions < num_frames
-    rows = positions[kept]
-    weights = overlap_weights(length, causal=causal).expand(num_windows, length)[kept]
-    total = torch.zeros(num_frames, num_classes)
-    total.index_add_(0, rows, logits.cpu().float()[kept] * weights[:, None])
-    weight = torch.zeros(num_frames).index_add_(0, rows, weights)
-    if (weight == 0).any():
-        raise ValueError(f"frame {int((weight == 0).nonzero()[0])} is in no window")
-    return total / weight[:, None]
+    weights = overlap_weights(length, causal=causal)[:, None]
+    total = np.zeros((num_frames, num_classes), np.float32)
+    weight = np.zeros((num_frames, 1), np.float32)
+    for start, window in zip(starts, logits, strict=True):
+        kept = min(length, num_frames - start)
+        total[start : start + kept] += window[:kept] * weights[:kept]
+        weight[start : start + kept] += weights[:kept]
+    if not weight.all():
+        raise ValueError(f"frame {int(np.argmin(weight))} is in no window")
+    return np.asarray(total / weight)
 
 
-def _positions(starts: Sequence[int], length: int) -> Tensor:
+def _positions(starts: Sequence[int], length: int) -> NDArray[np.int64]:
     """The frame index of every position of every window, (W, length)."""
-    return torch.tensor(starts, dtype=torch.long)[:, None] + torch.arange(length)
+    return np.asarray(starts, np.int64)[:, None] + np.arange(length)

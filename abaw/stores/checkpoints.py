@@ -22,9 +22,8 @@ from abaw.core.artifacts import atomic_path, file_hash, json_bytes
 from abaw.core.config import to_plain
 from abaw.core.reading import because, read_errors
 from abaw.core.text import listed
-from abaw.stores.spec import SPEC, CheckpointError, Kind, Spec, load_spec
+from abaw.stores.spec import GRAPH, SPEC, WEIGHTS, CheckpointError, Kind, Spec, is_exported, load_spec
 
-WEIGHTS = "weights.safetensors"
 STATE = "state.pt"
 _RESTART = "remove it to restart the run from the beginning"
 
@@ -50,6 +49,7 @@ def save_checkpoint(folder: Path, spec: Spec, weights: Mapping[str, Tensor], hal
     with atomic_path(folder / SPEC) as new_spec, atomic_path(folder / WEIGHTS) as new_weights:
         new_spec.write_bytes(json_bytes(to_plain(complete)))
         new_weights.write_bytes(data)
+        (folder / GRAPH).unlink(missing_ok=True)  # it would be that of the weights before
     return complete
 
 
@@ -59,6 +59,10 @@ def load_checkpoint(folder: Path, kind: Kind | None = None) -> Checkpoint:
     Raises CheckpointError when one is missing or damaged, when they do not belong together, or when a weight is not
     finite.
     """
+    if is_exported(folder):
+        raise CheckpointError(
+            f"{folder}: an exported model predicts, and has no weights to go on with; give the checkpoint"
+        )
     spec = load_spec(folder, kind)
     weights = read_weights(folder / WEIGHTS)
     if file_hash(folder / WEIGHTS) != spec.weights_sha256:

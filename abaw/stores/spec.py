@@ -12,6 +12,9 @@ from abaw.core.errors import DataError
 from abaw.core.typed import from_plain
 
 SPEC = "spec.json"
+EXPORTED = ".onnx"
+GRAPH = "graph.onnx"
+WEIGHTS = "weights.safetensors"
 
 Kind = Literal["static", "backbone", "temporal"]
 
@@ -61,22 +64,47 @@ class Spec:
 
 
 def load_spec(folder: Path, kind: Kind | None = None) -> Spec:
-    """Read `spec.json`.
+    """Read the spec of a checkpoint: the `spec.json` of a folder, or the metadata of an exported file.
 
     Raises CheckpointError when it is missing, has other keys or types of values than a spec, or is of another kind.
     """
+    if is_exported(folder):
+        # Loaded on use: few checkpoints are ONNX files.
+        from abaw.stores.exported import read_exported
+
+        return read_exported(folder, kind).spec
     path = folder / SPEC
     if not path.exists():
         raise CheckpointError(_missing(folder))
+    spec = parse_spec(read_json(path), path)
+    require_kind(spec, kind, folder)
+    return spec
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a checkpoint's path is that of a file of `abaw export`."""
+    return path.suffix == EXPORTED and not path.is_dir()
+
+
+def has_graph(path: Path) -> bool:
+    """Whether a checkpoint predicts without torch: a file of `abaw export`, or a folder with a graph in it."""
+    return is_exported(path) or (path / GRAPH).is_file()
+
+
+def parse_spec(values: Any, path: Path) -> Spec:
+    """The spec from JSON values. Raises CheckpointError, which names the path, for other keys or types of values."""
     try:
-        spec = from_plain(Spec, read_json(path))
+        return from_plain(Spec, values)
     except ValueError as error:
         raise CheckpointError(
             f"{path}: not a spec of this version ({error}); train again or use its version"
         ) from error
+
+
+def require_kind(spec: Spec, kind: Kind | None, path: Path) -> None:
+    """Raise CheckpointError for a spec of another kind than the one asked for, if any is."""
     if kind is not None and spec.kind != kind:
-        raise CheckpointError(f"{folder}: expected a {kind} checkpoint, found a {spec.kind} one")
-    return spec
+        raise CheckpointError(f"{path}: expected a {kind} checkpoint, found a {spec.kind} one")
 
 
 def _missing(folder: Path) -> str:

@@ -22,16 +22,8 @@ from abaw.evaluation.calibration import calibration_of
 from abaw.evaluation.metrics import score_frames
 from abaw.inference.devices import choose_device
 from abaw.inference.images import predict_classes, predict_probs
-from abaw.models.static import (
-    ImageInput,
-    StaticModel,
-    build_static,
-    image_for,
-    image_input,
-    initialise,
-    load_static,
-    save_static,
-)
+from abaw.models.image_input import ImageInput, image_input
+from abaw.models.static import StaticModel, build_static, image_for, initialise, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.image_method import Setup
 from abaw.stores.faces import common_crop

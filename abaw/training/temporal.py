@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from abaw.core.artifacts import provenance
@@ -57,7 +58,8 @@ def train_temporal(
     shares = expected_shares(drawn, training.class_counts(), recipe.learn)
     spec = _spec(recipe, windows, training, held, shares)
     model = build_temporal(spec, seed=seed)
-    model.set_statistics(*training.statistics())
+    mean, deviation = training.statistics()
+    model.set_statistics(torch.from_numpy(mean), torch.from_numpy(deviation))
     return train(
         fabric,
         SequenceMethod(

@@ -12,8 +12,9 @@ from torch import Tensor
 from abaw.core.seed import numpy_generator
 from abaw.data.face_set import FaceSet
 from abaw.data.images import ImageReader
+from abaw.models.image_input import image_input
 from abaw.models.local_attention import attention_of
-from abaw.models.static import StaticModel, image_input, load_static
+from abaw.models.static import StaticModel, load_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.viewer.face_grid import Tile, write_grid
 

@@ -38,9 +38,8 @@ def predict_faces(
     if found.dtype != np.uint8 or found.ndim != 4 or found.shape[3] != 3 or 0 in found.shape[1:]:
         raise DataError(f"crops: expected (N, H, W, 3) uint8 RGB, found {found.shape} {found.dtype}")
     # Loaded on use: `import abaw` is answered without them.
-    import torch
-
     from abaw.inference.features import features_of_crops
+    from abaw.models.running import softmax
 
     extractor = replace(_models(Path(checkpoint), accelerator).extractor, flip=flip)
     head = extractor.head
@@ -48,9 +47,8 @@ def predict_faces(
         raise DataError(f"checkpoint {checkpoint}: {extractor.name} has no expression head; give a static checkpoint")
     parts = [np.empty((0, len(head.classes)), np.float32)]
     for start in range(0, len(found), _BATCH):
-        features = torch.from_numpy(features_of_crops(found[start : start + _BATCH], extractor)).float()
-        with torch.inference_mode():
-            parts.append(head.classify(features.to(extractor.device)).softmax(-1).cpu().numpy())
+        features = features_of_crops(found[start : start + _BATCH], extractor)
+        parts.append(softmax(head.classify(features)))
     return np.concatenate(parts)
 
 

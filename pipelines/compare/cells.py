@@ -212,7 +212,8 @@ def _predict(cell: Cell, clips: ClipSet) -> tuple[dict[str, Any], int]:
     from abaw.inference.decode import decode
     from abaw.inference.devices import choose_device
     from abaw.inference.predict import predict_clips
-    from abaw.models.temporal import load_temporal, spec_tasks
+    from abaw.models.tasks import spec_tasks
+    from abaw.models.temporal import load_temporal, on_windows
     from abaw.sequence.smooth import parse_smoothing
     from abaw.stores.predictions import write_predictions
     from abaw.training.loop import LAST
@@ -221,7 +222,7 @@ def _predict(cell: Cell, clips: ClipSet) -> tuple[dict[str, Any], int]:
     model, spec = load_temporal(cell.folder / LAST)
     model = model.to(choose_device(cell.recipe.train.accelerator))
     pairs, unsmoothed = [], parse_smoothing("none")
-    for clip, predictions in zip(clips.clips, predict_clips(model, spec, clips.clips), strict=True):
+    for clip, predictions in zip(clips.clips, predict_clips(on_windows(model), spec, clips.clips), strict=True):
         write_predictions(cell.predictions / f"{clip.name}.arrow", predictions)
         pairs.append((clip, decode(predictions, unsmoothed)))
     return cell_scores(spec_tasks(spec), pairs), sum(weight.numel() for weight in model.parameters())

@@ -38,10 +38,10 @@ class PredictVideoConfig(BatchSettings):
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; see `abaw extract`
         reader: library that decodes the videos
         subjects: main (one person per video) or all (everybody)
-        checkpoint: folder of a static checkpoint, or builtin, the one of the package; with temporal also a network of
-            another project, see `abaw features`
-        temporal: folder of a temporal checkpoint trained on features of that checkpoint; builtin is the one of the
-            package; without it, frames are predicted one by one
+        checkpoint: folder of a static checkpoint, a file of `abaw export`, or builtin, the one of the package; with
+            temporal also a network of another project, see `abaw features`
+        temporal: folder of a temporal checkpoint trained on features of that checkpoint, or its exported file; builtin
+            is the one of the package; without it, frames are predicted one by one
         smoothing: filter of the probabilities: none, box:WIDTH, median:WIDTH, gaussian:SIGMA (in seconds, as in
             gaussian:0.4s, or in frames, as in gaussian:12), or the smoothing.json of `abaw validate`
         annotations: folder with annotation files <video>.txt (in it or below), shown next to the predictions

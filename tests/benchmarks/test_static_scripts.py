@@ -12,8 +12,9 @@ import pytest
 from abaw.data.face_set import labelled_stills
 from abaw.data.images import ImageReader
 from abaw.inference.images import predict_probs
-from abaw.models.static import image_input, load_static
-from abaw.stores.checkpoints import WEIGHTS
+from abaw.models.image_input import image_input
+from abaw.models.static import load_static
+from abaw.stores.spec import WEIGHTS, has_graph
 from tests.checkpoints import static_checkpoint
 from tests.data.faces import still_store, video_store
 
@@ -49,6 +50,7 @@ def test_the_weights_that_ship_predict_the_same_classes_with_other_confidence(tm
     source = static_checkpoint(tmp_path / "source")
     store = still_store(tmp_path / "faces.arrow", [index % 8 for index in range(40)])
     ship_weights.write(source, tmp_path / "shipped", [store])
+    assert has_graph(tmp_path / "shipped") and not has_graph(source)
     assert (tmp_path / "shipped" / WEIGHTS).stat().st_size < 0.6 * (source / WEIGHTS).stat().st_size
     faces, found = labelled_stills(store), []
     for folder in (source, tmp_path / "shipped"):

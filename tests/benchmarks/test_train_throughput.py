@@ -11,7 +11,7 @@ import torch
 
 from abaw.data.face_set import labelled_stills
 from abaw.data.views import View
-from abaw.models.static import ImageInput
+from abaw.models.image_input import ImageInput
 from tests.data.faces import still_store
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))  # scripts, not a package

@@ -14,7 +14,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 from abaw.core.errors import DataError
 from abaw.data import crops
-from abaw.data.crops import decode_crop, decode_crops
+from abaw.data.crops import decode_crops
+from abaw.data.decoding import decode_crop
 
 CPU = torch.device("cpu")
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="decoding on a GPU needs one; none is there")

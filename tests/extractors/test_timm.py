@@ -15,7 +15,7 @@ from tests.extractors.networks import crops, standard
 
 timm = pytest.importorskip("timm")
 
-CPU = torch.device("cpu")
+CPU = "cpu"
 HALF = (0.5, 0.5, 0.5)
 VIT = "vit_tiny_patch16_224"
 
@@ -49,11 +49,11 @@ def test_features_are_those_of_the_network(weights: Path) -> None:
     pictures = standard(images[:, :, 12:236, 12:236], HALF, HALF)
     with torch.inference_mode():
         tokens = model.forward_features(pictures)
-        assert near(found.features(images), model(pictures))
+        assert near(found.features(images.numpy()), model(pictures))
     mean = opened(VIT, weights=str(weights / "vit.safetensors"), pooling="mean")
-    assert near(mean.features(images), tokens[:, 1:].mean(1))
+    assert near(mean.features(images.numpy()), tokens[:, 1:].mean(1))
     cls = opened(VIT, weights=str(weights / "vit.safetensors"), pooling="cls")
-    assert near(cls.features(images), tokens[:, 0])
+    assert near(cls.features(images.numpy()), tokens[:, 0])
     assert len({found.source, mean.source, cls.source}) == 3
     assert len({found.weights_id, mean.weights_id, cls.weights_id}) == 1
 
@@ -65,9 +65,9 @@ def test_a_convolutional_network_of_another_size(weights: Path) -> None:
     pictures = standard(images := crops(2, 64), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     with torch.inference_mode():
         maps = model.forward_features(pictures)
-    assert near(found.features(images), maps.mean((2, 3)))
+    assert near(found.features(images.numpy()), maps.mean((2, 3)))
     mean = opened("resnet10t", weights=str(weights / "resnet.pth"), size=64, resize=64, pooling="mean")
-    assert near(mean.features(images), maps.mean((2, 3)))
+    assert near(mean.features(images.numpy()), maps.mean((2, 3)))
 
 
 def test_a_transformer_takes_its_weights_to_another_size(weights: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_transformer_takes_its_weights_to_another_size(weights: Path) -> None:
     ).eval()
     images = crops(2, 64)
     with torch.inference_mode():
-        assert near(found.features(images), model(standard(images, HALF, HALF)))
+        assert near(found.features(images.numpy()), model(standard(images, HALF, HALF)))
 
 
 @pytest.mark.parametrize(

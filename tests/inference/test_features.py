@@ -14,7 +14,8 @@ from abaw.data.crops import decode_crops
 from abaw.extractors.extractor import Extractor
 from abaw.extractors.registry import open_extractor
 from abaw.inference.features import write_video_features
-from abaw.models.static import image_input, load_static
+from abaw.models.image_input import image_input
+from abaw.models.static import load_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.arrow import StoreError
 from abaw.stores.checkpoints import save_checkpoint
@@ -26,7 +27,7 @@ from tests.checkpoints import static_checkpoint
 from tests.data.faces import picture, still_store, video_store
 
 LABELS = [0, None, 2, 3, 4, None, 6]
-CPU = torch.device("cpu")
+CPU = "cpu"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from numpy.typing import NDArray
 
 from abaw.core.errors import ConfigError
 from abaw.data.clips import Clip, ClipSet
@@ -19,9 +19,10 @@ from abaw.inference.predict import predict_clips, predict_stores
 from abaw.inference.windowed import window_outputs
 from abaw.live.temporal import LivePredictor
 from abaw.models.architecture import Architecture
+from abaw.models.image_input import ImageInput
 from abaw.models.sizes import TransformerSize
-from abaw.models.static import ImageInput, StaticModel, build_static, save_static
-from abaw.models.temporal import build_temporal, temporal_spec
+from abaw.models.static import StaticModel, build_static, save_static
+from abaw.models.temporal import build_temporal, on_windows, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES, TASKS
 from abaw.sequence.windows import Windows
 from abaw.stores.arrow import StoreError
@@ -35,7 +36,7 @@ from tests.checkpoints import temporal_checkpoint
 D = 12
 BACKBONE = "b" * 16
 SOURCES = (Source("features", BACKBONE, D),)
-CPU = torch.device("cpu")
+CPU = "cpu"
 
 
 def _store(
@@ -63,17 +64,10 @@ def predict_store(members: Sequence[Member], store: FeatureStore) -> Predictions
     return predict_stores(members, [store])
 
 
-class _Sees(nn.Module):
+def _sees(features: NDArray[np.floating], present: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Logit 0 of a frame: how many frames of its window it can see; logit 1: its own first feature."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def forward(self, features: torch.Tensor, present: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        assert inside.all(), "a window is never longer than the video"
-        count = (present[..., 0] & inside).sum(1, keepdim=True).expand(inside.shape)
-        return torch.stack([count.float(), features[..., 0].float()], dim=-1) * self.weight
+    count = np.broadcast_to(present[..., 0].sum(1, keepdims=True), features.shape[:2])
+    return np.stack([count, features[..., 0]], axis=-1).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +75,7 @@ class _Sees(nn.Module):
 )
 def test_every_frame_gets_its_own_logits(num_frames: int, length: int, hop: int) -> None:
     features = np.arange(num_frames * 2).reshape(-1, 2).astype(np.float16)
-    logits = window_outputs(_Sees(), features, np.ones((num_frames, 1), dtype=bool), Windows(length, hop))
+    logits = window_outputs(_sees, features, np.ones((num_frames, 1), dtype=bool), Windows(length, hop))
     np.testing.assert_allclose(logits[:, 1], features[:, 0], rtol=1e-5)
     assert (logits[:, 0] == min(length, num_frames)).all()
 
@@ -91,12 +85,13 @@ def test_the_batch_size_does_not_change_predictions(monkeypatch: pytest.MonkeyPa
         TransformerSize(layers=1, heads=2, width=16),
         window=10, hop=4, sources=SOURCES, classes=EXPRESSION_CLASSES, training={},
     )  # fmt: skip
-    model = build_temporal(spec, seed=0).eval()
+    model = on_windows(build_temporal(spec, seed=0).eval())
     features = np.random.default_rng(0).normal(size=(205, D)).astype(np.float16)
     present = np.random.default_rng(1).random((205, 1)) < 0.8
     at_once = window_outputs(model, features, present, Windows(10, 4))
     monkeypatch.setattr("abaw.inference.windowed._FRAMES_PER_BATCH", 20)
-    torch.testing.assert_close(window_outputs(model, features, present, Windows(10, 4)), at_once, atol=1e-5, rtol=1e-4)
+    in_parts = window_outputs(model, features, present, Windows(10, 4))
+    np.testing.assert_allclose(in_parts, at_once, atol=1e-5, rtol=1e-4)
 
 
 def test_a_temporal_checkpoint_also_predicts_frames_without_a_face(tmp_path: Path) -> None:
@@ -212,7 +207,7 @@ def test_predictions_of_clips_and_of_their_stores_are_equal(tmp_path: Path) -> N
     store = _store(tmp_path, 25, missing=(3,))
     expected = predict_store([load_member(tmp_path / "t", CPU)], store)
     clip = Clip("v", store.features(), store.valid[:, None], store.valid, np.full(25, -1, dtype=np.int8))
-    (found,) = predict_clips(build_temporal(spec, seed=0).eval(), spec, [clip])
+    (found,) = predict_clips(on_windows(build_temporal(spec, seed=0).eval()), spec, [clip])
     assert np.array_equal(found.probs, expected.probs) and np.array_equal(found.valid, expected.valid)
     assert found.meta["checkpoints"] == expected.meta["checkpoints"]
     assert found.meta["trained_on"] == expected.meta["trained_on"]
@@ -221,7 +216,7 @@ def test_predictions_of_clips_and_of_their_stores_are_equal(tmp_path: Path) -> N
 def test_live_predictions_equal_those_of_the_whole_sequence() -> None:
     spec = _all_tasks(causal=True, stem=3, tcn=1, delta=1)
     spec = replace(spec, input={**spec.input, "window": 40, "hop": 40})
-    model = build_temporal(spec, seed=0).eval()
+    model = on_windows(build_temporal(spec, seed=0).eval())
     features = np.random.default_rng(0).normal(size=(30, D)).astype(np.float16)
     present = np.random.default_rng(1).random(30) < 0.8
     clip = Clip("v", np.where(present[:, None], features, 0), present[:, None], present, np.full(30, -1, dtype=np.int8))
@@ -233,7 +228,7 @@ def test_live_predictions_equal_those_of_the_whole_sequence() -> None:
 
 def test_live_use_needs_a_causal_model() -> None:
     with pytest.raises(ConfigError, match=r"--model\.causal"):
-        LivePredictor(build_temporal(_all_tasks(), seed=0), _all_tasks())
+        LivePredictor(on_windows(build_temporal(_all_tasks(), seed=0)), _all_tasks())
 
 
 def test_scores_count_only_labelled_frames() -> None:
@@ -241,7 +236,7 @@ def test_scores_count_only_labelled_frames() -> None:
     model = build_temporal(_all_tasks(), seed=0).eval()
     face = np.array([True, True, False, True])
     clip = Clip("v", features, face[:, None], face, np.full(4, -1, dtype=np.int8))
-    (predicted,) = predict_clips(model, _all_tasks(), [clip])
+    (predicted,) = predict_clips(on_windows(model), _all_tasks(), [clip])
     best = predicted.probs.argmax(axis=1)
     labels = np.array([best[0], best[1], (best[2] + 1) % 8, -1], dtype=np.int8)
     evaluation = score_clips(model, _all_tasks(), ClipSet((replace(clip, labels=labels),), SOURCES))

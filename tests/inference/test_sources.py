@@ -7,21 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from abaw.data.clips import Clip
 from abaw.inference.members import load_member
 from abaw.inference.predict import predict_clips, predict_stores
 from abaw.live.temporal import LivePredictor
 from abaw.models.sizes import TransformerSize
-from abaw.models.temporal import build_temporal, temporal_spec
+from abaw.models.temporal import build_temporal, on_windows, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.features import FeatureStore, feature_batch, open_features, write_features
 from abaw.stores.sources import Source
 from abaw.stores.spec import CheckpointError, Spec
 
-CPU = torch.device("cpu")
+CPU = "cpu"
 FACE, SOUND = Source("faces", "f" * 16, 5), Source("sound", "s" * 16, 3, "sound")
 T = 25
 FUSIONS = ("concat", "gated", "cross_attention")
@@ -120,7 +119,7 @@ def test_a_checkpoint_of_an_earlier_version_takes_its_sources_as_one(tmp_path: P
     present = (face.valid & sound.valid)[:, None]
     features = np.concatenate([face.features(), sound.features()], axis=1) * present
     clip = Clip("v", features.astype(np.float16), present, face.valid, np.full(T, -1, dtype=np.int8))
-    (expected,) = predict_clips(build_temporal(earlier, seed=0).eval(), earlier, [clip])
+    (expected,) = predict_clips(on_windows(build_temporal(earlier, seed=0).eval()), earlier, [clip])
     assert np.array_equal(found.probs, expected.probs) and np.array_equal(found.valid, face.valid)
 
 
@@ -128,7 +127,7 @@ def test_a_checkpoint_of_an_earlier_version_takes_its_sources_as_one(tmp_path: P
 def test_live_predictions_equal_those_of_the_whole_sequence(fusion: str) -> None:
     spec = _spec(FACE, SOUND, fusion=fusion, causal=True)
     spec = replace(spec, input={**spec.input, "window": 40, "hop": 40})
-    model = build_temporal(spec, seed=0).eval()
+    model = on_windows(build_temporal(spec, seed=0).eval())
     generator = np.random.default_rng(0)
     parts = [generator.normal(size=(T, source.dim)).astype(np.float16) for source in (FACE, SOUND)]
     present = generator.random((T, 2)) < 0.6

@@ -11,15 +11,8 @@ import torch
 from abaw.core.errors import ConfigError
 from abaw.models.architecture import Architecture, Experts, read_architecture
 from abaw.models.experts import ExpertMixture, take_balance_loss
-from abaw.models.static import (
-    ImageInput,
-    build_static,
-    initialise,
-    load_features,
-    load_static,
-    save_backbone,
-    save_static,
-)
+from abaw.models.image_input import ImageInput
+from abaw.models.static import build_static, initialise, load_features, load_static, save_backbone, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.spec import CheckpointError
 

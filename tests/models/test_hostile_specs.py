@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from abaw.models.architecture import Architecture, Experts
+from abaw.models.image_input import ImageInput
 from abaw.models.sizes import TransformerSize
-from abaw.models.static import ImageInput, build_static, load_features, load_static, save_backbone, save_static
+from abaw.models.static import build_static, load_features, load_static, save_backbone, save_static
 from abaw.models.temporal import build_temporal, load_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint

@@ -9,16 +9,8 @@ import torch
 
 from abaw.core.errors import ConfigError
 from abaw.models.architecture import Architecture
-from abaw.models.static import (
-    ImageInput,
-    StaticModel,
-    build_static,
-    image_for,
-    image_input,
-    initialise,
-    load_static,
-    save_static,
-)
+from abaw.models.image_input import ImageInput, image_input
+from abaw.models.static import StaticModel, build_static, image_for, initialise, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.spec import CheckpointError
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from abaw.core.errors import ConfigError
 from abaw.models.sizes import TransformerSize
 from abaw.models.stem import changes
-from abaw.models.tasks import ordered_tasks, split_outputs
-from abaw.models.temporal import TemporalTransformer, build_temporal, load_temporal, spec_tasks, temporal_spec
+from abaw.models.tasks import ordered_tasks, spec_tasks, split_outputs
+from abaw.models.temporal import TemporalTransformer, build_temporal, load_temporal, temporal_spec
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.sources import Source

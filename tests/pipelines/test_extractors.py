@@ -171,8 +171,7 @@ def test_a_new_kind_of_extractor_is_one_file(work: Path, monkeypatch: pytest.Mon
         "from abaw.extractors.extractor import Extractor\n"
         "USES = frozenset()\n"
         "def open_extractor(argument, settings, device, threads):\n"
-        "    mean = lambda pictures: pictures.mean((2, 3))\n"
-        "    return Extractor('brightness', 16, None, lambda x: x.float(), mean, device, 3, 'f' * 64)\n"
+        "    return Extractor('brightness', 16, None, lambda crops: crops.mean((2, 3)), 3, 'f' * 64)\n"
     )
     monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(work / "more")])
     registry.prefixes.cache_clear()

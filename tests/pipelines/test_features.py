@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, build_static, load_static, save_static
+from abaw.models.image_input import ImageInput
+from abaw.models.static import build_static, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.crop import Crop
 from abaw.stores.features import open_features

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from abaw.models.temporal import load_temporal, spec_tasks
+from abaw.models.tasks import spec_tasks
+from abaw.models.temporal import load_temporal
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import TASKS
 from abaw.protocol.labels import read_labels, write_action_units, write_valence_arousal

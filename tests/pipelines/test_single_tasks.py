@@ -13,7 +13,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from abaw.evaluation.multitask import ccc
-from abaw.models.temporal import load_temporal, spec_tasks
+from abaw.models.tasks import spec_tasks
+from abaw.models.temporal import load_temporal
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES, TASKS, VALENCE_AROUSAL
 from abaw.protocol.editions import edition

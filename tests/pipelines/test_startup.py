@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.cli import STAGES
+from tests.video.clips import portraits, write_clip
 
 _HEAVY = ("torch", "torchvision", "cv2", "sklearn", "matplotlib", "insightface", "onnxruntime")
 _DRIVER = f"""
@@ -47,6 +48,7 @@ _WRONG_PATHS = {
     "train-temporal": "--features . --annotations nothere --out o",
     "cross-validate": "--features nothere --annotations . --out o",
     "predict": "--features nothere --checkpoint builtin --out o",
+    "export": "--checkpoint nothere",
     "fuse": "nothere . --out o",
     "predict-video": "nothere.mp4",
     "live": "--source 0 --detector nothere.onnx",
@@ -60,6 +62,7 @@ _MORE_WRONG_PATHS = [
     ("import-features", ". --faces nothere --name n --out o"),
     ("export-features", ". --faces nothere --format npz --out o"),
     ("predict", "--features . --checkpoint nothere --out o"),
+    ("predict", "--features . --checkpoint nothere.onnx --out o"),
     ("predict-video", ". --checkpoint nothere"),
     ("predict-video", ". --detector nothere.onnx"),
     ("train-static", "--labelled . --init nothere --out o"),
@@ -103,6 +106,16 @@ def test_a_run_folder_in_place_of_a_checkpoint_suggests_its_last(tmp_path: Path)
     (outcome,) = _run([["predict", *["--features", ".", "--checkpoint", "run", "--out", "o"]]], tmp_path)
     assert "run: this is a run folder, not a checkpoint (no spec.json); give run/last" in outcome.err
     assert (outcome.status, outcome.loaded) == (1, [])
+
+
+def test_the_builtin_models_predict_without_torch(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", portraits(6))
+    common = ["predict-video", "clip.mp4", "--detector", "builtin", "--accelerator", "cpu"]
+    cases = [[*common, "--out", "plain"], [*common, "--out", "windows", "--temporal", "builtin"]]
+    for words, outcome in zip(cases, _run(cases, tmp_path), strict=True):
+        assert (outcome.status, outcome.err.count("failed")) == (0, 0), outcome.err
+        assert not {"torch", "sklearn", "insightface"}.intersection(outcome.loaded), words
+    assert all((tmp_path / out / "clip.csv").exists() for out in ("plain", "windows"))
 
 
 def test_help_and_a_wrong_flag_load_no_heavy_library(tmp_path: Path) -> None:

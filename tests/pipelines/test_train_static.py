@@ -18,7 +18,8 @@ from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.data.face_set import labelled_stills
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, build_static, load_static, save_static
+from abaw.models.image_input import ImageInput
+from abaw.models.static import build_static, load_static, save_static
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.methods.spatial.settings import SpatialSettings

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from abaw.core.artifacts import read_json
 from abaw.evaluation.metrics import macro_f1
 from abaw.inference.predict import predict_clips
-from abaw.models.temporal import load_temporal
+from abaw.models.temporal import load_temporal, on_windows
 from abaw.sequence.windows import Windows
 from abaw.training.temporal import train_temporal
 from abaw.training.temporal_recipe import recipe_of
@@ -65,7 +65,8 @@ def test_features_left_in_their_stores_give_the_weights_and_predictions_of_featu
         weights = [tmp_path / name / checkpoint / "weights.safetensors" for name in ("stored", "in_memory")]
         assert weights[0].read_bytes() == weights[1].read_bytes()
     model, spec = load_temporal(tmp_path / "stored" / "last")
-    pairs = zip(predict_clips(model, spec, stored.clips), predict_clips(model, spec, in_memory.clips), strict=True)
+    run = on_windows(model)
+    pairs = zip(predict_clips(run, spec, stored.clips), predict_clips(run, spec, in_memory.clips), strict=True)
     assert all(np.array_equal(one.probs, other.probs) for one, other in pairs)
 
 

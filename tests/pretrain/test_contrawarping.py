@@ -13,7 +13,7 @@ from abaw.core.errors import ConfigError
 from abaw.data.images import FaceImages
 from abaw.learning.ema import Ema
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput
+from abaw.models.image_input import ImageInput
 from abaw.pretrain.contrawarping import ContraWarping, FaceViews, Projected, build_contrawarping
 from abaw.pretrain.settings import ContraWarpingSettings
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from abaw.core.seed import derive_seed
 from abaw.data.images import FaceImages, TrainImages
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, StaticModel, build_static
+from abaw.models.image_input import ImageInput
+from abaw.models.static import StaticModel, build_static
 from abaw.semisup.image_method import ImageMethod, ImageViews, Setup
 from abaw.semisup.registry import method_class, settings_class
 

@@ -11,7 +11,8 @@ import pytest
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.face_set import join, labelled_stills, stills, without_photos_of
 from abaw.models.architecture import Architecture
-from abaw.models.static import ImageInput, build_static, save_static
+from abaw.models.image_input import ImageInput
+from abaw.models.static import build_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.label_settings import SoftLabelling
 from abaw.semisup.soft_labels import class_thresholds, debiased, smoothed_over_time

@@ -12,11 +12,18 @@ import abaw.weights
 from abaw.core.errors import DataError
 from abaw.data.crops import decode_crops
 from abaw.data.views import unit
-from abaw.models.static import image_input, load_static
+from abaw.extractors.registry import open_extractor
+from abaw.inference.members import load_member, temporal_outputs
+from abaw.models.image_input import image_input
+from abaw.models.running import softmax
+from abaw.models.static import load_static
+from abaw.models.temporal import load_temporal, on_windows
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.exported import read_graph
 from abaw.stores.faces import open_faces
 from abaw.stores.features import open_features
 from abaw.stores.predictions import read_predictions
+from abaw.stores.spec import load_spec
 from abaw.weights import builtin, resolve_checkpoint
 from pipelines.cli import main
 from tests.checkpoints import static_checkpoint
@@ -110,3 +117,37 @@ def test_the_weights_of_this_checkout_are_small_and_have_the_eight_classes() -> 
     assert spec.classes == EXPRESSION_CLASSES
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 12_000_000
     assert (folder / "LICENCE-NOTE.md").read_text(encoding="utf-8").strip()
+
+
+_SHIPPED = Path(abaw.weights.__file__).parent
+
+
+@pytest.mark.parametrize("kind", ["static", "temporal"])
+def test_what_ships_has_a_graph_of_its_weights(kind: abaw.weights.Kind) -> None:
+    """Written by benchmarks/ship_weights.py. Without it the models would still work, with a start of seconds."""
+    assert read_graph(_SHIPPED / kind).spec == load_spec(_SHIPPED / kind, kind)
+
+
+def test_the_static_graph_predicts_as_torch_does() -> None:
+    model, spec = load_static(_SHIPPED / "static")
+    image = image_input(spec)
+    crops = np.random.default_rng(0).integers(0, 256, (9, 3, image.size, image.size), dtype=np.uint8)
+    crops[1:, :, ::3] //= 4
+    with torch.inference_mode():
+        expected = model(image.normalise(unit(torch.from_numpy(crops)))).softmax(-1).numpy()
+    extractor = open_extractor("builtin", "cpu")
+    assert extractor.head is not None
+    found = softmax(extractor.head.classify(extractor.compute(crops)))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_frames", [1, 40, 700])
+def test_the_temporal_graph_predicts_as_torch_does(num_frames: int) -> None:
+    model, spec = load_temporal(_SHIPPED / "temporal")
+    generator = np.random.default_rng(0)
+    features = generator.normal(scale=3, size=(num_frames, spec.feature_dim)).astype(np.float16)
+    present = generator.random((num_frames, len(model.dims))) < 0.8
+    expected = temporal_outputs(on_windows(model), spec, features, present)
+    found = load_member(_SHIPPED / "temporal", "cpu").outputs(features, present)
+    assert expected.probs is not None and found.probs is not None
+    np.testing.assert_allclose(found.probs, expected.probs, atol=1e-4)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from abaw.core.device import Device
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.text import listed, one_line
 from abaw.extractors.extractor import Extractor
@@ -29,7 +30,7 @@ _NO_CUT: Final = 384
 """From this size on, the processor of ConvNeXt takes the whole picture."""
 
 
-def open_extractor(argument: str, settings: ExtractorSettings, device: torch.device, threads: int | None) -> Extractor:
+def open_extractor(argument: str, settings: ExtractorSettings, device: Device, threads: int | None) -> Extractor:
     """argument: a folder, or a name of the hub.
 
     Raises ConfigError for a model that is neither cached nor can be downloaded, or whose picture is not known, and

@@ -13,24 +13,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from abaw.core.device import Device
 from abaw.core.errors import ConfigError
+from abaw.core.onnx_session import on_the_processor, start_on_cuda, start_session
 from abaw.core.reading import read_errors
 from abaw.core.text import one_line
 from abaw.extractors.extractor import Extractor, measured_dim
 from abaw.extractors.onnx_graph import REMEDY, GraphInput, feature_tensor, graph_input, model_hash, read_model
 from abaw.extractors.picture import picture_of
 from abaw.extractors.settings import NOTHING, ExtractorSettings, Pooling, preset, read_settings, sidecar
-from abaw.extractors.torch_network import cls_token, mean_of_places
-from abaw.video.detecting.graph import session_options
+from abaw.extractors.torch_network import cls_token, mean_of_places, on_arrays
 
 USES: Final = frozenset(
     ("size", "resize", "mean", "std", "channel_order", "crop", "output", "pooling", "source", "trained_on")
 )
-_CPU: Final = "CPUExecutionProvider"
-_CUDA: Final = "CUDAExecutionProvider"
 
 
-def open_extractor(argument: str, settings: ExtractorSettings, device: torch.device, threads: int | None) -> Extractor:
+def open_extractor(argument: str, settings: ExtractorSettings, device: Device, threads: int | None) -> Extractor:
     """argument: the path of the file; settings next to it, or a preset of its name, complete those given.
 
     Raises DataError for a file that is no image network or does not run, and ConfigError for settings that are missing
@@ -48,16 +47,14 @@ def open_extractor(argument: str, settings: ExtractorSettings, device: torch.dev
     session, notes = _session(path, model, output, taken, picture.size, device, threads, name)
     pooling = settings.pooling or "pooled"
     network = _Network(session, taken, output, pooling, name)
-    cpu = torch.device("cpu")  # onnxruntime moves the pictures to where it computes
     prepare = picture.bytes_of if taken.kind == np.uint8 else picture.prepare
+    compute = on_arrays(network, prepare, "cpu")  # onnxruntime moves the pictures to where it computes
     return Extractor(
         name,
         picture.side,
         picture.crop,
-        prepare,
-        network,
-        cpu,
-        measured_dim(network, prepare, picture.side, cpu, name),
+        compute,
+        measured_dim(compute, picture.side, name),
         model_hash(path, model),
         {**picture.plain(), "output": output, "pooling": pooling},
         trained_on=settings.trained_on,
@@ -91,7 +88,7 @@ def _session(
     output: str,
     taken: GraphInput,
     size: int,
-    device: torch.device,
+    device: Device,
     threads: int | None,
     name: str,
 ) -> tuple[onnxruntime.InferenceSession, tuple[str, ...]]:
@@ -105,38 +102,19 @@ def _session(
             whole.graph.output.append(onnx.ValueInfoProto(name=output))
             source = whole.SerializeToString()
     notes: tuple[str, ...] = ()
-    if device.type == "cuda":
-        session, reason = _on_cuda(source, taken, size, threads)
+    if device == "cuda":
+        shape = (taken.batch or 1, taken.channels, size, size)
+        black = np.zeros(_as_taken(shape, taken), taken.kind)
+        session, reason = start_on_cuda(source, threads, lambda session: session.run(None, {taken.name: black}))
         if session is not None:
             return session, ()
-        notes = (f"{name}: computed on the processor, as onnxruntime cannot use the GPU ({reason}); see `abaw doctor`",)
+        notes = (on_the_processor(name, reason),)
     with read_errors(path, "does not run", REMEDY, (Exception,)):
-        return _start(source, [_CPU], threads), notes
-
-
-def _on_cuda(
-    source: str | bytes, taken: GraphInput, size: int, threads: int | None
-) -> tuple[onnxruntime.InferenceSession | None, str]:
-    """A session that has computed on the GPU, or the reason why there is none."""
-    if _CUDA not in onnxruntime.get_available_providers():
-        return None, "this onnxruntime is without CUDA"
-    try:
-        session = _start(source, [_CUDA, _CPU], threads)
-        if session.get_providers()[0] != _CUDA:
-            return None, "its CUDA libraries do not load"
-        shape = (taken.batch or 1, taken.channels, size, size)
-        session.run(None, {taken.name: np.zeros(_as_taken(shape, taken), taken.kind)})
-    except Exception as error:  # why a provider does not work can be anything; the processor is tried next
-        return None, one_line(error)
-    return session, ""
+        return start_session(source, threads), notes
 
 
 def _as_taken(shape: tuple[int, int, int, int], taken: GraphInput) -> tuple[int, ...]:
     return (shape[0], shape[2], shape[3], shape[1]) if taken.channels_last else shape
-
-
-def _start(source: str | bytes, providers: list[str], threads: int | None) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(source, session_options(threads), providers=providers)
 
 
 class _Network:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 
+from abaw.core.device import Device
 from abaw.core.errors import ConfigError
 from abaw.extractors.extractor import Extractor
 from abaw.extractors.picture import picture_of
@@ -20,7 +20,7 @@ USES: Final = frozenset(
 )
 
 
-def open_extractor(argument: str, settings: ExtractorSettings, device: torch.device, threads: int | None) -> Extractor:
+def open_extractor(argument: str, settings: ExtractorSettings, device: Device, threads: int | None) -> Extractor:
     """argument: a name of timm, with or without the tag of its weights.
 
     Raises ConfigError for an unknown name, or weights that cannot be downloaded, and DataError for a file with other

@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash
 from abaw.core.errors import DataError
+from abaw.core.onnx_session import start_session
 from abaw.video.detecting.boxes import areas, iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import shape_of_picture, whole_strides
-from abaw.video.detecting.graph import Graph, session_options
+from abaw.video.detecting.graph import Graph
 
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = ("faces_8", "faces_16", "faces_32")
@@ -37,9 +37,7 @@ class GreyNetwork:
     title = "a detector from train-detector"
 
     def __init__(self, weights: Path, min_score: float | None, threads: int | None) -> None:
-        self._session: Any = onnxruntime.InferenceSession(
-            str(weights), session_options(threads), providers=["CPUExecutionProvider"]
-        )
+        self._session: Any = start_session(str(weights), threads)
         self._input: str = self._session.get_inputs()[0].name
         self._min_score = _MIN_SCORE if min_score is None else min_score
         self.identity = f"grey {weights.name} {file_hash(weights)[:16]}"

@@ -1,4 +1,4 @@
-"""The inputs and outputs of an ONNX file, by which a detector recognises its weights, and a session that runs it."""
+"""The inputs and outputs of an ONNX file, by which a detector recognises its weights."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from abaw.core.errors import DataError
+from abaw.core.onnx_session import start_session
 from abaw.core.reading import read_errors
 
 
@@ -46,7 +46,7 @@ def require_runs(weights: Path) -> None:
     expects no picture of a usual size, or when its outputs are not finite.
     """
     with read_errors(weights, "does not run", "download it again, or give other weights", (Exception,)):
-        session = onnxruntime.InferenceSession(str(weights), session_options(None), providers=["CPUExecutionProvider"])
+        session = start_session(str(weights), None)
         first = session.get_inputs()[0]
         shape = [_side(place, size) for place, size in enumerate(first.shape)]
         if len(shape) != 4 or max(shape) > _MAX_SIDE:
@@ -63,12 +63,3 @@ _ANY = (1, 3, 64, 64)
 
 def _side(place: int, size: Any) -> int:
     return size if isinstance(size, int) and size > 0 else _ANY[min(place, 3)]
-
-
-def session_options(threads: int | None) -> onnxruntime.SessionOptions:
-    """Without onnxruntime's warnings. threads: CPU threads, None for all."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    return options

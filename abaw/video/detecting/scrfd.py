@@ -10,9 +10,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash
+from abaw.core.onnx_session import session_options
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import LONG_SIDE
-from abaw.video.detecting.graph import Graph, session_options
+from abaw.video.detecting.graph import Graph
 
 _NUM_OUTPUTS: Final = (6, 9, 10, 15)
 """Two or three outputs (scores, boxes, landmarks) for each of three or five strides."""

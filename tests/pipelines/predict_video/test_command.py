@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from abaw.extractors.registry import open_extractor
@@ -229,7 +228,7 @@ def test_a_network_of_another_project_with_a_temporal_model(
     settings = {"mean": list(MEAN), "std": list(STD), "crop": "box:64:0.3"}
     (tmp_path / "net.yaml").write_text(json.dumps(settings))
     name = f"onnx:{network}"
-    source = open_extractor(name, torch.device("cpu")).source
+    source = open_extractor(name, "cpu").source
     temporal = temporal_checkpoint(tmp_path / "temporal", CLASSES, source, window=8, hop=4)
     words = ["--checkpoint", name, "--temporal", temporal, "--out", tmp_path / "out"]
     assert predict_video(videos / "photo.jpg", *words) == 0, capsys.readouterr().err

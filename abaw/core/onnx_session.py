@@ -1,0 +1,48 @@
+"""Sessions of onnxruntime: their options, and the provider that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import onnxruntime
+
+from abaw.core.text import one_line
+
+_CPU: Final = "CPUExecutionProvider"
+_CUDA: Final = "CUDAExecutionProvider"
+
+
+def session_options(threads: int | None) -> onnxruntime.SessionOptions:
+    """Without onnxruntime's warnings. threads: CPU threads, None for all."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
+
+
+def start_session(source: str | bytes, threads: int | None) -> onnxruntime.InferenceSession:
+    """A session on the processor. source: the path of a file, or its content."""
+    return onnxruntime.InferenceSession(source, session_options(threads), providers=[_CPU])
+
+
+def start_on_cuda(
+    source: str | bytes, threads: int | None, try_out: Callable[[onnxruntime.InferenceSession], object]
+) -> tuple[onnxruntime.InferenceSession | None, str]:
+    """A session that has computed on the GPU, or the reason why there is none. try_out: computes something with it."""
+    if _CUDA not in onnxruntime.get_available_providers():
+        return None, "this onnxruntime is without CUDA"
+    try:
+        session = onnxruntime.InferenceSession(source, session_options(threads), providers=[_CUDA, _CPU])
+        if session.get_providers()[0] != _CUDA:
+            return None, "its CUDA libraries do not load"
+        try_out(session)
+    except Exception as error:  # why a provider does not work can be anything; the processor is tried next
+        return None, one_line(error)
+    return session, ""
+
+
+def on_the_processor(name: str, reason: str) -> str:
+    """The note that a network does not compute on the GPU."""
+    return f"{name}: computed on the processor, as onnxruntime cannot use the GPU ({reason}); see `abaw doctor`"
