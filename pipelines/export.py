@@ -26,7 +26,7 @@ class ExportConfig:
 
     Examples:
         abaw export --checkpoint runs/temporal/last --out temporal.onnx
-        abaw predict --features features/ --checkpoint temporal.onnx --out predictions/
+        abaw export --checkpoint builtin --out static.onnx
     """
 
     checkpoint: CheckpointPath
