@@ -185,14 +185,14 @@ def read(folder: Path, part: str) -> Sequence[Clip]:
 def framewise(clips: Sequence[Clip], static: Path) -> Videos:
     """The static model's predictions, frame by frame."""
     shares = load_spec(static).class_shares
-    probs = [torch.from_numpy(clip.features).float().softmax(-1).numpy() for clip in clips]
+    probs = [torch.from_numpy(clip.features[:]).float().softmax(-1).numpy() for clip in clips]
     return _videos(clips, probs, [clip.face for clip in clips], {"fps": FPS, "class_shares": shares})
 
 
 def temporal_videos(clips: Sequence[Clip], checkpoint: Path) -> Videos:
     """The temporal model's predictions."""
     member = load_member(checkpoint, "cpu")
-    outputs = [member.outputs(clip.features, clip.present) for clip in clips]
+    outputs = [member.outputs(clip.features[:], clip.present) for clip in clips]
     probs = [each.probs for each in outputs if each.probs is not None]
     facts = {"fps": FPS, "class_shares": member.spec.class_shares}
     return _videos(clips, probs, [each.predicted for each in outputs], facts)
