@@ -37,11 +37,11 @@ from flipbook_stills import Stills, read_stills, split_valid
 from held_stills import Steadiness, chosen, steadiness
 from lifelike_clips import Life
 from logit_clips import logit_clips, see
+from ship_weights import write
 
 from abaw.inference.members import load_member
 from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.sequence.smooth import Smoothing
-from abaw.stores.checkpoints import load_checkpoint, save_checkpoint
 from abaw.training.temporal_recipe import recipe_of
 from abaw.weights import resolve_checkpoint
 
@@ -84,8 +84,7 @@ def main() -> None:
     print(table([outcome.scores for outcome in outcomes]))
     print(verdict(outcomes))
     if arguments.out is not None:
-        checkpoint = load_checkpoint(outcomes[0].checkpoint, "temporal")
-        save_checkpoint(arguments.out, checkpoint.spec, checkpoint.weights)
+        write(outcomes[0].checkpoint, arguments.out, ())
         print(f"{arguments.out}: the temporal model of seed {arguments.seeds[0]}")
 
 

@@ -108,7 +108,7 @@ class _Member:
     def outputs(self, features: NDArray[np.float16], present: NDArray[np.bool_]) -> FrameOutputs:
         probs = torch.from_numpy(features).float().softmax(-1)
         probs[len(probs) - self.changed :] = probs[:1].roll(1, dims=-1)
-        return FrameOutputs(probs, present[:, 0])
+        return FrameOutputs(probs.numpy(), present[:, 0])
 
 
 @pytest.mark.parametrize(("changed", "steady"), [(0, True), (2, True), (20, False)])
