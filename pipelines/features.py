@@ -27,8 +27,9 @@ class FeaturesConfig(BatchSettings):
 
     Args:
         faces: faces stores of videos, or folders of them
-        checkpoint: folder of a static checkpoint, a file of `abaw export`, or builtin, the one of the package; or a
-            network of another project: onnx:FILE, timm:NAME (extra timm), hf:NAME_OR_FOLDER (extra hf)
+        checkpoint: folder of a static checkpoint, a file of `abaw export`, or builtin, the one of the package; a
+            network of another project: onnx:FILE, timm:NAME (extra timm), hf:NAME_OR_FOLDER (extra hf); or your own
+            code: python:FILE.py
         extractor: what a network of another project expects and returns
         out: folder for the features stores; existing ones that were made from the same faces are kept
         outputs: features of the backbone, or the logits of its classifier: few numbers, which a temporal model does not

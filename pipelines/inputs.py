@@ -44,7 +44,7 @@ def _require_extractor(name: Path) -> None:
     kind, argument = split_name(str(name))
     if kind == CHECKPOINT:
         _require_checkpoint(Path(argument))
-    elif kind == "onnx":
+    elif kind in ("onnx", "python"):
         _require_path(Path(argument))
 
 
@@ -59,7 +59,7 @@ InputText = Annotated[str, Input(_require_path)]
 CheckpointPath = Annotated[Path, Input(_require_checkpoint)]
 """The folder of a checkpoint, a file of `abaw export`, or builtin."""
 ExtractorName = Annotated[str, Input(_require_extractor)]
-"""The same, or a network of another project: onnx:FILE, timm:NAME, hf:NAME_OR_FOLDER."""
+"""The same, or a network of another project: onnx:FILE, timm:NAME, hf:NAME_OR_FOLDER, python:FILE."""
 DetectorName = Annotated[str, Input(_require_weights)]
 
 

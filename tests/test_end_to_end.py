@@ -117,7 +117,7 @@ def test_functions_give_what_the_commands_gave(demo: Path, tmp_path: Path) -> No
     assert report.page.is_file() and report.numbers
 
 
-@pytest.mark.parametrize("name", ["one-video", "submission", "new-method"])
+@pytest.mark.parametrize("name", ["one-video", "submission", "new-method", "new-extractor"])
 def test_tutorials_run_on_the_demo(demo: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path(__file__).parents[1]
     for key, value in {"ABAW_DEMO": demo, "ABAW_OUT": tmp_path, "PYTHONPATH": root}.items():

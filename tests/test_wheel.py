@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import email
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from email.message import Message
 from importlib.util import module_from_spec, spec_from_file_location
@@ -140,3 +143,73 @@ def test_another_package_of_the_same_name_is_reported(tmp_path: Path, hidden: st
     assert f"'{hidden}'" in done.stderr and str(other) in done.stderr
     elsewhere = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert elsewhere.returncode == 0 and elsewhere.stdout.startswith("abaw ")
+
+
+NOTEBOOK = """
+import json
+import sys
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in json.load(sys.stdin)])
+# Sockets in the file system: without a network there is not even a loopback address.
+NotebookClient(notebook, km=AsyncKernelManager(transport="ipc", kernel_name="python3"), timeout=300).execute()
+print(json.dumps([[output.get("data", output) for output in cell.outputs] for cell in notebook.cells]))
+"""
+CUT_OFF = """
+import socket
+
+import pipelines
+
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=5)
+except OSError as error:
+    print(error.strerror)
+print(abaw.__file__, pipelines.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment with the wheel. The packages it depends on are those that are installed here."""
+    environment = tmp_path_factory.mktemp("fresh") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    words = ["--python", str(python), "install", "--no-index", "--no-deps", "--quiet", str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    # The line adds the packages, but not this checkout: nested .pth files are not read.
+    (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    return python
+
+
+@pytest.mark.slow
+def test_a_notebook_runs_in_a_fresh_environment_without_a_network(fresh_python: Path, tmp_path: Path) -> None:
+    unshare = ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this machine does not let a process cut itself off from the network (unshare --net)")
+    document = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    lines = re.findall(r"```python\n(.*?)```", document, re.DOTALL)[0].splitlines()
+    assert lines[0] == "import abaw" and len(lines) == 6
+    write_clip(tmp_path / "clip.mp4", portraits(5))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "JUPYTER"))}
+    environment |= {"HOME": str(tmp_path / "home"), "IPYTHONDIR": str(tmp_path / "ipython")}
+    done = subprocess.run(
+        [*unshare, str(fresh_python), "-c", NOTEBOOK],
+        cwd=tmp_path,
+        env=environment,
+        input=json.dumps(["\n".join(lines), "result", CUT_OFF]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, shown, cut_off = json.loads(done.stdout)
+    assert len(first) == 1 and "out" in first[0]["text/plain"]  # `save` returns the folder; nothing else is shown
+    assert shown[0]["text/html"].startswith("<svg")
+    unreachable, places = cut_off[0]["text"].splitlines()
+    assert unreachable == "Network is unreachable"
+    assert all(place.startswith(str(fresh_python.parents[1])) for place in places.split())
+    assert len((tmp_path / "out" / "clip.csv").read_text().splitlines()) == 6

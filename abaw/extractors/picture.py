@@ -17,6 +17,13 @@ _SIDES = (8, 2048)
 _MAX_BYTE = 255
 
 
+def require_side(name: str, pixels: int) -> None:
+    """Raise ConfigError for a side of a picture, the setting `extractor.name`, that is out of range."""
+    low, high = _SIDES
+    if not low <= pixels <= high:
+        raise ConfigError(f"extractor.{name} is {pixels}; expected {low} to {high} pixels")
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A square picture of `size` pixels, (value / 255 − mean) / std per channel.
@@ -33,10 +40,8 @@ class Picture:
     crop: Crop | None = None
 
     def __post_init__(self) -> None:
-        low, high = _SIDES
-        for name, value in (("size", self.size), ("resize", self.side)):
-            if not low <= value <= high:
-                raise ConfigError(f"extractor.{name} is {value}; expected {low} to {high} pixels")
+        require_side("size", self.size)
+        require_side("resize", self.side)
         if self.side < self.size:
             raise ConfigError(
                 f"extractor.resize {self.side} is below extractor.size {self.size}; expected at least that"

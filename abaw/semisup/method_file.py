@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
 
 from abaw.core.errors import ConfigError
+from abaw.core.python_file import load_python_file
 from abaw.semisup.settings import LabelledLearning
 
 SUFFIX = ".py"
@@ -25,22 +25,7 @@ def load_method_file(path: Path) -> ModuleType:
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(path):
         return loaded
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file; expected a Python file that defines a method")
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickle look the module up by its name.
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-        _require_method(path, module)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, ConfigError) or not isinstance(error, Exception):
-            raise
-        raise ConfigError(f"{path}: cannot be loaded: {type(error).__name__}: {error}") from error
-    return module
+    return load_python_file(path, name, "a method", lambda module: _require_method(path, module))
 
 
 def _require_method(path: Path, module: ModuleType) -> None:
