@@ -46,6 +46,7 @@ def ablate(
     smoothing: Sequence[str] = ('none',),
     fit_bias: bool = False,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> pa.Table: ...
 
@@ -64,6 +65,7 @@ def audio_features(
     track: int | None = None,
     accelerator: Literal['auto', 'cpu', 'cuda'] = 'auto',
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> list[Path]: ...
 
@@ -75,6 +77,7 @@ def check_submission(
     predictions: PathLike | None = None,
     all: bool = False,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> list[str]: ...
 
@@ -97,6 +100,7 @@ def cross_validate(
     window: int = 300,
     hop: int = 200,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> Path: ...
 
@@ -129,6 +133,7 @@ def extract(
     review: bool = False,
     corrections: PathLike | None = None,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> list[Path]: ...
 
@@ -148,6 +153,7 @@ def features(
     batch_size: int = 128,
     accelerator: Literal['auto', 'cpu', 'cuda'] = 'auto',
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> list[Path]: ...
 
@@ -165,6 +171,7 @@ def fuse(
     out_of_fold: Sequence[PathLike] = (),
     split: Literal['validation', 'train', 'both'] = 'both',
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> list[Path]: ...
 
@@ -194,6 +201,7 @@ def import_features(
     width: int | None = None,
     tolerance: int = 16,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> list[Path]: ...
 
@@ -209,6 +217,7 @@ def predict(
     shard: str | None = None,
     accelerator: Literal['auto', 'cpu', 'cuda'] = 'auto',
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> list[Path]: ...
 
@@ -232,6 +241,7 @@ def predict_video(
     batch_size: int = 128,
     accelerator: Literal['auto', 'cpu', 'cuda'] = 'auto',
     config: PathLike | None = None,
+    profile: str | None = None,
     out: PathLike | None = None,
     progress: ProgressChoice = None,
 ) -> VideoResult: ...
@@ -248,6 +258,7 @@ def submit(
     class_bias: Sequence[float] = (),
     thresholds: Sequence[str] = (),
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> Path: ...
 
@@ -288,6 +299,7 @@ def train_static(
     spatial: Mapping[str, Any] | None = None,
     supervised: Mapping[str, Any] | None = None,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> Run: ...
 
@@ -305,6 +317,7 @@ def train_temporal(
     window: int = 300,
     hop: int = 200,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> Run: ...
 
@@ -322,5 +335,6 @@ def validate(
     draws: int = 1000,
     viewers: PathLike | None = None,
     config: PathLike | None = None,
+    profile: str | None = None,
     progress: ProgressChoice = None,
 ) -> Report: ...

@@ -23,7 +23,7 @@ from abaw.core.text import in_line
 from pipelines.compare.overrides import hint
 from pipelines.console import say, show
 from pipelines.help import METAVARS, HelpFormatter, examples, plain_error, usage
-from pipelines.recipe_files import files_first, given_settings
+from pipelines.recipe_files import PROFILE, files_first, given_settings
 
 Config = TypeVar("Config")
 
@@ -78,6 +78,7 @@ def make_parser(
         formatter_class=HelpFormatter,
     )
     parser.add_argument("--config", action="config", metavar="PATH_OR_RECIPE", help=_CONFIG)
+    parser.add_argument(PROFILE, metavar="NAME", default=argparse.SUPPRESS, help=_PROFILE)
     next(each for each in parser._actions if "--print_config" in each.option_strings).help = _PRINT_CONFIG
     shown = words if {"-h", "--help"} & set(words) else None
     _add_fields(parser, parser, config_class, prefix="", positional=positional, shown=shown)
@@ -86,6 +87,7 @@ def make_parser(
 
 
 _CONFIG = "YAML file with settings, or the name of a recipe of the package; flags override it"
+_PROFILE = "variant of the recipe, such as small, which runs in minutes"
 _PRINT_CONFIG = "print all settings as YAML and exit; with =skip_default, those that differ from the defaults"
 _UNKNOWN = re.compile(r"unrecognized arguments?: (?P<flag>--?[\w.-]+)|Option '(?P<key>[\w.]+)'")
 

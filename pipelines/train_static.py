@@ -33,7 +33,8 @@ class TrainStaticSettings(StaticSettings):
             ignored
         pseudo_labelled: image sets with labels of `abaw label-faces`, from which any method learns as from labelled
             ones; they are never held out, and photos that are held out are left out of them
-        rest_unlabelled: also use the faces of `labelled` that have no label as unlabelled faces
+        rest_unlabelled: also use the faces of `labelled` and the frames of `videos` that have no label as unlabelled
+            faces, except those of videos that are held out
         videos: folder of faces stores of videos, to train on their frames; needs annotations
         annotations: folder with Train_Set, or the folder of the annotation files itself; needs videos
         every: use one labelled frame in N of a video, and one frame in N of an unlabelled video: neighbours look alike
@@ -104,7 +105,7 @@ def train_static(config: TrainStaticSettings) -> TrainResult:
     if config.pseudo_labelled:
         training = _with_pseudo_labelled(config, training, selection)
     _report_size(training, config.size)
-    unlabelled = _read_unlabelled(config) if config.method_class.takes_unlabelled else None
+    unlabelled = _read_unlabelled(config, selection) if config.method_class.takes_unlabelled else None
     if unlabelled is not None:
         say(f"{len(unlabelled)} unlabelled faces")
     recipe = recipe_of(config)
@@ -144,10 +145,11 @@ def read_labelled(config: TrainStaticSettings) -> FaceSet:
     return join(parts)
 
 
-def _read_unlabelled(config: TrainStaticSettings) -> FaceSet | None:
+def _read_unlabelled(config: TrainStaticSettings, selection: FaceSet | None) -> FaceSet | None:
     """All unlabelled faces of the config; None without any."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.data.face_set import join, stills, unlabelled_faces
+    from abaw.data.face_set import join, stills, unlabelled_faces, unlabelled_frames, without_videos_of
+    from abaw.protocol.annotations import TRAIN_SET, split_folder
     from abaw.protocol.classes import UNLABELLED
     from abaw.stores.arrow import find_stores
 
@@ -155,6 +157,11 @@ def _read_unlabelled(config: TrainStaticSettings) -> FaceSet | None:
     if config.rest_unlabelled:
         sets = [stills(path) for path in find_stores(config.labelled)]
         parts += [rest for faces in sets if len(rest := faces.take(faces.labels == UNLABELLED).without_labels())]
+    if config.rest_unlabelled and config.videos is not None and config.annotations is not None:
+        frames = unlabelled_frames(config.videos, split_folder(config.annotations, TRAIN_SET), config.every)
+        if frames is not None and selection is not None:
+            frames = without_videos_of(frames, selection)
+        parts += [frames] if frames is not None and len(frames) else []
     return join(parts) if parts else None
 
 

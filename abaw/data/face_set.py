@@ -164,6 +164,26 @@ def labelled_frames(faces: Path, annotations: Path, every: int) -> tuple[FaceSet
     return samples, missing
 
 
+def unlabelled_frames(faces: Path, annotations: Path, every: int) -> FaceSet | None:
+    """Every n-th frame with a face and without a label of each annotated video; None when every frame has a label.
+
+    faces, annotations, every: as in `labelled_frames`, which has the errors.
+    """
+    stores, rows = [], []
+    for name, annotation in sorted(read_annotations(annotations).items()):
+        path = faces / f"{name}{SUFFIX}"
+        if not path.exists():
+            continue
+        store = open_faces(path)
+        labelled, _ = _labelled_rows(store, annotation)
+        found = np.setdiff1d(np.flatnonzero(store.valid), labelled)[::every]
+        if len(found):
+            stores.append(store)
+            rows.append(found)
+    labels = [np.full(len(found), UNLABELLED, dtype=np.int8) for found in rows]
+    return _samples(stores, rows, labels, range(len(stores))) if stores else None
+
+
 def _labelled_rows(store: FaceStore, annotation: Annotation) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
     """Rows of a video's store with a face and a label, and these labels. Frame k has label line k."""
     if not store.is_video:
@@ -197,6 +217,14 @@ def without_photos_of(faces: FaceSet, others: FaceSet) -> FaceSet:
     """The samples whose photo, whatever its crop, is none of the photos of `others`."""
     photos = join([faces, others]).photos()
     return faces.take(~np.isin(photos[: len(faces)], photos[len(faces) :]))
+
+
+def without_videos_of(faces: FaceSet, others: FaceSet) -> FaceSet:
+    """The samples that are not from a video, whoever is seen in it, of which `others` has frames."""
+    used = [others.stores[index] for index in np.unique(others.store_index[others.groups >= 0])]
+    videos = {parse_subject(store.store.path.stem).video for store in used}
+    shared = [parse_subject(store.store.path.stem).video in videos for store in faces.stores]
+    return faces.take(~np.array(shared)[faces.store_index])
 
 
 def join(parts: Sequence[FaceSet]) -> FaceSet:

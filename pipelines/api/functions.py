@@ -55,10 +55,11 @@ def _signature(name: str, own: inspect.Signature) -> inspect.Signature:
         )
     mine = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     config = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="PathLike | None")
+    profile = config.replace(name="profile", annotation="str | None")
     front = [one for one in mine if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     rest = [one for one in mine if one not in front]
     settings.sort(key=lambda one: one.default is not inspect.Parameter.empty)
-    return own.replace(parameters=[*front, *settings, config, *rest])
+    return own.replace(parameters=[*front, *settings, config, profile, *rest])
 
 
 def description_of(name: str) -> str:
@@ -68,6 +69,7 @@ def description_of(name: str) -> str:
     lines += [f"    {one.arg_name}: {' '.join((one.description or '').split())}" for one in described.params]
     lines += [
         "    config: YAML file with settings, or the name of a recipe; keywords override it",
+        "    profile: variant of the recipe, such as small, which runs in minutes",
         "    progress: 'notebook', 'terminal', a function of (what, done, total), or None",
     ]
     return "\n".join(lines)

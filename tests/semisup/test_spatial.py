@@ -103,8 +103,8 @@ def real_step(pseudo: Tensor, rate: float = 0.1) -> tuple[Line, Line, Tensor, Te
     student, teacher = Line(0.1), Line(0.5)
     turned = POINTS * (1 if torch.equal(pseudo, LABELS) else -1)  # the teacher says the opposite of turned points
     feedback, optimizer = RealStep(), torch.optim.SGD(student.parameters(), lr=rate)
-    loss, lesson = feedback.student_loss(student, teacher, POINTS, LABELS, turned, POINTS)
-    loss.backward()
+    lesson = feedback.teach(student, teacher, POINTS, LABELS, turned, POINTS)
+    F.cross_entropy(student(POINTS), lesson.weak.detach().argmax(1)).backward()
     optimizer.step()
     return student, teacher, *feedback.teacher_loss(student, lesson, POINTS, LABELS, weight=0.0)
 
@@ -124,7 +124,8 @@ def test_feedback_of_the_real_step_is_raw_and_has_the_right_sign(pseudo: Tensor,
 
 
 def test_the_student_of_face2exp_learns_every_hard_label_and_the_teacher_soft_ones() -> None:
-    method = make("spatial", Fixed(torch.tensor([0.2] + [0.0] * 7)), feedback="face2exp", label_smoothing=0.0)
+    as_released = {"feedback": "face2exp", "threshold": "fixed", "fixed_threshold": 0.0}
+    method = make("spatial", Fixed(torch.tensor([0.2] + [0.0] * 7)), label_smoothing=0.0, **as_released)
     assert isinstance(method, Spatial) and method.tutor is not None
     batch = views(method)
     logits = torch.tensor([0.2] + [0.0] * 7).log_softmax(0)
@@ -135,6 +136,17 @@ def test_the_student_of_face2exp_learns_every_hard_label_and_the_teacher_soft_on
     labelled = float(F.cross_entropy(logits.expand(8, -1), batch.labels))
     assert float(second.loss) == pytest.approx(labelled + soft, rel=1e-5)
     assert method.follow_up(batch) is None
+
+
+def test_the_student_of_face2exp_learns_debiased_labels_above_the_threshold() -> None:
+    network = Fixed(torch.tensor([1.0] + [0.0] * 7))
+    unsure = make("spatial", network, feedback="face2exp", threshold="fixed", fixed_threshold=0.9)
+    assert float(unsure(views(unsure)).loss) == 0
+    debiased = make("spatial", network, feedback="face2exp", threshold="fixed", fixed_threshold=0.0, debias=1.0)
+    assert isinstance(debiased, Spatial)
+    debiased.marginal.value.copy_(torch.tensor([0.93] + [0.01] * 7))
+    expected = -float(torch.tensor([1.0] + [0.0] * 7).log_softmax(0)[1])  # class 0 is predicted too often
+    assert float(debiased(views(debiased)).loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_measuring_the_balanced_loss_changes_no_statistics() -> None:

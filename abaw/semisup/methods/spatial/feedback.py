@@ -92,22 +92,21 @@ class Lesson(NamedTuple):
 class RealStep:
     """Feedback as in the public code of Meta-Face2Exp (CVPR 2022).
 
-    The student learns all hard labels of the weak views, without a threshold. After its step, the teacher learns with
-    h, neither centred nor scaled: see `teacher_loss`. All views of the teacher go through it in one pass, in training
+    The student learns hard labels of the weak views. After its step, the teacher learns with h, neither centred nor
+    scaled: see `teacher_loss`. All views of the teacher go through it in one pass, in training
     mode. Unlike there, h is measured on the labelled faces alone, without changing batch-norm statistics (our reading).
     """
 
-    def student_loss(
+    def teach(
         self, student: nn.Module, teacher: nn.Module, labelled: Tensor, labels: Tensor, weak: Tensor, strong: Tensor
-    ) -> tuple[Tensor, Lesson]:
-        """`CE(S(A(u)), argmax T(α(u)))`, and what `teacher_loss` needs.
+    ) -> Lesson:
+        """What the teacher says before the student's step; `teacher_loss` needs it.
 
         labelled: (B, 3, S, S) with labels (B,); weak, strong: (U, 3, S, S).
         """
         logits = teacher(torch.cat([labelled, weak, strong])).float()
         known, of_weak, of_strong = torch.split(logits, [len(labelled), len(weak), len(strong)])
-        lesson = Lesson(known, of_weak, of_strong, balanced_loss(student, labelled, labels))
-        return F.cross_entropy(student(strong), lesson.weak.detach().argmax(1)), lesson
+        return Lesson(known, of_weak, of_strong, balanced_loss(student, labelled, labels))
 
     def teacher_loss(
         self, student: nn.Module, lesson: Lesson, labelled: Tensor, labels: Tensor, weight: float

@@ -80,8 +80,11 @@ class Spatial(TeacherMethod[SpatialSettings]):
         """The student's step on the pseudo-labels; the teacher's follows it."""
         assert self.tutor is not None and batch.weak is not None and batch.strong is not None
         views = (batch.labelled, batch.labels, batch.weak, batch.strong)
-        loss, self._lesson = self._real_step.student_loss(self.model, self.tutor, *views)
-        return StepResult(loss, {"loss/unlabelled": loss})
+        lesson = self._lesson = self._real_step.teach(self.model, self.tutor, *views)
+        probs, mask, logs = self._pseudo_labels(lesson.weak.detach())
+        self.threshold.learn_labelled(lesson.labelled.detach().softmax(1), batch.labels)
+        loss = masked_cross_entropy(self.model(batch.strong), probs.argmax(1), mask)
+        return StepResult(loss, {**logs, "loss/unlabelled": loss})
 
     def follow_up(self, batch: ImageViews) -> StepResult | None:
         """The teacher's step of face2exp."""

@@ -23,7 +23,7 @@ class SpatialSettings(PseudoLabelling):
         feedback: the teacher is a separate network, corrected by the effect h of its labels on the student. scaled (or
             true): h in units of its deviation is added to the weight of the unlabelled loss; centred: h, less its mean,
             is the weight of the teacher's own labels alone; face2exp: h of the student's real step, as in the code of
-            Meta-Face2Exp. false: none, and `teacher` applies
+            Meta-Face2Exp (which uses every pseudo-label: `fixed_threshold` 0). false: none, and `teacher` applies
         feedback_step: length of the trial step by which scaled and centred measure that effect
         finetune: share of the steps, at the end, that use labelled faces only; 0 turns it off
         negative_weight: weight of selective negative learning on faces below their threshold, which is not in the paper
