@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import nbformat
@@ -18,6 +19,9 @@ from abaw.stores.arrow import find_stores
 from abaw.stores.faces import open_faces
 from abaw.stores.predictions import read_predictions
 from pipelines.cli import main
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # scripts, not a package
+import recipes
 
 SMALL = ["--size.train_videos", "8", "--size.validation_videos", "3", "--size.test_videos", "3"]
 SMALL += ["--size.frames_per_video", "75", "--size.segments_per_video", "3"]
@@ -124,3 +128,17 @@ def test_tutorials_run_on_the_demo(demo: Path, tmp_path: Path, name: str, monkey
         monkeypatch.setenv(key, str(value))
     notebook = nbformat.read(root / "docs" / "tutorials" / f"{name}.ipynb", as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+
+
+def test_the_recipes_of_the_paper_and_of_this_project_run_from_end_to_end(demo: Path, tmp_path: Path) -> None:
+    """Every phase with the small profile, a few steps each."""
+    words = [str(demo), "--seeds", "0", "--steps", "8", "--out", str(tmp_path)]
+    table = recipes.main(words)
+    assert [line.split()[1] for line in table.splitlines()[2:]] == ["paper", "recommended"]
+    for name in ("paper", "recommended"):
+        submission = tmp_path / name / "seed0/predictions.txt"
+        assert main(["check-submission", str(submission), "--template", str(demo_paths(demo / "data").template)]) == 0
+        scores = json.loads((tmp_path / name / "seed0/scores.json").read_text())
+        assert {"static", "temporal", "smoothed"} < set(scores) and all(value >= 0 for value in scores.values())
+    assert (tmp_path / "recommended/seed0/backbone/last/spec.json").is_file()
+    assert recipes.main(words) == table  # what is finished is kept

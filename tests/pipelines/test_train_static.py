@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from abaw.core.artifacts import file_hash
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
-from abaw.data.face_set import labelled_stills
+from abaw.data.face_set import labelled_stills, unlabelled_frames
 from abaw.models.architecture import Architecture
 from abaw.models.image_input import ImageInput
 from abaw.models.static import build_static, load_static, save_static
@@ -298,6 +299,35 @@ def test_faces_without_a_label_serve_as_unlabelled_ones_when_asked(
     assert "12 unlabelled faces" in capsys.readouterr().err
     _, spec = load_static(tmp_path / "run/last")
     assert spec.training["unlabelled"] == 12
+
+
+def test_frames_without_a_label_serve_as_unlabelled_ones_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of each video, frames 12 to 23 have no label and frame 20 no face; one of three videos is held out."""
+    folder = tmp_path / "ann/EXPR_Recognition_Challenge/Train_Set"
+    for name in ("a", "b", "b_left", "c"):
+        faces = [None if index == 20 else index % 8 for index in range(24)]
+        video_store(tmp_path / f"faces/{name}.arrow", faces, seed=ord(name[-1]))
+        write_annotation(folder / f"{name}.txt", np.array([index % 8 if index < 12 else -1 for index in range(24)]))
+    found = unlabelled_frames(tmp_path / "faces", folder, 1)
+    assert found is not None and len(found) == 4 * 11 and set(found.labels.tolist()) == {-1}
+    assert set(found.rows.tolist()) == {*range(12, 24)} - {20}
+    every = unlabelled_frames(tmp_path / "faces", folder, 2)
+    assert every is not None and len(every) == 4 * 6
+    words = ["--videos", tmp_path / "faces", "--annotations", tmp_path / "ann", "--every", 1]
+    words += ["--holdout", 0.34, "--rest_unlabelled", "--method", "spatial"]
+    assert train(tmp_path / "run", *words) == 0
+    count = int(re.search(r"(\d+) unlabelled faces", capsys.readouterr().err)[1])  # type: ignore[index]
+    assert count in (2 * 11, 3 * 11)  # without both people of the video that is held out, when it is b
+    _, spec = load_static(tmp_path / "run/last")
+    assert sum(spec.training["train_counts"]) * 11 == count * 12
+
+
+def test_without_such_frames_there_are_none(tmp_path: Path) -> None:
+    video_store(tmp_path / "faces/a.arrow", [0, 1, None])
+    write_annotation(tmp_path / "ann/a.txt", np.array([0, 1, 2]))
+    assert unlabelled_frames(tmp_path / "faces", tmp_path / "ann", 1) is None
 
 
 def test_a_warm_start_is_a_separate_run_next_to_the_run(tmp_path: Path, stills: Path) -> None:
