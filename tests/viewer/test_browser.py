@@ -6,6 +6,7 @@ import csv
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -348,6 +349,29 @@ def test_a_photo_of_several_people(opened: Opened, tmp_path: Path) -> None:
         )
         assert len(set(edges)) == 1
         assert page.evaluate("document.documentElement.scrollWidth") == size[0]
+
+
+def test_landmarks_valence_and_arousal_are_shown_where_there_are_any(opened: Opened, tmp_path: Path) -> None:
+    points = np.array([[32, 24, 48, 24, 40, 32, 34, 40, 46, 40]], np.float32)
+    plain = person(tmp_path, [4], name="plain")
+    rich = replace(plain, landmarks=points, valence_arousal=np.array([[-0.25, 0.5]], np.float32))
+    data = cv2.imencode(".png", np.full((HEIGHT, WIDTH, 3), 90, np.uint8))[1].tobytes()
+    drawn = f"""(points) => {{
+      const overlay = document.getElementById('overlay'), ratio = overlay.width / {WIDTH};
+      const canvas = new OffscreenCanvas(overlay.width, overlay.height);
+      const pen = canvas.getContext('2d', {{ willReadFrequently: true }});
+      pen.drawImage(overlay, 0, 0);
+      return points.map(([x, y]) => [...pen.getImageData(x * ratio, y * ratio, 1, 1).data]);
+    }}"""
+    for one, shown in ((rich, True), (plain, False)):
+        file = tmp_path / f"shown_{shown}.html"
+        facts = Video("photo", "photo.png", 25.0, (WIDTH, HEIGHT), {})
+        file.write_text(render_viewer(facts, [one], Media("image/png", data, None)), encoding="utf-8")
+        page = opened(file)
+        assert (
+            page.evaluate(drawn, points.reshape(5, 2).tolist()) == [[255, 255, 255, 255] if shown else [0, 0, 0, 0]] * 5
+        )
+        assert page.locator("#affect").all_inner_texts() == (["valence −0.25, arousal +0.50"] if shown else [])
 
 
 def test_on_a_phone_no_table_is_cut_off(opened: Opened) -> None:

@@ -77,11 +77,11 @@ def test_faults_are_exceptions_with_the_text_of_the_command(
 
 def test_import_is_quick_and_light() -> None:
     code = (
-        "import sys, time; start = time.perf_counter(); import abaw; took = time.perf_counter() - start; "
+        "import sys, time; start = time.process_time(); import abaw; took = time.process_time() - start; "
         "assert not {'torch', 'cv2', 'pyarrow', 'numpy'} & set(sys.modules); print(took)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert float(done.stdout) >= 0
+    assert float(done.stdout) <= 0.2
 
 
 def test_names_are_stable_and_found() -> None:
