@@ -47,7 +47,8 @@ from abaw.protocol.classes import NUM_EXPRESSIONS
 from abaw.semisup.image_method import ImageViews, Setup
 from abaw.semisup.methods.fixmatch.method import FixMatch
 from abaw.semisup.methods.fixmatch.settings import FixMatchSettings
-from abaw.training.loop import launch, train
+from abaw.training.launch import launch
+from abaw.training.loop import train
 from abaw.training.optim import build_optimizer
 
 VARIANTS = ("model", "views", "loop", "kept", "common")

@@ -94,6 +94,7 @@ def run(config: TrainDetectorConfig) -> int:
 def train_detector(config: TrainDetectorConfig) -> TrainResult:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import file_hash, provenance
+    from abaw.core.data_parallel import Part
     from abaw.core.run_folder import RunFolder
     from abaw.core.seed import derive_seed, numpy_generator
     from abaw.detector.checkpoint import load_weights, save_checkpoint
@@ -101,7 +102,8 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
     from abaw.detector.network import FaceDetector, build_detector
     from abaw.detector.score import held_out_scorer
     from abaw.detector.start import start_from_graph
-    from abaw.training.loop import launch, train
+    from abaw.training.launch import launch
+    from abaw.training.loop import train
 
     seed = config.train.seed
     model = build_detector(derive_seed(seed, "weights"))
@@ -113,7 +115,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
         material = _read_material(config)
         start = {} if config.init is None else {"init": file_hash(_start_file(config.init))[:16]}
         facts = {**start, **material.facts()}
-        folder = RunFolder(config.out, {**plain, **facts})
+        folder = RunFolder(config.out, {**plain, **facts}, {"train": to_plain(TrainSettings())})
     say(
         f"{len(material.training)} photos to learn from, {len(material.held_out)} of other people held out, "
         f"{len(material.backgrounds)} backgrounds"
@@ -125,7 +127,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
         )
     batches = SceneBatches(material, config.scenes, config.batch_size, seed)
     if config.init is not None and not config.init.is_dir():
-        start_from_graph(model, config.init, batches(0, 0).pictures.float() / 255)
+        start_from_graph(model, config.init, batches(0, Part()).pictures.float() / 255)
     spec = provenance(settings=plain, **facts)
 
     def save(folder: Path, model: nn.Module, outcome: Mapping[str, Any]) -> None:

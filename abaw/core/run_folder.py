@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,28 +33,40 @@ class RunFolder:
 
     Opening a folder that holds a run with the same config resumes it. Raises ConfigError, which names the keys, when
     the config differs, DataError when the folder holds something else, and RunLockedError when another process is
-    writing the run. defaults: the values of settings that a run of an earlier version lacks.
+    writing the run. defaults: the values of settings that a run of an earlier version lacks; comparable: what of a
+    config must be equal for a run to be resumed; by default all of it.
 
     A run folder has one owner, until `close`, until a `with` block ends, or until this object is gone; further
     processes of one training share it.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        defaults: Mapping[str, Any] | None = None,
+        comparable: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    ) -> None:
         self.path = path
         with storage_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         self._lock = RunLock(path) if is_first_process() else None
         self.close = weakref.finalize(self, self._lock.release if self._lock else _nothing)
         try:
-            self._open(config, defaults or {})
+            self._open(config, defaults or {}, comparable)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    def _open(
+        self,
+        config: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+        comparable: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
         file = self.path / CONFIG
         if file.exists():
-            changed = differences(filled(run_config(self.path), defaults), config)
+            changed = differences(comparable(filled(run_config(self.path), defaults)), comparable(config))
             if changed:
                 raise ConfigError(
                     f"{self.path}: holds a run with other settings ({listed(changed, separator='; ')}); "

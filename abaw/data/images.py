@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from abaw.core.data_parallel import Part
 from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.core.seed import numpy_generator
@@ -90,10 +91,11 @@ class ImageReader:
 
 
 class TrainBatches:
-    """(step, rank) -> a batch that depends only on the seed, the step and the process.
+    """(step, part) -> that part of the step's batch, which depends only on the seed, the step and its size.
 
-    Labelled faces are drawn by class according to `balance`. Unlabelled ones, if given, are drawn uniformly,
-    `unlabelled_ratio` for each labelled face. Raises ConfigError for fewer than 2 faces or a ratio below 1.
+    Labelled faces are drawn by class according to `balance`, `batch_size` for each part. Unlabelled ones, if given, are
+    drawn uniformly, `unlabelled_ratio` for each labelled face. Raises ConfigError for fewer than 2 faces or a ratio
+    below 1.
     """
 
     def __init__(
@@ -115,21 +117,21 @@ class TrainBatches:
         self._unlabelled_size = batch_size * unlabelled_ratio
         self._seed = seed
 
-    def __call__(self, step: int, rank: int) -> TrainImages:
-        labelled = self._labelled.read(
-            self._sampler.draw(self._batch_size, numpy_generator(self._seed, "batch", step, rank))
-        )
+    def __call__(self, step: int, part: Part) -> TrainImages:
+        generator = _of_step(self._seed, "batch", step)
+        chosen = self._sampler.draw(self._batch_size * part.count, generator)
+        labelled = self._labelled.read(chosen[part.of(self._batch_size)])
         if self._unlabelled is None:
             return TrainImages(labelled, None)
-        generator = numpy_generator(self._seed, "unlabelled batch", step, rank)
-        chosen = generator.integers(0, len(self._unlabelled), self._unlabelled_size)
-        return TrainImages(labelled, self._unlabelled.read(chosen))
+        generator = _of_step(self._seed, "unlabelled batch", step)
+        chosen = generator.integers(0, len(self._unlabelled), self._unlabelled_size * part.count)
+        return TrainImages(labelled, self._unlabelled.read(chosen[part.of(self._unlabelled_size)]))
 
 
 class FaceBatches:
-    """(step, rank) -> a batch of faces, drawn uniformly, that depends only on the seed, the step and the process.
+    """(step, part) -> that part of the step's batch of faces, drawn uniformly: `batch_size` for each part.
 
-    Raises ConfigError for fewer than 2 faces per batch.
+    The batch depends only on the seed, the step and its size. Raises ConfigError for fewer than 2 faces per batch.
     """
 
     def __init__(self, faces: ImageReader, batch_size: int, seed: int) -> None:
@@ -138,9 +140,15 @@ class FaceBatches:
         self._batch_size = batch_size
         self._seed = seed
 
-    def __call__(self, step: int, rank: int) -> FaceImages:
-        generator = numpy_generator(self._seed, "face batch", step, rank)
-        return self._faces.read(generator.integers(0, len(self._faces), self._batch_size))
+    def __call__(self, step: int, part: Part) -> FaceImages:
+        generator = _of_step(self._seed, "face batch", step)
+        chosen = generator.integers(0, len(self._faces), self._batch_size * part.count)
+        return self._faces.read(chosen[part.of(self._batch_size)])
+
+
+def _of_step(seed: int, name: str, step: int) -> np.random.Generator:
+    # 0: earlier versions had a batch for each process, numbered from 0.
+    return numpy_generator(seed, name, step, 0)
 
 
 def _require_batch_size(batch_size: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from abaw.core.data_parallel import drawn_for_all, previous_samples
+
 
 def mix_images(
     images: Tensor, targets: Tensor, mixup: float, cutmix: float, generator: torch.Generator
@@ -17,15 +19,20 @@ def mix_images(
     float, in random order; targets: (B, C). generator: on the images' device. Returns both mixed.
     """
     count = len(images)
-    share = torch.rand(count, generator=generator, device=images.device) / 2
-    choice = torch.rand(count, generator=generator, device=images.device)
+    share = _uniform(count, generator) / 2
+    choice = _uniform(count, generator)
     rectangles = _rectangles(share, images.shape[2:], generator)
     blended = choice < mixup
     cut = (choice >= mixup) & (choice < mixup + cutmix)
     other = torch.where(blended, share, 0.0)[:, None, None] + (rectangles & cut[:, None, None])
     weight = other.mean(dim=(1, 2))[:, None]
-    mixed = images + (images.roll(1, 0) - images) * other[:, None]
-    return mixed, targets + (targets.roll(1, 0) - targets) * weight
+    mixed = images + (previous_samples(images) - images) * other[:, None]
+    return mixed, targets + (previous_samples(targets) - targets) * weight
+
+
+def _uniform(count: int, generator: torch.Generator) -> Tensor:
+    """Uniform values in 0..1, (count,)."""
+    return drawn_for_all(lambda size: torch.rand(size, generator=generator, device=generator.device), count)
 
 
 def _rectangles(share: Tensor, size: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
@@ -36,7 +43,7 @@ def _rectangles(share: Tensor, size: tuple[int, ...] | torch.Size, generator: to
     inside = []
     for length in size:
         side = (share.sqrt() * length).round()
-        start = (torch.rand(len(share), generator=generator, device=share.device) * (length - side + 1)).floor()
+        start = (_uniform(len(share), generator) * (length - side + 1)).floor()
         at = torch.arange(length, device=share.device)
         inside.append((at >= start[:, None]) & (at < (start + side)[:, None]))
     rows, columns = inside

@@ -6,12 +6,14 @@ Images are (B, 3, S, S) uint8 RGB; views are float32 in 0..1, not yet standardis
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from abaw.core.data_parallel import drawn_for_all
 from abaw.models.image_input import luma
 
 
@@ -49,14 +51,20 @@ def unit(images: Tensor) -> Tensor:
     return images.float() / 255
 
 
+def _random(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Uniform values in 0..1, of shape (B, …)."""
+    device = generator.device
+    return drawn_for_all(lambda size: torch.rand(size, *shape[1:], generator=generator, device=device), shape[0])
+
+
 def _uniform(count: int, spread: float, generator: torch.Generator) -> Tensor:
     """Uniform values from -spread to spread, (count,)."""
-    return (2 * torch.rand(count, generator=generator, device=generator.device) - 1) * spread
+    return (2 * _random((count,), generator) - 1) * spread
 
 
 def _chosen(count: int, chance: float, generator: torch.Generator) -> Tensor:
     """True with probability `chance`, (count,)."""
-    return torch.rand(count, generator=generator, device=generator.device) < chance
+    return _random((count,), generator) < chance
 
 
 def _moved(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
@@ -101,5 +109,5 @@ def _erased(images: Tensor, chance: float, generator: torch.Generator) -> Tensor
         (columns[None] - centre_x[:, None]).abs() < half_w[:, None]
     )[:, None, :]
     inside &= _chosen(count, chance, generator)[:, None, None]
-    noise = torch.rand(images.shape, generator=generator, device=images.device)
+    noise = _random(images.shape, generator)
     return torch.where(inside[:, None], noise, images)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from abaw.core.data_parallel import Part
 from abaw.core.seed import numpy_generator
 from abaw.detector.loss import Faces, detector_losses
 from abaw.detector.material import Material
@@ -52,7 +53,7 @@ _USUAL_SIDE = 256
 
 
 class SceneBatches:
-    """(step, rank) -> a batch of new scenes; equal arguments give equal scenes.
+    """(step, part) -> a batch of new scenes, others for each part; equal arguments give equal scenes.
 
     batch_size: number of scenes of 256 pixels; for another size, the number with about as many pixels in total.
     """
@@ -63,12 +64,12 @@ class SceneBatches:
         self._batch_size = batch_size
         self._seed = seed
 
-    def __call__(self, step: int, rank: int) -> SceneBatch:
-        rng = numpy_generator(self._seed, "scenes", step, rank)
+    def __call__(self, step: int, part: Part) -> SceneBatch:
+        rng = numpy_generator(self._seed, "scenes", step, part.index)
         side = int(rng.choice(self._settings.sides))
         count = max(1, round(self._batch_size * (_USUAL_SIDE / side) ** 2))
         scenes = [self._scene(side, rng) for _ in range(count)]
-        return collate(scenes, [f"scene {step}.{rank}.{index}" for index in range(len(scenes))])
+        return collate(scenes, [f"scene {step}.{part.index}.{index}" for index in range(len(scenes))])
 
     def _scene(self, side: int, rng: np.random.Generator) -> Scene:
         material = self._material

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from abaw.models.dropout import Dropout
 from abaw.models.sizes import TransformerSize
 
 _ROTARY_BASE = 10_000.0
@@ -33,7 +34,7 @@ class Block(nn.Module):
             nn.GELU(),
             nn.Linear(_FEED_FORWARD * size.width, size.width),
         )
-        self.drop = nn.Dropout(size.dropout)
+        self.drop = Dropout(size.dropout)
 
     def forward(self, tokens: Tensor, rotation: Rotation | None, bias: Tensor | None) -> Tensor:
         """tokens: (B, T, width); bias: (B, heads, T, T), added to the attention scores. Returns (B, T, width)."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from abaw.core.data_parallel import drawn_for_all, mean_over_processes
 from abaw.models.architecture import Experts
 
 
@@ -54,7 +55,9 @@ class ExpertMixture(nn.Module):
         scores, spread = clean, None
         if self.training:
             spread = F.softplus(features @ self.noise)
-            scores = clean + torch.randn_like(clean) * spread
+            count = self.settings.count
+            noise = drawn_for_all(lambda size: torch.randn(size, count, device=clean.device), len(clean))
+            scores = clean + noise * spread
         log_gates = self._top(scores)
         if spread is not None and torch.is_grad_enabled():
             self._balance.append(self._balance_loss(log_gates.exp(), clean, scores, spread))
@@ -72,13 +75,13 @@ class ExpertMixture(nn.Module):
         """
         k, count = self.settings.top_k, self.settings.count
         if k == count:
-            return _variation(gates.sum(0))
+            return _variation(mean_over_processes(gates.sum(0)))
         highest = scores.topk(k + 1, dim=1).values
         # An expert inside the top k must beat the best one outside; an expert outside, the last one inside.
         inside = scores > highest[:, k:]
         rival = torch.where(inside, highest[:, k:], highest[:, k - 1 : k])
         probability = torch.special.ndtr((clean - rival) / spread.clamp_min(1e-6))
-        return _variation(gates.sum(0)) + _variation(probability.sum(0))
+        return _variation(mean_over_processes(gates.sum(0))) + _variation(mean_over_processes(probability.sum(0)))
 
     def take_balance(self) -> Tensor | None:
         """The mean balance loss of the passes since the last call, a scalar; None without any pass."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from abaw.models.attention import attention_bias, rotate, rotation
+from abaw.models.dropout import Dropout
 from abaw.models.sizes import TransformerSize
 
 
@@ -91,7 +92,7 @@ class _AttendToOthers(nn.Module):
         self.query = nn.Linear(size.width, size.width)
         self.key_value = nn.Linear(size.width, 2 * size.width)
         self.project = nn.Linear(size.width, size.width)
-        self.drop = nn.Dropout(size.dropout)
+        self.drop = Dropout(size.dropout)
 
     def forward(self, tokens: Tensor, others: Tensor, bias: Tensor) -> Tensor:
         """tokens: (B, T, width); others: (B, K, width), K = T x number of other sources, source by source.

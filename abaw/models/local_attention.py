@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from abaw.core.data_parallel import drawn_for_all
 from abaw.core.errors import ConfigError
 
 _REDUCTION = 4
@@ -46,7 +47,7 @@ class LocalAttentionPool(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         attention = self.attention(maps)
         if self.training and self.drop:
-            dropped = torch.randint(self.maps, (len(maps), 1), device=maps.device)
+            dropped = drawn_for_all(lambda size: torch.randint(self.maps, (size, 1), device=maps.device), len(maps))
             kept = torch.arange(self.maps, device=maps.device) != dropped
             attention = attention * kept[:, :, None, None]
         return (maps * attention.amax(1, keepdim=True)).mean(dim=(2, 3), keepdim=True)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from abaw.models.dropout import Dropout
+
 _KERNEL = 5
 
 
@@ -86,7 +88,7 @@ class _TcnLayer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.mix = nn.Conv1d(width, width, _KERNEL, dilation=dilation)
         self.project = nn.Linear(width, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
         normed = self.norm(tokens)

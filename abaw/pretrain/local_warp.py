@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from abaw.core.data_parallel import drawn_for_all
 from abaw.pretrain.settings import ANCHORS, WarpSettings
 
 _NODES = 29
@@ -19,7 +20,7 @@ _RIM = 0.12
 
 def warp_at_random(images: Tensor, settings: WarpSettings, generator: torch.Generator) -> Tensor:
     """Warp each image (B, 3, S, S) differently. generator: on the images' device."""
-    return warp(images, random_flow(len(images), settings, generator))
+    return warp(images, drawn_for_all(lambda count: random_flow(count, settings, generator), len(images)))
 
 
 def random_flow(count: int, settings: WarpSettings, generator: torch.Generator) -> Tensor:

@@ -22,7 +22,8 @@ from abaw.pretrain.contrawarping import Projected, build_contrawarping
 from abaw.pretrain.recipe import PretrainRecipe
 from abaw.pretrain.warp_figure import write_warps
 from abaw.stores.faces import common_crop
-from abaw.training.loop import TrainResult, launch, train
+from abaw.training.launch import launch, with_whole_batch
+from abaw.training.loop import TrainResult, train
 
 WARPS = "figures/warps.png"
 
@@ -52,7 +53,9 @@ def pretrain(
     fabric = launch(recipe.train)
     settings = {**(facts or {}), **to_plain(recipe)}
     with fabric.rank_zero_first():
-        folder = RunFolder(out, {**settings, "faces": faces.fingerprint()})
+        folder = RunFolder(
+            out, {**settings, "faces": faces.fingerprint()}, to_plain(PretrainRecipe()), with_whole_batch
+        )
     if fabric.is_global_zero and recipe.contrawarping.warped:
         write_warps(out / WARPS, faces, recipe.contrawarping.warp, seed)
     device = fabric.device if recipe.decode == "device" else "cpu"

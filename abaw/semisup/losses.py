@@ -1,10 +1,12 @@
-"""Losses that several methods share; each is a mean over the whole batch. B batch, C class, D feature."""
+"""Losses that several methods share; each is a mean over the batch (of one process). B batch, C class, D feature."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from abaw.core.data_parallel import mean_over_processes, rows_of_all
 
 
 def smoothed(targets: Tensor, label_smoothing: float) -> Tensor:
@@ -37,9 +39,12 @@ def selective_negative_loss(logits: Tensor, teacher: Tensor, mask: Tensor, unlik
 
 
 def class_balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean, over the classes in the batch, of each class's mean cross-entropy. logits: (B, C); labels: (B,)."""
+    """The mean, over the classes in the batch, of each class's mean cross-entropy. logits: (B, C); labels: (B,).
+
+    In data-parallel runs, the mean over the processes is that of the batch of all.
+    """
     losses = F.cross_entropy(logits, labels, reduction="none")
-    counts = torch.bincount(labels, minlength=logits.shape[1])
+    counts = mean_over_processes(torch.bincount(labels, minlength=logits.shape[1]).float())
     weights = 1 / counts[labels]
     return (losses * weights).sum() / (counts > 0).sum()
 
@@ -47,8 +52,10 @@ def class_balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """SimCLR's loss between two views of each sample (arXiv 2002.05709): all other views are negatives.
 
-    first, second: features (B, D) each. Returns a scalar, 0 for fewer than 2 samples, which have no negatives.
+    In data-parallel runs, the samples are those of all processes. first, second: features (B, D) each. Returns a
+    scalar, 0 for fewer than 2 samples, which have no negatives.
     """
+    first, second = rows_of_all(first), rows_of_all(second)
     count = len(first)
     if count < 2:
         return first.sum() * 0

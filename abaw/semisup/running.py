@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
-
-def over_processes(value: Tensor) -> Tensor:
-    """The mean over the processes of a data-parallel run: all of them keep the same state. value: any shape."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return value
-    value = value.clone()
-    distributed.all_reduce(value)
-    return value / distributed.get_world_size()
+from abaw.core.data_parallel import mean_over_processes
 
 
 class RunningMean(nn.Module):
     """`value ← m·value + (1 − m)·new`, with m = min(momentum, (1 + t) / (10 + t)) after t updates.
 
-    The start is soon forgotten, as in the average of the weights (our reading). value: a buffer of any shape.
+    The start is soon forgotten, as in the average of the weights (our reading). In data-parallel runs, new is the mean
+    over the processes. value: a buffer of any shape.
     """
 
     value: Tensor
@@ -33,7 +27,7 @@ class RunningMean(nn.Module):
     @torch.no_grad()
     def update(self, new: Tensor) -> None:
         momentum = torch.clamp((1 + self.updates) / (10 + self.updates), max=self.momentum)
-        self.value.lerp_(over_processes(new.float()), 1 - momentum)
+        self.value.lerp_(mean_over_processes(new.float()), 1 - momentum)
         self.updates += 1
 
 

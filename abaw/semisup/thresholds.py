@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from abaw.semisup.running import RunningMean, over_processes
+from abaw.core.data_parallel import sum_over_processes
+from abaw.semisup.running import RunningMean
 from abaw.semisup.settings import MarginSettings
 
 
@@ -72,8 +73,10 @@ class AdaptiveMargin(Threshold):
     def learn_labelled(self, probs: Tensor, labels: Tensor) -> None:
         confidence, classes = probs.float().max(1)
         correct = (classes == labels).float()
-        self._sums += over_processes(torch.zeros_like(self._sums).index_add_(0, labels, confidence * correct))
-        self._counts += over_processes(torch.zeros_like(self._counts).index_add_(0, labels, correct))
+        new = torch.stack([confidence * correct, correct])
+        sums, counts = sum_over_processes(new.new_zeros(2, len(self._sums)).index_add_(1, labels, new))
+        self._sums += sums
+        self._counts += counts
         self._steps += 1
         stage, rest = divmod(int(self._steps), self._settings.stage_steps)
         if rest == 0:

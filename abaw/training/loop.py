@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
+from abaw.core.data_parallel import Part
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.core.run_folder import RunFolder
 from abaw.core.seed import derive_seed
+from abaw.learning.batch_norm import share_batch_norm
 from abaw.learning.ema import Ema
 from abaw.learning.method import Batch, Method, StepResult
 from abaw.stores.checkpoints import STATE, load_state, save_state, unusable_state
@@ -35,8 +36,8 @@ from abaw.training.settings import TrainSettings
 LAST = "last"
 BEST = "best"
 
-Batches = Callable[[int, int], Batch]
-"""(step, rank) -> the batch of that step for that process, on the CPU; equal arguments give equal batches."""
+Batches = Callable[[int, Part], Batch]
+"""(step, part) -> the part of that step's batch for a process; equal arguments give equal batches."""
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 """The model's scores by name. The model is in eval mode and on the device; called without gradients."""
 Save = Callable[[Path, nn.Module, Mapping[str, Any]], None]
@@ -58,19 +59,6 @@ class TrainResult:
     best: Mapping[str, float]
     step_seconds: float = field(compare=False)
     evaluation_seconds: float = field(compare=False)
-
-
-def launch(settings: TrainSettings) -> Fabric:
-    """Start the processes of a run. Raises ConfigError when the accelerator or the precision is not available."""
-    try:
-        fabric = Fabric(
-            accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision, strategy="auto"
-        )
-        fabric.launch()
-    except (MisconfigurationException, RuntimeError, ValueError) as error:
-        requested = f"accelerator {settings.accelerator}, devices {settings.devices}, precision {settings.precision}"
-        raise ConfigError(f"cannot train with {requested}: {error}") from error
-    return fabric
 
 
 def train(
@@ -98,7 +86,8 @@ def train(
     with trainer.logging(), trainer.own_randomness():
         clock = trainer.clock
         clock.start()
-        for step, batch in prefetched(lambda step: batches(step, fabric.global_rank), steps, settings.prefetch):
+        part = Part(fabric.global_rank, fabric.world_size)
+        for step, batch in prefetched(lambda step: batches(step, part), steps, settings.prefetch):
             logs = trainer.step(step, batch)
             clock.lap("step")
             done = step + 1
@@ -134,8 +123,11 @@ class _Trainer:
         self._select_by = select_by
         if method.has_follow_up and fabric.world_size > 1:
             raise ConfigError(
-                "this form of the method takes two steps per batch, on one device; set train.devices to 1"
+                "this form of the method takes two steps per batch, on one device; set train.devices and train.nodes "
+                "to 1"
             )
+        if fabric.world_size > 1:
+            share_batch_norm(method, fabric.device)
         optimizer = build_optimizer(method, settings.lr, settings.weight_decay)
         self._forward, self._optimizer = fabric.setup(method, optimizer)
         self._forward.mark_forward_method("follow_up")
@@ -153,7 +145,8 @@ class _Trainer:
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """One step of the optimiser, or two if the method has a follow-up; returns what to log."""
         self._method.train()
-        torch.manual_seed(derive_seed(self._settings.seed, "train", step, self._fabric.global_rank))
+        # Here and for the views: equal in all processes, each of which uses its part of what is drawn for all.
+        torch.manual_seed(derive_seed(self._settings.seed, "train", step, 0))
         set_learning_rate(self._optimizer, self._factor(step))
         views = self._views(step, self._fabric.to_device(batch))
         result: StepResult = self._forward(views)
@@ -188,7 +181,7 @@ class _Trainer:
     @torch.no_grad()
     def _views(self, step: int, batch: Batch) -> Batch:
         generator = torch.Generator(self._fabric.device)
-        generator.manual_seed(derive_seed(self._settings.seed, "views", step, self._fabric.global_rank))
+        generator.manual_seed(derive_seed(self._settings.seed, "views", step, 0))
         views: Batch = self._method.views(batch, generator)
         return views
 

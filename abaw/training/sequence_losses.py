@@ -1,5 +1,7 @@
 """Losses of the temporal model's tasks. Frames without a label for a task are left out of its loss.
 
+In data-parallel runs, the mean of a loss over the processes is that of the batch of all.
+
 Shapes: N frames of a batch, C class.
 """
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from abaw.core.data_parallel import mean_over_processes, own_part, weight_of_part
 from abaw.training.sequence_settings import SequenceLearning
 
 _LARGEST_WEIGHT = 10.0
@@ -23,12 +26,17 @@ def ccc_loss(predicted: Tensor, target: Tensor) -> Tensor:
     annotated frames.
     """
     known = ~target.isnan().any(dim=-1)
-    if int(known.sum()) < 2:
+    count = mean_over_processes(known.sum().float())
+    if float(count) * own_part().count < 2:
         return predicted.sum() * 0
     predicted, target = predicted[known].float(), target[known].float()
-    predicted_mean, target_mean = predicted.mean(dim=0), target.mean(dim=0)
-    covariance = ((predicted - predicted_mean) * (target - target_mean)).mean(dim=0)
-    spread = predicted.var(dim=0, correction=0) + target.var(dim=0, correction=0)
+
+    def mean(values: Tensor) -> Tensor:
+        return mean_over_processes(values.sum(dim=0)) / count
+
+    predicted_mean, target_mean = mean(predicted), mean(target)
+    covariance = mean((predicted - predicted_mean) * (target - target_mean))
+    spread = mean((predicted - predicted_mean).square()) + mean((target - target_mean).square())
     # Avoids 0 / 0 when all targets of a batch are equal and the model predicts exactly that value.
     concordance = 2 * covariance / (spread + (predicted_mean - target_mean).square() + 1e-6)
     return (1 - concordance).mean()
@@ -41,12 +49,13 @@ def action_unit_loss(logits: Tensor, target: Tensor, positive_weight: Tensor) ->
     nothing is annotated.
     """
     known = target >= 0
+    share = weight_of_part(known.sum())
     if not bool(known.any()):
         return logits.sum() * 0
     each = F.binary_cross_entropy_with_logits(
         logits.float(), target.clamp_min(0).float(), pos_weight=positive_weight, reduction="none"
     )
-    return each[known].mean()
+    return share * each[known].mean()
 
 
 def positive_weights(counts: NDArray[np.int64]) -> Tensor:

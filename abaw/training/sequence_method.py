@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from abaw.core.data_parallel import drawn_for_all, weight_of_part
 from abaw.data.window_batches import WindowBatch
 from abaw.learning.method import Method, StepResult
 from abaw.models.tasks import split_outputs
@@ -66,7 +67,10 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
         """Add noise to the features; mask a segment of frames of each source, and whole sources. Labels still count."""
         features = batch.features.float()
         if self.learning.feature_noise:
-            noise = torch.randn(features.shape, generator=generator, device=features.device)
+            shape, device = features.shape[1:], features.device
+            noise = drawn_for_all(
+                lambda size: torch.randn(size, *shape, generator=generator, device=device), len(features)
+            )
             features = features + self.learning.feature_noise * self.model.feature_std * noise
         masked = _masked_segments(batch.present, self.learning.time_mask, generator)
         present = batch.present & ~masked
@@ -94,18 +98,21 @@ class SequenceMethod(Method[WindowBatch, WindowBatch]):
     def _expression(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The expression loss, 0 in a batch without expression labels. logits: (N, C); labels: (N,)."""
         labelled = labels != UNLABELLED
+        weights = self.class_weights if self.learning.balance == "class_weights" else None
+        amount = labelled.sum() if weights is None else weights[labels[labelled]].sum()
+        share = weight_of_part(amount)
         if not bool(labelled.any()):
             return logits.sum() * 0, {}
         adjusted = logits + self.adjustment
         loss = F.cross_entropy(
             adjusted,
             labels,
-            weight=self.class_weights if self.learning.balance == "class_weights" else None,
+            weight=weights,
             ignore_index=UNLABELLED,
             label_smoothing=self.learning.label_smoothing,
         )
         hits = (adjusted.argmax(-1) == labels)[labelled].float()
-        return loss, {"train/accuracy": hits.mean().detach()}
+        return share * loss, {"train/accuracy": hits.mean().detach()}
 
 
 def _masked_segments(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -114,7 +121,9 @@ def _masked_segments(present: Tensor, share: float, generator: torch.Generator) 
     present: (B, T, S).
     """
     batch, time, num_sources = present.shape
-    draws = torch.rand(2, batch, 1, num_sources, generator=generator, device=present.device)
+    draws = drawn_for_all(
+        lambda size: torch.rand(2, size, 1, num_sources, generator=generator, device=present.device), batch, dim=1
+    )
     lengths = (draws[0] * (share * time + 1)).floor()
     starts = (draws[1] * (time - lengths + 1)).floor()
     positions = torch.arange(time, device=present.device)[:, None]
@@ -125,7 +134,7 @@ def _dropped_sources(present: Tensor, probability: float, generator: torch.Gener
     """True for sources that are masked in a whole window, (B, S): each with this probability, but never all that the
     window has. present: (B, T, S)."""
     batch, _, num_sources = present.shape
-    draws = torch.rand(batch, num_sources, generator=generator, device=present.device)
+    draws = drawn_for_all(lambda size: torch.rand(size, num_sources, generator=generator, device=present.device), batch)
     # The source with the highest draw stays: if all were to be dropped, it is any of them.
     kept = draws.masked_fill(~present.any(dim=1), -1).argmax(dim=1)
     return (draws < probability) & ~F.one_hot(kept, num_sources).bool()

@@ -25,7 +25,8 @@ class TrainSettings:
         ema_decay: decay of the averaged weights, which are evaluated and saved; 0 uses the weights themselves
         precision: arithmetic of the forward pass
         accelerator: where to train; auto uses a GPU if there is one
-        devices: number of processes (more than one: data-parallel, each with its own batch)
+        devices: number of processes per machine (GPUs, if there are any); each has a batch, and gradients are averaged
+        nodes: number of machines; with more than one, torchrun starts the processes (docs/cluster.md)
         prefetch: batches prepared ahead, each in a thread; 0 prepares them in the training loop
         seed: seed of all randomness
         evaluate_every: steps between evaluations on the held-out part of the training data
@@ -43,6 +44,7 @@ class TrainSettings:
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
+    nodes: int = 1
     prefetch: int = 0
     seed: int = 0
     evaluate_every: int = 500
@@ -51,7 +53,7 @@ class TrainSettings:
     logger: LoggerName = "tensorboard"
 
     def __post_init__(self) -> None:
-        require_at_least(1, self, "steps", "devices", "evaluate_every", "checkpoint_every", "log_every")
+        require_at_least(1, self, "steps", "devices", "nodes", "evaluate_every", "checkpoint_every", "log_every")
         require_at_least(0, self, "weight_decay", "warmup_steps", "prefetch")
         require_positive(self, "lr", "clip_norm")
         require_below_one(self, "ema_decay")

@@ -28,7 +28,8 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.image_method import Setup
 from abaw.stores.faces import common_crop
 from abaw.stores.spec import load_spec
-from abaw.training.loop import LAST, TrainResult, launch, train
+from abaw.training.launch import launch, with_whole_batch
+from abaw.training.loop import LAST, TrainResult, train
 from abaw.training.static_recipe import OWN, StaticSettings, architecture_of, balance_of, default_plain, recipe_plain
 
 
@@ -160,6 +161,7 @@ def _open_run(
             "faces": {name: None if part is None else part.fingerprint() for name, part in faces.items()},
         },
         default_plain(recipe.method),
+        with_whole_batch,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from abaw.core.artifacts import provenance
 from abaw.core.config import to_plain
+from abaw.core.data_parallel import Part
 from abaw.core.progress import Progress, silent
 from abaw.core.run_folder import RunFolder
 from abaw.core.seed import numpy_generator
@@ -24,7 +26,8 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.sequence.windows import Windows
 from abaw.stores.checkpoints import save_checkpoint
 from abaw.stores.spec import Spec
-from abaw.training.loop import TrainResult, launch, train
+from abaw.training.launch import launch, with_whole_batch
+from abaw.training.loop import TrainResult, train
 from abaw.training.sequence_losses import expected_shares
 from abaw.training.sequence_method import SequenceMethod
 from abaw.training.temporal_recipe import TemporalRecipe
@@ -48,12 +51,18 @@ def train_temporal(
         training, held = split_by_video(clips, recipe.holdout, numpy_generator(seed, "holdout"))
     sampler = WindowSampler(training, windows.length, recipe.learn.batch_size, recipe.learn.sampling)
 
-    def batches(step: int, rank: int) -> WindowBatch:
-        return sampler(numpy_generator(seed, "windows", step, rank))
+    def batches(step: int, part: Part) -> WindowBatch:
+        # 0: earlier versions had a batch for each process, numbered from 0.
+        return sampler(numpy_generator(seed, "windows", step, 0), part)
 
     fabric = launch(recipe.train)
     with fabric.rank_zero_first():
-        run_folder = RunFolder(out, _run_config(recipe, windows, clips), to_plain(TemporalRecipe()))
+        run_folder = RunFolder(
+            out,
+            _run_config(recipe, windows, clips),
+            to_plain(TemporalRecipe()),
+            partial(with_whole_batch, group="learn"),
+        )
     drawn = sampler.class_counts(numpy_generator(seed, "class shares"), _WINDOWS_FOR_SHARES)
     shares = expected_shares(drawn, training.class_counts(), recipe.learn)
     spec = _spec(recipe, windows, training, held, shares)

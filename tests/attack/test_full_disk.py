@@ -18,8 +18,9 @@ from torch import nn
 from abaw.core.artifacts import StorageError
 from abaw.core.run_folder import RunFolder
 from abaw.stores.checkpoints import load_checkpoint, load_state, save_checkpoint, save_state
+from abaw.training.launch import launch
 from abaw.training.loggers.tensorboard import EventLog
-from abaw.training.loop import launch, train
+from abaw.training.loop import train
 from abaw.training.settings import TrainSettings
 from tests.stores.test_checkpoints import spec
 from tests.training.toy import ToyMethod, toy_batch, toy_scores

@@ -13,8 +13,9 @@ import pytest
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.run_folder import METRICS, RunFolder
+from abaw.training.launch import launch
 from abaw.training.loggers import LOGGERS, open_logger
-from abaw.training.loop import launch, train
+from abaw.training.loop import train
 from abaw.training.settings import TrainSettings
 from tests.training.toy import ToyMethod, toy_batch, toy_save, toy_scores
 

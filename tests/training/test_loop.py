@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.run_folder import RunFolder
-from abaw.training.loop import TrainResult, launch, train
+from abaw.training.launch import launch
+from abaw.training.loop import TrainResult, train
 from abaw.training.settings import TrainSettings
 from tests.training.toy import Points, ToyMethod, toy_batch, toy_save, toy_scores
 

@@ -12,7 +12,8 @@ import torch
 from abaw.core.errors import DataError
 from abaw.core.run_folder import METRICS, RunFolder, read_metrics
 from abaw.stores.checkpoints import CheckpointError
-from abaw.training.loop import launch, train
+from abaw.training.launch import launch
+from abaw.training.loop import train
 from abaw.training.settings import TrainSettings
 from tests.training.toy import ToyMethod, toy_batch, toy_save, toy_scores
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from abaw.core.data_parallel import mean_over_processes
 from abaw.semisup.image_method import PseudoLabelMethod, Setup
 from abaw.semisup.losses import masked_cross_entropy
 from abaw.semisup.methods.freematch.settings import FreeMatchSettings
@@ -41,14 +42,19 @@ class FreeMatch(PseudoLabelMethod[FreeMatchSettings]):
         }
 
     def _fairness(self, strong: Tensor) -> Tensor:
-        """L_f, a scalar; 0 without samples. strong: logits (M, C) of the samples above the threshold."""
-        if not len(strong):
-            return strong.sum()
+        """L_f of the batch of all processes, a scalar; 0 without samples.
+
+        strong: logits (M, C) of the samples above the threshold.
+        """
         probs = strong.float().softmax(1)
+        count = mean_over_processes(probs.new_tensor(float(len(probs))))
+        if not count:
+            return strong.sum()
         target = _sum_norm(self.threshold.marginal.value / self.histogram.value.clamp_min(1e-6))
-        shares = _histogram(probs.argmax(1), probs.shape[1])
+        predicted = F.one_hot(probs.argmax(1), probs.shape[1]).float()
+        shares = mean_over_processes(predicted.sum(0)) / count
         # A class without predicted samples has no ratio and is left out, as in the authors' code.
-        ratio = torch.where(shares > 0, probs.mean(0) / shares.clamp_min(1e-6), 0.0)
+        ratio = torch.where(shares > 0, mean_over_processes(probs.sum(0)) / count / shares.clamp_min(1e-6), 0.0)
         return (target * _sum_norm(ratio).clamp_min(1e-6).log()).sum()
 
 

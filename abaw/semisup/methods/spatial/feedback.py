@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from abaw.core.data_parallel import mean_over_processes
 from abaw.semisup.losses import class_balanced_cross_entropy
 from abaw.semisup.running import RunningMean
 
@@ -29,7 +30,7 @@ def balanced_loss(
     buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
     with torch.no_grad():
         logits: Tensor = functional_call(student, {**buffers, **(weights or {})}, (images,))
-        return class_balanced_cross_entropy(logits.float(), labels)
+        return mean_over_processes(class_balanced_cross_entropy(logits.float(), labels))
 
 
 def own_label_loss(logits: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class Trial(nn.Module):
 
 def _moved(weights: Mapping[str, Tensor], gradients: tuple[Tensor | None, ...], length: float) -> dict[str, Tensor]:
     """The weights, moved by `length` against the gradients; unchanged when all gradients are 0."""
-    present = {name: g for name, g in zip(weights, gradients, strict=True) if g is not None}
+    present = {name: mean_over_processes(g) for name, g in zip(weights, gradients, strict=True) if g is not None}
     norm = torch.stack([g.norm() for g in present.values()]).norm().clamp_min(1e-12)
     return {name: weights[name].detach() - length / norm * g for name, g in present.items()}
 
