@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.cli import main
+from tests.attack.conftest import ROUNDS
 from tests.checkpoints import static_checkpoint
 from tests.data.faces import video_store
 from tests.engine.functions import wait
@@ -142,7 +143,10 @@ def test_the_files_and_messages_are_those_of_the_local_engine(
     assert ("already" in capsys.readouterr().err) and _files(case, tmp_path) == _files(case, case.local)
 
 
-def test_a_node_that_is_killed_part_way_changes_nothing(case: Case, ray_cluster: RayCluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("repetition", range(ROUNDS))
+def test_a_node_that_is_killed_part_way_changes_nothing(
+    case: Case, ray_cluster: RayCluster, tmp_path: Path, repetition: int
+) -> None:
     left: list[int] = []
 
     def kill() -> None:
