@@ -38,6 +38,7 @@ from train_throughput_common import common_views
 from train_throughput_decoders import decoding
 from train_throughput_options import Options, read_options
 
+from abaw.core.data_parallel import WHOLE
 from abaw.core.run_folder import RunFolder
 from abaw.data.face_set import FaceSet, join, labelled_stills
 from abaw.data.images import ImageReader, TrainBatches, TrainImages
@@ -105,7 +106,7 @@ class Bench:
         self.device = self._fabric.device
         self._learner = Learner(self._fabric, options)
         self._direct, self._kept = (self._batches(faces, cache_mb) for cache_mb in (0, _ENOUGH_MB))
-        self._batch = self._fabric.to_device(self._direct(0, 0))
+        self._batch = self._fabric.to_device(self._direct(0, WHOLE))
         image = ImageInput(options.size)
         self._common = common_views(faces, image, options.batch_size, options.ratio, options.workers, self.device)
         self.measure: dict[str, Callable[[], Measured]] = {

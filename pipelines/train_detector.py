@@ -94,7 +94,7 @@ def run(config: TrainDetectorConfig) -> int:
 def train_detector(config: TrainDetectorConfig) -> TrainResult:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import file_hash, provenance
-    from abaw.core.data_parallel import Part
+    from abaw.core.data_parallel import WHOLE
     from abaw.core.run_folder import RunFolder
     from abaw.core.seed import derive_seed, numpy_generator
     from abaw.detector.checkpoint import load_weights, save_checkpoint
@@ -127,7 +127,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
         )
     batches = SceneBatches(material, config.scenes, config.batch_size, seed)
     if config.init is not None and not config.init.is_dir():
-        start_from_graph(model, config.init, batches(0, Part()).pictures.float() / 255)
+        start_from_graph(model, config.init, batches(0, WHOLE).pictures.float() / 255)
     spec = provenance(settings=plain, **facts)
 
     def save(folder: Path, model: nn.Module, outcome: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, distributed
@@ -27,10 +27,14 @@ class Part:
         return slice(self.index * size, (self.index + 1) * size)
 
 
+WHOLE: Final = Part()
+"""The whole batch."""
+
+
 def own_part() -> Part:
     """The part of this process."""
     if not (distributed.is_available() and distributed.is_initialized()):
-        return Part()
+        return WHOLE
     return Part(distributed.get_rank(), distributed.get_world_size())
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from abaw.core.data_parallel import Part
+from abaw.core.data_parallel import WHOLE, Part
 from abaw.core.errors import DataError
 from abaw.data.clips import Clip, ClipSet
 from abaw.protocol.classes import NUM_EXPRESSIONS, UNLABELLED
@@ -56,7 +56,7 @@ class WindowSampler:
         self._others = np.flatnonzero(known & (labels == UNLABELLED))
         self._other_share = len(self._others) / int(known.sum())
 
-    def __call__(self, generator: np.random.Generator, part: Part) -> WindowBatch:
+    def __call__(self, generator: np.random.Generator, part: Part = WHOLE) -> WindowBatch:
         """A part, of B windows, of a batch that depends only on the generator's state and the number of parts."""
         windows = [self._draw(generator) for _ in range(self._batch_size * part.count)]
         return _stack(windows[part.of(self._batch_size)], self._length)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from abaw.core.artifacts import StorageError
+from abaw.core.data_parallel import WHOLE, Part
 from abaw.core.run_folder import RunFolder
 from abaw.stores.checkpoints import load_checkpoint, load_state, save_checkpoint, save_state
 from abaw.training.launch import launch
@@ -100,10 +101,10 @@ def _until(run: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     class StopError(Exception):
         pass
 
-    def batches(step: int, rank: int = 0) -> Any:
+    def batches(step: int, part: Part = WHOLE) -> Any:
         if step >= steps:
             raise StopError
-        return toy_batch(step, rank)
+        return toy_batch(step, part)
 
     folder = RunFolder(run, {})
     arguments: dict[str, Any] = {"evaluate": toy_scores, "save": _save, "select_by": "accuracy"}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from abaw.core.data_parallel import WHOLE, Part
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.crops import decode_crops
 from abaw.data.face_set import join, labelled_frames, labelled_stills, stills, unlabelled_faces
@@ -184,16 +185,18 @@ def test_a_gpu_decodes_and_keeps_images_itself(tmp_path: Path, cache_mb: int) ->
     assert images.is_cuda and (images.cpu().int() - expected.int()).abs().float().mean() < 4
 
 
-def test_a_batch_depends_only_on_seed_step_and_process(tmp_path: Path) -> None:
+def test_a_batch_depends_only_on_seed_step_and_part(tmp_path: Path) -> None:
     reader = ImageReader(labelled_stills(still_store(tmp_path / "a.arrow", list(range(8)) * 4)), 16, 64)
     batches = TrainBatches(reader, "uniform", 6, seed=0)
     found: list[tuple[str, ...]] = []
-    thread = threading.Thread(target=lambda: found.append(batches(3, 0).ids))
+    thread = threading.Thread(target=lambda: found.append(batches(3, WHOLE).ids))
     thread.start()
     thread.join()
-    assert found == [TrainBatches(reader, "uniform", 6, seed=0)(3, 0).ids]
-    others = [batches(4, 0), batches(3, 1), TrainBatches(reader, "uniform", 6, seed=1)(3, 0)]
+    assert found == [TrainBatches(reader, "uniform", 6, seed=0)(3, WHOLE).ids]
+    others = [batches(4, WHOLE), batches(3, Part(1, 2)), TrainBatches(reader, "uniform", 6, seed=1)(3, WHOLE)]
     assert all(other.ids != found[0] for other in others)
+    twice = TrainBatches(reader, "uniform", 12, seed=0)(3, WHOLE)
+    assert twice.ids == batches(3, Part(0, 2)).ids + batches(3, Part(1, 2)).ids
 
 
 def test_a_batch_has_labelled_and_unlabelled_images(tmp_path: Path) -> None:
@@ -201,12 +204,12 @@ def test_a_batch_has_labelled_and_unlabelled_images(tmp_path: Path) -> None:
     faces = unlabelled_faces(still_store(tmp_path / "b.arrow", [None] * 40), 1)
     unlabelled = ImageReader(faces, 16, 64)
     batches = TrainBatches(labelled, "uniform", 6, 0, unlabelled, unlabelled_ratio=3)
-    batch = batches(2, 0)
+    batch = batches(2, WHOLE)
     assert batch.unlabelled is not None
     assert len(batch.unlabelled.images) == 18 and (batch.unlabelled.labels == -1).all()
     assert len(batch.ids) == 24
     # The labelled faces of a step do not depend on whether there are unlabelled ones.
-    assert batch.labelled.ids == TrainBatches(labelled, "uniform", 6, 0)(2, 0).ids
+    assert batch.labelled.ids == TrainBatches(labelled, "uniform", 6, 0)(2, WHOLE).ids
     with pytest.raises(ConfigError, match="unlabelled_ratio is 0"):
         TrainBatches(labelled, "uniform", 6, 0, unlabelled, 0)
 

@@ -12,7 +12,8 @@ _SCRIPT = """
 import json, sys, torch
 from pathlib import Path
 from abaw.core.run_folder import RunFolder
-from abaw.training.loop import launch, train
+from abaw.training.launch import launch
+from abaw.training.loop import train
 from abaw.training.settings import TrainSettings
 from tests.training.toy import ToyMethod, toy_batch, toy_save, toy_scores
 
@@ -22,9 +23,9 @@ fabric = launch(plan)
 with fabric.rank_zero_first():
     run = RunFolder(Path(sys.argv[1]), {})
 seen = []
-def batches(step, rank):
-    seen.append([step, rank])
-    return toy_batch(step, rank)
+def batches(step, part):
+    seen.append([step, part.index])
+    return toy_batch(step, part)
 method = ToyMethod()
 result = train(fabric, method, batches, run, plan, evaluate=toy_scores, save=toy_save, select_by="accuracy")
 weight = method.model[0].weight.detach().sum().item()

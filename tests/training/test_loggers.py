@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from abaw.core.data_parallel import Part
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.run_folder import METRICS, RunFolder
 from abaw.training.launch import launch
@@ -26,10 +27,10 @@ def run(folder: Path, logger: Any, stop_at: int | None = None) -> list[dict[str,
         steps=12, warmup_steps=2, evaluate_every=4, checkpoint_every=4, log_every=2, accelerator="cpu", logger=logger
     )
 
-    def batches(step: int, rank: int) -> Any:
+    def batches(step: int, part: Part) -> Any:
         if step == stop_at:
             raise OSError("stopped")
-        return toy_batch(step, rank)
+        return toy_batch(step, part)
 
     with RunFolder(folder, {"steps": 12}) as place:
         train(

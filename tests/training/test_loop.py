@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from abaw.core.data_parallel import Part
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.run_folder import RunFolder
 from abaw.training.launch import launch
@@ -59,10 +60,10 @@ def test_a_run_stopped_at_any_step_continues_as_if_uninterrupted(tmp_path: Path,
     plan = settings(ema_decay=ema_decay)
     whole = run_toy(tmp_path / "whole", plan)
 
-    def stopping(step: int, rank: int) -> Points:
+    def stopping(step: int, part: Part) -> Points:
         if step == stop:
             raise KeyboardInterrupt
-        return toy_batch(step, rank)
+        return toy_batch(step, part)
 
     with pytest.raises(KeyboardInterrupt):
         run_toy(tmp_path / "broken", plan, stopping)
@@ -82,7 +83,7 @@ def test_state_besides_the_weights_survives_a_resume(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_returns_its_result_without_a_batch(tmp_path: Path) -> None:
-    def none(step: int, rank: int) -> Points:
+    def none(step: int, part: Part) -> Points:
         raise AssertionError("no batch is needed")
 
     first = run_toy(tmp_path, settings())
@@ -92,9 +93,9 @@ def test_a_finished_run_returns_its_result_without_a_batch(tmp_path: Path) -> No
 
 
 def test_seconds_of_steps_and_evaluations_exclude_interruptions(tmp_path: Path) -> None:
-    def slow_batch(step: int, rank: int) -> Points:
+    def slow_batch(step: int, part: Part) -> Points:
         time.sleep(0.01)
-        return toy_batch(step, rank)
+        return toy_batch(step, part)
 
     def slow_scores(model: torch.nn.Module) -> Any:
         time.sleep(0.05)
@@ -104,10 +105,10 @@ def test_seconds_of_steps_and_evaluations_exclude_interruptions(tmp_path: Path) 
     result = run_toy(tmp_path / "whole", plan, slow_batch, evaluate=slow_scores)
     assert result.step_seconds > 20 * 0.01 and result.evaluation_seconds > 4 * 0.05
 
-    def stopping(step: int, rank: int) -> Points:
+    def stopping(step: int, part: Part) -> Points:
         if step == 15:
             raise KeyboardInterrupt
-        return slow_batch(step, rank)
+        return slow_batch(step, part)
 
     with pytest.raises(KeyboardInterrupt):
         run_toy(tmp_path / "broken", plan, stopping)
@@ -124,8 +125,8 @@ def test_batches_prepared_ahead_change_nothing(tmp_path: Path, ahead: int) -> No
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_is_an_error_with_step_and_samples(tmp_path: Path, bad: float) -> None:
-    def poisoned(step: int, rank: int) -> Points:
-        batch = toy_batch(step, rank)
+    def poisoned(step: int, part: Part) -> Points:
+        batch = toy_batch(step, part)
         return batch._replace(points=batch.points * bad) if step == 7 else batch
 
     with pytest.raises(DataError, match=r"step 7: .*not finite.*point 7/0, point 7/1"):

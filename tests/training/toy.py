@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from abaw.core.data_parallel import WHOLE, Part
 from abaw.core.seed import derive_seed
 from abaw.learning.method import Method, StepResult
 
@@ -44,8 +45,8 @@ class ToyMethod(Method[Points, Points]):
         self.seen += len(batch.ids)
 
 
-def toy_batch(step: int, rank: int = 0) -> Points:
-    generator = torch.Generator().manual_seed(derive_seed(7, step, rank))
+def toy_batch(step: int, part: Part = WHOLE) -> Points:
+    generator = torch.Generator().manual_seed(derive_seed(7, step, part.index))
     points = torch.randn(16, 4, generator=generator)
     return Points(points, points.argmax(1), tuple(f"point {step}/{index}" for index in range(16)))
 
