@@ -19,8 +19,10 @@ def filled_log_probs(logits: Tensor, present: Tensor, *, causal: bool) -> Tensor
     """
     time = present.shape[1]
     places = torch.arange(time, device=present.device).expand_as(present)
-    before = torch.where(present, places, -1).cummax(dim=1).values
-    after = torch.where(present, places, time).flip(1).cummin(dim=1).values.flip(1)
+    # All pairs of frames: running maxima cannot be exported to ONNX.
+    earlier = places[:, None, :] <= places[:, :, None]
+    before = torch.where(earlier & present[:, None], places[:, None], -1).amax(dim=2)
+    after = torch.where(earlier.transpose(1, 2) & present[:, None], places[:, None], time).amin(dim=2)
     if causal:
         after = before
     left = torch.where(before < 0, after, before)

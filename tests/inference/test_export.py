@@ -214,7 +214,7 @@ def test_every_kind_of_static_model(tmp_path: Path, backbone: str, settings: dic
     assert load_static(tmp_path / "s")[1] == load_spec(tmp_path / "s.onnx")
 
 
-TWO = (Source("faces", "f" * 16, 5), Source("sound", "s" * 16, 3, "sound"))
+TWO = (Source("faces", "f" * 16 + "/logits", 8), Source("sound", "s" * 16, 3, "sound"))
 
 
 @pytest.mark.slow
@@ -226,6 +226,8 @@ TWO = (Source("faces", "f" * 16, 5), Source("sound", "s" * 16, 3, "sound"))
         ({"stem": 5, "tcn": 1, "delta": 3, "causal": True}, 1, 1),
         ({"positions": "learned", "distance_bias": False}, 1, 1),
         ({"distance_bias": False, "layers": 2}, 1, 2),
+        ({"start": "log_probs", "tcn": 2}, 2, 2),
+        ({"start": "log_probs", "causal": True}, 1, 1),
         ({"fusion": "concat"}, 2, 1),
         ({"fusion": "gated", "stem": 3}, 2, 1),
         ({"fusion": "cross_attention", "causal": True}, 2, 1),
