@@ -51,6 +51,7 @@ STAGES = {
     "train-static": Stage("train_static", "TrainStaticConfig", "faces -> static expression model"),
     "label-faces": Stage("label_faces", "LabelFacesConfig", "faces + static checkpoints -> faces with soft labels"),
     "train-detector": Stage("train_detector", "TrainDetectorConfig", "photos of faces -> face detector"),
+    "train-landmarks": Stage("train_landmarks", "TrainLandmarksConfig", "photos of faces -> landmarks refined"),
     "features": Stage("features", "FeaturesConfig", "faces + static checkpoint or third-party network -> features"),
     "audio-features": Stage(
         "audio_features", "AudioFeaturesConfig", "videos + faces -> features of the sound, per frame", "videos"

@@ -18,6 +18,7 @@ from abaw.core.artifacts import atomic_path, json_bytes
 from abaw.core.errors import DataError
 from abaw.detector.network import STRIDES, FaceDetector
 from abaw.stores.checkpoints import read_weights, require_shapes, weights_bytes
+from abaw.video.detecting.landmarks import LANDMARKS, SIDE
 
 DETECTOR = "detector.onnx"
 SPEC = "spec.json"
@@ -29,17 +30,17 @@ _TRACED_SIDE = 64
 
 
 class _OfPixels(nn.Module):
-    """The detector for grey levels from 0 to 255."""
+    """A network for grey levels from 0 to 255."""
 
-    def __init__(self, model: FaceDetector) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).float().cpu()
         first = next(module for module in self.model.modules() if isinstance(module, nn.Conv2d))
         with torch.no_grad():
             first.weight /= 255
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(self.model(pictures))
+    def forward(self, pictures: torch.Tensor) -> Any:
+        return self.model(pictures)
 
 
 def export_detector(model: FaceDetector, path: Path) -> None:
@@ -50,18 +51,26 @@ def export_detector(model: FaceDetector, path: Path) -> None:
     """
     names = [f"faces_{stride}" for stride in STRIDES]
     sides = {2: "height", 3: "width"}
+    axes = {"grey": sides, **{name: {2: f"{name}_h", 3: f"{name}_w"} for name in names}}
+    _export(model, torch.zeros(1, 1, _TRACED_SIDE, _TRACED_SIDE), path, names, axes)
+
+
+def _export(
+    model: nn.Module, example: torch.Tensor, path: Path, outputs: list[str], axes: dict[str, dict[int, str]]
+) -> None:
+    """Write the graph of `model` for grey levels from 0 to 255. axes: the dynamic ones, the input's first."""
     with atomic_path(path) as temporary, warnings.catch_warnings():
         # torch's exporter through TorchScript needs no further package, but warns that there is a newer one.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _OfPixels(model).eval(),
-            (torch.zeros(1, 1, _TRACED_SIDE, _TRACED_SIDE),),
+            (example,),
             str(temporary),
             dynamo=False,
             opset_version=_OPSET,
-            input_names=["grey"],
-            output_names=names,
-            dynamic_axes={"grey": sides, **{name: {2: f"{name}_h", 3: f"{name}_w"} for name in names}},
+            input_names=[next(iter(axes))],
+            output_names=outputs,
+            dynamic_axes=axes,
         )
         graph = onnx.load(str(temporary))
         _halve_weights(graph)
@@ -93,6 +102,25 @@ def save_checkpoint(model: FaceDetector, folder: Path, spec: Mapping[str, Any]) 
         new_weights.write_bytes(data)
         new_spec.write_bytes(json_bytes(spec))
         export_detector(model, folder / DETECTOR)
+
+
+def save_landmarks(model: nn.Module, detector: Path, folder: Path, spec: Mapping[str, Any]) -> None:
+    """Write the network that refines landmarks, a copy of the detector that it belongs to, and `spec`, the provenance.
+
+    The graph: `crops` (B, 1, S, S) float32, 0..255 -> `offsets` (B, 10). Raises CheckpointError for weights that are
+    not finite, and StorageError when writing fails; an existing checkpoint is then unchanged.
+    """
+    weights_bytes(folder / LANDMARKS, model.state_dict())
+    with atomic_path(folder / SPEC) as new_spec, atomic_path(folder / DETECTOR) as copy_of:
+        new_spec.write_bytes(json_bytes(spec))
+        copy_of.write_bytes(detector.read_bytes())
+        _export(
+            model,
+            torch.zeros(1, 1, SIDE, SIDE),
+            folder / LANDMARKS,
+            ["offsets"],
+            {"crops": {0: "B"}, "offsets": {0: "B"}},
+        )
 
 
 def weights_of(folder: Path) -> Path:

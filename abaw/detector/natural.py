@@ -16,7 +16,7 @@ from abaw.core.artifacts import atomic_path
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
 from abaw.detector.passes import detect_at, face_row
-from abaw.detector.photos import hash_position, pictures_fingerprint, read_or_refuse
+from abaw.detector.photos import FacePhotos, hash_position, pictures_fingerprint, read_or_refuse
 from abaw.importing.still import images_below, key_of
 from abaw.video.detecting.boxes import areas, iou_matrix
 from abaw.video.detecting.detections import Detections
@@ -33,6 +33,9 @@ SEEN = 0.3
 """Score from which the teacher's answers are looked at: they help to place a face that other passes are certain of."""
 _SAME = 0.4
 """Overlap (IoU) of one face in two passes."""
+_SMALLEST_PHOTO = 24.0
+_SURROUNDINGS = 0.6
+"""What is shown around a face that becomes a photo, on each side, in sizes of the face."""
 _MINED_SIDES = (288, 480)
 MINED = 0.25
 """Score from which a false detection is a hard negative."""
@@ -125,6 +128,30 @@ def parts_of(names: Sequence[str], share: float) -> NDArray[np.int64]:
         parts[rows[:count]] = SET_ASIDE
         parts[rows[count : 2 * count]] = SCORED
     return parts
+
+
+def faces_of(natural: NaturalPictures) -> FacePhotos:
+    """Each certain face of at least 24 pixels as a photo, with its surroundings."""
+    names, pictures, boxes, landmarks = [], [], [], []
+    for name, picture, faces in zip(natural.names, natural.pictures, natural.faces, strict=True):
+        for number, face in enumerate(faces):
+            box, points = face[:4].astype(np.float64), face[4:].reshape(5, 2)
+            size = float(np.sqrt(areas(face[None, :4])[0]))
+            if size < _SMALLEST_PHOTO:
+                continue
+            reach = _SURROUNDINGS * size
+            low = np.clip(np.floor(box[:2] - reach), 0, None).astype(int)
+            high = np.clip(np.ceil(box[2:] + reach), None, picture.shape[1::-1]).astype(int)
+            names.append(f"{name}#{number}")
+            pictures.append(np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]))
+            boxes.append((box.reshape(2, 2) - low).ravel())
+            landmarks.append(points - low)
+    return FacePhotos(
+        tuple(names),
+        tuple(pictures),
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(landmarks, np.float32).reshape(-1, 5, 2),
+    )
 
 
 def read_natural(folder: Path, teacher: Detector, cache: Path, progress: Progress = silent) -> NaturalPictures:

@@ -38,19 +38,19 @@ class FaceDetector(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            _normed(1, stem[0], 3, stride=2),
-            _normed(stem[0], stem[1], 3, stride=2),
+            normed(1, stem[0], 3, stride=2),
+            normed(stem[0], stem[1], 3, stride=2),
             *(_Block(stem[1], 3) for _ in range(quarter)),
         )
         before = (stem[1], *widths)
         self.stages = nn.ModuleList(
             nn.Sequential(
-                _normed(before[i], width, 3, stride=2) if i == 0 else _Halved(before[i], width),
+                normed(before[i], width, 3, stride=2) if i == 0 else _Halved(before[i], width),
                 *(_Block(width, 5) for _ in range(depths[i])),
             )
             for i, width in enumerate(widths)
         )
-        self.laterals = nn.ModuleList(_normed(width, neck, 1) for width in widths)
+        self.laterals = nn.ModuleList(normed(width, neck, 1) for width in widths)
         self.mixes = nn.ModuleList(_Block(neck, 3) for _ in widths)
         self.heads = nn.ModuleList(nn.Conv2d(neck, OUTPUTS, 1) for _ in widths)
         for head in self.heads:
@@ -83,8 +83,8 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
-        self.spatial = _normed(width, width, kernel, groups=width)
-        self.mix = _normed(width, width, 1, active=False)
+        self.spatial = normed(width, width, kernel, groups=width)
+        self.mix = normed(width, width, 1, active=False)
         norm = self.mix[1]
         assert isinstance(norm, nn.BatchNorm2d)
         nn.init.zeros_(norm.weight)
@@ -97,10 +97,10 @@ class _Halved(nn.Sequential):
     """A depthwise and a pointwise convolution that halve the size and change the width."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
-        super().__init__(_normed(width_in, width_in, 3, stride=2, groups=width_in), _normed(width_in, width_out, 1))
+        super().__init__(normed(width_in, width_in, 3, stride=2, groups=width_in), normed(width_in, width_out, 1))
 
 
-def _normed(
+def normed(
     width_in: int, width_out: int, kernel: int, stride: int = 1, groups: int = 1, active: bool = True
 ) -> nn.Sequential:
     """A convolution, its batch norm and, where `active`, a ReLU."""

@@ -59,6 +59,14 @@ class FacePhotos:
             self.landmarks_xy[rows],
         )
 
+    def joined(self, others: FacePhotos) -> FacePhotos:
+        return FacePhotos(
+            self.names + others.names,
+            self.pictures + others.pictures,
+            np.concatenate([self.box_xyxy, others.box_xyxy]),
+            np.concatenate([self.landmarks_xy, others.landmarks_xy]),
+        )
+
     @cached_property
     def turned(self) -> NDArray[np.int64]:
         """Indices of the photos of heads turned far away, up to profiles."""

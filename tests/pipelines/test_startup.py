@@ -42,6 +42,7 @@ _WRONG_PATHS = {
     "probe": "--labelled nothere --scored . --out o",
     "train-static": "--labelled nothere --out o",
     "train-detector": "--photos nothere --teacher . --out o",
+    "train-landmarks": "--detector nothere --photos . --teacher . --out o",
     "label-faces": "--faces nothere --checkpoint builtin --out o",
     "features": "--faces nothere --checkpoint builtin --out o",
     "audio-features": "nothere.mp4 --faces . --out o",

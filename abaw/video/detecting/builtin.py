@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +18,12 @@ from abaw.video.detecting.boxes import areas, iou_matrix
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import shape_of_picture, whole_strides
 from abaw.video.detecting.graph import Graph
+from abaw.video.detecting.landmarks import LANDMARKS, LandmarkRefiner
 
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = ("faces_8", "faces_16", "faces_32")
 """Outputs of the graph, one grid (1, 15, H/S, W/S) per stride: see `decode`."""
-_MIN_SCORE = 0.55
+_MIN_SCORE = 0.65
 _VOTE_SCORE = 0.1
 """Grid points with at least this score help to locate the face."""
 _MAX_OVERLAP = 0.4
@@ -32,7 +34,10 @@ _MAX_LOG_SIDE = 6.0
 
 
 class GreyNetwork:
-    """A detector from `abaw train-detector`, at the picture's own shape, long side at most 640."""
+    """A detector from `abaw train-detector`, at the picture's own shape, long side at most 640.
+
+    Landmarks are refined by the network of `abaw train-landmarks` if its file is next to the detector's.
+    """
 
     title = "a detector from train-detector"
 
@@ -41,6 +46,10 @@ class GreyNetwork:
         self._input: str = self._session.get_inputs()[0].name
         self._min_score = _MIN_SCORE if min_score is None else min_score
         self.identity = f"grey {weights.name} {file_hash(weights)[:16]}"
+        refined_by = weights.with_name(LANDMARKS)
+        self._refiner = LandmarkRefiner(refined_by, threads) if refined_by.is_file() else None
+        if self._refiner is not None:
+            self.identity += f" {self._refiner.identity}"
 
     @staticmethod
     def recognises(graph: Graph) -> bool:
@@ -53,11 +62,14 @@ class GreyNetwork:
         return whole_strides(side), whole_strides(side)
 
     def find(self, canvas_bgr: NDArray[np.uint8]) -> Detections:
-        grey = cv2.cvtColor(canvas_bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
-        grids = self._session.run(list(OUTPUTS), {self._input: grey[None, None]})
+        grey = np.asarray(cv2.cvtColor(canvas_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+        grids = self._session.run(list(OUTPUTS), {self._input: grey[None, None].astype(np.float32)})
         if not all(np.isfinite(grid).all() for grid in grids):  # `decode` would see no face there
             raise DataError(f"{self.identity}: the outputs of this detector are not finite; give other weights")
-        return decode([grid[0] for grid in grids], self._min_score)
+        found = decode([grid[0] for grid in grids], self._min_score)
+        if self._refiner is None or found.landmarks_xy is None:
+            return found
+        return replace(found, landmarks_xy=self._refiner.refine(grey, found.landmarks_xy))
 
 
 NETWORK = GreyNetwork
