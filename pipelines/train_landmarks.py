@@ -85,7 +85,8 @@ def train_landmarks(config: TrainLandmarksConfig) -> TrainResult:
     from abaw.detector.landmark_crops import CropBatches
     from abaw.detector.landmark_method import LandmarkMethod, landmark_scorer
     from abaw.detector.landmark_network import LandmarkNetwork, build_landmark_network
-    from abaw.training.loop import launch, train
+    from abaw.training.launch import launch
+    from abaw.training.loop import train
 
     seed = config.train.seed
     model = build_landmark_network(derive_seed(seed, "weights"))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from abaw.core.data_parallel import Part
 from abaw.core.seed import numpy_generator
 from abaw.detector.augment import cover, damage, dim, relight, turn_head
 from abaw.detector.photos import FacePhotos
@@ -37,13 +38,13 @@ class CropBatch(NamedTuple):
 
 
 class CropBatches:
-    """(step, rank) -> a batch of new crops; equal arguments give equal crops."""
+    """(step, part) -> a batch of new crops, others for each part; equal arguments give equal crops."""
 
     def __init__(self, photos: FacePhotos, batch_size: int, seed: int) -> None:
         self._photos, self._batch_size, self._seed = photos, batch_size, seed
 
-    def __call__(self, step: int, rank: int) -> CropBatch:
-        rng = numpy_generator(self._seed, "landmark crops", step, rank)
+    def __call__(self, step: int, part: Part) -> CropBatch:
+        rng = numpy_generator(self._seed, "landmark crops", step, part.index)
         rows = rng.integers(len(self._photos), size=self._batch_size).tolist()
         names = [self._photos.names[row] for row in rows]
         return collate([training_crop(self._photos, row, rng) for row in rows], names)

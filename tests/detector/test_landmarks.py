@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from abaw.core.data_parallel import WHOLE
 from abaw.core.errors import DataError
 from abaw.detector.checkpoint import SPEC, export_detector, save_landmarks
 from abaw.detector.landmark_crops import CropBatches, training_crop, wrong_guess
@@ -91,7 +92,7 @@ def test_a_training_crop_shows_the_landmarks_where_its_offsets_say() -> None:
 
 def test_equal_steps_give_equal_batches_and_a_step_learns() -> None:
     batches = CropBatches(photos(), 4, seed=1)
-    one, again, other = batches(3, 0), batches(3, 0), batches(4, 0)
+    one, again, other = batches(3, WHOLE), batches(3, WHOLE), batches(4, WHOLE)
     assert torch.equal(one.pictures, again.pictures) and torch.equal(one.offsets, again.offsets)
     assert not torch.equal(one.offsets, other.offsets)
     method = LandmarkMethod(build_landmark_network(0))
