@@ -344,7 +344,8 @@ def bench(session: Session) -> Figures:
     cells = {}
     for file in sorted(out.glob("cells/*/cell.json")):
         cell = json.loads(file.read_text())
-        cells[file.parent.name] = {key: cell[key] for key in ("accuracy", "macro_f1", "total_seconds") if key in cell}
+        scores = {key: cell["last"][key] for key in ("accuracy", "macro_f1")}
+        cells[file.parent.name] = {**scores, "seconds": cell["total_seconds"]}
     if not cells:
         raise RuntimeError(error or "no cell was finished")
     return {"steps": size.bench_steps, "cells": cells, **({"ended": error} if error else {})}

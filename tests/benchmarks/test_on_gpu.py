@@ -97,6 +97,7 @@ def test_all_measurements_run_on_a_processor_at_toy_size(tmp_path: Path, shared_
     assert figures["detection"]["largest_distance_px"] < 1
     assert figures["features"]["frames_per_second"] > 0 and figures["video"]["frames_per_second"] > 0
     assert len(figures["bench"]["cells"]) == 9
+    assert all(0 <= cell["accuracy"] <= 1 and cell["seconds"] > 0 for cell in figures["bench"]["cells"].values())
     assert "| bench | " in (tmp_path / "out" / "on_gpu.md").read_text()
 
 
