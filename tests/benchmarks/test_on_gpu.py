@@ -82,7 +82,7 @@ def test_all_measurements_run_on_a_processor_at_toy_size(tmp_path: Path, shared_
     pack(ferplus, lfw, [shared_data / "videos" / "single_face.mp4"], tmp_path / "pack.zip", 60)
     words = [str(ROOT / "benchmarks" / "on_gpu.sh"), str(tmp_path / "pack.zip"), str(tmp_path / "out")]
     done = subprocess.run(
-        [*words, "--device", "cpu", "--toy"],
+        [*words, "--device", "cpu", "--toy", "--minutes", "60"],
         env={**os.environ, "PYTHON": sys.executable},
         capture_output=True,
         text=True,
