@@ -34,7 +34,7 @@ from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS
 from abaw.sequence.hmm import count_transitions
 from abaw.sequence.windows import Windows
 from abaw.stores.predictions import Predictions
-from abaw.stores.spec import load_spec
+from abaw.stores.spec import Spec, load_spec
 from abaw.training.sequence_settings import SequenceLearning
 from abaw.training.settings import TrainSettings
 from abaw.training.temporal import train_temporal
@@ -184,9 +184,8 @@ def read(folder: Path, part: str) -> Sequence[Clip]:
 
 def framewise(clips: Sequence[Clip], static: Path) -> Videos:
     """The static model's predictions, frame by frame."""
-    shares = load_spec(static).class_shares
     probs = [torch.from_numpy(clip.features[:]).float().softmax(-1).numpy() for clip in clips]
-    return _videos(clips, probs, [clip.face for clip in clips], {"fps": FPS, "class_shares": shares})
+    return _videos(clips, probs, [clip.face for clip in clips], load_spec(static))
 
 
 def temporal_videos(clips: Sequence[Clip], checkpoint: Path) -> Videos:
@@ -194,16 +193,16 @@ def temporal_videos(clips: Sequence[Clip], checkpoint: Path) -> Videos:
     member = load_member(checkpoint, "cpu")
     outputs = [member.outputs(clip.features[:], clip.present) for clip in clips]
     probs = [each.probs for each in outputs if each.probs is not None]
-    facts = {"fps": FPS, "class_shares": member.spec.class_shares}
-    return _videos(clips, probs, [each.predicted for each in outputs], facts)
+    return _videos(clips, probs, [each.predicted for each in outputs], member.spec)
 
 
 def _videos(
     clips: Sequence[Clip],
     probs: Sequence[NDArray[np.float32]],
     predicted: Sequence[NDArray[np.bool_]],
-    facts: Mapping[str, Any],
+    spec: Spec,
 ) -> Videos:
+    facts = {"fps": FPS, "class_shares": None if spec.class_shares is None else list(spec.class_shares)}
     predictions = [
         Predictions(
             clip.name, EXPRESSION_CLASSES, np.arange(1, len(clip) + 1, dtype=np.int32), clip.face, known, values, facts

@@ -43,6 +43,7 @@ class TrainLandmarksConfig:
 
     Examples:
         abaw train-landmarks --detector runs/d/last/detector.onnx --photos photos/ --teacher t.onnx --out l
+        abaw train-landmarks --config detector_builtin_landmarks --detector d.onnx --photos p/ --teacher t.onnx --out l
     """
 
     out: Path

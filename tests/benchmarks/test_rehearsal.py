@@ -98,7 +98,7 @@ def test_a_small_rehearsal_goes_through_every_command_and_on_after_a_stop(
     tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--faces", str(shared_data / "lfw_unlabelled.zip"), "--work", str(tmp_path), "--scale", "0.001"]
-    words += ["--steps", "1", "--frames", "10"]
+    words += ["--steps", "2", "--frames", "10"]
     rehearsal.main([*words, "--stages", "check-data", "import-crops"])
     first = {file.name: file.read_bytes() for file in (tmp_path / "results").iterdir()}
     assert sorted(first) == ["check-data.json", "import-crops.json"]
