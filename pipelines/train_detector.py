@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abaw.core.config import to_plain
-from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least
 from abaw.detector.settings import LossWeights, SceneSettings
 from abaw.training.settings import TrainSettings
 from pipelines.console import progress, result, say, warn
+from pipelines.detector_photos import labels_folder, require_shares
 from pipelines.inputs import DetectorName, InputPath
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from abaw.detector.material import Material
     from abaw.training.loop import TrainResult
 
-LABELS = "labels"
-"""The teacher's labels are cached next to the run folder, in a folder with its name and this suffix."""
 _PLACES = ("out", "photos", "teacher", "backgrounds", "scenes_folder", "labels", "init")
 """Settings that are not saved with the run: what was found there is, by its fingerprint."""
 
@@ -69,13 +68,8 @@ class TrainDetectorConfig:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
-        if not 0 < self.holdout < 1:
-            raise ConfigError(f"holdout is {self.holdout}; expected more than 0 and less than 1")
-        if not 0 <= self.set_aside < 0.5:
-            raise ConfigError(f"set_aside is {self.set_aside}; expected at least 0 and less than 0.5")
-        for name in ("scored_scenes", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_shares(self.holdout, self.set_aside)
+        require_at_least(1, self, "scored_scenes", "batch_size")
 
 
 def run(config: TrainDetectorConfig) -> int:
@@ -165,7 +159,7 @@ def _read_material(config: TrainDetectorConfig) -> Material:
     from abaw.detector.natural import MINED, SEEN
     from abaw.video.detecting.registry import open_detector
 
-    cache = config.out.with_name(f"{config.out.name}.{LABELS}") if config.labels is None else config.labels
+    cache = labels_folder(config.out, config.labels)
     with progress("labelling by the teacher", "photos") as hook:
         material = read_material(
             config.photos, config.backgrounds, open_detector(config.teacher), config.holdout, cache, hook

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abaw.core.config import to_plain
-from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least
 from abaw.training.settings import TrainSettings
 from pipelines.console import progress, result, say
+from pipelines.detector_photos import labels_folder, require_shares
 from pipelines.inputs import DetectorName, InputPath
 
 if TYPE_CHECKING:
@@ -58,12 +59,8 @@ class TrainLandmarksConfig:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
-        if not 0 < self.holdout < 1:
-            raise ConfigError(f"holdout is {self.holdout}; expected more than 0 and less than 1")
-        if not 0 <= self.set_aside < 0.5:
-            raise ConfigError(f"set_aside is {self.set_aside}; expected at least 0 and less than 0.5")
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size is {self.batch_size}; expected at least 1")
+        require_shares(self.holdout, self.set_aside)
+        require_at_least(1, self, "batch_size")
 
 
 def run(config: TrainLandmarksConfig) -> int:
@@ -86,6 +83,7 @@ def train_landmarks(config: TrainLandmarksConfig) -> TrainResult:
     from abaw.detector.landmark_crops import CropBatches
     from abaw.detector.landmark_method import LandmarkMethod, landmark_scorer
     from abaw.detector.landmark_network import LandmarkNetwork, build_landmark_network
+    from abaw.detector.photos import split_photos
     from abaw.training.launch import launch
     from abaw.training.loop import train
 
@@ -95,12 +93,7 @@ def train_landmarks(config: TrainLandmarksConfig) -> TrainResult:
     plain = {name: value for name, value in to_plain(config).items() if name not in _PLACES}
     with fabric.rank_zero_first():
         photos, teacher = _read_photos(config)
-        training, held_out = photos.split(config.holdout)
-        if not len(training) or not len(held_out):
-            raise ConfigError(
-                f"{len(photos)} photos make {len(training)} to learn from and {len(held_out)} to score on: give more "
-                f"photos or another holdout ({config.holdout})"
-            )
+        training, held_out = split_photos(photos, config.holdout)
         facts = {
             "detector": file_hash(config.detector)[:16],
             "teacher_weights": teacher,
@@ -137,7 +130,7 @@ def _read_photos(config: TrainLandmarksConfig) -> tuple[FacePhotos, str]:
     from abaw.detector.photos import read_photos
     from abaw.video.detecting.registry import open_detector
 
-    cache = config.out.with_name(f"{config.out.name}.labels") if config.labels is None else config.labels
+    cache = labels_folder(config.out, config.labels)
     teacher = open_detector(config.teacher)
     with progress("labelling by the teacher", "photos") as hook:
         photos = read_photos(config.photos, teacher, cache, hook)

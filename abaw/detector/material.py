@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.detector.backdrops import read_backgrounds
 from abaw.detector.natural import (
@@ -24,7 +23,7 @@ from abaw.detector.natural import (
     parts_of,
     read_natural,
 )
-from abaw.detector.photos import FacePhotos, read_photos
+from abaw.detector.photos import FacePhotos, read_photos, split_photos
 from abaw.video.detecting.detector import Detector
 
 
@@ -74,12 +73,7 @@ def read_material(
     """
     labelled = read_photos(photos, teacher, cache, progress)
     grounds, with_face = read_backgrounds(backgrounds, teacher)
-    training, held_out = labelled.split(holdout)
-    if not len(training) or not len(held_out):
-        raise ConfigError(
-            f"{len(labelled)} photos make {len(training)} to learn from and {len(held_out)} to score on: give more "
-            f"photos or another holdout ({holdout})"
-        )
+    training, held_out = split_photos(labelled, holdout)
     return Material(training, held_out, grounds, teacher.identity, with_face)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import atomic_path, utf8
-from abaw.core.errors import DataError
+from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.detector.passes import detect_at, face_row
 from abaw.importing.still import images_below
@@ -89,6 +89,17 @@ class FacePhotos:
         """
         chance = np.array([hash_position(re.sub(r"_\d+$", "", name)) for name in self.names])
         return self.pick(np.flatnonzero(chance >= share)), self.pick(np.flatnonzero(chance < share))
+
+
+def split_photos(photos: FacePhotos, holdout: float) -> tuple[FacePhotos, FacePhotos]:
+    """`FacePhotos.split`. Raises ConfigError if there are no photos to learn from or none to score on."""
+    training, held_out = photos.split(holdout)
+    if not len(training) or not len(held_out):
+        raise ConfigError(
+            f"{len(photos)} photos make {len(training)} to learn from and {len(held_out)} to score on: give more "
+            f"photos or another holdout ({holdout})"
+        )
+    return training, held_out
 
 
 def hash_position(name: str) -> float:

@@ -14,6 +14,7 @@ from abaw.extractors.extractor import Extractor
 from abaw.extractors.registry import open_extractor
 from abaw.extractors.settings import ExtractorSettings
 from tests.data.faces import video_store
+from tests.documented import write_python
 from tests.extractors.networks import crops
 
 DOCUMENT = Path(__file__).parents[2] / "docs/extractors.md"
@@ -34,13 +35,7 @@ WEIGHTS = ["factor.npy"]
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """`mean_colours.py` of the documentation."""
-    section = DOCUMENT.read_text(encoding="utf-8").split("## Your own code")[1]
-    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    assert code is not None
-    path = tmp_path / "my extractors" / "mean_colours.py"
-    path.parent.mkdir()
-    path.write_text(code[1], encoding="utf-8")
-    return path
+    return write_python(DOCUMENT, "## Your own code", tmp_path / "my extractors" / "mean_colours.py")
 
 
 def opened(path: Path, **settings: object) -> Extractor:

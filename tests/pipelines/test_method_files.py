@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from abaw.semisup.registry import method_name
 from pipelines.bench.command import chosen_variants
 from pipelines.cli import main, parse_config
 from tests.data.faces import still_store
+from tests.documented import write_python
 
 DOCUMENT = Path(__file__).parents[2] / "docs/semi-supervised.md"
 QUICK = (
@@ -32,13 +32,7 @@ def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """`my_method.py` of the documentation."""
-    section = DOCUMENT.read_text(encoding="utf-8").split("## A method in a file of your own")[1]
-    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    assert code is not None
-    path = tmp_path / "my methods" / "my_method.py"
-    path.parent.mkdir()
-    path.write_text(code[1], encoding="utf-8")
-    return path
+    return write_python(DOCUMENT, "## A method in a file of your own", tmp_path / "my methods" / "my_method.py")
 
 
 def test_the_example_trains_with_its_settings(tmp_path: Path, file: Path) -> None:

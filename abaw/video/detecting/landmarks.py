@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import file_hash
 from abaw.core.onnx_session import start_session
 from abaw.core.reading import read_errors
+from abaw.stores.crop import ALIGNED_PIXELS
 from abaw.video.align import TEMPLATE_XY, matrix_from_landmarks, warp
 
 LANDMARKS: Final = "landmarks.onnx"
@@ -21,14 +22,14 @@ SIDE: Final = 64
 _PER_TEMPLATE: Final = 0.42
 """Pixels of the crop per pixel of the 112-pixel template: the crop shows 1.36 times as much on each axis."""
 _MIN_SCALE: Final = 1e-3
-TEMPLATE: Final = (TEMPLATE_XY - 56) * _PER_TEMPLATE + np.array([SIDE / 2, SIDE / 2])
+TEMPLATE: Final = (TEMPLATE_XY - ALIGNED_PIXELS / 2) * _PER_TEMPLATE + np.array([SIDE / 2, SIDE / 2])
 """(5, 2) where the landmarks of a face of standard proportions are in the crop."""
 
 
 def placement(landmarks_xy: NDArray[np.float32]) -> NDArray[np.float64]:
     """(2, 3) from picture to crop: the similarity that brings landmarks (5, 2) closest to TEMPLATE."""
     matrix = matrix_from_landmarks(landmarks_xy) * _PER_TEMPLATE
-    matrix[:, 2] += SIDE / 2 - 56 * _PER_TEMPLATE
+    matrix[:, 2] += SIDE / 2 - ALIGNED_PIXELS / 2 * _PER_TEMPLATE
     return matrix
 
 
