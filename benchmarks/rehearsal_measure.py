@@ -84,7 +84,10 @@ class _Watch(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        while not self._over.wait(self._interval):
+        # A command that ends within the first interval is seen too.
+        over = False
+        while not over:
+            over = self._over.wait(self._interval if self.memory else self._interval / 10)
             sizes = [_sizes(pid) for pid in _tree(self._pid)]
             self.memory = max(self.memory, sum(own for own, _ in sizes))
             self.with_files = max(self.with_files, sum(whole for _, whole in sizes))

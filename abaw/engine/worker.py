@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -53,15 +55,17 @@ def serve(connection: Connection, function: Function[Item, Outcome], threads: in
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     limit_threads(threads)  # what unpickling the function has loaded
-    apply = attempt(lambda: function.set_up(threads))
+    # Either error: the parent has closed its end, or is gone, and nobody is left to read a message.
+    with contextlib.suppress(EOFError, ConnectionError):
+        _serve(connection, attempt(lambda: function.set_up(threads)), threads)
+
+
+def _serve(connection: Connection, apply: Callable[[Item, Progress], Outcome] | AbawError, threads: int) -> None:
     if isinstance(apply, AbawError):
         connection.send(SetUpFailed(apply))
         return
     while True:
-        try:
-            item = connection.recv()
-        except EOFError:
-            return
+        item = connection.recv()
         limit_threads(threads)  # what `set_up` or the item before has loaded
         start = time.monotonic()
         outcome = attempt(partial(apply, item, _reporter(connection)))
