@@ -80,7 +80,7 @@ def write_videos(folder: Path, num_videos: int, num_frames: int) -> None:
 
 
 def predict(root: Path, name: str, threads: int) -> tuple[float, float]:
-    command = [sys.executable, "-m", "pipelines.cli", "predict", "--accelerator", "cpu"]
+    command = [sys.executable, "-m", "pipelines.cli", "predict", "--accelerator", "cpu", "--workers", "1"]
     command += ["--features", str(root / name), "--checkpoint", str(root / "checkpoint")]
     return seconds_of([*command, "--out", str(root / f"predictions_{name}")], threads)
 

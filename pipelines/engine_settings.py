@@ -24,7 +24,8 @@ class EngineSettings:
         engine: local, for processes of this machine; or ray[:ADDRESS], for a Ray cluster (ray for the one that
             RAY_ADDRESS names, otherwise one on this machine alone; ray:auto for one that runs here; ray:HOST:PORT)
         workers: items processed in parallel, each worker with its own models; results do not depend on it. By default
-            1, when models are trained one per GPU or core, and with --engine ray as many as fit into the cluster
+            one per GPU or usable core, with 1 GB of free memory for each, and never more than there are items; with
+            --engine ray as many as fit into the cluster
         cpus_per_item: cores reserved for each worker with --engine ray, a whole number or a fraction of one
         gpus_per_item: GPUs reserved for each worker with --engine ray, a whole number or a fraction of one; without
             them it computes on the processor
@@ -84,16 +85,16 @@ def require_engine(settings: EngineSettings, accelerator: str = "cpu") -> None:
 
 
 def engine_for(settings: EngineSettings, num_items: int, accelerator: str = "cpu") -> Engine:
-    """The engine for items: without workers they are processed here; more share the cores, and the GPUs if there are.
+    """The engine for items: one worker is this process; more share the cores, and the GPUs if there are.
 
     accelerator: auto, cpu or cuda.
     """
     if not settings.is_local:
         return _ray_engine(settings, max(1, int(settings.cpus_per_item)))
-    number = min(settings.workers or 1, num_items)
-    if number <= 1:
+    if min(settings.workers or num_items, num_items) <= 1:
         return SERIAL
-    return LocalEngine(worker_places(number, accelerator), threads_each(number))
+    places = worker_places(settings.workers, accelerator)[:num_items]
+    return SERIAL if len(places) == 1 else LocalEngine(places, threads_each(len(places)))
 
 
 def training_engine(settings: EngineSettings, accelerator: str) -> Engine:

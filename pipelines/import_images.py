@@ -74,9 +74,10 @@ def run(config: ImportImagesConfig) -> int:
     stills = find_stills(descriptor, config.root, config.subset)
     if descriptor.table is None:
         _report_left_out(name, config.root)
-    finder, paths = _finder(config.detector), _paths(config, stills, f"{name}{SUFFIX}")
+    finder, accelerator = _finder(config.detector)
+    paths, engine = _paths(config, stills, f"{name}{SUFFIX}"), engine_for(config, len(stills), accelerator)
     with progress(f"{name}: importing", "images") as hook:
-        report = import_stills(descriptor, stills, finder, paths, engine_for(config, len(stills)), hook)
+        report = import_stills(descriptor, stills, finder, paths, engine, hook)
     if report is None:
         say(f"{name}: already exists")
         return 0
@@ -95,12 +96,16 @@ def _report_left_out(name: str, root: Path) -> None:
         )
 
 
-def _finder(detector: str) -> OpenFinder:
+def _finder(detector: str) -> tuple[OpenFinder, str]:
+    """What finds the faces, and where it computes (see `detecting_on`)."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.importing.face_finder import open_finder
-    from pipelines.extract.command import resolved_detector
+    from pipelines.extract.command import detecting_on, resolved_detector
 
-    return partial(open_finder, detector if detector == "none" else resolved_detector(detector))
+    if detector == "none":
+        return partial(open_finder, detector), "cpu"
+    resolved = resolved_detector(detector)
+    return partial(open_finder, resolved), detecting_on(resolved)
 
 
 def _paths(config: ImportImagesConfig, stills: Sequence[Still], name: str) -> dict[Crop, Path]:

@@ -29,6 +29,14 @@ settings.load_profile("default")
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_workers_by_default() -> Iterator[None]:
+    """Commands that tests call in their process start workers only where a test asks for some."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("abaw.engine.resources.default_workers", lambda: 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real clips, stills and detector weights next to the checkout; absent on most machines."""

@@ -22,6 +22,11 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     return options
 
 
+def has_cuda() -> bool:
+    """Whether this onnxruntime was built with CUDA; whether its libraries load is found on use."""
+    return _CUDA in onnxruntime.get_available_providers()
+
+
 def start_session(source: str | bytes, threads: int | None) -> onnxruntime.InferenceSession:
     """A session on the processor. source: the path of a file, or its content."""
     return onnxruntime.InferenceSession(source, session_options(threads), providers=[_CPU])
@@ -31,7 +36,7 @@ def start_on_cuda(
     source: str | bytes, threads: int | None, try_out: Callable[[onnxruntime.InferenceSession], object]
 ) -> tuple[onnxruntime.InferenceSession | None, str]:
     """A session that has computed on the GPU, or the reason why there is none. try_out: computes something with it."""
-    if _CUDA not in onnxruntime.get_available_providers():
+    if not has_cuda():
         return None, "this onnxruntime is without CUDA"
     try:
         session = onnxruntime.InferenceSession(source, session_options(threads), providers=[_CUDA, _CPU])

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from abaw.core.folders import is_system_file
+from abaw.core.machine import usable_cores
 from abaw.doctor import probes
 from abaw.doctor.probes import CLIP_FRAMES, Outcome, Pending
 from abaw.doctor.wheels import (
@@ -104,7 +105,7 @@ def check_packages(requirements: Sequence[str], installed: Mapping[str, str]) ->
 
 def check_devices(gpus: Sequence[str], torch: Outcome[probes.TorchFacts], hidden: bool) -> list[Check]:
     """Processor and GPUs, and whether torch uses them. hidden: CUDA_VISIBLE_DEVICES hides the GPUs."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     checks = [Check("devices", "cpu", State.OK, f"{cores} of {os.cpu_count()} cores usable")]
     if torch.facts is None:
         detail = f"torch and torchvision do not load together: {torch.fault}"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import Generic
+from typing import Any, Generic
 
 from abaw.core.errors import DataError
 from abaw.engine.engine import Function, Item, ItemProgress, ItemResult, Outcome, silent
@@ -71,7 +72,7 @@ class _Worker(Generic[Item, Outcome]):
         arguments = (theirs, self._function, self._threads)
         self.process = context.Process(target=serve, args=arguments, daemon=True)
         # The variables must be there before the process unpickles anything, which may load torch.
-        with environment(worker_environment(self._threads, self._place)), _interrupts_held_back():
+        with environment(worker_environment(self._threads, self._place)), _interrupts_held_back(), _main_left_out():
             self.process.start()
         theirs.close()
 
@@ -131,3 +132,19 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _main_left_out() -> Iterator[None]:
+    """A process that is started meanwhile does not run the program's main file again.
+
+    By default a spawned process does, to find what that file defines; a script that calls a command outside of
+    `if __name__ == "__main__"` would then call it in every worker. Functions and items of engines are in modules.
+    """
+    main = sys.modules["__main__"].__dict__
+    left_out: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(left_out)

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from abaw.core.errors import ConfigError, DataError
+from abaw.core.machine import usable_cores
 
 _LOCAL: Final = "local"
 _OBJECT_STORE_BYTES = 80_000_000
@@ -50,7 +51,7 @@ def connect(address: str | None, num_cpus: float) -> Any:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if _chosen(address) == _LOCAL:
         options |= {
-            "num_cpus": max(os.cpu_count() or 1, math.ceil(num_cpus)),
+            "num_cpus": max(usable_cores(), math.ceil(num_cpus)),
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE_BYTES,
             "_node_ip_address": "127.0.0.1",

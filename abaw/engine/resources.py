@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from abaw.core.device import has_gpu_driver
+from abaw.core.machine import usable_cores, usable_memory
+
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 """What torch, NumPy, pyarrow and OpenCV read when they are loaded."""
+_WORKER_BYTES = 1 << 30
+"""Memory that a worker is assumed to need when nobody says how many there should be."""
 
 
 def worker_places(workers: int | None, accelerator: str) -> list[str | None]:
     """Where each worker computes: the only GPU that it sees, or None for the processor.
 
-    workers: at least 1; None for one per GPU or, without a GPU, one per core. More workers than GPUs share them.
+    workers: at least 1; None for one per GPU or, without a GPU, as many as `default_workers`. More workers than GPUs
+    share them.
     """
     gpus = [] if accelerator == "cpu" else _gpus()
     if gpus:
         return [gpus[index % len(gpus)] for index in range(workers or len(gpus))]
-    return [None] * (workers or os.cpu_count() or 1)
+    return [None] * (workers or default_workers())
+
+
+def default_workers() -> int:
+    """One per core that this process may use, and at most one per GB of memory that is free; at least one.
+
+    A daemonic process, such as a worker of a DataLoader, may not start processes: for it, 1.
+    """
+    if multiprocessing.current_process().daemon:
+        return 1
+    memory = usable_memory()
+    fitting = usable_cores() if memory is None else min(usable_cores(), memory // _WORKER_BYTES)
+    return max(1, fitting)
 
 
 def _gpus() -> list[str]:
+    if not has_gpu_driver():
+        return []
     # Loaded on use: torch takes seconds.
     import torch
 
@@ -35,7 +56,7 @@ def _gpus() -> list[str]:
 
 def threads_each(workers: int) -> int:
     """The threads of each of so many workers that share the cores."""
-    return max(1, (os.cpu_count() or 1) // workers)
+    return max(1, usable_cores() // workers)
 
 
 def worker_environment(threads: int, gpu: str | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from abaw.core.errors import AbawError
 from abaw.demo.size import DemoSize
+from abaw.engine.resources import default_workers
 from pipelines.console import progress, result, say
 from pipelines.demo.places import STATIC, TEMPORAL, TEMPORAL_SOUND, Places
 from pipelines.engine_settings import EngineSettings, engine_for
@@ -33,7 +33,7 @@ class DemoConfig:
         out: folder for everything; an unfinished demo in it is continued
         seed: seed of the data and of both trainings
         detector: face detector of `abaw extract`; builtin needs no download
-        workers: processes for rendering and extracting; 0 means one per core
+        workers: processes for rendering and extracting; 0 means one per usable core
         size: how much is rendered
 
     Examples:
@@ -278,7 +278,7 @@ def _predict(places: Places, model: str, run_folder: Path, *more: Path) -> int:
 
 
 def _workers(config: DemoConfig) -> int:
-    return config.workers or len(os.sched_getaffinity(0))
+    return config.workers or default_workers()
 
 
 def _macro_f1(metrics: Mapping[str, Any], model: str) -> float:

@@ -85,7 +85,7 @@ def run(config: ExtractConfig) -> int:
     settings = made_with(config, ("videos", "out", "subjects"), [Path(detector)])
     finished = Finished(config.out, recorded, settings, function.files)
     items = finished.left(config.of_shard(found, _name))
-    engine = engine_for(config, len(items))
+    engine = engine_for(config, len(items), detecting_on(detector))
     for video in successes(items, _name, function, config.out, engine, failures, "frames"):
         done += 1
         finished.add(video.item)
@@ -130,6 +130,14 @@ def resolved_detector(name: str) -> str:
         better = f"--detector {PACK_PREFIX}{DEFAULT_PACK} (downloaded by insightface) or --detector PATH.onnx"
         warn(f"the builtin detector is small and misses faces turned far away or in the dark; better is {better}")
     return name
+
+
+def detecting_on(detector: str) -> Literal["auto", "cpu"]:
+    """Where a detector computes; auto: on a GPU if there is one. detector: resolved name."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.core.onnx_session import has_cuda
+
+    return "auto" if detector != BUILTIN and has_cuda() else "cpu"
 
 
 def _items(config: ExtractConfig) -> list[VideoItem]:

@@ -74,6 +74,7 @@ class PredictVideoConfig(BatchSettings):
 def run(config: PredictVideoConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
     # Loaded on use: `--help` and wrong usage are answered without it.
+    from pipelines.extract.command import detecting_on, resolved_detector
     from pipelines.predict_video.results import INDEX, write_index
 
     require_engine(config, config.accelerator)
@@ -83,8 +84,10 @@ def run(config: PredictVideoConfig) -> int:
         raise ConfigError("no video given; use `abaw predict-video VIDEO…`")
     paths = chosen_videos(config)
     remove_orphans(config.out)
-    engine = engine_for(config, len(paths), config.accelerator)
-    function = _function(config, shared=engine is not SERIAL)
+    detector = resolved_detector(config.detector)
+    accelerator = detecting_on(detector) if config.accelerator == "cpu" else config.accelerator
+    engine = engine_for(config, len(paths), accelerator)
+    function = _function(config, detector, shared=engine is not SERIAL)
     status = run_items(paths, _name, function, config.out, engine, "frames")
     page = write_index(config.out)
     if page is not None:
@@ -124,13 +127,11 @@ class PredictVideos:
         return VideoResults(config.out, pipeline, self.presentation).make
 
 
-def _function(config: PredictVideoConfig, shared: bool) -> PredictVideos:
-    """shared: with other processes."""
+def _function(config: PredictVideoConfig, detector: str, shared: bool) -> PredictVideos:
+    """detector: resolved name; shared: with other processes."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.detecting.registry import open_detector
-    from pipelines.extract.command import resolved_detector
 
-    detector = resolved_detector(config.detector)
     if shared:
         open_detector(detector)  # once before the workers do: a pack is downloaded by one process alone
     return PredictVideos(config, detector, _presentation(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,11 +17,12 @@ import pytest
 from abaw.core.errors import AbawError, UnexpectedError
 from abaw.engine.engine import Engine, ItemResult, in_order
 from abaw.engine.local import LocalEngine
-from abaw.engine.resources import environment, worker_places
+from abaw.engine.resources import default_workers, environment, worker_places
 from abaw.engine.serial import SERIAL
 from tests.engine.functions import BROKEN, Broken, Do, wait
 from tests.engine.torch_function import Threads
 
+ROOT = Path(__file__).resolve().parents[2]
 ENGINES = {"serial": SERIAL, "1 worker": LocalEngine([None], threads=1), "more": LocalEngine([None] * 4, threads=1)}
 every_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 
@@ -109,12 +111,54 @@ def test_results_can_be_put_in_the_order_of_their_items() -> None:
     assert [result.index for result in in_order(results)] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(("number", "count"), [(1, 1), (3, 3), (None, os.cpu_count())])
-def test_without_a_gpu_a_worker_has_a_core(number: int | None, count: int) -> None:
-    assert worker_places(number, "cpu") == [None] * count
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "count"), [(1, 64, 1), (6, 64, 6), (6, 4.5, 4), (6, 0.3, 1), (6, None, 6)]
+)
+def test_by_default_a_worker_has_a_core_and_a_gigabyte(
+    monkeypatch: pytest.MonkeyPatch, cores: int, gigabytes: float | None, count: int
+) -> None:
+    monkeypatch.setattr("abaw.engine.resources.usable_cores", lambda: cores)
+    memory = None if gigabytes is None else int(gigabytes * 2**30)
+    monkeypatch.setattr("abaw.engine.resources.usable_memory", lambda: memory)
+    monkeypatch.setattr("abaw.engine.resources.default_workers", default_workers)
+    assert worker_places(None, "cpu") == [None] * count
+    assert worker_places(3, "cpu") == [None] * 3
+
+
+def test_a_process_that_may_start_no_others_has_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abaw.engine.resources.usable_cores", lambda: 6)
+    monkeypatch.setattr("abaw.engine.resources.default_workers", default_workers)  # pickled by its name
+    assert default_workers() > 1
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(default_workers) == 1
+
+
+def test_without_a_driver_nothing_is_loaded_to_look_for_gpus() -> None:
+    code = (
+        "import sys; import abaw.engine.resources as r; r.has_gpu_driver = lambda: False; "
+        "print(r.worker_places(2, 'auto'), 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[None, None] False\n"
+
+
+def test_workers_do_not_run_the_script_that_starts_them(tmp_path: Path) -> None:
+    script = tmp_path / "no_guard.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from abaw.engine.local import LocalEngine\n"
+        "from tests.engine.functions import Slow\n"
+        "print('begun', flush=True)\n"
+        "for result in LocalEngine([None, None], 1).map(Slow(), ['a', 'b']):\n"
+        "    print(result.outcome, Path(__file__).name, flush=True)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert sorted(ended.stdout.splitlines()) == ["a done no_guard.py", "b done no_guard.py", "begun"], ended.stderr
 
 
 def test_gpus_are_dealt_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abaw.engine.resources.has_gpu_driver", lambda: True)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

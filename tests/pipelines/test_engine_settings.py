@@ -59,6 +59,26 @@ def test_which_engine() -> None:
     assert engine_for(EngineSettings(engine="ray", cpus_per_item=0.5), 9) == RayEngine(None, None, 0.5, 0, threads=1)
 
 
+def test_by_default_a_worker_has_a_core_and_no_worker_is_without_an_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abaw.engine.resources.default_workers", lambda: 4)
+    monkeypatch.setattr("abaw.engine.resources.usable_cores", lambda: 4)
+    assert engine_for(EngineSettings(), 0) is engine_for(EngineSettings(), 1) is SERIAL
+    assert engine_for(EngineSettings(), 3) == LocalEngine([None] * 3, threads=1)
+    assert engine_for(EngineSettings(), 9) == LocalEngine([None] * 4, threads=1)
+    assert engine_for(EngineSettings(), 2) == LocalEngine([None] * 2, threads=2)
+    assert engine_for(EngineSettings(workers=1), 9) is SERIAL
+    assert training_engine(EngineSettings(), "cpu") == LocalEngine([None] * 4, threads=1)
+
+
+def test_by_default_a_gpu_has_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abaw.engine.resources._gpus", lambda: ["0", "1"])
+    assert engine_for(EngineSettings(), 5, "auto") == LocalEngine(["0", "1"], engine_for_threads(2))
+    assert engine_for(EngineSettings(workers=3), 5, "cuda") == LocalEngine(["0", "1", "0"], engine_for_threads(3))
+    assert engine_for(EngineSettings(), 5, "cpu") is SERIAL
+    monkeypatch.setattr("abaw.engine.resources._gpus", lambda: ["0"])
+    assert engine_for(EngineSettings(), 5, "auto") is SERIAL
+
+
 def engine_for_threads(workers: int) -> int:
     engine = engine_for(EngineSettings(workers=workers), workers)
     assert isinstance(engine, LocalEngine)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from abaw.core.artifacts import file_hash
-from abaw.core.onnx_session import session_options
+from abaw.core.onnx_session import has_cuda, session_options
 from abaw.video.detecting.detections import Detections
 from abaw.video.detecting.detector import LONG_SIDE
 from abaw.video.detecting.graph import Graph
@@ -31,9 +30,7 @@ class ScrfdNetwork:
         # It takes seconds to import, and a file of another detector does not need it.
         from insightface.model_zoo import get_model
 
-        available = onnxruntime.get_available_providers()
-        cuda = "CUDAExecutionProvider" in available
-        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if cuda else ["CPUExecutionProvider"]
+        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if has_cuda() else ["CPUExecutionProvider"]
         self._model: Any = get_model(str(weights), providers=providers, sess_options=session_options(threads))
         self._min_score = 0.5 if min_score is None else min_score
         self._size_wh: tuple[int, int] = self._model.static_input_size or (LONG_SIDE, LONG_SIDE)

@@ -165,7 +165,7 @@ def test_killed_while_a_store_is_written(videos: Path, tmp_path: Path, unbroken:
         "artifacts._fsync = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n"
         "main(sys.argv[1:])"
     )
-    arguments = ["extract", str(videos), "--out", str(tmp_path), "--detector", "builtin"]
+    arguments = ["extract", str(videos), "--out", str(tmp_path), "--detector", "builtin", "--workers", "1"]
     ended = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert [name for name in stores(tmp_path) if not name.startswith(".")] == []
