@@ -92,6 +92,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
     from abaw.core.run_folder import RunFolder
     from abaw.core.seed import derive_seed, numpy_generator
     from abaw.detector.checkpoint import load_weights, save_checkpoint
+    from abaw.detector.dense_teacher import DenseTeacher
     from abaw.detector.method import DetectorMethod, SceneBatches
     from abaw.detector.network import FaceDetector, build_detector
     from abaw.detector.score import held_out_scorer
@@ -100,6 +101,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
     from abaw.training.loop import train
 
     seed = config.train.seed
+    dense = DenseTeacher(Path(config.teacher)) if config.loss.teacher else None
     model = build_detector(derive_seed(seed, "weights"))
     if config.init is not None and config.init.is_dir():
         load_weights(model, config.init)
@@ -119,7 +121,7 @@ def train_detector(config: TrainDetectorConfig) -> TrainResult:
             f"{len(material.natural)} natural pictures to learn from, {len(material.natural.with_faces)} with faces, "
             f"{len(material.hard)} hard negatives in them, {len(material.scored)} to score on"
         )
-    batches = SceneBatches(material, config.scenes, config.batch_size, seed)
+    batches = SceneBatches(material, config.scenes, config.batch_size, seed, dense)
     if config.init is not None and not config.init.is_dir():
         start_from_graph(model, config.init, batches(0, WHOLE).pictures.float() / 255)
     spec = provenance(settings=plain, **facts)

@@ -118,6 +118,16 @@ def detector_losses(grids: Sequence[Tensor], faces: Faces) -> Losses:
     return Losses(score, (box_loss * share).sum(), (apart * share).sum())
 
 
+def teacher_loss(logits: Tensor, scores: Tensor) -> Tensor:
+    """Quality focal loss (arXiv 2006.04388, equation 2) of logits against scores 0..1, both (B, L).
+
+    Divided by the sum of the scores, at least 1.
+    """
+    away = (logits.sigmoid() - scores).abs() ** _FOCUS
+    loss = F.binary_cross_entropy_with_logits(logits, scores, reduction="none")
+    return (loss * away).sum() / scores.sum().clamp(min=1)
+
+
 def _point_weights(chosen: Tensor, num_faces: int) -> Tensor:
     """(B, L) 1 / sqrt(number of points responsible for the same face), 0 for a point without a face."""
     held = chosen.clamp(min=0)

@@ -59,7 +59,10 @@ class LossWeights:
     Args:
         box: weight of the box's error (1 - generalised IoU)
         landmarks: weight of the landmarks' mean distance, in sizes of the face
+        teacher: weight of the difference from the teacher's scores at all grid points of the scene; needs a YuNet file
+            as teacher
     """
 
     box: float = 1.0
     landmarks: float = 12.0
+    teacher: float = 0.0

@@ -82,7 +82,10 @@ def test_natural_scenes_are_labelled_mined_and_learned(
         assert cv2.imwrite(str(scenes / f"{number}.png"), np.roll(picture, number, axis=0)[..., ::-1])
     more = ["--scenes_folder", str(scenes), "--set_aside", "0.2", "--labels", str(tmp_path / "labels")]
     out, start = tmp_path / "run", str(DETECTOR)
-    assert train(photos, teacher, out, *more, "--init", start, "--train.steps", "2", "--scenes.sides", "64", "96") == 0
+    more += ["--init", start, "--scenes.sides", "64", "96", "--loss.teacher", "2"]
+    assert train(photos, teacher, out, *more, "--train.steps", "2") == 0
+    steps = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert any(step.get("loss/teacher", 0) > 0 for step in steps)
     assert "4 natural pictures to learn from" in capsys.readouterr().err
     assert {file.name.split("_")[0] for file in (tmp_path / "labels").iterdir()} == {"photos", "scenes"}
     spec = json.loads((out / "last" / "spec.json").read_text())
@@ -133,6 +136,7 @@ def test_a_killed_run_gives_the_weights_of_an_unbroken_one(photos: Path, teacher
         (["--set_aside", "0.5"], "set_aside is 0.5"),
         (["--scored_scenes", "0"], "scored_scenes is 0"),
         (["--holdout", "0.0001"], "give more photos or another holdout"),
+        (["--teacher", str(DETECTOR), "--loss.teacher", "1"], "a YuNet .onnx file"),
         (["--init", "nowhere/last"], "nowhere/last: no such file or folder (init)"),
     ],
 )
