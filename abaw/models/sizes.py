@@ -35,6 +35,9 @@ class TransformerSize:
             one source
         start: what the outputs of the classes start from: log_probs, the log-probabilities of the static model, to
             which a correction is added that is zero before training (one source must be its logits); nothing
+        correction: what that correction may depend on: neighbours, only on how the frames around differ from the frame
+            itself, so that a face that does not change keeps the static model's output; free, on anything (earlier
+            versions)
         causal: a frame sees no later frames, for live use
     """
 
@@ -50,6 +53,7 @@ class TransformerSize:
     distance_bias: bool = True
     fusion: Literal["concat", "gated", "cross_attention"] = "concat"
     start: Literal["nothing", "log_probs"] = "nothing"
+    correction: Literal["neighbours", "free"] = "neighbours"
     causal: bool = False
 
     def __post_init__(self) -> None:

@@ -82,6 +82,19 @@ class TemporalTransformer(nn.Module):
         inside: (B, T), False for padding, which no frame attends to. A window must not begin with padding. Raises
         ValueError when T exceeds the learned positions.
         """
+        outputs = self._outputs(features, present, inside)
+        if self.logits is None:
+            return outputs
+        start = torch.split(features, list(self.dims), dim=-1)[self.logits]
+        start = filled_log_probs(start, present[..., self.logits] & inside, causal=self.size.causal)
+        if self.size.correction == "neighbours":
+            # On the frame alone the network computes what it computes on a video of nothing but this frame.
+            alone = [values.flatten(0, 1)[:, None] for values in (features, present, torch.ones_like(inside))]
+            start = start - self._outputs(*alone)[:, 0].unflatten(0, inside.shape)[..., :NUM_EXPRESSIONS]
+        return outputs + F.pad(start, (0, outputs.shape[-1] - NUM_EXPRESSIONS))
+
+    def _outputs(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
+        """(B, T, O) before the start is added."""
         time = features.shape[1]
         tokens = self._tokens(features, present, inside)
         turns = None
@@ -95,11 +108,7 @@ class TemporalTransformer(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, turns, bias)
         outputs: Tensor = self.head(self.norm(tokens))
-        if self.logits is None:
-            return outputs
-        start = torch.split(features, list(self.dims), dim=-1)[self.logits]
-        log_probs = filled_log_probs(start, present[..., self.logits] & inside, causal=self.size.causal)
-        return outputs + F.pad(log_probs, (0, outputs.shape[-1] - NUM_EXPRESSIONS))
+        return outputs
 
     def _tokens(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
         """The encoder's input, (B, T, width)."""
@@ -234,7 +243,7 @@ def _read_sizes(spec: Spec) -> tuple[TransformerSize, list[int], int, int, int |
             f"temporal architecture {str(name)[:60]!r} is not known; this version builds '{_ARCHITECTURE}'"
         )
     # Earlier versions had no choice.
-    size = from_plain(TransformerSize, {"stem_mean": "full", **arguments}, "architecture")
+    size = from_plain(TransformerSize, {"stem_mean": "full", "correction": "free", **arguments}, "architecture")
     ordered = ordered_tasks(from_plain(_Tasks, tasks, "architecture").tasks)
     if list(ordered) != list(tasks["tasks"]):
         raise ValueError(f"key 'architecture.tasks': expected {', '.join(ordered)}, in this order and once each")

@@ -228,6 +228,7 @@ TWO = (Source("faces", "f" * 16 + "/logits", 8), Source("sound", "s" * 16, 3, "s
         ({"distance_bias": False, "layers": 2}, 1, 2),
         ({"start": "log_probs", "tcn": 2}, 2, 2),
         ({"start": "log_probs", "causal": True}, 1, 1),
+        ({"start": "log_probs", "correction": "free"}, 1, 1),
         ({"fusion": "concat"}, 2, 1),
         ({"fusion": "gated", "stem": 3}, 2, 1),
         ({"fusion": "cross_attention", "causal": True}, 2, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,31 @@ def test_a_causal_start_repeats_the_last_frame_before_a_gap() -> None:
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shape", [{}, {"stem": 5}, {"tcn": 3}, {"stem": 9, "tcn": 2, "delta": 2}], ids=str)
-def test_a_constant_face_has_a_constant_class(shape: dict[str, int], causal: bool) -> None:
+def test_a_constant_face_keeps_the_static_model_s_output(shape: dict[str, int], causal: bool) -> None:
     """Also at the ends of the video and next to padding."""
     model = _with_correction(TransformerSize(**{**vars(SIZE), "causal": causal, **shape}))
     inside = torch.arange(40)[None] < 33
-    outputs = model(_logits(1, 1).expand(1, 40, -1), inside[..., None], inside)[:, :33]
-    torch.testing.assert_close(outputs, outputs[:, :1].expand_as(outputs), atol=1e-5, rtol=1e-4)
+    logits = _logits(1, 1).expand(1, 40, -1)
+    outputs = model(logits, inside[..., None], inside)[:, :33]
+    torch.testing.assert_close(outputs, logits.log_softmax(-1)[:, :33], atol=1e-5, rtol=1e-4)
+
+
+def test_one_other_frame_changes_the_outputs_around_it() -> None:
+    model, logits = _with_correction(SIZE), _logits(1, 1).repeat(1, 40, 1)
+    logits[0, 20] = _logits(1, 2)[0, 1]
+    present = torch.ones(1, 40, dtype=torch.bool)
+    apart = (model(logits, present[..., None], present) - logits.log_softmax(-1)).abs().amax(-1)[0]
+    assert (apart[15:26] > 1e-3).all()
+
+
+def test_a_checkpoint_of_an_earlier_version_keeps_its_free_correction() -> None:
+    spec = _spec(TransformerSize(**{**vars(SIZE), "correction": "free"}))
+    earlier = {key: value for key, value in spec.architecture.items() if key != "correction"}
+    assert build_temporal(replace(spec, architecture=earlier), seed=0).size.correction == "free"
+    model = _with_correction(TransformerSize(**{**vars(SIZE), "correction": "free"}))
+    present = torch.ones(1, 9, dtype=torch.bool)
+    logits = _logits(1, 1).expand(1, 9, -1)
+    assert (model(logits, present[..., None], present) - logits.log_softmax(-1)).abs().max() > 1e-2
 
 
 def test_the_start_survives_a_checkpoint(tmp_path: Path) -> None:
