@@ -14,6 +14,7 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.core.seed import numpy_generator
 from abaw.data.face_set import FaceSet, join, stills, unlabelled_faces
 from abaw.data.sampling import hold_out_photos
+from abaw.data.settings import Pool
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
 from abaw.stores.arrow import find_stores
 
@@ -58,6 +59,9 @@ def portions(shares: Sequence[float], per_class: Sequence[int]) -> list[Portion]
     if len({portion.name for portion in found}) < len(found):
         raise ConfigError(f"{', '.join(portion.name for portion in found)}: expected different values, found one twice")
     return found
+
+
+_EVERYTHING = Pool()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def _crop_hashes(faces: FaceSet) -> list[bytes]:
     return [hashlib.sha256(faces.jpeg(index)).digest() for index in range(len(faces))]
 
 
-def split(faces: BenchFaces, portion: Portion, holdout: float, seed: int) -> Split:
+def split(faces: BenchFaces, portion: Portion, holdout: float, seed: int, pool: Pool = _EVERYTHING) -> Split:
     """The faces of the cells of one portion and seed.
 
     The portions of a seed are nested: its 5 % are part of its 10 %. The share `holdout` of the portion becomes the
@@ -139,13 +143,25 @@ def split(faces: BenchFaces, portion: Portion, holdout: float, seed: int) -> Spl
     mine = _portion(faces.labelled.labels[first], portion, seed)[photos]
     # Some crops of a chosen photo may have no label.
     training = faces.labelled.take(mine & (faces.labelled.labels >= 0))
-    rest = faces.labelled.take(~mine).without_labels()
-    parts = [part for part in (rest, faces.unlabelled) if part is not None and len(part)]
-    unlabelled = join(parts) if parts else None
+    unlabelled = _unlabelled(faces.labelled.take(~mine).without_labels(), faces.unlabelled, pool, seed)
     if not holdout:
         return Split(training, None, unlabelled)
     held = hold_out_photos(training, holdout, numpy_generator(seed, "bench", "holdout", portion.name))
     return Split(training.take(~held), training.take(held), unlabelled)
+
+
+def _unlabelled(rest: FaceSet, other: FaceSet | None, pool: Pool, seed: int) -> FaceSet | None:
+    source, limit = pool.unlabelled_from, pool.unlabelled_limit
+    chosen = {"all": (rest, other), "rest": (rest,), "other": (other,)}[source]
+    parts = [part for part in chosen if part is not None and len(part)]
+    if not parts:
+        return None
+    found = join(parts)
+    if limit is None or len(found) <= limit:
+        return found
+    kept = np.zeros(len(found), dtype=bool)
+    kept[numpy_generator(seed, "bench", "unlabelled", source).permutation(len(found))[:limit]] = True
+    return found.take(kept)
 
 
 def _portion(labels: NDArray[np.integer], portion: Portion, seed: int) -> NDArray[np.bool_]:

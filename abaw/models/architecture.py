@@ -18,15 +18,20 @@ class Experts:
         count: experts per mixture
         top_k: experts used per face; with 1, the gate learns only from the balance loss
         shared: use one expert for all, as in the code published with LEAF
+        temperature: the gate's scores are divided by it before their softmax; below 1, one expert dominates, above 1
+            those that are used count more equally
     """
 
     count: int = 8
     top_k: int = 2
     shared: bool = False
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.top_k <= self.count:
             raise ConfigError(f"experts: top_k {self.top_k} of {self.count}; expected 1 <= top_k <= count")
+        if not self.temperature > 0:
+            raise ConfigError(f"experts: temperature {self.temperature:g}; expected more than 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ class ExpertMixture(nn.Module):
     """Features (…, D) -> (…, D): `y = log Σ_e g_e(x) · exp(E_e(x))`, elementwise, over the top k of E experts.
 
     Each expert is `x + W_2 relu(W_1 x + b_1) + b_2` with hidden width D / 2. The gate is
-    `g = softmax(top k of x W_g + ε · softplus(x W_n))`; ε is normal noise, added only in training. W_2 and b_2 start at
-    0 (our reading): a new mixture is the identity and can follow a network that was trained without it.
+    `g = softmax(top k of (x W_g + ε · softplus(x W_n)) / τ)`; ε is normal noise, added only in training, and τ the
+    temperature, 1 in the paper. W_2 and b_2 start at 0 (our reading): a new mixture is the identity and can follow a
+    network that was trained without it.
 
     In training, each pass with gradients stores its balance loss for `take_balance`.
     """
@@ -66,7 +67,7 @@ class ExpertMixture(nn.Module):
     def _top(self, scores: Tensor) -> Tensor:
         kept = scores.topk(self.settings.top_k, dim=1).indices
         chosen = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, kept, True)
-        return scores.masked_fill(~chosen, -torch.inf).log_softmax(1)
+        return (scores / self.settings.temperature).masked_fill(~chosen, -torch.inf).log_softmax(1)
 
     def _balance_loss(self, gates: Tensor, clean: Tensor, scores: Tensor, spread: Tensor) -> Tensor:
         """CV² of the experts' gates plus CV² of their load (arXiv 1701.06538, eq. 6 to 11), a scalar.

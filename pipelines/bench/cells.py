@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.core.text import listed
 from abaw.data.label_portions import BenchFaces, Portion, Sources, read_faces, split
+from abaw.data.settings import Pool
 from abaw.training.settings import TrainSettings
 from abaw.training.static_recipe import StaticSettings, default_plain, recipe_plain
 from pipelines.bench.variants import Variant
@@ -82,11 +83,12 @@ class BenchCell:
         """The settings that must be equal for a finished cell to be kept."""
         warm = None if self.warm is None else self.warm.plain()
         init = _weights(self.variant.init) if self.warm is None else None
-        return {"recipe": recipe_plain(self.recipe), "init": init, "warm_start": warm}
+        pool = asdict(self.variant.pool)
+        return {"recipe": recipe_plain(self.recipe), "init": init, "warm_start": warm, "unlabelled": pool}
 
     def defaults(self) -> dict[str, Any]:
         """The values of settings that cells of an earlier version do not name."""
-        found = {"recipe": default_plain(self.recipe.method)}
+        found = {"recipe": default_plain(self.recipe.method), "unlabelled": asdict(Pool())}
         return found if self.warm is None else {**found, "warm_start": self.warm.defaults()}
 
 
@@ -207,7 +209,7 @@ class _CellTrainer:
 
         begun = time.perf_counter()
         interrupted = (cell.folder / LAST).exists()
-        part = split(self.faces, cell.portion, self.holdout, cell.seed)
+        part = split(self.faces, cell.portion, self.holdout, cell.seed, cell.variant.pool)
         init = cell.variant.init if cell.warm is None else cell.warm.checkpoint
         facts = {"portion": cell.portion.name}
         trained = train_static_on(

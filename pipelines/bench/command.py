@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from abaw.core.config import GIVEN, part_of, to_plain
 from abaw.core.errors import ConfigError, nearest
+from abaw.data.settings import Pool, UnlabelledFrom
 from abaw.semisup.registry import method_files, method_name, method_names
 from abaw.training.static_recipe import StaticSettings, static_recipe_class, with_methods
 from pipelines.bench.variants import Variant, resolved, variants_of
@@ -39,6 +40,9 @@ class BenchSettings(StaticSettings, EngineSettings):
         unlabelled: more unlabelled faces: image sets or faces stores of videos, or folders of them; existing labels are
             ignored
         every: use one frame in N of an unlabelled video
+        unlabelled_from: which faces are used without labels: those of `labelled` outside a cell's portion (rest), those
+            of `unlabelled` (other), or both (all)
+        unlabelled_limit: use at most so many faces without labels, drawn at random for each seed
         entries: what is compared: `{fixmatch: {}, no_debias: {method: spatial, spatial.debias: 0}}` in a recipe,
             `no_debias=method=spatial,spatial.debias=0` on the command line; an entry without `method` is the method of
             its name; all methods by default
@@ -64,6 +68,8 @@ class BenchSettings(StaticSettings, EngineSettings):
     scored: tuple[InputPath, ...]
     unlabelled: tuple[InputPath, ...] = ()
     every: int = 10
+    unlabelled_from: UnlabelledFrom = "all"
+    unlabelled_limit: int | None = None
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()
@@ -122,8 +128,9 @@ def chosen_variants(config: BenchSettings) -> tuple[list[Variant], Variant]:
             names = ", ".join(known)
             raise ConfigError(f"--only {name}: no such entry or method; there are {names}.{nearest(name, known)}")
     chosen = {name: overrides.get(name, ()) for name in dict.fromkeys(only) or overrides}
-    found = variants_of(recipe, config.init, config.warm_start_steps, chosen, config.given)
-    return found, Variant("", recipe, resolved(config.init), config.warm_start_steps)
+    pool = Pool(config.unlabelled_from, config.unlabelled_limit)
+    base = Variant("", recipe, resolved(config.init), config.warm_start_steps, pool)
+    return variants_of(base, chosen, config.given), base
 
 
 def _require_usable(config: BenchSettings) -> None:

@@ -9,24 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from abaw.core.errors import ConfigError
+from abaw.data.settings import Pool, UnlabelledFrom
 from abaw.training.static_recipe import StaticSettings, static_recipe_class
 from pipelines.compare.overrides import hint, replaced, setting_kinds, typed_value
 
 _NAME = re.compile(r"[\w.+-]+")
 _START: Mapping[str, Any] = {"init": Path | None, "warm_start_steps": int}
+_POOL: Mapping[str, Any] = {"unlabelled_from": UnlabelledFrom, "unlabelled_limit": int | None}
 
 
 @dataclass(frozen=True)
 class Variant:
     """A named variant of a recipe. init: a checkpoint to start from; warm_start_steps: first steps of `supervised`.
 
-    notes: a line for each setting of the recipe that was adapted to the variant.
+    pool: which faces it uses without labels; notes: a line for each setting of the recipe that was adapted to the
+    variant.
     """
 
     name: str
     recipe: StaticSettings
     init: Path | None
     warm_start_steps: int
+    pool: Pool = Pool()
     notes: tuple[str, ...] = ()
 
 
@@ -38,26 +42,24 @@ def resolved(init: Path | None) -> Path | None:
     return None if init is None else resolve_checkpoint(init, "static")
 
 
-def variants_of(
-    recipe: StaticSettings,
-    init: Path | None,
-    warm_start_steps: int,
-    overrides: Mapping[str, Sequence[str]],
-    given: Collection[str] = (),
-) -> list[Variant]:
-    """The variants by name, each with its overrides of the recipe: `{no_debias: [method=spatial, spatial.debias=0]}`.
+def variants_of(base: Variant, overrides: Mapping[str, Sequence[str]], given: Collection[str] = ()) -> list[Variant]:
+    """The variants by name, each with its overrides of `base`: `{no_debias: [method=spatial, spatial.debias=0]}`.
 
     A variant without `method` is the method of its name. Raises ConfigError for an unknown setting, a value of a wrong
     type, and settings that do not fit together.
     """
-    return [_variant(Variant(name, recipe, init, warm_start_steps), texts, given) for name, texts in overrides.items()]
+    return [_variant(replace(base, name=name), texts, given) for name, texts in overrides.items()]
 
 
 def _variant(base: Variant, texts: Sequence[str], given: Collection[str]) -> Variant:
     if not _NAME.fullmatch(base.name):
         raise ConfigError(f"entry '{base.name}': a name consists of letters, digits and . _ + - (it names a folder)")
     others = {"train.seed", "train.devices", "train.accelerator"}
-    kinds = {**{name: kind for name, kind in setting_kinds(static_recipe_class()) if name not in others}, **_START}
+    kinds = {
+        **{name: kind for name, kind in setting_kinds(static_recipe_class()) if name not in others},
+        **_START,
+        **_POOL,
+    }
     values: dict[str, Any] = {"method": base.name}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -68,9 +70,11 @@ def _variant(base: Variant, texts: Sequence[str], given: Collection[str]) -> Var
         except ConfigError as error:
             raise ConfigError(f"entry {base.name}: {error}") from error
     start = {name: values.pop(name) for name in _START if name in values}
+    chosen = {name: values.pop(name) for name in _POOL if name in values}
     try:
         recipe, notes = replaced(base.recipe, values, given)
-        variant = replace(base, recipe=recipe, notes=tuple(notes), **start)
+        pool = replace(base.pool, **chosen)
+        variant = replace(base, recipe=recipe, pool=pool, notes=tuple(notes), **start)
     except ConfigError as error:
         raise ConfigError(f"entry {base.name}: {error}") from error
     variant = replace(variant, init=resolved(variant.init))

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.face_set import FaceSet
 from abaw.data.label_portions import BenchFaces, Portion, Sources, Split, portions, read_faces, split
+from abaw.data.settings import Pool, UnlabelledFrom
 from tests.data.faces import picture, still_store
 
+KINDS: tuple[UnlabelledFrom, ...] = ("all", "rest", "other")
 COUNTS = (60, 30, 3, 20, 80, 50, 40, 1)
 LABELS = [label for label, count in enumerate(COUNTS) for _ in range(count)] + [None] * 10
 
@@ -83,6 +85,19 @@ def test_with_all_labels_nothing_is_unlabelled(tmp_path: Path) -> None:
         [still_store(tmp_path / "a.arrow", [0, 1])], [still_store(tmp_path / "b.arrow", [0], 9, {"source": 1})], []
     )
     assert split(faces, Portion(share=1.0), 0.0, 0).unlabelled is None
+
+
+def test_a_pool_takes_unlabelled_faces_of_one_kind_up_to_a_limit(faces: BenchFaces) -> None:
+    share = Portion(share=0.1)
+    every, rest, other = (_names(split(faces, share, 0.0, 0, Pool(source)).unlabelled) for source in KINDS)
+    assert rest | other == every and not rest & other and len(other) == 5
+    few = split(faces, share, 0.0, 0, Pool("rest", 20)).unlabelled
+    again = split(faces, share, 0.0, 0, Pool("rest", 20)).unlabelled
+    assert len(_names(few)) == 20 and _names(few) < rest and _names(few) == _names(again)
+    assert _names(few) != _names(split(faces, share, 0.0, 1, Pool("rest", 20)).unlabelled)
+    assert _names(split(faces, share, 0.0, 0, Pool("other", 20)).unlabelled) == other
+    # The labels do not depend on the pool.
+    assert _known(split(faces, share, 0.1, 0, Pool("other"))) == _known(split(faces, share, 0.1, 0))
 
 
 def test_all_crops_of_a_photo_stay_together(tmp_path: Path) -> None:

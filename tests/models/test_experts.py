@@ -47,6 +47,18 @@ def test_the_output_is_the_formula_over_the_top_experts() -> None:
     assert torch.allclose(made(features), torch.stack(expected), atol=1e-5)
 
 
+def test_the_temperature_divides_the_scores_of_the_gate() -> None:
+    """A low one leaves the best expert alone, a high one weighs the top k alike; which they are does not change."""
+    features = torch.randn(5, WIDTH)
+    gates = {}
+    for temperature in (0.01, 1.0, 100.0):
+        gates[temperature] = mixture(count=4, top_k=2, temperature=temperature).eval()._log_gates(features).exp()
+    assert torch.allclose(gates[100.0][gates[100.0] > 0], torch.tensor(0.5), atol=0.02)
+    assert gates[0.01].max(dim=1).values.min() > 0.99
+    for found in gates.values():
+        assert torch.equal(found.argmax(1), gates[1.0].argmax(1)) and torch.allclose(found.sum(1), torch.ones(5))
+
+
 def test_a_new_mixture_changes_nothing() -> None:
     features = torch.randn(2, 3, WIDTH)
     assert torch.allclose(ExpertMixture(WIDTH, Experts()).eval()(features), features, atol=1e-5)

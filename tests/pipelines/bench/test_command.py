@@ -20,7 +20,17 @@ from pipelines.recipe_files import recipe
 from tests.data.faces import still_store
 from tests.pipelines.interrupt import check_interrupt
 
-RECIPES = ("ferplus", "ferplus_full", "fer2013", "fer2013_full", "ablation", "combinations", "all_labels", "feedback")
+RECIPES = (
+    "ferplus",
+    "ferplus_full",
+    "fer2013",
+    "fer2013_full",
+    "ablation",
+    "combinations",
+    "all_labels",
+    "feedback",
+    "claims",
+)
 TINY = (
     *("--size", "24", "--batch_size", "8", "--unlabelled_ratio", "1", "--workers", "1"),
     *("--train.steps", "4", "--train.warmup_steps", "1", "--train.accelerator", "cpu", "--train.log_every", "2"),
@@ -97,8 +107,8 @@ def test_a_cell_that_fails_stops_no_other(
 def test_recipes_that_ship_name_entries_that_fit(name: str) -> None:
     config = _config("--config", str(recipe(f"bench/{name}")), "--labelled", "a", "--scored", "b", "--out", "c")
     base = StaticRecipe()
-    found = variants_of(base, config.init, config.warm_start_steps, config.entries)
-    few = {"all_labels": {"supervised"}, "feedback": {"spatial"}}
+    found = variants_of(Variant("", base, config.init, config.warm_start_steps), config.entries)
+    few = {"all_labels": {"supervised"}, "feedback": {"spatial"}, "claims": {"supervised", "leaf", "dta_snl"}}
     wanted = few.get(name, {"supervised", "fixmatch", "spatial"})
     assert wanted <= {variant.recipe.method for variant in found}
     assert len(config.seeds) >= 3 and bool(config.shares) != bool(config.per_class)
@@ -111,11 +121,11 @@ def test_a_variant_overrides_the_recipe_and_where_it_starts(tmp_path: Path) -> N
         "large": ("method=supervised", "backbone=medium"),
         "other_labels": ("method=supervised", "supervised.label_smoothing=0"),
     }
-    base = StaticRecipe()
-    found = {variant.name: variant for variant in variants_of(base, None, 30, texts)}
+    base = Variant("", StaticRecipe(), None, 30)
+    found = {variant.name: variant for variant in variants_of(base, texts)}
     assert found["bare"].recipe.spatial.debias == 0.5 != found["spatial"].recipe.spatial.debias
     assert (found["bare"].warm_start_steps, found["bare"].recipe.train.steps) == (0, 900)
-    cells = cells_of(tmp_path, list(found.values()), Variant("", base, None, 30), portions((0.1,), ()), (0, 1))
+    cells = cells_of(tmp_path, list(found.values()), base, portions((0.1,), ()), (0, 1))
     warm = {cell.variant.name: cell.warm for cell in cells if cell.seed == 1}
     # One warm start for all variants with the same network, so that they all start alike.
     assert warm["bare"] is None and warm["spatial"] == warm["other_labels"]
@@ -138,12 +148,15 @@ def test_a_variant_overrides_the_recipe_and_where_it_starts(tmp_path: Path) -> N
         ("x", ("method=spatial", "train.seed=3"), "no setting 'train.seed'"),
         ("x", ("method=spatial", "spatial.finetune=3"), "entry x: finetune is 3"),
         ("x", ("method=spatial", "warm_start_steps=-1"), "warm_start_steps -1"),
+        ("x", ("method=spatial", "unlabelled_limit=0"), "entry x: unlabelled_limit 0; expected at least 1"),
+        ("x", ("method=spatial", "unlabelled_from=lfw"), "unlabelled_from=lfw: expected one of all, rest, other"),
+        ("x", ("method=leaf", "experts.temperature=0"), "experts: temperature 0; expected more than 0"),
         ("a/b", ("method=spatial",), "entry 'a/b': a name consists of letters"),
     ],
 )
 def test_wrong_entries_are_explained(name: str, texts: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        variants_of(StaticRecipe(), None, 0, {name: texts})
+        variants_of(Variant("", StaticRecipe(), None, 0), {name: texts})
 
 
 def test_settings_of_an_entry_are_written_alike_in_a_recipe_and_on_the_command_line(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def _result(macro_f1: float, chosen: bool = True) -> BenchResult:
 
 
 def _cells(out: Path, names: dict[str, list[str]], seeds: tuple[int, ...] = (0, 1, 2)) -> list[BenchCell]:
-    recipe = StaticRecipe()
-    return cells_of(out, variants_of(recipe, None, 0, names), Variant("", recipe, None, 0), [FIVE, TEN], seeds)
+    base = Variant("", StaticRecipe(), None, 0)
+    return cells_of(out, variants_of(base, names), base, [FIVE, TEN], seeds)
 
 
 @pytest.fixture
