@@ -27,7 +27,8 @@ class CrossValidateConfig(TemporalRecipe, EngineSettings):
     """Train one temporal model per fold of the videos, and predict each fold with the model that never saw it.
 
     Args:
-        features: folder of feature stores, read once (`abaw features`); several folders are several sources
+        features: folder of feature stores (`abaw features`), checked once and then mapped; several folders are several
+            sources
         annotations: folder with Train_Set and Validation_Set
         out: run folder; finished folds are kept, an unfinished one is resumed
         folds: number of folds; both people of a video are in the same fold, and each class is spread over the folds

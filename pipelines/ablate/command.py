@@ -29,7 +29,8 @@ class AblateConfig(GridRecipe, EngineSettings):
     """Compare settings of a temporal model. Each cell is the run that `train-temporal` makes with them and one seed.
 
     Args:
-        features: folder of feature stores, read once (`abaw features`); several folders are several sources
+        features: folder of feature stores (`abaw features`), checked once and then mapped; several folders are several
+            sources
         annotations: folder with Train_Set and Validation_Set
         out: run folder; finished cells are kept, an unfinished one is resumed
         vary: settings to compare, by name: `window=50,100 model.layers=1,2` makes four combinations; by default windows
