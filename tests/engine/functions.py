@@ -118,9 +118,9 @@ class Total:
         return total
 
 
-def wait(ready: Callable[[], bool]) -> None:
-    """Return when it is ready, fail after a minute."""
-    deadline = time.monotonic() + 60
+def wait(ready: Callable[[], bool], seconds: float = 60) -> None:
+    """Return when it is ready, fail after that time."""
+    deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.02)

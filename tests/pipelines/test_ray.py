@@ -30,6 +30,9 @@ pytestmark = pytest.mark.slow
 
 GRID = ["--holdout", "0.34", "--train.steps", "40", "--train.checkpoint_every", "10", "--vary", "window=20,40"]
 
+_PATIENCE_S = 600
+"""A cluster takes long to start on a busy machine. The checks are on what comes out, not on when."""
+
 
 @dataclass
 class Case:
@@ -121,7 +124,7 @@ def _meanwhile(ready: Callable[[], bool], act: Callable[[], None]) -> Iterator[N
     """Do something once it is ready, in another thread."""
 
     def wait_and_act() -> None:
-        wait(ready)
+        wait(ready, _PATIENCE_S)
         act()
 
     thread = threading.Thread(target=wait_and_act)
@@ -167,7 +170,7 @@ def test_a_command_that_is_ended_part_way_goes_on_when_it_is_run_again(
     words = [*case.words, "--out", str(tmp_path), "--engine", f"ray:{ray_cluster.address}"]
     command = [sys.executable, "-m", "pipelines.cli", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait(lambda: bool(list(tmp_path.glob(case.begun))))
+    wait(lambda: bool(list(tmp_path.glob(case.begun))), _PATIENCE_S)
     process.send_signal(number)
     sent = time.monotonic()
     _, said = process.communicate(timeout=60)
