@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from abaw.core.ledger import Made
+from abaw.core.mirror import Mirror
 from abaw.core.progress import Progress
 from abaw.extractors.settings import ExtractorSettings
 from abaw.stores.folders import StoreFolders
 from pipelines.console import say
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.finished import Finished, made_with
-from pipelines.inputs import ExtractorName, InputPath
+from pipelines.inputs import ExtractorName, OutPath, StoresPath
 from pipelines.items import run_items
+from pipelines.remote import mirrored, staged
 
 if TYPE_CHECKING:
     from abaw.extractors.extractor import Extractor
@@ -26,12 +28,13 @@ class FeaturesConfig(BatchSettings):
     """Compute the features of the face in every frame.
 
     Args:
-        faces: faces stores of videos, or folders of them
+        faces: faces stores of videos, or folders of them, also at s3:// or gs://
         checkpoint: folder of a static checkpoint, a file of `abaw export`, or builtin, the one of the package; a
             network of another project: onnx:FILE, timm:NAME (extra timm), hf:NAME_OR_FOLDER (extra hf); or your own
             code: python:FILE.py
         extractor: what a network of another project expects and returns
-        out: folder for the features stores; existing ones that were made from the same faces are kept
+        out: folder for the features stores, also at s3:// or gs://; existing ones that were made from the same faces
+            are kept
         outputs: features of the backbone, or the logits of its classifier: few numbers, which a temporal model does not
             memorise (static checkpoints only)
         flip: mean of the features of each face and its mirror image (takes twice as long)
@@ -44,9 +47,9 @@ class FeaturesConfig(BatchSettings):
         abaw features --faces faces/box-224-0.30 --checkpoint hf:facebook/dinov2-small --out dino/
     """
 
-    faces: tuple[InputPath, ...]
+    faces: tuple[StoresPath, ...]
     checkpoint: ExtractorName
-    out: Path
+    out: OutPath
     extractor: ExtractorSettings = field(default_factory=ExtractorSettings)
     outputs: Literal["features", "logits"] = "features"
     flip: bool = False
@@ -56,20 +59,24 @@ class FeaturesConfig(BatchSettings):
 
 def run(config: FeaturesConfig) -> int:
     """Exit status: 1 when a store failed, else 0."""
+    require_engine(config, config.accelerator)
+    with mirrored(config) as (local, mirror):
+        return _run(local, mirror)
+
+
+def _run(config: FeaturesConfig, mirror: Mirror) -> int:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.extractors.registry import split_name
     from abaw.stores.arrow import find_stores
 
-    require_engine(config, config.accelerator)
     stores = find_stores(config.faces)
-    folders = StoreFolders(config.out, len(stores))
+    function = MakeFeatures(config, StoreFolders(config.out, len(stores)))
     settings = made_with(config, ("faces", "out"), [Path(split_name(config.checkpoint)[1])])
-    finished: Finished[Path] = Finished(
-        config.out, len(stores), settings, lambda path: Made([path], [folders.path(path.name)])
-    )
+    finished: Finished[Path] = Finished(config.out, len(stores), settings, function.files, mirror)
     items = finished.left(config.of_shard(stores, _name))
     engine = engine_for(config, len(items), config.accelerator)
-    return run_items(items, _name, MakeFeatures(config, folders), config.out, engine, "frames", finished.add)
+    staging = staged(function, mirror, function.files)
+    return run_items(items, _name, staging, config.out, engine, "frames", finished.add)
 
 
 def _name(path: Path) -> str:
@@ -100,6 +107,9 @@ class MakeFeatures:
         for note in extractor.notes:
             say(note)
         return lambda path, progress: self._write(extractor, path, progress)
+
+    def files(self, path: Path) -> Made:
+        return Made([path], [self.folders.path(path.name)])
 
     def _write(self, extractor: Extractor, path: Path, progress: Progress) -> str:
         # Loaded on use: `--help` and wrong usage are answered without it.

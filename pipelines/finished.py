@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -10,21 +11,35 @@ from typing import Any, Generic
 from abaw.core.artifacts import provenance
 from abaw.core.config import to_plain
 from abaw.core.ledger import Ledger, Made, file_facts
+from abaw.core.mirror import NOTHING_REMOTE, Mirror
 from abaw.engine.engine import Item
 from abaw.stores.folders import MOST_IN_A_FOLDER
 from pipelines.console import say
 from pipelines.engine_settings import BatchSettings
 
+_SECONDS_BETWEEN_COPIES = 30.0
+
 
 class Finished(Generic[Item]):
-    """What is finished, as a ledger in `out` records it; of a small batch nothing is recorded.
+    """What is finished, as a ledger in `out` records it; of a small batch of local files nothing is recorded.
 
-    num_items: of the whole batch; settings: see `made_with`; files: of an item, None if they are not known beforehand.
+    num_items: of the whole batch; settings: see `made_with`; files: of an item, None if they are not known beforehand;
+    mirror: of remote files; their content is not needed to know that they are finished.
     """
 
-    def __init__(self, out: Path, num_items: int, settings: Any, files: Callable[[Item], Made | None]) -> None:
-        self._ledger = Ledger(out, settings) if num_items > MOST_IN_A_FOLDER else None
+    def __init__(
+        self,
+        out: Path,
+        num_items: int,
+        settings: Any,
+        files: Callable[[Item], Made | None],
+        mirror: Mirror = NOTHING_REMOTE,
+    ) -> None:
+        most = MOST_IN_A_FOLDER if mirror is NOTHING_REMOTE else 0
+        self._ledger = Ledger(out, settings, mirror.name) if num_items > most else None
         self._files = files
+        self._mirror = mirror
+        self._pushed = time.monotonic()
 
     def left(self, items: Sequence[Item]) -> Sequence[Item]:
         """The items that are not known to be finished; says how many are."""
@@ -39,8 +54,13 @@ class Finished(Generic[Item]):
     def add(self, item: Item) -> None:
         """Record an item that is finished now."""
         made = None if self._ledger is None else self._files(item)
-        if self._ledger is not None and made is not None:
-            self._ledger.add(made)
+        if self._ledger is None or made is None:
+            return
+        self._mirror.look_up([*made.inputs, *made.outputs])
+        self._ledger.add(made)
+        if self._ledger.path and time.monotonic() - self._pushed > _SECONDS_BETWEEN_COPIES:
+            self._pushed = time.monotonic()
+            self._mirror.push([self._ledger.path])
 
 
 def made_with(config: Any, without: Collection[str], models: Iterable[Path]) -> dict[str, Any]:

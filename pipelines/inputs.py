@@ -6,16 +6,19 @@ The fields of a config say it by their type: `faces: tuple[InputPath, ...]`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from abaw.core.errors import DataError
+from abaw.core.errors import ConfigError, DataError
+from abaw.core.object_store import as_url, is_remote
 from abaw.core.reading import require_regular
 from abaw.extractors.registry import CHECKPOINT, require_head, split_name
 from abaw.stores.sources import chosen_sources
 from abaw.stores.spec import is_exported, load_spec
 from abaw.weights import NAME
+
+Mark = TypeVar("Mark")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,6 +26,11 @@ class Input:
     """Marks a field whose values a command reads. require: raises DataError for a value that cannot be read."""
 
     require: Callable[[Path], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Remote:
+    """Marks a field whose values may be in an object store (see pipelines/remote.py)."""
 
 
 def _require_path(path: Path) -> None:
@@ -56,6 +64,10 @@ def _require_weights(name: Path) -> None:
 
 InputPath = Annotated[Path, Input(_require_path)]
 InputText = Annotated[str, Input(_require_path)]
+StoresPath = Annotated[Path, Input(_require_path), Remote()]
+VideoText = Annotated[str, Input(_require_path), Remote()]
+OutPath = Annotated[Path, Remote()]
+"""The same, and the folder for results, in an object store as well."""
 CheckpointPath = Annotated[Path, Input(_require_checkpoint)]
 """The folder of a checkpoint, a file of `abaw export`, or builtin."""
 ExtractorName = Annotated[str, Input(_require_extractor)]
@@ -64,18 +76,44 @@ DetectorName = Annotated[str, Input(_require_weights)]
 
 
 def require_inputs(config: Any) -> None:
-    """Raise DataError for the first value of a config that cannot be read, with its path and its setting."""
-    types = get_type_hints(type(config), include_extras=True)
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        for mark in _marks(types[field.name]):
-            for each in value if isinstance(value, tuple) else (value,):
-                if each is None:
+    """Raise DataError for the first value of a config that cannot be read, with its path and its setting.
+
+    Raises ConfigError for one in an object store where local files are needed.
+    """
+    _require_local(config, marked(config, Remote))
+    for name, marks in marked(config, Input).items():
+        for each in _values(config, name):
+            for mark in marks:
+                if each is None or is_remote(each):  # whether it exists is found on listing it
                     continue
                 try:
                     mark.require(Path(each))
                 except DataError as error:
-                    raise type(error)(f"{error} ({field.name})") from error
+                    raise type(error)(f"{error} ({name})") from error
+
+
+def _require_local(config: Any, remote: Collection[str]) -> None:
+    for field in dataclasses.fields(config):
+        for each in _values(config, field.name):
+            if dataclasses.is_dataclass(each):
+                _require_local(each, ())
+            elif isinstance(each, str | Path) and is_remote(each) and field.name not in remote:
+                raise ConfigError(
+                    f"--{field.name} {as_url(each)}: needs local files; copy them, or mount the bucket. The videos of "
+                    "extract and the stores of extract, features and predict may be in an object store"
+                )
+
+
+def _values(config: Any, name: str) -> tuple[Any, ...]:
+    value = getattr(config, name)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def marked(config: Any, kind: type[Mark]) -> dict[str, list[Mark]]:
+    """The fields of a config whose types have marks of a kind, with these marks."""
+    types = get_type_hints(type(config), include_extras=True)
+    found = {field.name: [*_marks(types[field.name], kind)] for field in dataclasses.fields(config)}
+    return {name: marks for name, marks in found.items() if marks}
 
 
 def require_sources(features: Sequence[Path], choice: str | None) -> None:
@@ -94,9 +132,9 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     return ["_".join(each) for each in parts]
 
 
-def _marks(kind: Any) -> Iterator[Input]:
+def _marks(kind: Any, wanted: type[Mark]) -> Iterator[Mark]:
     """The marks of a type, those of its parts included."""
     if get_origin(kind) is Annotated:
-        yield from (each for each in kind.__metadata__ if isinstance(each, Input))
+        yield from (each for each in kind.__metadata__ if isinstance(each, wanted))
     for part in get_args(kind):
-        yield from _marks(part)
+        yield from _marks(part, wanted)

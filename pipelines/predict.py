@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Literal
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.ledger import Made
+from abaw.core.mirror import Mirror
 from abaw.core.progress import Progress
 from abaw.stores.folders import StoreFolders
 from abaw.stores.sources import FACE, Source
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.finished import Finished, made_with
-from pipelines.inputs import CheckpointPath, InputPath
+from pipelines.inputs import CheckpointPath, OutPath, StoresPath
 from pipelines.items import run_items
+from pipelines.remote import mirrored, staged
 
 if TYPE_CHECKING:
     from abaw.inference.members import Member
@@ -27,11 +29,11 @@ class PredictConfig(BatchSettings):
 
     Args:
         features: folder of feature stores, or one store; several sources in the order used in training; sources that a
-            checkpoint does not use are passed over
+            checkpoint does not use are passed over; may be s3:// or gs://
         checkpoint: a temporal checkpoint, or a static one (frame by frame), as a folder or a file of `abaw export`; the
             probabilities of several, such as folds or seeds, are averaged; builtin is the static one of the package,
             for its own features
-        out: folder for the predictions, one store per video; existing ones are kept
+        out: folder for the predictions, one store per video, also at s3:// or gs://; existing ones are kept
         accelerator: where to compute; auto uses a GPU if there is one
 
     Examples:
@@ -39,32 +41,41 @@ class PredictConfig(BatchSettings):
         abaw predict --features features/ --checkpoint runs/seed0/last runs/seed1/last --out predictions/
     """
 
-    features: tuple[InputPath, ...]
+    features: tuple[StoresPath, ...]
     checkpoint: tuple[CheckpointPath, ...]
-    out: Path
+    out: OutPath
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 def run(config: PredictConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
+    require_engine(config, config.accelerator)
+    if not config.checkpoint:
+        raise ConfigError("no checkpoint given; use --checkpoint FOLDER")
+    with mirrored(config) as (local, mirror):
+        return _run(local, mirror)
+
+
+def _run(config: PredictConfig, mirror: Mirror) -> int:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.read_clips import described_source
     from abaw.stores.arrow import find_stores
 
-    require_engine(config, config.accelerator)
-    if not config.checkpoint:
-        raise ConfigError("no checkpoint given; use --checkpoint FOLDER")
     found = [find_stores([folder]) for folder in config.features]
+    mirror.fetch([stores[0] for stores in found])  # they describe the others
     sources = [described_source(stores) for stores in found]
+    mirror.drop([stores[0] for stores in found])
+    mirror.look_up([stores[0] for stores in found])
     paths = [{path.stem: path for path in stores} for stores in found]
     faces = [by_name for by_name, source in zip(paths, sources, strict=True) if source.modality == FACE]
     names = list((faces or paths)[0])
     function = PredictVideos(config, paths, sources, StoreFolders(config.out, len(names)))
     settings = made_with(config, ("features", "out"), config.checkpoint)
-    finished = Finished(config.out, len(names), settings, function.files)
+    finished = Finished(config.out, len(names), settings, function.files, mirror)
     items = finished.left(config.of_shard(names, str))
     engine = engine_for(config, len(items), config.accelerator)
-    return run_items(items, str, function, config.out, engine, finished=finished.add)
+    staging = staged(function, mirror, function.files)
+    return run_items(items, str, staging, config.out, engine, finished=finished.add)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -28,17 +28,23 @@ class Ledger:
     It only saves time: an item that it does not know, because a file has changed in size or time since, or the record
     is lost, is examined by opening its results. Each process that writes appends to a hidden file of its own in
     `folder`, so that several may write at once; all such files are read. settings: a JSON value, what determines the
-    results of all items.
+    results of all items; name: of a file, the same in every run.
     """
 
-    def __init__(self, folder: Path, settings: Any) -> None:
+    def __init__(self, folder: Path, settings: Any, name: Callable[[Path], str] = os.path.abspath) -> None:
         self._folder = folder
+        self._name = name
         self._settings = value_hash(settings)
         self._file: IO[str] | None = None
         self._known: set[str] = set()
-        for name in os.listdir(folder) if folder.is_dir() else ():
-            if name.startswith(".") and name.endswith(_SUFFIX):
-                self._known.update((folder / name).read_text(encoding="ascii", errors="replace").split("\n"))
+        for file in os.listdir(folder) if folder.is_dir() else ():
+            if is_ledger(file):
+                self._known.update((folder / file).read_text(encoding="ascii", errors="replace").split("\n"))
+
+    @property
+    def path(self) -> Path | None:
+        """The file that this process writes, None as long as it has recorded nothing."""
+        return None if self._file is None else Path(self._file.name)
 
     def has(self, made: Made) -> bool:
         """Whether these outputs were made from these inputs, and all are unchanged."""
@@ -69,10 +75,15 @@ class Ledger:
             read, written = [path.stat() for path in made.inputs], [path.stat() for path in made.outputs]
         except OSError:
             return None
-        names = [os.path.abspath(path) for path in (*made.inputs, *made.outputs)]
+        names = [self._name(path) for path in (*made.inputs, *made.outputs)]
         facts = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in zip(names, (*read, *written), strict=True)]
         newest = max((stat.st_mtime_ns for stat in read), default=0)
         return value_hash([self._settings, made.how, facts]), all(stat.st_mtime_ns > newest for stat in written)
+
+
+def is_ledger(name: str) -> bool:
+    """Whether a file has the name of a ledger."""
+    return name.startswith(".") and name.endswith(_SUFFIX)
 
 
 def file_facts(paths: Iterable[Path]) -> list[list[Any]]:

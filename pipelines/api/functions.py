@@ -14,6 +14,7 @@ from docstring_parser import parse_from_object
 
 from abaw.core.config import GIVEN
 from abaw.core.errors import AbawError
+from abaw.core.object_store import is_remote
 from pipelines.api.call import ProgressChoice, call, called
 from pipelines.api.results import Report, Run, VideoResult
 from pipelines.cli import config_class_of
@@ -76,6 +77,9 @@ def description_of(name: str) -> str:
 
 
 def _stores(out: PathLike) -> list[Path]:
+    """The stores in a folder; none for an object store, whose stores have no path."""
+    if is_remote(out):
+        return []
     # Loaded on use: `import abaw` is answered without it.
     from abaw.stores.arrow import find_stores
 

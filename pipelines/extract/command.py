@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from abaw.core.artifacts import remove_orphans
 from abaw.core.config import part_of
 from abaw.core.errors import ConfigError
+from abaw.core.mirror import Mirror
+from abaw.core.object_store import as_url, is_remote
 from abaw.protocol.layout import Subject, find_videos, parse_subject
 from abaw.protocol.listed_videos import ListedVideo, listed_and_found
 from abaw.stores.crop import DEFAULT_CROPS, crop_folders, parse_crops
@@ -19,8 +21,9 @@ from abaw.video.options import ExtractOptions
 from pipelines.console import say, warn
 from pipelines.engine_settings import BatchSettings, engine_for, require_engine
 from pipelines.finished import Finished, made_with
-from pipelines.inputs import DetectorName, InputPath, InputText
+from pipelines.inputs import DetectorName, InputPath, OutPath, VideoText
 from pipelines.items import finish_items, successes
+from pipelines.remote import mirrored, staged, with_local_paths
 
 if TYPE_CHECKING:
     from abaw.video.extract import ExtractedVideo
@@ -37,8 +40,9 @@ class ExtractConfig(ExtractOptions, BatchSettings):
 
     Args:
         videos: video files, folders that are searched for videos, or lists: a .txt with one path per line, or a .csv
-            with the column path and, optionally, subject (the store's name) and frames (how many are expected)
-        out: folder for the stores, one `<subject>.arrow` each; existing ones are kept
+            with the column path and, optionally, subject (the store's name) and frames (how many are expected); each
+            may be s3:// or gs://
+        out: folder for the stores, one `<subject>.arrow` each; existing ones are kept; may be s3:// or gs://
         detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; auto is
             insightface:buffalo_l where insightface has it on disk, and builtin elsewhere
         subjects: main (one person per video), all (every person in a store), or the paths of annotation
@@ -55,8 +59,8 @@ class ExtractConfig(ExtractOptions, BatchSettings):
         abaw extract videos/ --out faces/ --detector insightface:buffalo_l --subjects annotations/Train_Set
     """
 
-    videos: tuple[InputText, ...]
-    out: Path
+    videos: tuple[VideoText, ...]
+    out: OutPath
     detector: DetectorName = "auto"
     reader: Literal["pyav", "decord", "torchcodec"] = "pyav"
     subjects: tuple[str, ...] = ("main",)
@@ -72,8 +76,18 @@ class ExtractConfig(ExtractOptions, BatchSettings):
 def run(config: ExtractConfig) -> int:
     """Exit status: 1 when a video failed, else 0."""
     require_engine(config)
+    if is_remote(config.out) and (config.subjects == ("all",) or config.review or config.corrections):
+        raise ConfigError(
+            f"--out {as_url(config.out)}: --subjects all, --review and --corrections need a local folder; the videos "
+            "may be in the object store"
+        )
+    with mirrored(config) as (local, mirror):
+        return _run(local, mirror)
+
+
+def _run(config: ExtractConfig, mirror: Mirror) -> int:
     detector = resolved_detector(config.detector)
-    found = _items(config)
+    found = _items(config, mirror)
     for folder in (config.out, *crop_folders(config.out, parse_crops(config.crop)).values()):
         remove_orphans(folder)
     stores: dict[Path, Sequence[ExtractedStore]] = {}
@@ -83,10 +97,11 @@ def run(config: ExtractConfig) -> int:
     # A review shows all stores, and corrections may change any.
     recorded = 0 if config.review or config.corrections else len(found)
     settings = made_with(config, ("videos", "out", "subjects"), [Path(detector)])
-    finished = Finished(config.out, recorded, settings, function.files)
+    finished = Finished(config.out, recorded, settings, function.files, mirror)
     items = finished.left(config.of_shard(found, _name))
     engine = engine_for(config, len(items), detecting_on(detector))
-    for video in successes(items, _name, function, config.out, engine, failures, "frames"):
+    staging = staged(function, mirror, function.read_and_written)
+    for video in successes(items, _name, staging, config.out, engine, failures, "frames"):
         done += 1
         finished.add(video.item)
         if config.review:
@@ -140,14 +155,14 @@ def detecting_on(detector: str) -> Literal["auto", "cpu"]:
     return "auto" if detector != BUILTIN and has_cuda() else "cpu"
 
 
-def _items(config: ExtractConfig) -> list[VideoItem]:
+def _items(config: ExtractConfig, mirror: Mirror) -> list[VideoItem]:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.people.corrections import assign, read_corrections
     from abaw.video.people.subject_names import plan_subjects, read_names
     from pipelines.extract.items import VideoItem
 
     listed: dict[Path, list[ListedVideo]] = {}
-    for video in listed_and_found(map(Path, config.videos), find_videos):
+    for video in with_local_paths(mirror, listed_and_found(map(Path, config.videos), find_videos)):
         listed.setdefault(video.path, []).append(video)
     named = {path: people for path, rows in listed.items() if (people := _listed_people(path, rows))}
     if config.subjects == ("all",):

@@ -61,6 +61,10 @@ class ExtractVideos:
         how = [[subject.name, subject.side] for subject in item.subjects]
         return Made([item.path], [place / file for place in places for file in item.files], how)
 
+    def read_and_written(self, item: VideoItem) -> Made:
+        """The files of a video as far as they are known before it is read."""
+        return self.files(item) or Made([item.path], [])
+
     def _extract(self, detector: Detector, item: VideoItem, progress: Progress) -> ExtractedVideo:
         sub_folder = self.folders.sub_folder(item.path.stem, item.files)
         video = extract_video(
