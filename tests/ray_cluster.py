@@ -8,6 +8,7 @@ from typing import Any
 
 from abaw.engine.ray_cluster import load_ray
 
+_TRIES = 5
 _NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 
 
@@ -32,8 +33,14 @@ class RayCluster:
 
     def complete(self) -> None:
         """Start the second node again if it was killed."""
-        if self._second is None:
-            self._second = self._cluster.add_node(**_NODE)
+        for left in reversed(range(_TRIES)):
+            if self._second is not None:
+                return
+            try:
+                self._second = self._cluster.add_node(**_NODE)
+            except Exception:  # Ray gives up after 30 s, which is too short on a busy machine; it raises no other class
+                if not left:
+                    raise
 
     def kill_node(self) -> None:
         """All processes of the second node, workers included, die at once."""
