@@ -50,7 +50,11 @@ CANDIDATES = (
     "none",
     *(f"gaussian:{seconds}s" for seconds in (0.08, 0.12, 0.16, 0.24, 0.32, 0.48)),
     *(f"{name}:{seconds}s" for name in ("box", "median") for seconds in (0.2, 0.36, 0.52, 0.8)),
-    *(f"{name}:{weight}" for name in ("viterbi", "forward_backward") for weight in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3)),
+    *(
+        f"{name}:{weight}"
+        for name in ("viterbi", "forward_backward")
+        for weight in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3)
+    ),
 )
 COUNTS = {"train": 0, "tuning": 0, "scored": 8}
 """Flip-book clips per seed."""

@@ -90,7 +90,7 @@ class TemporalTransformer(nn.Module):
         if self.size.correction == "neighbours":
             # On the frame alone the network computes what it computes on a video of nothing but this frame.
             alone = [values.flatten(0, 1)[:, None] for values in (features, present, torch.ones_like(inside))]
-            start = start - self._outputs(*alone)[:, 0].unflatten(0, inside.shape)[..., :NUM_EXPRESSIONS]
+            start = start - self._outputs(*alone)[:, 0].reshape(*inside.shape, -1)[..., :NUM_EXPRESSIONS]
         return outputs + F.pad(start, (0, outputs.shape[-1] - NUM_EXPRESSIONS))
 
     def _outputs(self, features: Tensor, present: Tensor, inside: Tensor) -> Tensor:
