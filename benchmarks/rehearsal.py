@@ -1,6 +1,7 @@
 """Every step from the download of Aff-Wild2 to a checked submission, at full size, on made data: time, memory, disk.
 
     python benchmarks/rehearsal.py --faces lfw.zip --work DIR [--scale 0.01] [--stages check-data submit] [--steps 10]
+                                   [--prepare]
 
 The data have the shape and size of Aff-Wild2: 548 videos, 2.7 million frames, the published numbers of labels per
 class and of frames without a crop, people named `_left` and `_right`, label files that are a few lines off, crops in
@@ -9,7 +10,8 @@ them are files of their own, the rest further names of 400 files. Features for t
 and submission are made, at full size. All stages run as commands. What takes too long for a rehearsal is shortened
 (steps of training; frames of import, features and prediction) and extrapolated, which the table marks with `≈`.
 
-A finished stage is kept: after a kill, the same command goes on with the next one. Full size needs 12 GB in --work.
+A finished stage is kept: after a kill, the same command goes on with the next one. --prepare only writes the data that
+the stages read, so that they can be measured later, on an idle machine. Full size needs 12 GB in --work.
 Writes DIR/rehearsal.json and DIR/rehearsal.md. Exit status 1 when a limit is missed: 16 GB of memory, 200 GB of disk, a
 night (10 hours) per step, and the seconds of `validate`, `submit` and `check-submission`. Linux only.
 """
@@ -50,8 +52,8 @@ WORKERS = 2
 class Stage:
     """One measured command. words: its arguments; written: what it writes, below the work folder.
 
-    prepare: writes what the command reads, not measured; share: of the frames that it processes; cells: training runs;
-    note: how it is shortened.
+    prepare: writes what the command reads, not measured; share: of the frames that it processes; cells: training runs,
+    `workers` at a time; note: how it is shortened.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Stage:
     prepare: Callable[[], object] = lambda: None
     share: Callable[[], float] = lambda: 1.0
     cells: int = 0
+    workers: int = 1
     note: str = ""
 
 
@@ -80,7 +83,8 @@ class Rehearsal:
         new = [person for number, person in enumerate(plan.people) if is_new(number)]
         imported = _frames(new) / _frames(plan.people)
         training = [*self._training_words(), "--features", str(self.features), "--annotations", labels]
-        cells = [*training, "--workers", str(WORKERS)]
+        # One worker in both: a second one needs as much again, however many cells there are.
+        alone = ["--workers", "1"]
         grid = ",".join(map(str, WINDOWS))
         predictions, submission = self.work / "predictions", str(self.work / "submission.txt")
         return [
@@ -92,12 +96,13 @@ class Rehearsal:
             *(self._features_stage(dim) for dim in BACKBONES),
             Stage("train-temporal", lambda: ["train-temporal", *training, "--window", "300", "--out",
                   self._out("temporal")], "temporal", self._feature_stores, cells=1),
-            Stage("ablate, 1 cell", lambda: ["ablate", *cells, "--vary", "window=300", "--seeds", "0", "--out",
-                  self._out("ablation1")], "ablation1", self._feature_stores, cells=1),
-            Stage("ablate, 10 cells", lambda: ["ablate", *cells, "--vary", f"window={grid}", "--seeds", "0", "1",
-                  "--out", self._out("ablation10")], "ablation10", self._feature_stores, cells=10),
-            Stage("cross-validate", lambda: ["cross-validate", *cells, "--folds", str(FOLDS), "--window", "300",
-                  "--out", self._out("folds")], "folds", self._feature_stores, cells=FOLDS),
+            Stage("ablate, 1 cell", lambda: ["ablate", *training, *alone, "--vary", "window=300", "--seeds", "0",
+                  "--out", self._out("ablation1")], "ablation1", self._feature_stores, cells=1),
+            Stage("ablate, 10 cells", lambda: ["ablate", *training, *alone, "--vary", f"window={grid}", "--seeds", "0",
+                  "1", "--out", self._out("ablation10")], "ablation10", self._feature_stores, cells=10),
+            Stage("cross-validate", lambda: ["cross-validate", *training, "--workers", str(WORKERS), "--folds",
+                  str(FOLDS), "--window", "300", "--out", self._out("folds")], "folds", self._feature_stores,
+                  cells=FOLDS, workers=WORKERS),
             Stage("predict", lambda: ["predict", "--workers", "1", "--features", str(self.work / "some_features"),
                   "--checkpoint", str(self.work / "temporal" / "last"), "--out", self._out("some_predictions")],
                   "some_predictions", self._some_features,
@@ -113,28 +118,42 @@ class Rehearsal:
                   "abaw6"], "submission.txt", self._texts),
         ]  # fmt: skip
 
+    def left(self, names: Sequence[str]) -> list[Stage]:
+        """The stages of these commands, or of all, that have no result yet."""
+        return [
+            stage
+            for stage in self.stages()
+            if not self._result(stage.name).exists() and (not names or stage.name.partition(",")[0] in names)
+        ]
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Write the data that these stages read."""
+        for stage in self.left(names):
+            print(f"{stage.name}: preparing", flush=True)
+            stage.prepare()
+
     def run(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Run the stages that have no result yet; the results of all that have one."""
-        for stage in self.stages():
-            result = self._result(stage.name)
-            if not result.exists() and (not names or stage.name.partition(",")[0] in names):
-                print(f"{stage.name}: preparing", flush=True)
-                stage.prepare()
-                print(f"{stage.name}: running", flush=True)
-                self._clear(stage)
-                log = self.work / "logs" / f"{stage.name}.txt"
-                cost = run_command(stage.words(), self.work / stage.written, log)
-                write_json(result, self._facts(stage, cost))
-                print(f"{stage.name}: {cost.seconds:.1f} s, {cost.memory:.2f} GB", flush=True)
-            results = self._results()
-            write_report(self.work, results, self._sizes())
+        for stage in self.left(names):
+            print(f"{stage.name}: preparing", flush=True)
+            stage.prepare()
+            print(f"{stage.name}: running", flush=True)
+            self._clear(stage)
+            log = self.work / "logs" / f"{stage.name}.txt"
+            cost = run_command(stage.words(), self.work / stage.written, log)
+            write_json(self._result(stage.name), self._facts(stage, cost))
+            print(f"{stage.name}: {cost.seconds:.1f} s, {cost.memory:.2f} GB", flush=True)
+            write_report(self.work, self._results(), self._sizes())
+        results = self._results()
+        write_report(self.work, results, self._sizes())
         return results
 
     def _facts(self, stage: Stage, cost: Cost) -> dict[str, Any]:
         """share: of the frames at full size that were processed."""
         words = " ".join(stage.words()).replace(f"{self.work}/", "")
         facts = {"stage": stage.name, "command": f"abaw {words}", "share": stage.share() * self.scale}
-        facts |= {"note": stage.note, "cells": stage.cells, "steps": self.steps if stage.cells else 0, **asdict(cost)}
+        facts |= {"note": stage.note, "cells": stage.cells, "workers": stage.workers}
+        facts |= {"steps": self.steps if stage.cells else 0, **asdict(cost)}
         parts = [json.loads(file.read_text()) for file in sorted((self.work / stage.written).glob("*/*/cell.json"))]
         for key in ("step_seconds", "evaluation_seconds"):
             facts[key] = sum(part[key] for part in parts)
@@ -260,8 +279,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--stages", nargs="+", default=[], help="only these, by the name of the command")
     parser.add_argument("--steps", type=int, default=10, help=f"training steps, extrapolated to {FULL_STEPS:,}")
     parser.add_argument("--frames", type=int, default=2000, help="frames of `features`; `predict` has 20 times as many")
+    parser.add_argument("--prepare", action="store_true", help="only write the data that the stages read")
     options = parser.parse_args(words)
     rehearsal = Rehearsal(options.work, options.faces, options.scale, options.steps, options.frames)
+    if options.prepare:
+        rehearsal.prepare(options.stages)
+        return 0
     rehearsal.run(options.stages)
     print((options.work / "rehearsal.md").read_text())
     report = json.loads((options.work / "rehearsal.json").read_text())

@@ -14,7 +14,6 @@ FULL_SCORINGS = 4
 """Steps of a training run, and scorings of held-out videos in it, to which a rehearsal is extrapolated."""
 _MEMORY_GB, _DISK_GB, _NIGHT_HOURS = 16.0, 200.0, 10.0
 _VALIDATE_S, _SUBMIT_S, _CELLS = 60.0, 45.0, 1.5
-_WORKERS = 2
 
 Result = Mapping[str, Any]
 
@@ -60,7 +59,7 @@ def _trained(result: Result, results: Sequence[Result]) -> float:
     timed = result if result["step_seconds"] else one
     steps = timed["step_seconds"] * (FULL_STEPS / max(1, timed["steps"]) - 1)
     scorings = timed["evaluation_seconds"] / result["share"] * (FULL_SCORINGS - 1)
-    parallel = min(_WORKERS, result["cells"])
+    parallel = min(result["workers"], result["cells"])
     seconds: float = (result["seconds"] - timed["step_seconds"] / parallel) / result["share"]
     return seconds + (timed["step_seconds"] + steps + scorings) / parallel
 
@@ -80,8 +79,9 @@ def _limits(rows: Sequence[Mapping[str, Any]], sizes: Mapping[str, float]) -> It
         both = 3600 * sum(by_name[name]["full"]["idle_hours"] for name in ("submit", "check-submission"))
         yield _limit("submit and check-submission (s)", both, _SUBMIT_S)
     if {"ablate, 1 cell", "ablate, 10 cells"} <= by_name.keys():
-        ratio = by_name["ablate, 10 cells"]["with_files"] / by_name["ablate, 1 cell"]["with_files"]
-        yield _limit("memory of ablate, 10 cells over 1 cell, mapped files included", ratio, _CELLS)
+        for kind, key in (("", "memory"), (", with mapped files", "with_files")):
+            ratio = by_name["ablate, 10 cells"][key] / by_name["ablate, 1 cell"][key]
+            yield _limit(f"memory of ablate, 10 cells over 1 cell, one worker each{kind}", ratio, _CELLS)
 
 
 def _limit(what: str, found: float, limit: float) -> dict[str, Any]:

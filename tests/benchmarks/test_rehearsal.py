@@ -62,7 +62,7 @@ def test_cost_and_disk(tmp_path: Path) -> None:
 
 def _result(stage: str, cost: Cost, **facts: object) -> dict[str, object]:
     return {
-        "stage": stage, "note": "", "share": 1.0, "cells": 0, "steps": 0, "step_seconds": 0.0,
+        "stage": stage, "note": "", "share": 1.0, "cells": 0, "workers": 1, "steps": 0, "step_seconds": 0.0,
         "evaluation_seconds": 0.0, **vars(cost), **facts,
     }  # fmt: skip
 
@@ -72,8 +72,8 @@ def test_the_report_extrapolates_and_compares_with_limits(tmp_path: Path) -> Non
         _result("features, 512 wide", Cost(36.0, 60.0, 1.0, 1.5, 0.01), share=0.01),
         _result("ablate, 1 cell", Cost(20.0, 20.0, 1.0, 4.0, 0.1), cells=1, steps=10, step_seconds=5.0,
                 evaluation_seconds=10.0),
-        _result("ablate, 10 cells", Cost(100.0, 190.0, 1.6, 5.0, 1.0), cells=10, steps=10, step_seconds=50.0,
-                evaluation_seconds=100.0),
+        _result("ablate, 10 cells", Cost(100.0, 190.0, 1.6, 5.0, 1.0), cells=10, workers=2, steps=10,
+                step_seconds=50.0, evaluation_seconds=100.0),
         _result("validate", Cost(70.0, 70.0, 0.3, 0.3, 0.01)),
     ]  # fmt: skip
     write_report(tmp_path, results, {"crops": 12.0})
@@ -88,7 +88,9 @@ def test_the_report_extrapolates_and_compares_with_limits(tmp_path: Path) -> Non
     assert not validate["extrapolated"]
     kept = {limit["what"].partition(" (")[0]: limit["kept"] for limit in report["limits"]}
     assert not kept["validate"] and kept["memory of the largest step, ablate, 10 cells"]
-    assert kept["memory of ablate, 10 cells over 1 cell, mapped files included"]
+    # 1.6 GB over 1 GB of the processes' own; 5 over 4 with mapped files.
+    assert not kept["memory of ablate, 10 cells over 1 cell, one worker each"]
+    assert kept["memory of ablate, 10 cells over 1 cell, one worker each, with mapped files"]
     text = (tmp_path / "rehearsal.md").read_text()
     assert "| ≈ 1.00 | ≈ 1.67 | ≈ 1.00 | 1.00% of the frames |" in text and "| missed |" in text
 
@@ -99,6 +101,8 @@ def test_a_small_rehearsal_goes_through_every_command_and_on_after_a_stop(
 ) -> None:
     words = ["--faces", str(shared_data / "lfw_unlabelled.zip"), "--work", str(tmp_path), "--scale", "0.001"]
     words += ["--steps", "2", "--frames", "10"]
+    rehearsal.main([*words, "--prepare", "--stages", "submit"])
+    assert (tmp_path / "predictions").exists() and not (tmp_path / "submission.txt").exists()
     rehearsal.main([*words, "--stages", "check-data", "import-crops"])
     first = {file.name: file.read_bytes() for file in (tmp_path / "results").iterdir()}
     assert sorted(first) == ["check-data.json", "import-crops.json"]
