@@ -23,7 +23,7 @@ from abaw.video.detecting.landmarks import LANDMARKS, LandmarkRefiner
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = ("faces_8", "faces_16", "faces_32")
 """Outputs of the graph, one grid (1, 15, H/S, W/S) per stride: see `decode`."""
-_MIN_SCORE = 0.65
+_MIN_SCORE = 0.55
 _VOTE_SCORE = 0.1
 """Grid points with at least this score help to locate the face."""
 _MAX_OVERLAP = 0.4
