@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from abaw.engine.ray_cluster import load_ray
@@ -23,7 +24,7 @@ class RayCluster:
         from ray.cluster_utils import Cluster
 
         head = {**_NODE, "include_dashboard": False}
-        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        self._cluster: Any = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
         self._second: Any = None
         self.complete()
 
@@ -33,14 +34,8 @@ class RayCluster:
 
     def complete(self) -> None:
         """Start the second node again if it was killed."""
-        for left in reversed(range(_TRIES)):
-            if self._second is not None:
-                return
-            try:
-                self._second = self._cluster.add_node(**_NODE)
-            except Exception:  # Ray gives up after 30 s, which is too short on a busy machine; it raises no other class
-                if not left:
-                    raise
+        if self._second is None:
+            self._second = _patiently(lambda: self._cluster.add_node(**_NODE))
 
     def kill_node(self) -> None:
         """All processes of the second node, workers included, die at once."""
@@ -50,3 +45,13 @@ class RayCluster:
     def end(self) -> None:
         load_ray().shutdown()
         self._cluster.shutdown()
+
+
+def _patiently(start: Callable[[], Any]) -> Any:
+    """Ray gives up on a node that takes 30 s to start, which is too short on a busy machine."""
+    for _ in range(_TRIES - 1):
+        try:
+            return start()
+        except Exception:  # Ray raises no other class
+            continue
+    return start()

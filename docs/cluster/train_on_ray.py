@@ -1,0 +1,111 @@
+"""Trains on several nodes of a Ray cluster: Ray reserves them and starts one torchrun on each.
+
+    python docs/cluster/train_on_ray.py --nodes 2 --gpus 4 train-static --labelled stills/ --out runs/static
+
+As a job, on a cluster that was started with `pip install 'ray[default]'`, without the need to stay connected:
+
+    ray job submit --no-wait -- bash -c "cd /SHARED/FOLDER && python docs/cluster/train_on_ray.py --nodes 2 …"
+
+What follows the options is a training command of abaw, to which `--train.nodes` and `--train.devices` are added. Paths
+are on a file system that all nodes share. When a process or a node dies, all processes are started again as soon as
+there are enough nodes, and the run continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Node:
+    """What each node does. processes: on it, one per GPU; words: of the command; folder: its working directory."""
+
+    nodes: int
+    processes: int
+    words: Sequence[str]
+    folder: str
+
+    def run(self, rank: int, host: str, port: int) -> int:
+        """The exit status of torchrun. It ends with the process of Ray that started it."""
+        command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", str(self.nodes), "--node-rank", str(rank)]
+        command += ["--nproc-per-node", str(self.processes), "--master-addr", host, "--master-port", str(port)]
+        command += ["-m", "abaw", *self.words]
+        command += ["--train.nodes", str(self.nodes), "--train.devices", str(self.processes)]
+        libc = ctypes.CDLL(None)
+        process = subprocess.Popen(
+            command, cwd=self.folder, preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        )
+        return process.wait()
+
+
+def free_address() -> tuple[str, int]:
+    """An address of the node that calls this."""
+    with socket.socket() as free:
+        free.bind(("", 0))
+        return ray.util.get_node_ip_address(), free.getsockname()[1]
+
+
+def train(node: Node, resources: dict[str, float]) -> bool:
+    """Run all processes once. False when some failed or died; the others are ended then."""
+    group = placement_group([resources] * node.nodes, strategy="STRICT_SPREAD")
+    print(f"waiting for {node.nodes} nodes with {resources} each", file=sys.stderr, flush=True)
+    ray.get(group.ready())
+    runs: list[Any] = []
+    try:
+        host, port = ray.get(_on(group, 0, {"CPU": resources["CPU"]}, free_address).remote())
+        runs = [_on(group, rank, resources, node.run).remote(rank, host, port) for rank in range(node.nodes)]
+        left = runs
+        while left:
+            done, left = ray.wait(left)
+            if ray.get(done[0]) != 0:
+                return False
+        return True
+    except ray.exceptions.RayError as error:
+        print(f"a node or its process died: {type(error).__name__}", file=sys.stderr, flush=True)
+        return False
+    finally:
+        for run in runs:
+            ray.cancel(run, force=True)
+        remove_placement_group(group)
+
+
+def _on(group: Any, rank: int, resources: dict[str, float], function: Any) -> Any:
+    """The function as a task of Ray on the node of that rank."""
+    place = PlacementGroupSchedulingStrategy(placement_group=group, placement_group_bundle_index=rank)
+    return ray.remote(lambda *arguments: function(*arguments)).options(
+        num_cpus=resources["CPU"], num_gpus=resources.get("GPU", 0), max_retries=0, scheduling_strategy=place
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, required=True)
+    parser.add_argument("--gpus", type=int, default=1, help="per node, with one process each; 0: one process without")
+    parser.add_argument("--cpus", type=int, default=4, help="reserved per process, for loading data")
+    parser.add_argument("--restarts", type=int, default=3, help="how often all processes may be started again")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="train-static, train-temporal or pretrain …")
+    given = parser.parse_args()
+    processes = max(1, given.gpus)
+    resources = {"CPU": float(given.cpus * processes), **({"GPU": float(given.gpus)} if given.gpus else {})}
+    node = Node(given.nodes, processes, given.command, os.getcwd())
+    ray.init(address=os.environ.get("RAY_ADDRESS", "auto"))
+    return 0 if any(train(node, resources) for _ in range(1 + given.restarts)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
