@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+import time
 from typing import Any
 
 from abaw.engine.ray_cluster import load_ray
 
-_TRIES = 5
+_SECONDS_TO_START = 300.0
 _NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 
 
@@ -18,13 +18,16 @@ class RayCluster:
 
     def __init__(self) -> None:
         # Before Ray is loaded; commands that tests start inherit it. A token: Ray would write one into the home folder.
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        # Workers have low priority otherwise, so that on a busy machine nothing would come of them.
+        settings = {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        os.environ.update(settings)
         load_ray()
         # Loaded here: most tests need no Ray.
         from ray.cluster_utils import Cluster
 
+        _wait_longer()
         head = {**_NODE, "include_dashboard": False}
-        self._cluster: Any = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
         self._second: Any = None
         self.complete()
 
@@ -35,7 +38,7 @@ class RayCluster:
     def complete(self) -> None:
         """Start the second node again if it was killed."""
         if self._second is None:
-            self._second = _patiently(lambda: self._cluster.add_node(**_NODE))
+            self._second = self._cluster.add_node(**_NODE)
 
     def kill_node(self) -> None:
         """All processes of the second node, workers included, die at once."""
@@ -47,11 +50,21 @@ class RayCluster:
         self._cluster.shutdown()
 
 
-def _patiently(start: Callable[[], Any]) -> Any:
+def _wait_longer() -> None:
     """Ray gives up on a node that takes 30 s to start, which is too short on a busy machine."""
-    for _ in range(_TRIES - 1):
-        try:
-            return start()
-        except Exception:  # Ray raises no other class
-            continue
-    return start()
+    # Loaded after its settings are in the environment.
+    from ray._private import services
+
+    get_node = services.get_node
+
+    def wait_for_node(*arguments: Any) -> Any:
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while True:
+            try:
+                return get_node(*arguments)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    services.get_node = wait_for_node

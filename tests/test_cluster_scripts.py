@@ -93,7 +93,7 @@ def test_ray_trains_on_two_nodes(ray_cluster: RayCluster, stills: Path, tmp_path
 def test_a_node_that_dies_on_ray_costs_no_more_than_since_the_last_checkpoint(
     ray_cluster: RayCluster, stills: Path, tmp_path: Path
 ) -> None:
-    job = _on_ray(ray_cluster, *_training(stills, tmp_path / "run", 200))
+    job = _on_ray(ray_cluster, *_training(stills, tmp_path / "run", 100))
     wait(lambda: (tmp_path / "run" / "last" / "spec.json").exists(), 400)
     ray_cluster.kill_node()
     ray_cluster.complete()
@@ -101,4 +101,4 @@ def test_a_node_that_dies_on_ray_costs_no_more_than_since_the_last_checkpoint(
     assert job.returncode == 0, said
     assert said.count("waiting for 2 nodes") == 2
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert max(steps) == 200
+    assert max(steps) == 100
