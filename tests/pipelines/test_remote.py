@@ -20,6 +20,8 @@ from tests.engine.functions import wait
 from tests.s3_server import S3Server, s3_server
 from tests.video.clips import portraits, write_clip
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
@@ -133,6 +135,21 @@ def test_without_the_record_stores_are_examined(
     assert "a.mp4: already exists" in capsys.readouterr().err
     assert server.times("videos/unrecorded", "a.arrow") == made
     assert set(server.read("videos/unrecorded", ".arrow")) == {"a.arrow", "c.arrow"}
+
+
+@pytest.mark.slow
+def test_workers_of_ray_copy_their_files_themselves(
+    server: S3Server, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed; pip install 'abaw[ray]'")
+    monkeypatch.delenv("TMPDIR")  # too long for the sockets of Ray
+    assert main(extract(videos / "a.mp4", videos / "c.mp4", "--out", tmp_path / "faces")) == 0
+    words = extract("s3://videos/a.mp4", "s3://videos/c.mp4", "--out", "s3://videos/ray", "--engine", "ray")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *words, "--workers", "2"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert server.read("videos/ray", ".arrow") == stores(tmp_path / "faces")
 
 
 @pytest.mark.slow
