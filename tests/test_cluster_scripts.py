@@ -82,8 +82,11 @@ def _training(stills: Path, out: Path, steps: int) -> list[str | Path]:
 
 @pytest.mark.slow
 def test_ray_trains_on_two_nodes(ray_cluster: RayCluster, stills: Path, tmp_path: Path) -> None:
-    job = _on_ray(ray_cluster, *_training(stills, tmp_path / "run", 2))
-    _, said = job.communicate(timeout=400)
+    for _ in range(2):  # the second time only if Ray itself crashes; a job that is submitted again continues
+        job = _on_ray(ray_cluster, *_training(stills, tmp_path / "run", 2))
+        _, said = job.communicate(timeout=400)
+        if "discovered a bug in Ray" not in said:
+            break
     assert job.returncode == 0, said
     training = json.loads((tmp_path / "run" / "last" / "spec.json").read_text())["training"]
     assert (training["step"], training["settings"]["train"]["nodes"]) == (2, 2)

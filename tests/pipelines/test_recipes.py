@@ -125,7 +125,7 @@ def test_a_profile_overrides_the_recipe_and_flags_override_both() -> None:
     config = parse_config("train-static", [*words, "--train.steps", "7", "--train.warmup_steps", "1"])
     assert (config.backbone, config.size, config.train.steps) == ("small", 32, 7)
     assert (config.spatial.feedback, config.spatial.margin.lowest, config.spatial.margin.stage_steps) == (
-        *("face2exp", 0.8, 100),
+        *("face2exp", 0.3, 100),
     )
 
 
