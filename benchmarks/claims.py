@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
+from recipes import spread
 from scipy.stats import t as student
 
 WORTH = 1.0
@@ -108,15 +109,9 @@ def _scores(cells: Cells) -> str:
         texts = []
         for portion in portions:
             mine = [scores for (entry, part, _), scores in cells.items() if (entry, part) == (name, portion)]
-            texts += [_spread([each[place] for each in mine]) for place in (0, 1)]
+            texts += [spread([each[place] for each in mine]) for place in (0, 1)]
         lines.append(f"| {' | '.join([f'`{name}`', *texts])} |")
     return "\n".join([*lines, ""])
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return ""
-    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
 def _verdicts(cells: Cells) -> str:

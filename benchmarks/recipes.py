@@ -171,11 +171,12 @@ def markdown(chains: Mapping[str, Sequence[Chain]], ferplus: Mapping[str, Sequen
         if ferplus:
             cells = ferplus.get(name, ())
             columns += [[100 * pair[place] for pair in cells] for place in (0, 1)]
-        lines.append(f"| {name} | {' | '.join(map(_spread, columns))} |")
+        lines.append(f"| {name} | {' | '.join(map(spread, columns))} |")
     return "\n".join([*lines, ""])
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation, of one value the value, of none nothing."""
     if not values:
         return ""
     return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")

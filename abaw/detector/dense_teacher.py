@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import file_hash
 from abaw.core.errors import DataError
 from abaw.core.onnx_session import start_session
 from abaw.detector.network import STRIDES
@@ -30,7 +29,6 @@ class DenseTeacher:
             )
         self._session: Any = start_session(str(weights), 1)
         self._input: str = self._session.get_inputs()[0].name
-        self.identity = f"dense {weights.name} {file_hash(weights)[:16]}"
 
     def scores(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(B, L) 0..1 for grey pictures (B, H, W) with sides that are multiples of 32, in the order of `loss.flat`.
