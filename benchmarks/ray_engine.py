@@ -1,6 +1,6 @@
 """Engine `ray` on two nodes against one, and on one node against the local engine.
 
-    python benchmarks/ray_engine.py --videos FOLDER [--repeats 5] [--steps 100]
+    python benchmarks/ray_engine.py --videos FOLDER [--repeats 5] [--steps 100] [--only extract|ablate]
 
 Each node of a real cluster on this machine is pinned to one core, each with its own. Commands: `extract` of the videos
 with the builtin detector, and `ablate` of 8 cells on synthetic features. Each is timed from start to end on two nodes,
@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--videos", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100, help="training steps per cell")
+    parser.add_argument("--only", choices=["extract", "ablate"])
     arguments = parser.parse_args()
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with tempfile.TemporaryDirectory() as name:
@@ -54,7 +55,8 @@ def main() -> int:
                 "one node": ["--engine", f"ray:{one}"],
                 "local": ["--workers", "1"],
             }
-            fine = [_compare(words, engines, arguments.repeats, command) for command, words in commands.items()]
+            chosen = [arguments.only] if arguments.only else list(commands)
+            fine = [_compare(commands[command], engines, arguments.repeats, command) for command in chosen]
     return 0 if all(fine) else 1
 
 

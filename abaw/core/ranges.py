@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 from abaw.core.errors import ConfigError
 
 
 def require_at_least(minimum: int, settings: object, *names: str) -> None:
-    """Raise ConfigError unless the named settings are at least `minimum`."""
+    """Raise ConfigError unless the named settings are finite and at least `minimum`."""
     for name in names:
+        _require_finite(settings, name)
         if not getattr(settings, name) >= minimum:
             raise ConfigError(f"{name} is {getattr(settings, name)}; expected at least {minimum}")
 
 
 def require_positive(settings: object, *names: str) -> None:
-    """Raise ConfigError unless the named settings are above 0."""
+    """Raise ConfigError unless the named settings are finite and above 0."""
     for name in names:
+        _require_finite(settings, name)
         if not getattr(settings, name) > 0:
             raise ConfigError(f"{name} is {getattr(settings, name)}; expected more than 0")
 
@@ -31,3 +35,8 @@ def require_below_one(settings: object, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(settings, name) < 1:
             raise ConfigError(f"{name} is {getattr(settings, name)}; expected 0 <= {name} < 1")
+
+
+def _require_finite(settings: object, name: str) -> None:
+    if getattr(settings, name) == math.inf:
+        raise ConfigError(f"{name} is inf; expected a finite number")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from abaw.core.errors import ConfigError
+from abaw.core.ranges import require_at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class SceneSettings:
     def __post_init__(self) -> None:
         if not self.sides or any(side < 64 or side % 32 for side in self.sides):
             raise ConfigError(f"scenes.sides is {list(self.sides)}; expected multiples of 32, at least 64")
+        require_at_least(0, self, "largest", "degrees")
         if not 4 <= self.smallest < self.largest * min(self.sides):
             raise ConfigError(
                 f"scenes.smallest is {self.smallest} px, scenes.largest is {self.largest} of {min(self.sides)} px: "
@@ -66,3 +68,6 @@ class LossWeights:
     box: float = 1.0
     landmarks: float = 12.0
     teacher: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_at_least(0, self, "box", "landmarks", "teacher")

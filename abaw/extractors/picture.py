@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,8 @@ class Picture:
                     f"extractor.{name} has {len(values)} numbers, but the picture has {self.channels} channels "
                     f"({self.channel_order})"
                 )
+            if not all(map(math.isfinite, values)):
+                raise ConfigError(f"extractor.{name} {list(values)}: expected finite numbers")
         if not min(self.std) > 0:
             raise ConfigError(f"extractor.std {list(self.std)}: expected numbers above 0")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from abaw.core.errors import ConfigError
-from abaw.core.ranges import require_at_least, require_below_one, require_within
+from abaw.core.ranges import require_at_least, require_below_one, require_positive, require_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +97,9 @@ class MarginLearning(PseudoLabelling):
     labelled_weight: float = 0.5
     contrast_weight: float = 0.1
     temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        # Without arguments, super() does not find its class in a dataclass with slots.
+        super(MarginLearning, self).__post_init__()
+        require_at_least(0, self, "labelled_weight", "contrast_weight")
+        require_positive(self, "temperature")

@@ -145,6 +145,7 @@ def test_the_identity_is_the_hash_of_the_file_and_of_what_decides_the_features(t
         (ExtractorSettings(size=64, mean=MEAN, std=STD), {}, "extractor.size is 64, but it takes 32 pixels"),
         (ExtractorSettings(mean=(0.5,), std=STD), {}, "extractor.mean has 1 numbers, but the picture has 3 channels"),
         (ExtractorSettings(mean=MEAN, std=(1.0, 0.0, 1.0)), {}, "expected numbers above 0"),
+        (ExtractorSettings(mean=MEAN, std=(1.0, float("inf"), 1.0)), {}, "extractor.std .*: expected finite numbers"),
         (ExtractorSettings(mean=MEAN, std=STD, resize=16), {}, "extractor.resize 16 is below extractor.size 32"),
         (ExtractorSettings(mean=MEAN, std=STD, channel_order="grey"), {}, "is grey, but it takes 3 channels"),
         (ExtractorSettings(mean=MEAN, std=STD, weights="w.pth"), {}, "extractor.weights has no meaning for onnx:"),

@@ -17,15 +17,15 @@ from pipelines.cli import main
 from tests.checkpoints import static_checkpoint
 from tests.data.faces import video_store
 from tests.engine.functions import wait
-from tests.s3_server import S3Server, s3_server
+from tests.object_servers import SERVERS, ObjectServer, object_server
 from tests.video.clips import portraits, write_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("server") / "log") as server:
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    with object_server(request.param, tmp_path_factory.mktemp("server") / "log") as server:
         yield server
 
 
@@ -40,7 +40,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def videos(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(server: ObjectServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
     (folder / "inner").mkdir()
     for name in ("a", "inner/b", "c"):
@@ -63,12 +63,12 @@ def extract(*words: str | Path) -> list[str]:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_stores_are_those_of_a_local_folder(
-    server: S3Server, videos: Path, tmp_path: Path, scratch: Path, workers: str, capsys: pytest.CaptureFixture[str]
+    server: ObjectServer, videos: Path, tmp_path: Path, scratch: Path, workers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(extract(videos, "--out", tmp_path / "faces")) == 0
     capsys.readouterr()
     out = f"faces{workers}"
-    words = extract("s3://videos/", "--out", f"s3://videos/{out}", "--workers", workers)
+    words = extract(server.url("videos/"), "--out", server.url(f"videos/{out}"), "--workers", workers)
     assert main(words) == 0
     assert server.read(f"videos/{out}", ".arrow") == stores(tmp_path / "faces") != {}
     made = server.times(f"videos/{out}", ".arrow")
@@ -78,53 +78,54 @@ def test_stores_are_those_of_a_local_folder(
     assert not copies(scratch)
 
 
-def test_the_whole_chain(server: S3Server, tmp_path: Path, scratch: Path) -> None:
+def test_the_whole_chain(server: ObjectServer, tmp_path: Path, scratch: Path) -> None:
     static_checkpoint(tmp_path / "ckpt")
     for name in "ab":
         video_store(tmp_path / f"bucket/faces/{name}.arrow", [0, 1, None, 3] * 5)
     server.put(tmp_path / "bucket", "chain")
     model = ["--checkpoint", str(tmp_path / "ckpt"), "--accelerator", "cpu"]
-    for place in (f"{tmp_path}/bucket", "s3://chain"):
+    for place in (f"{tmp_path}/bucket", server.url("chain")):
         assert main(["features", "--faces", f"{place}/faces", "--out", f"{place}/features", *model]) == 0
         assert main(["predict", "--features", f"{place}/features", "--out", f"{place}/predictions", *model]) == 0
     assert server.read("chain", ".arrow") == stores(tmp_path / "bucket")
     assert len(server.read("chain", ".arrow")) == 6
     # One store of the bucket, into a local folder.
-    assert main(["features", "--faces", "s3://chain/faces/b.arrow", "--out", str(tmp_path / "one"), *model]) == 0
+    assert main(["features", "--faces", server.url("chain/faces/b.arrow"), "--out", str(tmp_path / "one"), *model]) == 0
     assert stores(tmp_path / "one") == {"b.arrow": stores(tmp_path / "bucket")["features/b.arrow"]}
     assert not copies(scratch)
 
 
 def test_a_list_of_remote_videos(
-    server: S3Server, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: ObjectServer, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = "path,subject,frames\ns3://videos/inner/b.mp4,somebody,4\ns3://videos/gone.mp4,,\n"
+    inner, gone = server.url("videos/inner/b.mp4"), server.url("videos/gone.mp4")
+    rows = f"path,subject,frames\n{inner},somebody,4\n{gone},,\n"
     (tmp_path / "list.csv").write_text(rows)
     server.write("videos/lists/all.csv", rows.encode())
-    for number, source in enumerate((str(tmp_path / "list.csv"), "s3://videos/lists/all.csv")):
+    for number, source in enumerate((str(tmp_path / "list.csv"), server.url("videos/lists/all.csv"))):
         out = tmp_path / str(number)
         assert main(extract(source, "--out", out)) == 1
         assert list(stores(out)) == ["somebody.arrow"]
         said = capsys.readouterr().err
-        assert "gone.mp4: failed: s3://videos/gone.mp4: no such object" in said
+        assert f"gone.mp4: failed: {gone}: no such object" in said
 
 
 def test_what_was_made_otherwise_is_not_overwritten(
-    server: S3Server, videos: Path, capsys: pytest.CaptureFixture[str]
+    server: ObjectServer, videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = extract("s3://videos/a.mp4", "--out", "s3://videos/otherwise")
+    words = extract(server.url("videos/a.mp4"), "--out", server.url("videos/otherwise"))
     assert main([*words, "--jpeg_quality", "80"]) == 0
     before = server.read("videos/otherwise", ".arrow")
     capsys.readouterr()
     assert main(words) == 1
-    assert "s3://videos/otherwise/a.arrow: " in capsys.readouterr().err
+    assert f"{server.url('videos/otherwise/a.arrow')}: " in capsys.readouterr().err
     assert server.read("videos/otherwise", ".arrow") == before
 
 
 def test_without_the_record_stores_are_examined(
-    server: S3Server, videos: Path, capsys: pytest.CaptureFixture[str]
+    server: ObjectServer, videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = extract("s3://videos/a.mp4", "s3://videos/c.mp4", "--out", "s3://videos/unrecorded")
+    words = extract(server.url("videos/a.mp4"), server.url("videos/c.mp4"), "--out", server.url("videos/unrecorded"))
     assert main(words) == 0
     for name in server.read("videos/unrecorded", ".finished"):
         server.files.delete_file(f"videos/unrecorded/{name}")
@@ -139,12 +140,14 @@ def test_without_the_record_stores_are_examined(
 
 @pytest.mark.slow
 def test_workers_of_ray_copy_their_files_themselves(
-    server: S3Server, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: ObjectServer, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray", reason="Ray is not installed; pip install 'abaw[ray]'")
     monkeypatch.delenv("TMPDIR")  # too long for the sockets of Ray
     assert main(extract(videos / "a.mp4", videos / "c.mp4", "--out", tmp_path / "faces")) == 0
-    words = extract("s3://videos/a.mp4", "s3://videos/c.mp4", "--out", "s3://videos/ray", "--engine", "ray")
+    words = extract(
+        server.url("videos/a.mp4"), server.url("videos/c.mp4"), "--out", server.url("videos/ray"), "--engine", "ray"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.cli", *words, "--workers", "2"], capture_output=True, text=True, cwd=ROOT
     )
@@ -153,14 +156,16 @@ def test_workers_of_ray_copy_their_files_themselves(
 
 
 @pytest.mark.slow
-def test_a_command_that_is_killed_goes_on_when_it_is_run_again(server: S3Server, tmp_path: Path, scratch: Path) -> None:
+def test_a_command_that_is_killed_goes_on_when_it_is_run_again(
+    server: ObjectServer, tmp_path: Path, scratch: Path
+) -> None:
     folder = tmp_path / "clips"
     folder.mkdir()
     for name in "abcdef":
         write_clip(folder / f"{name}.mp4", portraits(12, side=96))
     server.put(folder, "killed")
     assert main(extract(folder, "--out", tmp_path / "faces")) == 0
-    words = extract("s3://killed/", "--out", "s3://killed/faces", "--workers", "2")
+    words = extract(server.url("killed/"), "--out", server.url("killed/faces"), "--workers", "2")
     process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *words], stderr=subprocess.DEVNULL)
     wait(lambda: bool(server.times("killed/faces", ".arrow")), 300)
     process.send_signal(signal.SIGKILL)
@@ -177,32 +182,51 @@ def test_a_command_that_is_killed_goes_on_when_it_is_run_again(server: S3Server,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["s3://nobucket/videos", "--out", "o"], "s3://nobucket/videos: no such bucket"),
-        (["s3://videos/nothing/", "--out", "o"], "s3://videos/nothing: no such object, and none below it (videos)"),
-        (["s3://videos/a.mp4", "--out", "s3://nobucket/faces"], "s3://nobucket/faces: no such bucket"),
-        (["s3://videos/a.mp4", "--out", "s3://"], "s3://: expected s3://BUCKET/NAME"),
-        (["s3://videos/lists/", "--out", "o"], "s3://videos/lists: no video found"),
-        (["{videos}", "--out", "s3://videos/x", "--subjects", "all"], "--out s3://videos/x: --subjects all, --review"),
-        (["{videos}", "--out", "s3://videos/x", "--review"], "--out s3://videos/x: --subjects all, --review"),
+        (["{scheme}://nobucket/videos", "--out", "o"], "{scheme}://nobucket/videos: no such bucket"),
+        (
+            ["{scheme}://videos/nothing/", "--out", "o"],
+            "{scheme}://videos/nothing: no such object, and none below it (videos)",
+        ),
+        (
+            ["{scheme}://videos/a.mp4", "--out", "{scheme}://nobucket/faces"],
+            "{scheme}://nobucket/faces: no such bucket",
+        ),
+        (["{scheme}://videos/a.mp4", "--out", "{scheme}://"], "{scheme}://: expected {scheme}://BUCKET/NAME"),
+        (["{scheme}://videos/lists/", "--out", "o"], "{scheme}://videos/lists: no video found"),
+        (
+            ["{videos}", "--out", "{scheme}://videos/x", "--subjects", "all"],
+            "--out {scheme}://videos/x: --subjects all, --review",
+        ),
+        (
+            ["{videos}", "--out", "{scheme}://videos/x", "--review"],
+            "--out {scheme}://videos/x: --subjects all, --review",
+        ),
     ],
 )
 def test_wrong_places(
-    server: S3Server, videos: Path, tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    server: ObjectServer,
+    videos: Path,
+    tmp_path: Path,
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     if "videos/lists" not in str(server.read("videos")):
         server.write("videos/lists/readme.md", b"nothing")
-    assert main(extract(*(word.format(videos=videos) for word in words))) in (1, 2)
-    assert message in capsys.readouterr().err
+    assert main(extract(*(word.format(videos=videos, scheme=server.scheme) for word in words))) in (1, 2)
+    assert message.format(scheme=server.scheme) in capsys.readouterr().err
 
 
 def test_what_is_denied_or_cannot_be_reached(
-    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from abaw.core import object_store
 
     monkeypatch.setattr(object_store, "_file_system", object_store._file_system.__wrapped__)  # keeps no connection
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert main(extract("s3://videos/a.mp4", "--out", tmp_path / "o")) == 1
     assert "s3://videos/a.mp4: the server cannot be reached; check the network" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.core.ranges import require_below_one, require_within
+from abaw.core.ranges import require_at_least, require_below_one, require_within
 from abaw.semisup.settings import PseudoLabelling
 
 
@@ -24,6 +24,7 @@ class DebiasPLSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(DebiasPLSettings, self).__post_init__()
+        require_at_least(0, self, "strength")
         require_within(0, 1, self, "threshold")
         require_below_one(self, "momentum")
 

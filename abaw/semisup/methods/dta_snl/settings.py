@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from abaw.core.ranges import require_below_one, require_within
+from abaw.core.ranges import require_at_least, require_below_one, require_within
 from abaw.semisup.settings import PseudoLabelling
 
 
@@ -35,6 +35,7 @@ class DtaSnlSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(DtaSnlSettings, self).__post_init__()
+        require_at_least(0, self, "negative_weight")
         require_below_one(self, "momentum")
         require_within(0, 1, self, "fixed_threshold", "unlikely")
 

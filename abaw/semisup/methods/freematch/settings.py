@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw.core.ranges import require_below_one
+from abaw.core.ranges import require_at_least, require_below_one
 from abaw.semisup.settings import PseudoLabelling
 
 
@@ -22,6 +22,7 @@ class FreeMatchSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(FreeMatchSettings, self).__post_init__()
+        require_at_least(0, self, "fairness_weight")
         require_below_one(self, "momentum")
 
 

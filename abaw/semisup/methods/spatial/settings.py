@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from abaw.core.ranges import require_below_one, require_within
+from abaw.core.ranges import require_at_least, require_below_one, require_positive, require_within
 from abaw.semisup.settings import MarginSettings, PseudoLabelling
 
 
@@ -45,6 +45,8 @@ class SpatialSettings(PseudoLabelling):
 
     def __post_init__(self) -> None:
         super(SpatialSettings, self).__post_init__()
+        require_at_least(0, self, "debias", "negative_weight")
+        require_positive(self, "feedback_step")
         require_within(0, 1, self, "fixed_threshold", "finetune", "unlikely")
         require_below_one(self, "momentum")
 
