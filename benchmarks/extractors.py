@@ -115,7 +115,7 @@ def bare_session(network: Path, extractor: Extractor, device: str) -> onnxruntim
         print(note, file=sys.stderr)
     cuda = device == "cuda" and not extractor.notes
     providers = [*(["CUDAExecutionProvider"] if cuda else []), "CPUExecutionProvider"]
-    return onnxruntime.InferenceSession(str(network), session_options(None), providers=providers)
+    return onnxruntime.InferenceSession(str(network), session_options(None, spinning=True), providers=providers)
 
 
 def take_turns(

@@ -3,8 +3,8 @@
     python benchmarks/live.py --video CLIP.mp4 [--seconds 600] [--size 640x360]
 
 The clip is played in real time, forwards and backwards in turn, at 30 pictures per second; pictures are dropped where
-the analysis is slower. Prints pictures per second, the median and the 95th percentile of the latency, and the memory at
-the start, middle and end.
+the analysis is slower. Prints pictures per second, the median and the 95th percentile of the latency, how many cores
+were busy, and the memory at the start, middle and end.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main() -> None:
     analyser = Analyser(open_detector("builtin"), load_models(Path("builtin"), accelerator="cpu"), 0.2)
     analyser.push(pictures[0], 0.0)
     newest, latencies = Newest(Played(pictures, options.seconds)), Latencies()
-    memory, start, faces = [resident_mb()], time.monotonic(), 0
+    memory, start, used, faces = [resident_mb()], time.monotonic(), time.process_time(), 0
     try:
         while True:
             picture = newest.take(10)
@@ -82,11 +82,13 @@ def main() -> None:
                     memory.append(resident_mb())
     except EOFError:
         pass
-    rate = len(latencies) / (time.monotonic() - start)
+    seconds = time.monotonic() - start
+    rate, busy = len(latencies) / seconds, (time.process_time() - used) / seconds
     p50, p95 = (latencies.percentile_ms(share) for share in (0.5, 0.95))
     print(
         f"{width}x{height}, {options.seconds:.0f} s: {rate:.1f} pictures/s ({newest.dropped} dropped, {faces} faces), "
-        f"latency {p50} ms, 95 % within {p95} ms; memory {' '.join(f'{mb:.0f}' for mb in [*memory, resident_mb()])} MB"
+        f"latency {p50} ms, 95 % within {p95} ms; {busy:.2f} cores; "
+        f"memory {' '.join(f'{mb:.0f}' for mb in [*memory, resident_mb()])} MB"
     )
 
 

@@ -63,7 +63,8 @@ def free_address() -> tuple[str, int]:
 def train(node: Node, resources: dict[str, float]) -> bool:
     """Run all processes once. False when some failed or died; the others are ended then."""
     group = placement_group([resources] * node.nodes, strategy="STRICT_SPREAD")
-    print(f"waiting for {node.nodes} nodes with {resources} each", file=sys.stderr, flush=True)
+    nodes = "1 node" if node.nodes == 1 else f"{node.nodes} nodes"
+    print(f"waiting for {nodes} with {resources} each", file=sys.stderr, flush=True)
     ray.get(group.ready())
     runs: list[Any] = []
     try:

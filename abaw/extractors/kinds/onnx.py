@@ -110,7 +110,7 @@ def _session(
             return session, ()
         notes = (on_the_processor(name, reason),)
     with read_errors(path, "does not run", REMEDY, (Exception,)):
-        return start_session(source, threads), notes
+        return start_session(source, threads, spinning=True), notes
 
 
 def _as_taken(shape: tuple[int, int, int, int], taken: GraphInput) -> tuple[int, ...]:
