@@ -16,7 +16,7 @@ _CUDA: Final = "CUDAExecutionProvider"
 def session_options(threads: int | None, spinning: bool = False) -> onnxruntime.SessionOptions:
     """Without onnxruntime's warnings. threads: CPU threads, None for all.
 
-    spinning: threads wait for the next operation in a loop. A large network that has the processor for itself is about a
+    spinning: threads wait for the next operation in a loop. A large network that has the processor for itself is a
     tenth faster with it; a small one between other work is slower, because the loop goes on after each run.
     """
     options = onnxruntime.SessionOptions()

@@ -33,12 +33,20 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Node:
-    """What each node does. processes: on it, one per GPU; words: of the command; folder: its working directory."""
+    """What each node does, as an actor of Ray. processes: on it, one per GPU; words: of the command; folder: its
+    working directory.
+    """
 
     nodes: int
     processes: int
     words: Sequence[str]
     folder: str
+
+    def free_address(self) -> tuple[str, int]:
+        """An address of this node."""
+        with socket.socket() as free:
+            free.bind(("", 0))
+            return ray.util.get_node_ip_address(), free.getsockname()[1]
 
     def run(self, rank: int, host: str, port: int) -> int:
         """The exit status of torchrun. It ends with the process of Ray that started it."""
@@ -53,24 +61,17 @@ class Node:
         return process.wait()
 
 
-def free_address() -> tuple[str, int]:
-    """An address of the node that calls this."""
-    with socket.socket() as free:
-        free.bind(("", 0))
-        return ray.util.get_node_ip_address(), free.getsockname()[1]
-
-
 def train(node: Node, resources: dict[str, float]) -> bool:
     """Run all processes once. False when some failed or died; the others are ended then."""
     group = placement_group([resources] * node.nodes, strategy="STRICT_SPREAD")
     nodes = "1 node" if node.nodes == 1 else f"{node.nodes} nodes"
     print(f"waiting for {nodes} with {resources} each", file=sys.stderr, flush=True)
     ray.get(group.ready())
-    runs: list[Any] = []
+    # Actors, because Ray 2.60 crashes when a task that has just ended is cancelled.
+    actors = [_on(group, rank, node, resources) for rank in range(node.nodes)]
     try:
-        host, port = ray.get(_on(group, 0, {"CPU": resources["CPU"]}, free_address).remote())
-        runs = [_on(group, rank, resources, node.run).remote(rank, host, port) for rank in range(node.nodes)]
-        left = runs
+        host, port = ray.get(actors[0].free_address.remote())
+        left = [actor.run.remote(rank, host, port) for rank, actor in enumerate(actors)]
         while left:
             done, left = ray.wait(left)
             if ray.get(done[0]) != 0:
@@ -80,17 +81,16 @@ def train(node: Node, resources: dict[str, float]) -> bool:
         print(f"a node or its process died: {type(error).__name__}", file=sys.stderr, flush=True)
         return False
     finally:
-        for run in runs:
-            ray.cancel(run, force=True)
+        for actor in actors:
+            ray.kill(actor)
         remove_placement_group(group)
 
 
-def _on(group: Any, rank: int, resources: dict[str, float], function: Any) -> Any:
-    """The function as a task of Ray on the node of that rank."""
+def _on(group: Any, rank: int, node: Node, resources: dict[str, float]) -> Any:
+    """The actor on the node of that rank."""
     place = PlacementGroupSchedulingStrategy(placement_group=group, placement_group_bundle_index=rank)
-    return ray.remote(lambda *arguments: function(*arguments)).options(
-        num_cpus=resources["CPU"], num_gpus=resources.get("GPU", 0), max_retries=0, scheduling_strategy=place
-    )
+    options = {"num_cpus": resources["CPU"], "num_gpus": resources.get("GPU", 0), "scheduling_strategy": place}
+    return ray.remote(Node).options(**options).remote(node.nodes, node.processes, node.words, node.folder)
 
 
 def main() -> int:
