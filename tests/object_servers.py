@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from abaw.core import object_store
+
 
 class ObjectServer:
     """A server in a process of its own. scheme: of its URLs; settings: the environment of commands that use it."""
@@ -140,6 +142,7 @@ def object_server(scheme: str, log: Path) -> Iterator[ObjectServer]:
     server = SERVERS[scheme](log)
     before = {name: os.environ.get(name) for name in server.settings}
     os.environ.update(server.settings)
+    object_store._file_system.cache_clear()  # an earlier server's address, in the same process
     try:
         yield server
     finally:
