@@ -137,4 +137,6 @@ def build_contrawarping(
     start = build_static(architecture, 1, image.size, seed=seed, pretrained=pretrained)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "projection"))
-        return ContraWarping(Projected(start.backbone, start.feature_dim, settings.projection), image, settings)
+        method = ContraWarping(Projected(start.backbone, start.feature_dim, settings.projection), image, settings)
+    # Channels last, as in training the static model.
+    return method.to(memory_format=torch.channels_last)
