@@ -9,7 +9,8 @@ import argparse
 import dataclasses
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -277,10 +278,22 @@ def _build(
         value, kind = getattr(values, field.name), types[field.name]
         if dataclasses.is_dataclass(kind):
             assert isinstance(kind, type)
-            value = _build(kind, value, given, notes, f"{prefix}{field.name}.")
+            with _naming_the_section(field.name, kind):
+                value = _build(kind, value, given, notes, f"{prefix}{field.name}.")
         if isinstance(value, Mapping):
             value = {name: tuple(values) for name, values in value.items()}
         arguments[field.name] = tuple(value) if isinstance(value, list) else value
     changed, lines = fitted(config_class, arguments, given, prefix)
     notes += lines
     return config_class(**{**arguments, **changed})
+
+
+@contextmanager
+def _naming_the_section(section: str, kind: type[Any]) -> Iterator[None]:
+    """Errors that begin with a setting of this class name its section as well: `leaf.temperature is -1.0; …`."""
+    try:
+        yield
+    except ConfigError as error:
+        first = re.match(r"\w*", str(error))
+        names = {field.name for field in dataclasses.fields(kind)}
+        raise ConfigError(f"{section}{'.' if first and first[0] in names else ': '}{error}") from error

@@ -290,3 +290,19 @@ def test_a_path_that_is_not_utf_8_is_a_path() -> None:
     name = os.fsdecode(b"a \xff")
     config = cli.parse_config("validate", ["--predictions", name, "--annotations", name, "--out", name])
     assert (config.predictions, config.annotations, config.out) == ((Path(name),), Path(name), Path(name))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--leaf.temperature", "-1"], "leaf.temperature is -1.0; expected more than 0"),
+        (["--train.steps", "-1"], "train.steps is -1; expected at least 1"),
+        (["--leaf.margin.lowest", "2"], "leaf.margin: margins from 2.0 to"),
+        (["--supervised.mixup", "0.8", "--supervised.cutmix", "0.5"], "supervised.mixup 0.8 + cutmix 0.5 > 1"),
+    ],
+)
+def test_a_message_names_the_section_of_a_setting(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train-static", "--labelled", "x", "--out", "y", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"abaw train-static: error: {expected}")
