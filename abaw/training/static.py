@@ -138,7 +138,7 @@ def _start(recipe: StaticSettings, init: Path | None) -> StaticModel:
     )
     if init is not None:
         initialise(model, architecture, EXPRESSION_CLASSES, init)
-    # Channels last: a step of our own networks takes 13 to 40 % less time on a CPU.
+    # Channels last: on a CPU a step of our own networks takes 13 to 40 % less time, one of EfficientNet-Lite0 half.
     return model.to(memory_format=torch.channels_last)
 
 
