@@ -61,6 +61,11 @@ class PseudoLabelling(LabelledLearning):
         super(PseudoLabelling, self).__post_init__()
         require_at_least(0, self, "unlabelled_weight")
 
+    @property
+    def needs_average(self) -> bool:
+        """Whether the averaged model labels the weak views."""
+        return self.teacher == "average"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginSettings:

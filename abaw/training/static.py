@@ -112,7 +112,7 @@ def _require_fit(recipe: StaticSettings, unlabelled: FaceSet | None) -> None:
     if recipe.method_class.takes_unlabelled and unlabelled is None:
         raise ConfigError(f"method {recipe.method} also learns from unlabelled faces: give --unlabelled STORE")
     settings = getattr(recipe, recipe.method)
-    if getattr(settings, "teacher", "model") == "average" and recipe.train.ema_decay == 0:
+    if getattr(settings, "needs_average", False) and recipe.train.ema_decay == 0:
         raise ConfigError(
             f"{recipe.method}.teacher is average, but with train.ema_decay 0 there is no average; use "
             f"--{recipe.method}.teacher model"

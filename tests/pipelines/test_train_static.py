@@ -347,7 +347,10 @@ class Stop(Exception):
 
 @pytest.mark.parametrize(
     ("method", "settings"),
-    [*((name, {}) for name in method_names()), ("spatial", {"spatial": SpatialSettings(feedback="face2exp")})],
+    [
+        *((name, {}) for name in method_names()),
+        *(("spatial", {"spatial": SpatialSettings(feedback=form)}) for form in (False, "face2exp")),
+    ],
 )
 def test_a_run_of_every_method_that_stops_goes_on_as_an_unbroken_one(
     tmp_path: Path, stills: Path, method: str, settings: dict[str, SpatialSettings]

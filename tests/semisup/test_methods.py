@@ -19,7 +19,8 @@ from tests.semisup.batches import CLASSES, Fixed, faces, make, setup, train_imag
 NAMES = method_names()
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in NAMES),
-    ("spatial", {"feedback": True}),
+    ("spatial", {"feedback": False}),
+    ("spatial", {"feedback": False, "teacher": "model"}),
     ("spatial", {"feedback": "centred"}),
     ("spatial", {"feedback": "face2exp"}),
     ("spatial", {"threshold": "self_adaptive"}),
@@ -143,7 +144,8 @@ def test_fixmatch_uses_only_labels_above_its_threshold(probability: float, mask:
 
 @pytest.mark.parametrize("name", ["fixmatch", "freematch", "debiaspl", "spatial"])
 def test_with_weight_0_unlabelled_faces_do_not_change_the_loss(name: str) -> None:
-    method = make(name, Fixed(sure(0.99)), unlabelled_weight=0.0)
+    alone = {"feedback": False} if name == "spatial" else {}  # with feedback the teacher has a loss, too
+    method = make(name, Fixed(sure(0.99)), unlabelled_weight=0.0, **alone)
     result = method(views(method))
     assert float(result.loss) == pytest.approx(float(result.logs["loss/labelled"]))
 
@@ -217,6 +219,7 @@ def test_ada_cm_contrasts_only_faces_below_the_margin() -> None:
         (lambda: settings_class("fixmatch")(unlabelled_weight=-1), "unlabelled_weight is -1"),
         (lambda: settings_class("debiaspl")(momentum=1.0), "momentum is 1.0"),
         (lambda: settings_class("spatial")(finetune=1.5), "finetune is 1.5"),
+        (lambda: settings_class("spatial")(teacher="model"), "teacher model applies without feedback only"),
     ],
 )
 def test_wrong_settings_are_refused(make_settings: Any, message: str) -> None:

@@ -172,7 +172,8 @@ def test_the_tutor_is_a_separate_network_that_starts_from_the_model() -> None:
 
 
 def test_the_last_steps_use_only_labelled_faces() -> None:
-    method = make("spatial", Fixed(torch.tensor([3.0] + [0.0] * 7)), steps=10, finetune=0.2, label_smoothing=0.0)
+    settings = {"finetune": 0.2, "label_smoothing": 0.0, "feedback": False}
+    method = make("spatial", Fixed(torch.tensor([3.0] + [0.0] * 7)), steps=10, **settings)
     batch = train_images()._replace(labelled=faces([0] * 7 + [1]))
     unlabelled = []
     for _ in range(10):

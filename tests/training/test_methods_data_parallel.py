@@ -35,9 +35,10 @@ faces = labelled_stills(folder / "faces.arrow")
 shape = {"accelerator": "cpu", "devices": 2, "evaluate_every": 4, "checkpoint_every": 4}
 plan = TrainSettings(steps=4, lr=0.003, warmup_steps=1, **shape)
 found = {}
-for name in [*method_names(), "spatial with feedback"]:
+for name in [*method_names(), "spatial with fine-tuning", "spatial without feedback"]:
     method = name.split()[0]
-    settings = {"spatial": SpatialSettings(feedback=True, finetune=0.25)} if name != method else {}
+    without, finetune = name.endswith("without feedback"), 0.25 * name.endswith("fine-tuning")
+    settings = {"spatial": SpatialSettings(feedback=not without, finetune=finetune)} if name != method else {}
     recipe = StaticRecipe(method=method, size=16, batch_size=8, train=plan, **settings)
     train_static_on(recipe, faces, faces, faces.without_labels(), folder / name)
     found[name] = {key: value.double().sum().item() for key, value in made[-1].state_dict().items()}

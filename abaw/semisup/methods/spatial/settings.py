@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from abaw.core.errors import ConfigError
 from abaw.core.ranges import require_at_least, require_below_one, require_positive, require_within
 from abaw.semisup.settings import MarginSettings, PseudoLabelling
 
@@ -37,7 +38,7 @@ class SpatialSettings(PseudoLabelling):
     fixed_threshold: float = 0.95
     debias: float = 0.0
     momentum: float = 0.999
-    feedback: bool | Literal["scaled", "centred", "face2exp"] = False
+    feedback: bool | Literal["scaled", "centred", "face2exp"] = "scaled"
     feedback_step: float = 0.1
     finetune: float = 0.0
     negative_weight: float = 0.0
@@ -49,6 +50,13 @@ class SpatialSettings(PseudoLabelling):
         require_positive(self, "feedback_step")
         require_within(0, 1, self, "fixed_threshold", "finetune", "unlikely")
         require_below_one(self, "momentum")
+        if self.feedback and self.teacher != "average":
+            raise ConfigError(f"teacher {self.teacher} applies without feedback only; add --spatial.feedback false")
+
+    @property
+    def needs_average(self) -> bool:
+        """With feedback the teacher is a network of its own."""
+        return self.feedback is False and super(SpatialSettings, self).needs_average
 
 
 SETTINGS = SpatialSettings
