@@ -20,8 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import pytest
 from hypothesis import settings
 
-from tests.ray_cluster import RayCluster
+from tests.ray_cluster import RayCluster, choose_settings
 
+choose_settings()
 # The first call into a large library takes long; that says nothing about the property.
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")

@@ -13,14 +13,20 @@ _SECONDS_TO_START = 300.0
 _NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 
 
+def choose_settings() -> None:
+    """The environment that the cluster needs. Ray reads it when it is loaded, and any test may load it.
+
+    Commands that tests start inherit it. A token: Ray would write one into the home folder. Workers have low priority
+    otherwise, so that on a busy machine nothing would come of them.
+    """
+    settings = {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    os.environ.update(settings)
+
+
 class RayCluster:
     """A head that stays and a second node that can be killed, with one core each."""
 
     def __init__(self) -> None:
-        # Before Ray is loaded; commands that tests start inherit it. A token: Ray would write one into the home folder.
-        # Workers have low priority otherwise, so that on a busy machine nothing would come of them.
-        settings = {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        os.environ.update(settings)
         load_ray()
         # Loaded here: most tests need no Ray.
         from ray.cluster_utils import Cluster
