@@ -294,6 +294,6 @@ def _naming_the_section(section: str, kind: type[Any]) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        first = re.match(r"\w*", str(error))
-        names = {field.name for field in dataclasses.fields(kind)}
-        raise ConfigError(f"{section}{'.' if first and first[0] in names else ': '}{error}") from error
+        first_word = re.split(r"\W", str(error), maxsplit=1)[0]
+        is_setting = first_word in {field.name for field in dataclasses.fields(kind)}
+        raise ConfigError(f"{section}{'.' if is_setting else ': '}{error}") from error
