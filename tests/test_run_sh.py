@@ -348,14 +348,14 @@ def test_ci_makes_a_new_environment_and_runs_every_check(sandbox: Sandbox) -> No
         "ruff <check> <.>",
         "ruff <format> <--check> <.>",
         "mypy <>",
-        "mkdocs <build> <--quiet> <--strict>",
+        "mkdocs <build> <--strict>",
         "pytest ['-m', 'slow or not slow']",
     ]
 
 
 @pytest.mark.parametrize(
     "fails",
-    ["abaw doctor --fix", "ruff check .", "ruff format --check .", "mypy ", "mkdocs build --quiet --strict", "pytest"],
+    ["abaw doctor --fix", "ruff check .", "ruff format --check .", "mypy ", "mkdocs build --strict", "pytest"],
 )
 def test_ci_fails_with_any_check(sandbox: Sandbox, fails: str) -> None:
     sandbox.env["FAIL"] = fails
