@@ -375,6 +375,12 @@ def test_a_run_of_every_method_that_stops_goes_on_as_an_unbroken_one(
     assert _metrics(tmp_path / "broken") == _metrics(tmp_path / "whole")
 
 
+def test_feedback_needs_no_average(tmp_path: Path, stills: Path) -> None:
+    words = ["--labelled", stills, "--unlabelled", stills, "--method", "spatial", "--train.ema_decay", "0"]
+    assert train(tmp_path / "run", *words) == 0
+    assert load_static(tmp_path / "run/last")[1].training["settings"]["train"]["ema_decay"] == 0
+
+
 def test_scores_of_a_checkpoint(tmp_path: Path, stills: Path) -> None:
     assert train(tmp_path / "run", "--labelled", stills) == 0
     scores = score_static(tmp_path / "run/last", labelled_stills(stills), "cpu", flip=True)
