@@ -11,6 +11,7 @@ from abaw.core.errors import ConfigError, DataError
 from abaw.extractors.extractor import Extractor
 from abaw.extractors.registry import open_extractor
 from abaw.extractors.settings import ExtractorSettings
+from abaw.weights.identity import weights_hash
 from tests.extractors.networks import crops, standard
 
 timm = pytest.importorskip("timm")
@@ -68,6 +69,16 @@ def test_a_convolutional_network_of_another_size(weights: Path) -> None:
     assert near(found.features(images.numpy()), maps.mean((2, 3)))
     mean = opened("resnet10t", weights=str(weights / "resnet.pth"), size=64, resize=64, pooling="mean")
     assert near(mean.features(images.numpy()), maps.mean((2, 3)))
+
+
+def test_the_layout_in_memory_does_not_change_the_identity(weights: Path) -> None:
+    """On a CPU the weights of convolutions are stored channels last."""
+    found = opened("resnet10t", weights=str(weights / "resnet.pth"), size=64, resize=64)
+    network = timm.create_model("resnet10t", num_classes=0)
+    state = torch.load(weights / "resnet.pth", weights_only=True)["state_dict"]
+    network.load_state_dict({key: value for key, value in state.items() if not key.startswith("fc.")})
+    assert found.weights_sha256 == weights_hash(network)
+    assert weights_hash(network.to(memory_format=torch.channels_last)) == weights_hash(network)
 
 
 def test_a_transformer_takes_its_weights_to_another_size(weights: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 
 from abaw.core.device import Device
@@ -33,6 +34,8 @@ def open_extractor(argument: str, settings: ExtractorSettings, device: Device, t
     module = build_timm(argument, picture.size)
     file = pretrained_file(argument, "--extractor.weights") if chosen.weights is None else Path(chosen.weights)
     load_timm(module, argument, file)
+    if device == "cpu":
+        module.to(memory_format=torch.channels_last)  # faster for convolutions
     pooling = chosen.pooling or "pooled"
     if pooling == "cls" and not has_cls_token(module):
         raise ConfigError(f"{name}: has no CLS token; use --extractor.pooling pooled or mean")
