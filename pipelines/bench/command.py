@@ -47,6 +47,8 @@ class BenchSettings(StaticSettings, EngineSettings):
             `no_debias=method=spatial,spatial.debias=0` on the command line; an entry without `method` is the method of
             its name; all methods by default
         only: names of the entries to run and report, or of methods that no entry has; all entries by default
+        against: names of the entries with which the report compares the others, in differences paired by seed; those
+            that do not run are left out
         shares: shares of each class whose labels are used; without it (and per_class), 0.01 0.05 0.1 0.25 1
         per_class: instead of shares, the number of labels per class
         seeds: one cell per seed, which draws the labels, the selection split and the weights
@@ -72,6 +74,7 @@ class BenchSettings(StaticSettings, EngineSettings):
     unlabelled_limit: int | None = None
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only: tuple[str, ...] = ()
+    against: tuple[str, ...] = ("supervised", "fixmatch")
     shares: tuple[float, ...] = ()
     per_class: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -121,16 +124,22 @@ def chosen_variants(config: BenchSettings) -> tuple[list[Variant], Variant]:
     overrides = config.entries or dict.fromkeys(method_names(), ())
     if config.method in method_files():
         overrides = {**overrides, config.method: overrides.get(config.method, ())}
-    only = [method_name(name) for name in config.only]
     known = [*dict.fromkeys([*overrides, *method_names()])]
-    for name in only:
-        if name not in known:
-            names = ", ".join(known)
-            raise ConfigError(f"--only {name}: no such entry or method; there are {names}.{nearest(name, known)}")
+    only = _known_names("only", config.only, known)
+    _known_names("against", config.against, known)
     chosen = {name: overrides.get(name, ()) for name in dict.fromkeys(only) or overrides}
     pool = Pool(config.unlabelled_from, config.unlabelled_limit)
     base = Variant("", recipe, resolved(config.init), config.warm_start_steps, pool)
     return variants_of(base, chosen, config.given), base
+
+
+def _known_names(flag: str, given: Sequence[str], known: Sequence[str]) -> list[str]:
+    names = [method_name(name) for name in given]
+    for name in names:
+        if name not in known:
+            there = ", ".join(known)
+            raise ConfigError(f"--{flag} {name}: no such entry or method; there are {there}.{nearest(name, known)}")
+    return names
 
 
 def _require_usable(config: BenchSettings) -> None:
@@ -180,7 +189,7 @@ def _write_report(
     from pipelines.bench.report import cell_rows, markdown, table_facts
     from pipelines.bench.scores import bench_table
 
-    table: BenchTable = bench_table(cells, results)
+    table: BenchTable = bench_table(cells, results, [method_name(name) for name in config.against])
     published = published_rows(config.published) if config.published is not None else ()
     text = markdown(table, published, _head(config, faces))
     write_text(config.out / "bench.md", text)

@@ -10,7 +10,7 @@ from abaw.evaluation.seeds import SeedDifference, SeedMean
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from pipelines.bench.cells import BenchCell, BenchResult
 from pipelines.bench.published import Published
-from pipelines.bench.scores import RIVALS, BenchTable, Group, Pick, difference, score, summary
+from pipelines.bench.scores import BenchTable, Group, Pick, difference, score, summary
 
 _NONE = "–"
 _SCORES = (("macro F1", "macro_f1"), ("accuracy", "accuracy"))
@@ -22,7 +22,7 @@ def markdown(table: BenchTable, published: Sequence[Published], head: str) -> st
     for title, name in _SCORES:
         rows = _published_lines(table, published) if name == "accuracy" else []
         parts.append(_section(f"{title}, last checkpoint", table, _summary_text(score("last", name)), rows))
-    parts += [_against(table, rival) for rival in RIVALS if rival in table.variants]
+    parts += [_against(table, rival) for rival in table.rivals]
     if any(result.best is not None for group in table.groups.values() for result in group.results.values()):
         for title, name in _SCORES:
             heading = f"{title}, best checkpoint (chosen on the selection split)"
@@ -135,8 +135,8 @@ def _group_facts(table: BenchTable, variant: str, portion: Portion) -> dict[str,
         for _, name in _SCORES:
             found = summary(group, score(checkpoint, name))
             facts[f"{checkpoint}_{name}"] = None if found is None else _plain(found)
-    for rival in RIVALS:
-        if rival != variant and rival in table.variants:
+    for rival in table.rivals:
+        if rival != variant:
             for _, name in _SCORES:
                 gain = difference(group, table.group(rival, portion), score("last", name))
                 facts[f"{name}_against_{rival}"] = None if gain is None else _plain(gain)

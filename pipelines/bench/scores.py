@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from abaw.data.label_portions import Portion
 from abaw.evaluation.seeds import SeedDifference, SeedMean, seed_difference, seed_mean
 from pipelines.bench.cells import BenchCell, BenchResult, CellScores
-
-RIVALS: Final = ("supervised", "fixmatch")
-"""Variants that the others are compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +19,11 @@ class Group:
 
 @dataclass(frozen=True)
 class BenchTable:
-    """variants: names; portions: in the order given; groups: by both, missing where no cell is finished."""
+    """variants: names; rivals: those with which the others are compared; portions: in the order given; groups: by
+    variant and portion, missing where no cell is finished."""
 
     variants: tuple[str, ...]
+    rivals: tuple[str, ...]
     portions: tuple[Portion, ...]
     groups: Mapping[tuple[str, Portion], Group]
 
@@ -47,13 +45,16 @@ def score(checkpoint: str, name: str) -> Pick:
     return pick
 
 
-def bench_table(cells: Sequence[BenchCell], results: Mapping[str, BenchResult]) -> BenchTable:
+def bench_table(cells: Sequence[BenchCell], results: Mapping[str, BenchResult], against: Sequence[str]) -> BenchTable:
+    """against: the rivals; those without a cell are left out."""
     groups: dict[tuple[str, Portion], dict[int, BenchResult]] = {}
     for cell in cells:
         if cell.name in results:
             groups.setdefault((cell.variant.name, cell.portion), {})[cell.seed] = results[cell.name]
+    variants = tuple(dict.fromkeys(cell.variant.name for cell in cells))
     return BenchTable(
-        tuple(dict.fromkeys(cell.variant.name for cell in cells)),
+        variants,
+        tuple(name for name in dict.fromkeys(against) if name in variants),
         tuple(dict.fromkeys(cell.portion for cell in cells)),
         {key: Group(found) for key, found in groups.items()},
     )

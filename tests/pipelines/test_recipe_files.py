@@ -118,6 +118,13 @@ def test_entries_adapt_the_recipe() -> None:
         chosen_variants(parse_config("bench", [*words, "short", "--train.warmup_steps", "40"]))
 
 
+@pytest.mark.parametrize("flag", ["--only", "--against"])
+def test_an_entry_that_does_not_exist_is_refused(flag: str) -> None:
+    config = parse_config("bench", [*BENCH, "--config", "bench/ferplus", flag, "supervised_unifrom"])
+    with pytest.raises(ConfigError, match=f"^{flag} supervised_unifrom: .* Did you mean 'supervised_uniform'"):
+        chosen_variants(config)
+
+
 @pytest.mark.parametrize("name", ["leaf", "supervised_uniform"])
 def test_only_takes_entries_and_other_methods(name: str) -> None:
     found, _ = chosen_variants(parse_config("bench", [*BENCH, "--config", "bench/ferplus", "--only", name]))

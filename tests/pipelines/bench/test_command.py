@@ -65,7 +65,9 @@ def test_cells_are_run_kept_and_added_to(tmp_path: Path, stores: tuple[str, ...]
         assert facts["threads"] == 1 and facts["instruction_set"] == processor().instruction_set
     before = [file.stat().st_mtime_ns for file in (cell, warm)]
     longer = ("--entries", "supervised=method=supervised", "plain=method=fixmatch,train.steps=2")
-    assert run(_config(*words, *longer)) == 0
+    assert run(_config(*words, *longer, "--against", "plain")) == 0
+    report = (tmp_path / "run" / "bench.md").read_text()
+    assert "## Against `plain`" in report and report.count("## Against") == 1
     assert [file.stat().st_mtime_ns for file in (cell, warm)] == before
     rows = _rows(tmp_path)
     assert [(row["entry"], row["method"], row["steps"]) for row in rows] == [

@@ -21,6 +21,7 @@ from pipelines.bench.scores import BenchTable, bench_table, difference, score, s
 from pipelines.bench.variants import Variant, variants_of
 
 SCORES = {"supervised": (0.40, 0.50, 0.60), "fixmatch": (0.45, 0.49, 0.65), "spatial": (0.60, 0.70, 0.80)}
+RIVALS = ("supervised", "fixmatch")
 FIVE, TEN = portions((0.05, 0.1), ())
 
 
@@ -45,7 +46,7 @@ def found(tmp_path: Path) -> tuple[list[BenchCell], dict[str, BenchResult]]:
 
 @pytest.fixture
 def table(found: tuple[list[BenchCell], dict[str, BenchResult]]) -> BenchTable:
-    return bench_table(*found)
+    return bench_table(*found, RIVALS)
 
 
 def test_mean_deviation_and_differences_paired_by_seed(table: BenchTable) -> None:
@@ -80,8 +81,19 @@ def test_the_report_has_scores_differences_and_published_rows(table: BenchTable)
 
 def test_without_a_best_checkpoint_or_rivals_these_parts_are_left_out(tmp_path: Path) -> None:
     cells = _cells(tmp_path, {"spatial": []}, (0,))
-    text = markdown(bench_table(cells, {cell.name: _result(0.5, chosen=False) for cell in cells}), (), "Head.")
+    results = {cell.name: _result(0.5, chosen=False) for cell in cells}
+    text = markdown(bench_table(cells, results, RIVALS), (), "Head.")
     assert "best checkpoint" not in text and "Against" not in text and "Published" not in text
+
+
+def test_differences_are_from_the_entries_named(found: tuple[list[BenchCell], dict[str, BenchResult]]) -> None:
+    table = bench_table(*found, ("spatial", "leaf"))  # leaf did not run
+    text = markdown(table, (), "Head.")
+    assert "## Against `spatial`" in text and text.count("## Against") == 1
+    assert "| fixmatch | -17.0 ± 2.0 (3) | -17.0 ± 2.0 (3) | – | – |" in text.splitlines()
+    facts = table_facts(table)["table"][0]
+    assert facts["entry"] == "supervised" and facts["accuracy_against_spatial"]["mean"] == pytest.approx(-0.2)
+    assert not any(name.endswith("against_fixmatch") for name in facts)
 
 
 def test_csv_has_a_row_a_cell_and_json_the_table(found: tuple[list[BenchCell], dict[str, BenchResult]]) -> None:
@@ -89,7 +101,7 @@ def test_csv_has_a_row_a_cell_and_json_the_table(found: tuple[list[BenchCell], d
     assert len(rows) == 10
     row = next(row for row in rows if (row["entry"], row["portion"], row["seed"]) == ("fixmatch", "share=0.05", "2"))
     assert (row["method"], row["last_macro_f1"], row["last_f1_Happiness"]) == ("fixmatch", "0.65", "0.65")
-    facts = json.loads(json.dumps(table_facts(bench_table(*found))))["table"]
+    facts = json.loads(json.dumps(table_facts(bench_table(*found, RIVALS))))["table"]
     assert facts[2]["entry"] == "spatial"
     assert facts[2]["macro_f1_against_supervised"]["mean"] == pytest.approx(0.2)
 
@@ -110,6 +122,6 @@ def test_pictures_are_drawn(found: tuple[list[BenchCell], dict[str, BenchResult]
         cell.folder.mkdir(parents=True)
         lines = [{"step": 5, "loss": 1.0}, {"step": 5, "eval/macro_f1": 0.2}, {"step": 10, "loss": 0.5}]
         (cell.folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_scores(tmp_path / "bench.png", bench_table(*found), published_rows("ferplus"))
+    write_scores(tmp_path / "bench.png", bench_table(*found, RIVALS), published_rows("ferplus"))
     write_curves(tmp_path / "curves.png", done)
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("bench.png", "curves.png"))
