@@ -100,6 +100,6 @@ def test_a_node_that_dies_on_ray_costs_no_more_than_since_the_last_checkpoint(
     ray_cluster.complete()
     _, said = job.communicate(timeout=600)
     assert job.returncode == 0, said
-    assert said.count("waiting for 2 nodes") == 2
+    assert said.count("waiting for 2 nodes") == 2, said
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert max(steps) == 100

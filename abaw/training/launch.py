@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import threading
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -14,13 +16,19 @@ from torch.distributed import is_torchelastic_launched
 from abaw.core.errors import ConfigError
 from abaw.training.settings import TrainSettings
 
+_WATCH_S: Final = 1.0
+
 
 def launch(settings: TrainSettings) -> Fabric:
     """Start the processes of a run, or join those that torchrun started.
 
-    Raises ConfigError when the accelerator or the precision is not available, or the number of processes is another.
+    A process that another one started, torchrun or the first of the run, ends with it: it would train for nobody, and
+    the run would stay locked. Raises ConfigError when the accelerator or the precision is not available, or the number
+    of processes is another.
     """
     _require_started(settings)
+    if "LOCAL_RANK" in os.environ:
+        threading.Thread(target=_end_after, args=(os.getppid(),), name="abaw-end-with-parent", daemon=True).start()
     try:
         fabric = Fabric(
             accelerator=settings.accelerator,
@@ -50,6 +58,13 @@ def _require_started(settings: TrainSettings) -> None:
                 f"torchrun started {local} processes on each of {started[1]} machines, but train.devices is "
                 f"{requested[0]} and train.nodes {requested[1]}; set them to {started[0]} and {started[1]}"
             )
+
+
+def _end_after(parent: int) -> None:
+    """End this process once its parent has ended, by `kill -9` for instance, which the parent cannot pass on."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_S)
+    os._exit(1)
 
 
 def with_whole_batch(settings: Mapping[str, Any], group: str | None = None) -> dict[str, Any]:
