@@ -33,11 +33,11 @@ _CLASS_OF_VOTE = dict(
 _VOTES = (*_CLASS_OF_VOTE, "unknown", "NF")
 # Two stills are one photo when their thumbnails correlate above this. Chosen by inspecting FER+, which has many photos
 # twice, cropped, scaled, watermarked or lit differently: above are hardly any different photos, below more and more.
-_ALIKE = 0.94
+ALIKE = 0.94
 _THUMBNAIL = 12
 VALID_PARTS = (0.5, 0.15)
 """Shares of each class of FER+ `valid` for the training and the tuning clips; the rest is for the scored clips."""
-_COMPARED_AT_ONCE = 1000
+COMPARED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,10 +129,10 @@ def shared(stills: Sequence[Still], others: Sequence[Still]) -> NDArray[np.bool_
     if not (stills and others):
         return found
     known = thumbnails([still.pixels for still in others])
-    for start in range(0, len(stills), _COMPARED_AT_ONCE):
-        part = [still.pixels for still in stills[start : start + _COMPARED_AT_ONCE]]
+    for start in range(0, len(stills), COMPARED_AT_ONCE):
+        part = [still.pixels for still in stills[start : start + COMPARED_AT_ONCE]]
         for pixels in (part, [image[:, ::-1] for image in part]):
-            found[start : start + len(part)] |= (thumbnails(pixels) @ known.T).max(axis=1) > _ALIKE
+            found[start : start + len(part)] |= (thumbnails(pixels) @ known.T).max(axis=1) > ALIKE
     return found
 
 
