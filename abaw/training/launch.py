@@ -27,7 +27,7 @@ def launch(settings: TrainSettings) -> Fabric:
     of processes is another.
     """
     _require_started(settings)
-    if "LOCAL_RANK" in os.environ:
+    if _is_started_by_another():
         threading.Thread(target=_end_after, args=(os.getppid(),), name="abaw-end-with-parent", daemon=True).start()
     try:
         fabric = Fabric(
@@ -58,6 +58,14 @@ def _require_started(settings: TrainSettings) -> None:
                 f"torchrun started {local} processes on each of {started[1]} machines, but train.devices is "
                 f"{requested[0]} and train.nodes {requested[1]}; set them to {started[0]} and {started[1]}"
             )
+
+
+def _is_started_by_another() -> bool:
+    """Whether torchrun or the first process of the run started this one.
+
+    Fabric writes LOCAL_RANK 0 into the environment of a first process that a user started, too.
+    """
+    return is_torchelastic_launched() or os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _end_after(parent: int) -> None:

@@ -11,11 +11,32 @@ from pathlib import Path
 import pytest
 
 from abaw.core.artifacts import process_lives
+from abaw.training.launch import _is_started_by_another
 from tests.data.faces import still_store
 from tests.engine.functions import wait
 
 _ABAW = ["-m", "abaw", "train-static", "--method", "supervised", "--backbone", "small", "--batch_size", "4"]
 _WITHOUT_END = ["--train.steps", "1000000", "--train.checkpoint_every", "1", "--train.accelerator", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "another"),
+    [
+        ({}, False),
+        ({"LOCAL_RANK": "0"}, False),  # the first process, at its second run
+        ({"LOCAL_RANK": "1"}, True),
+        ({"LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "none"}, True),
+    ],
+)
+def test_only_processes_that_another_started_end_with_it(
+    environment: dict[str, str], another: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process outlives the shell that it was started from."""
+    for name in ("LOCAL_RANK", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert _is_started_by_another() is another
 
 
 def _children(pid: int) -> list[int]:
