@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import write_bytes, write_json, write_text
+from abaw.core.artifacts import read_json, storage_errors, write_bytes, write_json, write_text
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file
 from abaw.core.text import csv_text
@@ -29,6 +29,9 @@ PAGE = "index.html"
 METRICS = "metrics.json"
 THRESHOLDS = "thresholds.json"
 SMOOTHING = "smoothing.json"
+PER_CLASS, PER_VIDEO, CONFUSION = "per_class.csv", "per_video.csv", "confusion.csv"
+CONFUSION_FIGURE, CALIBRATION_FIGURE = "confusion.png", "calibration.png"
+_OF_A_RESULT = (THRESHOLDS, SMOOTHING, PER_CLASS, PER_VIDEO, CONFUSION, CONFUSION_FIGURE, CALIBRATION_FIGURE)
 
 
 def write_report(
@@ -44,14 +47,15 @@ def write_report(
     calibration.png are next to them for one result, otherwise in one folder per result, of its name; a result without
     expression has only per_video.csv of these. smoothing.json is the smoothing whose figures are reported, for
     `read_smoothing`. thresholds.json is there if thresholds of action units were fitted. viewers: a folder with pages
-    on single videos (<video>.html) that the table of videos links to. An older report is replaced. Raises DataError
-    when the folder holds something else, or when two results have the same name.
+    on single videos (<video>.html) that the table of videos links to. An older report is removed first, so that none
+    of its files is taken for one of the new results. Raises DataError when the folder holds something else, or when two
+    results have the same name.
     """
     names = [result.name for result in results]
     if len(set(names)) < len(names):
         raise DataError(f"two results have the same name: {', '.join(names)}")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / METRICS).exists():
-        raise DataError(f"{folder}: is not empty and holds no report (no {METRICS}); choose another --out")
+    if folder.is_dir() and any(folder.iterdir()):
+        _remove_older(folder)
     # Written first: it marks the folder as a report even if the process is killed before the end.
     write_json(folder / METRICS, metrics_json(results, annotations, comparison))
     pictures = {}
@@ -60,20 +64,42 @@ def write_report(
         if result.tasks and result.tasks.thresholds:
             write_json(place / THRESHOLDS, dict(zip(ACTION_UNITS, result.tasks.thresholds.values, strict=True)))
         if not isinstance(result, Result):
-            write_text(place / "per_video.csv", csv_text(_task_video_rows(result.option)))
+            write_text(place / PER_VIDEO, csv_text(_task_video_rows(result.option)))
             continue
         if result.option.decoding is not None:
             facts = {"predictions": result.source, "chosen_on": annotations if result.choice else None}
             write_smoothing(place / SMOOTHING, result.option.decoding, EXPRESSION_CLASSES, **facts)
         images = pictures[result.name] = _draw(result)
-        write_text(place / "per_class.csv", csv_text(_class_rows(result)))
-        write_text(place / "per_video.csv", csv_text(_video_rows(result.evaluation.videos)))
-        write_text(place / "confusion.csv", csv_text(_confusion_rows(result.evaluation.all_frames.confusion)))
-        write_bytes(place / "confusion.png", images.confusion)
+        write_text(place / PER_CLASS, csv_text(_class_rows(result)))
+        write_text(place / PER_VIDEO, csv_text(_video_rows(result.evaluation.videos)))
+        write_text(place / CONFUSION, csv_text(_confusion_rows(result.evaluation.all_frames.confusion)))
+        write_bytes(place / CONFUSION_FIGURE, images.confusion)
         if images.calibration is not None:
-            write_bytes(place / "calibration.png", images.calibration)
+            write_bytes(place / CALIBRATION_FIGURE, images.calibration)
     write_text(folder / PAGE, render_page(results, annotations, pictures, comparison, _links(folder, viewers)))
     return folder / PAGE
+
+
+def _remove_older(folder: Path) -> None:
+    """Remove the files of an older report but metrics.json, which marks the folder as a report until it is replaced."""
+    places = [folder, *(folder / name for name in _older_names(folder))]
+    with storage_errors(folder):
+        for path in (folder / PAGE, *(place / name for place in places for name in _OF_A_RESULT)):
+            path.unlink(missing_ok=True)
+        for place in places[1:]:
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+
+
+def _older_names(folder: Path) -> list[str]:
+    """The results of the report in a folder. Raises DataError when there is something else."""
+    remedy = "choose another --out"
+    if not (folder / METRICS).exists():
+        raise DataError(f"{folder}: is not empty and holds no report (no {METRICS}); {remedy}")
+    match read_json(folder / METRICS):
+        case {"results": [*results]} if all(isinstance(each, dict) and "name" in each for each in results):
+            return [str(each["name"]) for each in results]
+    raise DataError(f"{folder}: is not empty, and its {METRICS} is not that of a report; {remedy}")
 
 
 def _links(folder: Path, viewers: Path | None) -> dict[str, str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +19,7 @@ from abaw.evaluation.compare import compare, compare_options, score_intervals
 from abaw.evaluation.metrics import ScoredVideo, evaluate
 from abaw.evaluation.multitask import TaskScores, TaskTally, moments_of, score_tasks
 from abaw.evaluation.origin import Origin
-from abaw.evaluation.report import write_report
+from abaw.evaluation.report import SMOOTHING, THRESHOLDS, write_report
 from abaw.evaluation.result import Option, Result
 from abaw.protocol.classes import EXPRESSION_CLASSES
 
@@ -322,9 +323,35 @@ def test_an_older_report_is_replaced_and_another_folder_refused(tmp_path: Path) 
     assert entry["macro_f1"] == result(seed=2).evaluation.all_frames.macro_f1
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "index.html").write_text("mine")
+    (tmp_path / "thesis" / "metrics.json").write_text('{"loss": 1}')
+    with pytest.raises(DataError, match=r"its metrics.json is not that of a report; choose another --out"):
+        write_report(tmp_path / "thesis", [result()], "annotations")
+    (tmp_path / "thesis" / "metrics.json").unlink()
     with pytest.raises(DataError, match="holds no report"):
         write_report(tmp_path / "thesis", [result()], "annotations")
     assert (tmp_path / "thesis" / "index.html").read_text() == "mine"
+
+
+def test_nothing_of_an_older_report_is_left(tmp_path: Path) -> None:
+    """Its smoothing and thresholds would be submitted with the new predictions."""
+
+    def files(folder: Path) -> list[str]:
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+    def fresh(name: str, results: Sequence[Result]) -> list[str]:
+        write_report(tmp_path / name, results, "annotations")
+        return files(tmp_path / name)
+
+    one, several = [result()], [replace(result(), name="p"), replace(result(), name="q")]
+    expected_one, expected_several = fresh("one", one), fresh("several", several)
+    assert "per_class.csv" in expected_one and "p/per_class.csv" in expected_several
+    for results, expected in ((one, expected_one), (several, expected_several), (one, expected_one)):
+        assert fresh("again", results) == expected
+        place = tmp_path / "again" / ("" if results is one else "p")
+        for name in (THRESHOLDS, SMOOTHING):
+            (place / name).write_text("{}")
+    (tmp_path / "again" / "notes.txt").write_text("mine")
+    assert fresh("again", one) == sorted([*expected_one, "notes.txt"])
 
 
 def test_two_results_of_one_name_and_a_file_for_a_folder(tmp_path: Path) -> None:
