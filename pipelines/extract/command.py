@@ -43,8 +43,8 @@ class ExtractConfig(ExtractOptions, BatchSettings):
             with the column path and, optionally, subject (the store's name) and frames (how many are expected); each
             may be s3:// or gs://
         out: folder for the stores, one `<subject>.arrow` each; existing ones are kept; may be s3:// or gs://
-        detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; auto is
-            insightface:buffalo_l where insightface has it on disk, and builtin elsewhere
+        detector: auto, builtin, insightface:PACK, or the path of a SCRFD or YuNet .onnx file; auto is the first of
+            these on disk: an insightface pack, a YuNet, a SCRFD; otherwise builtin
         subjects: main (one person per video), all (every person in a store), or the paths of annotation
             folders and templates whose names list the people (<video>, <video>_left, <video>_right, <video>_1)
         crop: kinds of crop, made in one pass: aligned:PIXELS (eyes and mouth always at the same places) or
@@ -179,10 +179,10 @@ def _items(config: ExtractConfig, mirror: Mirror) -> list[VideoItem]:
         shown = ", ".join(plan.without_video[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
         warn(f"{', '.join(sources)}: labels for a video that is not there: {shown}")
     everybody = {path: named.get(path) or plan.subjects[path.stem] for path in listed}
-    corrections = assign(
-        read_corrections(config.corrections) if config.corrections else [],
-        {path.stem: subjects for path, subjects in everybody.items()},
-    )
+    of_stem: dict[str, list[Subject]] = {}  # a list may hold several videos of one file name, each with its people
+    for path, people in everybody.items():
+        of_stem.setdefault(path.stem, []).extend(people)
+    corrections = assign(read_corrections(config.corrections) if config.corrections else [], of_stem)
     return [
         VideoItem(path, everybody[path], corrections.get(path.stem, {}), rows[0].frames)
         for path, rows in listed.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,19 +20,22 @@ _COLUMNS = ("video", "subject", "choice", "tracks", "margin", "runner_up", "face
 def review(stores: Mapping[Path, Sequence[ExtractedStore]], out: Path) -> None:
     """Write `<out>/review/<video>.png` for each video with its stores, and `review.csv`, most doubtful first.
 
-    stores: of each video; those of a person with several kinds of crop differ in their crops alone.
+    Where several videos have one name, a sheet has that of its first person. stores: of each video; those of a person
+    with several kinds of crop differ in their crops alone.
     """
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.video.people.contact_sheet import SUBJECTS_SHOWN, by_doubt, read_review, write_sheet
     from abaw.video.people.crop_samples import read_sample
 
     everything: list[Review] = []
+    videos_of_name = Counter(video.stem for video in stores)
     for video, made in stores.items():
         people = list(dict.fromkeys(store.subject for store in made))
         reviews = [read_review(next(store.path for store in made if store.subject == name)) for name in people]
         shown = [store for name in people[:SUBJECTS_SHOWN] for store in made if store.subject == name]
         samples = [read_sample(store.path, store.subject) for store in shown]
-        write_sheet(out / FOLDER / f"{video.stem}.png", video, reviews, samples)
+        name = video.stem if videos_of_name[video.stem] == 1 else people[0]
+        write_sheet(out / FOLDER / f"{name}.png", video, reviews, samples)
         everything += reviews
     ranked = by_doubt(everything)
     _write_table(out / FOLDER / "review.csv", ranked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,28 @@ def test_corrections(videos: Path, weights: Path, tmp_path: Path, capsys: pytest
     assert extract(*base, "--corrections", file) == 1
     assert f"{file}, line 2: no track 9 in two; its tracks are 1, 2" in capsys.readouterr().err
     assert meta(tmp_path, "two")["correction"] == other, "what was there stays"
+
+
+def test_two_videos_of_one_name_have_their_own_corrections_and_sheets(
+    videos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("two", "one"):
+        (tmp_path / name).mkdir()
+        shutil.copy(videos / f"{name}.mp4", tmp_path / name / "v.mp4")
+    listed, fix, out = tmp_path / "list.csv", tmp_path / "fix.csv", tmp_path / "faces"
+    listed.write_text(f"path,subject\n{tmp_path}/two/v.mp4,alice\n{tmp_path}/one/v.mp4,bob\n")
+    base = [listed, "--out", out, "--detector", weights]
+    assert extract(*base, "--review") == 0
+    assert sorted(path.name for path in (out / "review").iterdir()) == ["alice.png", "bob.png", "review.csv"]
+    (other,) = meta(out, "alice")["runner_up"]
+    fix.write_text(f"video,track\nv,{other}\n")
+    capsys.readouterr()
+    assert extract(*base, "--corrections", fix) == 1
+    assert f"{fix}, line 2: v has alice, bob; name one of them in the column 'subject'" in capsys.readouterr().err
+    fix.write_text(f"video,track,subject\nv,{other},alice\n")
+    assert extract(*base, "--corrections", fix) == 0
+    assert (meta(out, "alice")["choice"], meta(out, "alice")["tracks"]) == ("corrected", [other])
+    assert (meta(out, "bob")["choice"], meta(out, "bob")["correction"]) == ("main", None)
 
 
 @pytest.mark.parametrize(
