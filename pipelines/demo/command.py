@@ -31,7 +31,7 @@ class DemoConfig:
 
     Args:
         out: folder for everything; an unfinished demo in it is continued
-        seed: seed of the data and of both trainings
+        seed: seed of the data and of all training runs
         detector: face detector of `abaw extract`; builtin needs no download
         workers: processes for rendering and extracting; 0 means one per usable core
         size: how much is rendered
