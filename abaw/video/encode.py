@@ -19,6 +19,8 @@ from abaw.core.errors import DataError
 from abaw.video.sound import SoundWriter, sound_writer
 
 _TICK = Fraction(1, 90_000)
+BACK_S = 0.5
+"""A longer step back of time stamps is their new beginning, as in joined recordings."""
 _BT601 = 6
 """Number in H.273 of the colour space that the conversion from RGB produces; without it, players guess."""
 
@@ -26,8 +28,9 @@ _BT601 = 6
 class H264Writer:
     """An .mp4 that keeps every frame and its time: no B-frames, at least one key frame per second, the index in front.
 
-    fps: mean frame rate, used only for rate control and key frames. Odd sides grow by one pixel. sound: a video with
-    the same times, whose sound is added, if it has any. Raises StorageError if the disk is full.
+    Where times begin again, those of the file go on. fps: mean frame rate, for this, rate control and key frames. Odd
+    sides grow by one pixel. sound: a video with the same times, whose sound is added, if it has any. Raises
+    StorageError if the disk is full.
     """
 
     def __init__(self, path: Path, fps: float, sound: Path | None = None) -> None:
@@ -37,7 +40,7 @@ class H264Writer:
         self._sound: SoundWriter | None = None
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: VideoStream | None = None
-        self._start_s = 0.0
+        self._start_s = self._first_s = self._time_s = 0.0
         self._last = -1
         self._shape: tuple[int, ...] | None = None
 
@@ -64,6 +67,9 @@ class H264Writer:
         if height % 2 or width % 2:
             image = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
         stream = self._stream or self._begin(image, time_s)
+        if time_s < self._time_s and (time_s <= self._first_s or time_s < self._time_s - BACK_S):
+            self._start_s -= self._time_s + 1 / self._fps - time_s
+        self._time_s = time_s
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         self._last = max(round((time_s - self._start_s) / _TICK), self._last + 1)
         frame.pts, frame.time_base = self._last, _TICK
@@ -80,7 +86,8 @@ class H264Writer:
         stream.options = options
         stream.codec_context.time_base = _TICK
         stream.codec_context.colorspace = _BT601
-        self._stream, self._start_s = stream, time_s
+        self._stream = stream
+        self._start_s = self._first_s = self._time_s = time_s
         if self._source is not None:
             self._sound = sound_writer(self._source, self._container, time_s)
         return stream

@@ -19,8 +19,11 @@ from abaw.sequence.smooth import Smoothing
 from abaw.stores.faces import FaceStore
 from abaw.stores.predictions import Predictions
 from abaw.video.align import matrix_from_box, matrix_from_landmarks
+from abaw.video.encode import BACK_S
 
 NO_FACE = -1
+_FRAME_S = 0.04
+"""How long a frame lasts that no other follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,10 @@ class Segment:
 class PersonTimeline:
     """The results for one person.
 
-    name: of the stores; faces: the person's store; times: (T,) seconds; box_xyxy: (T, 4) pixels; crop: (T, 4) the
-    parameters a, b, x, y of the similarity (a·X − b·Y + x, b·X + a·Y + y) from the picture to the aligned crop; probs:
-    (T, C) smoothed probabilities. box_xyxy, crop and probs are NaN on frames without a face. labels: (T,) the most
-    probable class, NO_FACE without a face; annotated: (T,) class, -1 without a label; None without annotation.
+    name: of the stores; faces: the person's store; times: (T,) seconds, in order; box_xyxy: (T, 4) pixels; crop: (T, 4)
+    the parameters a, b, x, y of the similarity (a·X − b·Y + x, b·X + a·Y + y) from the picture to the aligned crop;
+    probs: (T, C) smoothed probabilities. box_xyxy, crop and probs are NaN on frames without a face. labels: (T,) the
+    most probable class, NO_FACE without a face; annotated: (T,) class, -1 without a label; None without annotation.
     landmarks: (T, 10) five points x, y in pixels, None when the detector has none; valence_arousal: (T, 2) smoothed,
     None when the model does not predict them.
     """
@@ -98,7 +101,7 @@ def read_timeline(
     return PersonTimeline(
         name=faces.name,
         faces=faces,
-        times=faces.store.table.column("time_s").to_numpy(),
+        times=in_order(faces.store.table.column("time_s").to_numpy()),
         box_xyxy=box,
         crop=_crops(box, landmarks),
         probs=np.where(valid[:, None], decoded.probs, np.float32(np.nan)),
@@ -128,11 +131,28 @@ def _crops(box_xyxy: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDA
     return found
 
 
+def in_order(stamps_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T,) times that never run backwards: where time stamps begin again, as in joined recordings, time goes on.
+
+    They begin again with a step back of more than half a second, or to the first stamp or before it. After a shorter
+    step back, time stands still until the stamps have caught up.
+    """
+    steps = np.diff(stamps_s)
+    again = (steps < 0) & ((steps < -BACK_S) | (stamps_s[1:] <= stamps_s[:1]))
+    added = np.cumsum(np.where(again, _usual_s(stamps_s) - steps, 0.0))
+    return np.asarray(np.maximum.accumulate(stamps_s + np.concatenate([[0.0], added])), np.float64)
+
+
 def ends_of(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T,) time in seconds at which each frame ends; the last frame gets the median duration."""
-    if len(times) < 2:
-        return times + 0.04
-    return np.concatenate([times[1:], [times[-1] + np.median(np.diff(times))]])
+    """(T,) time in seconds at which each frame ends; the last frame gets the median duration. times: (T,), in order."""
+    return np.concatenate([times[1:], times[-1:] + _usual_s(times)])
+
+
+def _usual_s(times: NDArray[np.float64]) -> float:
+    """Median time from a frame to a later one."""
+    steps = np.diff(times)
+    forward = steps[steps > 0]
+    return float(np.median(forward)) if len(forward) else _FRAME_S
 
 
 def segments(person: PersonTimeline) -> list[Segment]:

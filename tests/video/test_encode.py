@@ -30,6 +30,25 @@ def test_uneven_times_are_kept(tmp_path: Path) -> None:
     np.testing.assert_allclose([time_s for _, time_s in found], np.array(times) - 2, atol=2e-4)
 
 
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0.0, 0.04, 0.08, 0.0, 0.04, 0.08], [0.0, 0.04, 0.08, 0.12, 0.16, 0.2]),
+        ([5.0, 5.04, 9.0, 7.0, 7.04], [0.0, 0.04, 4.0, 4.04, 4.08]),
+        ([0.0, 0.4, 0.3, 0.8], [0.0, 0.4, 0.4, 0.8]),  # one late frame shifts nothing after it
+    ],
+)
+def test_where_times_begin_again_those_of_the_file_go_on(
+    times: list[float], expected: list[float], tmp_path: Path
+) -> None:
+    with H264Writer(tmp_path / "out.mp4", 25) as writer:
+        for index, time_s in enumerate(times):
+            writer.add(numbered_picture(index + 1), time_s)
+    found = read(tmp_path / "out.mp4")
+    assert [number for number, _ in found] == list(range(1, len(times) + 1))
+    np.testing.assert_allclose([time_s for _, time_s in found], expected, atol=2e-4)
+
+
 def test_frames_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     with H264Writer(tmp_path / "out.mp4", 25) as writer:
         for index in range(4):

@@ -243,6 +243,34 @@ def test_without_its_video_the_page_still_plays(browser: Browser, tmp_path: Path
     page.close()
 
 
+def test_the_page_of_joined_recordings_has_one_time_from_first_to_last_frame(opened: Opened, tmp_path: Path) -> None:
+    """The time stamps of both halves begin at 0; the copy that the page plays goes on."""
+    half_s = [frame / 25 for frame in range(NUM_FRAMES // 2)]
+    people = [person(tmp_path, LABELS, annotated=ANNOTATED, times_s=half_s * 2)]
+    video = write_numbered(tmp_path / "clip.mp4", NUM_FRAMES, options={"crf": "18"})
+    file = tmp_path / "joined.html"
+    facts = Video("joined", "clip.ts", 25.0, (WIDTH, HEIGHT), {})
+    file.write_text(render_viewer(facts, people, Media("video/mp4", video.read_bytes(), None)), encoding="utf-8")
+    page = opened(file, anchor="#frame=60")
+    expect(page.locator("header")).to_contain_text("0:06.00 · 150 frames")
+    page.keyboard.press("Shift+ArrowRight")
+    settle(page)
+    assert (frame_on_page(page), page.evaluate(_NUMBER_SHOWN)) == (85, 85)
+    shares = page.locator("td.bar").all_inner_texts()
+    assert shares[:3] == ["35.7 %", "35.7 %", "28.6 %"]  # of 140 frames
+    assert "-" not in "".join(page.locator("table").all_inner_texts())
+    with page.expect_download() as download:
+        page.locator("[data-export=csv]").click()
+    download.value.save_as(tmp_path / "csv")
+    rows = list(csv.DictReader((tmp_path / "csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["start_s"], row["end_s"]) for row in rows] == [
+        ("0.000", "1.600"),
+        ("1.600", "2.800"),
+        ("3.200", "4.000"),
+        ("4.000", "6.000"),
+    ]
+
+
 def test_the_index_leads_to_the_viewers(opened: Opened, page_file: Path) -> None:
     summary = person_summary(person(page_file.parent, LABELS, name="other", annotated=ANNOTATED))
     nobody = person_summary(person(page_file.parent, [None] * 3, name="nobody"))

@@ -11,6 +11,7 @@ import pytest
 
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.viewer.tables import HEADER, frames_csv, person_summary
+from pipelines.predict_video.results import INDEX, write_index
 from tests.viewer.people import SURE, person
 
 
@@ -45,3 +46,28 @@ def test_a_person_without_any_face(tmp_path: Path) -> None:
     assert set(summary["share_of_time"].values()) == {0.0}
     assert summary["segments"] == [] and summary["annotated"]["agreement"] is None
     assert "annotated" not in person_summary(person(tmp_path, [None], name="other"))
+
+
+def test_joined_recordings_have_shares_of_the_whole_and_a_place_in_the_index(tmp_path: Path) -> None:
+    """Each recording is a second long, and the time stamps of both begin at 0."""
+    stamps_s = [frame / 25 for frame in range(25)] * 2
+    joined = person(tmp_path, [0] * 24 + [6] + [0] * 25, name="joined", times_s=stamps_s, annotated=[6] * 50)
+    found = person_summary(joined)
+    assert found["seconds_with_face"] == 2.0
+    assert (found["share_of_time"]["Neutral"], found["share_of_time"]["Surprise"]) == (0.98, 0.02)
+    assert sum(found["share_of_time"].values()) == pytest.approx(1)
+    assert [(one["label"], one["start_s"], one["end_s"]) for one in found["segments"]] == [
+        ("Neutral", 0.0, 0.96),
+        ("Surprise", 0.96, 1.0),
+        ("Neutral", 1.0, 2.0),
+    ]
+    times = [float(row["time_s"]) for row in csv.DictReader(io.StringIO(frames_csv(joined)))]
+    assert times == [pytest.approx(frame / 25) for frame in range(50)]
+    for one in (joined, person(tmp_path, [4] * 5, name="other")):
+        summary = {"kind": "predict-video", "video": one.name, "frames": len(one), "people": [person_summary(one)]}
+        text = json.dumps({**summary, "files": [], "fingerprint": "x"})
+        (tmp_path / f"{one.name}.json").write_text(text, encoding="utf-8")
+    assert write_index(tmp_path) == tmp_path / INDEX
+    text = (tmp_path / INDEX).read_text(encoding="utf-8")
+    assert all(f">{name}</a>" in text for name in ("joined", "other"))
+    assert "0:02" in text and "Neutral 98 %, Surprise 2 %" in text
