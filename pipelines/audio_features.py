@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from abaw.audio.options import parse_model
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.progress import Progress
 from abaw.core.text import listed
-from abaw.protocol.layout import find_videos, parse_subject
+from abaw.protocol.layout import find_videos, video_of
 from abaw.protocol.listed_videos import ListedVideo, listed_and_found
 from abaw.stores.folders import StoreFolders
 from pipelines.console import say
@@ -22,9 +21,6 @@ from pipelines.items import run_items
 
 if TYPE_CHECKING:
     from abaw.audio.model import SoundModel
-
-_PERSON = re.compile(r"_(person|track)[0-9]+$")
-"""Ends of the names that `extract --subjects all` gives, and gave in earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +92,7 @@ def _items(videos: Sequence[ListedVideo], stores: Sequence[Path]) -> list[SoundI
     names = {video.subject or video.path.stem for video in videos}
     faces: dict[str, list[Path]] = {}
     for path in stores:
-        name = path.stem if path.stem in names else _PERSON.sub("", parse_subject(path.stem).video)
+        name = path.stem if path.stem in names else video_of(path.stem)
         faces.setdefault(name, []).append(path)
     return [SoundItem(video.path, faces.get(video.subject or video.path.stem, [])) for video in videos]
 

@@ -32,7 +32,7 @@ class TrainStaticSettings(StaticSettings):
         unlabelled: unlabelled faces: image sets or faces stores of videos, or folders of them; existing labels are
             ignored
         pseudo_labelled: image sets with labels of `abaw label-faces`, from which any method learns as from labelled
-            ones; they are never held out, and photos that are held out are left out of them
+            ones; they are never held out, and photos and videos that are held out are left out of them
         rest_unlabelled: also use the faces of `labelled` and the frames of `videos` that have no label as unlabelled
             faces, except those of videos that are held out
         videos: folder of faces stores of videos, to train on their frames; needs annotations
@@ -166,14 +166,14 @@ def _read_unlabelled(config: TrainStaticSettings, selection: FaceSet | None) -> 
 
 
 def _with_pseudo_labelled(config: TrainStaticSettings, training: FaceSet, selection: FaceSet | None) -> FaceSet:
-    """The faces to learn from and those with pseudo-labels, without photos that are held out."""
+    """The faces to learn from and those with pseudo-labels, without photos and videos that are held out."""
     # Loaded on use: `--help` and wrong usage are answered without it.
-    from abaw.data.face_set import join, labelled_stills, without_photos_of
+    from abaw.data.face_set import join, labelled_stills, without_photos_of, without_videos_of
     from abaw.stores.arrow import find_stores
 
     pseudo = join([labelled_stills(path) for path in find_stores(config.pseudo_labelled)])
     if selection is not None:
-        pseudo = without_photos_of(pseudo, selection)
+        pseudo = without_videos_of(without_photos_of(pseudo, selection), selection)
     counts = pseudo.class_counts().tolist()
     say(f"{len(pseudo)} faces with pseudo-labels, by class {', '.join(map(str, counts))}")
     return join([training, pseudo])

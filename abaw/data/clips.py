@@ -16,7 +16,7 @@ from abaw.core.artifacts import utf8
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.classes import NUM_ACTION_UNITS, NUM_EXPRESSIONS, UNLABELLED
 from abaw.protocol.labels import count_other_labels
-from abaw.protocol.layout import parse_subject
+from abaw.protocol.layout import video_of
 from abaw.stores.sources import FACE, Source, chosen_sources, joined_backbone
 from abaw.stores.stored_features import StoredFeatures
 
@@ -111,6 +111,16 @@ class ClipSet:
                 digest.update(b"" if values is None else values.tobytes())
         return digest.hexdigest()[:16]
 
+    def features_fingerprint(self) -> str:
+        """16 hexadecimal digits that identify the features of the videos."""
+        digest = hashlib.sha256()
+        for clip in self.clips:
+            if isinstance(clip.features, StoredFeatures):
+                digest.update(utf8(f"{clip.name} {clip.features.fingerprints}\n"))
+            else:
+                digest.update(utf8(f"{clip.name}\n") + clip.features.tobytes())
+        return digest.hexdigest()[:16]
+
     def subset(self, clips: Sequence[Clip]) -> ClipSet:
         return replace(self, clips=tuple(clips))
 
@@ -198,13 +208,13 @@ def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generat
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"holdout {fraction}: expected a fraction between 0 and 1 of the training videos")
-    video_of = [parse_subject(clip.name).video for clip in clips.clips]
+    of_clip = [video_of(clip.name) for clip in clips.clips]
     labelled = label_counts(clips.clips)
-    videos = sorted({video for video, each in zip(video_of, labelled, strict=True) if each.any()})
+    videos = sorted({video for video, each in zip(of_clip, labelled, strict=True) if each.any()})
     if len(videos) < 2:
         raise ConfigError(f"holdout {fraction} needs at least 2 annotated videos, found {len(videos)}; use --holdout 0")
     counts = np.zeros((len(videos), len(labelled[0])))
-    for video, each in zip(video_of, labelled, strict=True):
+    for video, each in zip(of_clip, labelled, strict=True):
         if each.any():
             counts[videos.index(video)] += each
     num_held = min(max(1, round(fraction * len(videos))), len(videos) - 1)
@@ -212,7 +222,7 @@ def split_by_video(clips: ClipSet, fraction: float, generator: np.random.Generat
     best = min(choices, key=lambda chosen: _mismatch(counts, chosen, fraction))
     held = {videos[index] for index in best}
     parts: tuple[list[Clip], list[Clip]] = ([], [])
-    for video, clip in zip(video_of, clips.clips, strict=True):
+    for video, clip in zip(of_clip, clips.clips, strict=True):
         parts[video in held].append(clip)
     return clips.subset(parts[0]), clips.subset(parts[1])
 

@@ -14,7 +14,7 @@ from abaw.core.artifacts import value_hash
 from abaw.core.errors import ConfigError, DataError
 from abaw.protocol.annotations import Annotation, read_annotations
 from abaw.protocol.classes import EXPRESSION_CLASSES, NUM_EXPRESSIONS, UNLABELLED
-from abaw.protocol.layout import parse_subject
+from abaw.protocol.layout import video_of
 from abaw.stores.arrow import SUFFIX, StoreError
 from abaw.stores.faces import FaceStore, open_faces
 
@@ -149,7 +149,7 @@ def labelled_frames(faces: Path, annotations: Path, every: int) -> tuple[FaceSet
     missing = sorted(set(found) - set(present))
     if not present:
         raise DataError(f"{faces}: has no store of any of the {len(found)} annotated videos ({missing[0]}, …)")
-    videos = sorted({parse_subject(name).video for name in present})
+    videos = sorted({video_of(name) for name in present})
     stores, rows, labels, groups = [], [], [], []
     for name, path in sorted(present.items()):
         store = open_faces(path)
@@ -157,7 +157,7 @@ def labelled_frames(faces: Path, annotations: Path, every: int) -> tuple[FaceSet
         stores.append(store)
         rows.append(chosen[::every])
         labels.append(chosen_labels[::every])
-        groups.append(videos.index(parse_subject(name).video))
+        groups.append(videos.index(video_of(name)))
     samples = _samples(stores, rows, labels, groups)
     if not len(samples):
         raise DataError(f"{faces}: no frame of {len(present)} annotated videos has both a face and a label")
@@ -220,10 +220,14 @@ def without_photos_of(faces: FaceSet, others: FaceSet) -> FaceSet:
 
 
 def without_videos_of(faces: FaceSet, others: FaceSet) -> FaceSet:
-    """The samples that are not from a video, whoever is seen in it, of which `others` has frames."""
+    """The samples that are not from a video, whoever is seen in it, of which `others` has frames.
+
+    Frames with soft labels (`abaw label-faces`) are in image sets whose source is the video.
+    """
     used = [others.stores[index] for index in np.unique(others.store_index[others.groups >= 0])]
-    videos = {parse_subject(store.store.path.stem).video for store in used}
-    shared = [parse_subject(store.store.path.stem).video in videos for store in faces.stores]
+    videos = {video_of(store.store.path.stem) for store in used}
+    names = [store.store.path.stem if store.is_video else str(store.meta.get("source")) for store in faces.stores]
+    shared = [video_of(name) in videos for name in names]
     return faces.take(~np.array(shared)[faces.store_index])
 
 

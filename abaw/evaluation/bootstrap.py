@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
 from abaw.evaluation.metrics import Floats, macro_f1_of
-from abaw.protocol.layout import parse_subject
+from abaw.protocol.layout import video_of
 
 DRAWS = 1000
 _NUMBERS_PER_BATCH = 1 << 22
@@ -51,7 +51,7 @@ class Difference:
 
 def video_groups(names: Sequence[str]) -> list[str]:
     """The video of each name: the people of one video are drawn together."""
-    return [parse_subject(name).video for name in names]
+    return [video_of(name) for name in names]
 
 
 def draw_weights(num_groups: int, draws: int, seed: int) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from abaw.core.text import listed
-from abaw.protocol.layout import parse_subject
+from abaw.protocol.layout import video_of
 
 VIDEO_LISTS = ("trained_on", "selected_on", "weights_chosen_on")
 """Keys of the metadata of predictions that list videos which their models have seen."""
@@ -97,7 +97,7 @@ def origin_of(metas: Mapping[str, Mapping[str, Any]]) -> Origin:
     seen: dict[str, list[str]] = {key: [] for key in VIDEO_LISTS}
     for name, meta in metas.items():
         for key, names in seen.items():
-            if parse_subject(name).video in _videos(tuple(meta.get(key, ()))):
+            if video_of(name) in _videos(tuple(meta.get(key, ()))):
                 names.append(name)
     return Origin(
         num_videos=len(metas),
@@ -108,4 +108,4 @@ def origin_of(metas: Mapping[str, Mapping[str, Any]]) -> Origin:
 
 
 def _videos(names: tuple[str, ...]) -> set[str]:
-    return {parse_subject(name).video for name in names}
+    return {video_of(name) for name in names}

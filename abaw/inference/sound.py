@@ -67,8 +67,7 @@ def write_sound_features(
 
 
 def _fingerprint(faces: FaceStore, video: str, model: SoundModel, track: int | None) -> str:
-    rows = faces.meta.get("fingerprint") or quick_hash(faces.store.path)
-    return value_hash({"faces": rows, "video": video, "model": model.backbone, "track": track})
+    return value_hash({"faces": faces.fingerprint, "video": video, "model": model.backbone, "track": track})
 
 
 def _same_times(faces: Sequence[FaceStore], video: Path) -> Iterator[tuple[Shown, list[FaceStore]]]:

@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import quick_hash
 from abaw.core.errors import ConfigError
 from abaw.core.typed import from_plain
 from abaw.protocol.classes import NUM_EXPRESSIONS
@@ -77,11 +76,6 @@ class FaceStore(NamedStore):
     def key(self) -> str:
         """The key column: `frame` or `image`."""
         return "frame" if self.is_video else "image"
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifies what the store was made from; for a store that does not record it, its own content."""
-        return str(self.meta.get("fingerprint") or quick_hash(self.store.path))
 
     @property
     def crop(self) -> Crop:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from abaw.core.artifacts import utf8
 from abaw.core.folders import is_system_file, names_in
+from abaw.protocol.layout import NUMBERED
 
 MOST_IN_A_FOLDER = 10_000
-_TRACK = re.compile(r"_track[0-9]+(\.[a-z]+)$")
+_PERSON = re.compile(rf"{NUMBERED}(\.[a-z]+)$")
 _SUB_FOLDER = re.compile(r"part-[0-9a-f]{2}")
 
 
@@ -34,8 +35,8 @@ class StoreFolders:
 
     @cached_property
     def _present(self) -> frozenset[str]:
-        """Names of files, and for those of tracks (`x_track3.arrow`) also that of their video."""
-        return self._names | {_TRACK.sub(r"\1", name) for name in self._names}
+        """Names of files, and for those of people (`x_person3.arrow`) also that of their video."""
+        return self._names | {_PERSON.sub(r"\1", name) for name in self._names}
 
     @cached_property
     def _has_sub_folders(self) -> bool:
@@ -44,7 +45,7 @@ class StoreFolders:
     def sub_folder(self, key: str, files: Collection[str]) -> str:
         """The name of the sub-folder for the stores of an item, "" for none.
 
-        key: what is hashed; files: names of the stores, that of the video for those of its tracks.
+        key: what is hashed; files: names of the stores, that of the video for those of its people.
         """
         if not self._has_sub_folders or not self._present.isdisjoint(files):
             return ""

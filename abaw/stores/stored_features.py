@@ -37,6 +37,11 @@ class MappedRows:
         self._ends = np.cumsum([len(block) for block in self._blocks]).tolist()
         self._valid = store.valid
 
+    @property
+    def fingerprint(self) -> str:
+        """That of the store."""
+        return open_features(self._path, checked=True).fingerprint
+
     def read_into(self, rows: NDArray[np.float16], start: int) -> None:
         """Fill `rows` (N, D), which are 0, with the features from row `start` on; those of other rows stay 0."""
         stop = min(start + len(rows), len(self._valid))
@@ -70,6 +75,11 @@ class StoredFeatures:
     @property
     def shape(self) -> tuple[int, int]:
         return self.num_frames, sum(map(_dim, self.sources))
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of the store of each source, empty for a source that the video lacks."""
+        return [source.fingerprint if isinstance(source, MappedRows) else "" for source in self.sources]
 
     def __len__(self) -> int:
         return self.num_frames

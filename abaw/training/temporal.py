@@ -57,10 +57,12 @@ def train_temporal(
 
     fabric = launch(recipe.train)
     with fabric.rank_zero_first():
+        config = _run_config(recipe, windows, clips)
         run_folder = RunFolder(
             out,
-            _run_config(recipe, windows, clips),
-            to_plain(TemporalRecipe()),
+            config,
+            # A run of an earlier version did not record its features.
+            {**to_plain(TemporalRecipe()), "features": config["features"]},
             partial(with_whole_batch, group="learn"),
         )
     drawn = sampler.class_counts(numpy_generator(seed, "class shares"), _WINDOWS_FOR_SHARES)
@@ -91,7 +93,7 @@ def train_temporal(
 def _run_config(recipe: TemporalRecipe, windows: Windows, clips: ClipSet) -> dict[str, Any]:
     """What must be equal for a run to be resumed: the settings and the training data."""
     plain: dict[str, Any] = to_plain(recipe)
-    data = {"backbone": clips.backbone, "labels": clips.fingerprint()}
+    data = {"backbone": clips.backbone, "labels": clips.fingerprint(), "features": clips.features_fingerprint()}
     return {**plain, "window": windows.length, "hop": windows.hop, **data}
 
 

@@ -120,16 +120,19 @@ def read_splits(features: Sequence[Path], annotations: Path, tasks: Sequence[str
 def shared_in_run(
     training: ClipSet, validation: ClipSet, out: Path, settings: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> Iterator[Splits]:
-    """Own the run folder of these settings and labels, and put the videos where every worker has them.
+    """Own the run folder of these settings, labels and features, and put the videos where every worker has them.
 
     defaults: the values of settings that a run of an earlier version lacks. Raises ConfigError when the folder holds a
-    run with other settings or labels, RunLockedError when another process owns it.
+    run with other settings, labels or features, RunLockedError when another process owns it.
     """
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.run_folder import RunFolder
 
-    labels = {"training": training.fingerprint(), "validation": validation.fingerprint()}
-    with RunFolder(out, {**settings, "backbone": training.backbone, "labels": labels}, defaults):
+    splits = {"training": training, "validation": validation}
+    labels = {name: clips.fingerprint() for name, clips in splits.items()}
+    features = {"features": {name: clips.features_fingerprint() for name, clips in splits.items()}}
+    config = {**settings, "backbone": training.backbone, "labels": labels, **features}
+    with RunFolder(out, config, {**defaults, **features}):  # a run of an earlier version did not record its features
         yield Splits(
             Shared(replace(training, clips=(*training.clips, *validation.clips)), out),
             tuple(clip.name for clip in training.clips),

@@ -34,7 +34,7 @@ class VideoItem:
 
     @property
     def files(self) -> list[str]:
-        """Names of its stores, the name of the video's store for those of its tracks."""
+        """Names of its stores, the name of the video's store for those of its people."""
         names = [self.path.stem] if self.subjects is None else [subject.name for subject in self.subjects]
         return [f"{name}{SUFFIX}" for name in names]
 

@@ -78,8 +78,9 @@ def test_sources_are_chosen_and_faces_stay(choice: str, indices: list[int], colu
         clips.using("speech")
 
 
-def test_people_of_one_video_stay_together_and_every_class_is_on_both_sides() -> None:
-    clips = [clip(f"v{index}{side}", [index % 2] * 10) for index in range(8) for side in ("_left", "_right")]
+@pytest.mark.parametrize("ends", [("_left", "_right"), ("_person1", "_person2")])
+def test_people_of_one_video_stay_together_and_every_class_is_on_both_sides(ends: tuple[str, str]) -> None:
+    clips = [clip(f"v{index}{end}", [index % 2] * 10) for index in range(8) for end in ends]
     training, held = split_by_video(clip_set(*clips), 0.25, np.random.default_rng(0))
     videos = [{clip.name.rpartition("_")[0] for clip in part.clips} for part in (training, held)]
     assert not videos[0] & videos[1] and len(videos[1]) == 2

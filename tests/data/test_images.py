@@ -10,7 +10,7 @@ import torch
 from abaw.core.data_parallel import WHOLE, Part
 from abaw.core.errors import ConfigError, DataError
 from abaw.data.crops import decode_crops
-from abaw.data.face_set import join, labelled_frames, labelled_stills, stills, unlabelled_faces
+from abaw.data.face_set import join, labelled_frames, labelled_stills, stills, unlabelled_faces, without_videos_of
 from abaw.data.images import ImageReader, TrainBatches
 from abaw.protocol.annotations import write_annotation
 from abaw.stores.arrow import StoreError
@@ -106,13 +106,27 @@ def test_frame_k_has_label_line_k_and_every_nth_frame_is_used(tmp_path: Path) ->
     assert labelled_frames(tmp_path / "faces", annotations, every=3)[0].rows.tolist() == [0, 5]
 
 
-def test_people_of_one_video_share_a_group_and_a_missing_video_is_named(tmp_path: Path) -> None:
-    for name in ("a", "b_left", "b_right"):
+@pytest.mark.parametrize("people", [("b_left", "b_right"), ("b_person1", "b_person2")])
+def test_people_of_one_video_share_a_group_and_a_missing_video_is_named(
+    tmp_path: Path, people: tuple[str, str]
+) -> None:
+    for name in ("a", *people):
         video_store(tmp_path / f"faces/{name}.arrow", [0, 1])
-    annotations = annotate(tmp_path / "txt", a=[0, 1], b_left=[2, 3], b_right=[4, 5], gone=[0, 0])
+    labels = {"a": [0, 1], people[0]: [2, 3], people[1]: [4, 5], "gone": [0, 0]}
+    annotations = annotate(tmp_path / "txt", **labels)
     samples, missing = labelled_frames(tmp_path / "faces", annotations, every=1)
     assert samples.groups.tolist() == [0, 0, 1, 1, 1, 1]
     assert missing == ["gone"]
+
+
+def test_faces_of_a_video_are_left_out_whoever_is_seen(tmp_path: Path) -> None:
+    for name in ("a_person1", "a_person2", "a_left", "b_person1"):
+        video_store(tmp_path / f"faces/{name}.arrow", [0, 1])
+    others = ("a_person2", "a_left", "b_person1")
+    faces = join([unlabelled_faces(tmp_path / f"faces/{name}.arrow", every=1) for name in others])
+    used, _ = labelled_frames(tmp_path / "faces", annotate(tmp_path / "txt", a_person1=[0, 1]), every=1)
+    left = without_videos_of(faces, used)
+    assert [left.stores[index].store.path.stem for index in left.store_index] == ["b_person1"] * 2
 
 
 @pytest.mark.parametrize(

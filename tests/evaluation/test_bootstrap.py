@@ -69,10 +69,16 @@ def test_a_draw_is_the_score_of_the_drawn_videos() -> None:
         assert value == pytest.approx(macro_f1(labels, predicted, 4))
 
 
-def test_both_people_of_a_video_are_drawn_together() -> None:
+def test_people_are_grouped_by_video() -> None:
+    people = ["v", "v_left", "v_right_1", "v_person1", "v_person2", "v_track3"]
+    assert video_groups([*people, "v_1", "v_2", "w_person1"]) == [*["v"] * 6, "v_1", "v_2", "w"]
+
+
+@pytest.mark.parametrize("people", [("x_left", "x_right_1"), ("x_person1", "x_person2"), ("x_person1", "x")])
+def test_both_people_of_a_video_are_drawn_together(people: tuple[str, str]) -> None:
     rng = np.random.default_rng(4)
     pair, alone = videos(rng, 0.5, 2), videos(rng, 0.5, 9)
-    groups = video_groups(["x_left", "x_right_1", *names(9)])
+    groups = video_groups([*people, *names(9)])
     assert groups[0] == groups[1] == "x"
     together = bootstrap_macro_f1(np.concatenate([pair, alone]), groups)
     as_one = bootstrap_macro_f1(np.concatenate([alone, pair.sum(axis=0, keepdims=True)]), [*names(9), "x"])

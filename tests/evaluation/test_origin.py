@@ -27,9 +27,20 @@ def test_out_of_fold() -> None:
     assert "but their steps were chosen on scored videos" in chosen.summary()
 
 
-@pytest.mark.parametrize("trained", ["a", "a_left", "a_right_1"])
-def test_a_video_or_the_other_person_in_it_was_trained_on(trained: str) -> None:
-    found = origin_of({"a_left" if trained != "a" else "a": meta([trained]), "b": meta([trained])})
+@pytest.mark.parametrize(
+    ("scored", "trained"),
+    [
+        ("a", "a"),
+        ("a_left", "a_left"),
+        ("a_left", "a_right_1"),
+        ("a_person1", "a_person2"),
+        ("a_person1", "a"),
+        ("a_person1", "a_left"),
+        ("a", "a_track7"),
+    ],
+)
+def test_a_video_or_the_other_person_in_it_was_trained_on(scored: str, trained: str) -> None:
+    found = origin_of({scored: meta([trained]), "b": meta([trained])})
     assert len(found.trained_on) == 1 and not found.out_of_fold and not found.clean
     (warning,) = found.warnings()
     assert warning.startswith("TRAINED ON SCORED VIDEOS: 1 of 2 scored videos (a")

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
-from abaw.evaluation.folds import video_folds
+from abaw.evaluation.folds import folds_by_name, video_folds
 from abaw.evaluation.metrics import Counts, macro_f1_of
 from abaw.evaluation.selection import (
     GRID,
@@ -97,6 +97,15 @@ def test_folds_keep_groups_together_and_spread_rare_classes() -> None:
     assert set(folds) == set(range(5))
     assert len({folds[number] for number in range(0, 40, 8)}) == 5
     assert np.array_equal(folds, video_folds(counts, groups))
+
+
+@pytest.mark.parametrize("ends", [("_left", "_right"), ("_person1", "_person2"), ("_track4", "")])
+def test_people_of_one_video_are_in_one_fold(ends: tuple[str, str]) -> None:
+    counts = {f"v{number}{end}": np.array([10, number % 3]) for number in range(12) for end in ends}
+    for seed in range(3):
+        folds = folds_by_name(counts, 4, seed)
+        assert set(folds) == set(counts) and set(folds.values()) == set(range(4))
+        assert all(folds[f"v{number}{ends[0]}"] == folds[f"v{number}{ends[1]}"] for number in range(12))
 
 
 def test_the_seed_decides_between_similar_videos() -> None:

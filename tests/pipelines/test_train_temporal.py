@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from abaw.core.artifacts import read_json
+from abaw.core.artifacts import read_json, write_json
 from abaw.evaluation.metrics import macro_f1
 from abaw.inference.predict import predict_clips
 from abaw.models.temporal import load_temporal, on_windows
@@ -168,7 +168,25 @@ def test_other_settings_or_labels_are_not_taken_for_the_same_run(
     assert "holds a run with other settings (learn.label_smoothing: 0.1 -> 0.2)" in capsys.readouterr().err
     make_split(tmp_path, "Train_Set", ["train1"], seed=7)
     assert main(_words(tmp_path, tmp_path / "run")) == 2
-    assert "holds a run with other settings (labels: " in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "holds a run with other settings (" in error and "; labels: " in error
+
+
+def test_a_run_on_other_features_is_refused_and_one_of_an_earlier_version_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The labels, the frames with a face and the backbone stay, as after a corrected import."""
+    make_data(tmp_path, num_validation=0)
+    words = _words(tmp_path, tmp_path / "run")
+    assert main(words) == 0
+    make_split(tmp_path, "Train_Set", [f"train{index}" for index in range(6)], noise=2.5)
+    assert main(words) == 2
+    assert "holds a run with other settings (features: " in capsys.readouterr().err
+    file = tmp_path / "run" / "config.json"
+    older = read_json(file)
+    del older["config"]["features"]
+    write_json(file, older)
+    assert main(words) == 0
 
 
 def kill_when(words: list[str], ready: Path) -> None:

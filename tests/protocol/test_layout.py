@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abaw.core.errors import DataError
-from abaw.protocol.layout import find_videos, frame_name, is_image, is_video, parse_subject
+from abaw.protocol.layout import find_videos, frame_name, is_image, is_video, parse_subject, video_of
 from abaw.protocol.template import parse_location
 
 
@@ -28,6 +28,38 @@ from abaw.protocol.template import parse_location
 def test_subjects(name: str, video: str, side: str | None) -> None:
     subject = parse_subject(name)
     assert (subject.name, subject.video, subject.side) == (name, video, side)
+
+
+@pytest.mark.parametrize(
+    ("name", "video"),
+    [
+        ("12-24-1920x1080", "12-24-1920x1080"),
+        ("6-30-1920x1080_left", "6-30-1920x1080"),
+        ("video59_right_1", "video59"),
+        ("v_person1", "v"),
+        ("v_person12", "v"),
+        ("v_track3", "v"),
+        ("é è_person2", "é è"),
+        ("video_1", "video_1"),
+        ("video_2", "video_2"),
+        ("v_person", "v_person"),
+        ("v_person1_b", "v_person1_b"),
+        ("vperson1", "vperson1"),
+        ("v_Person1", "v_Person1"),
+        ("_person1", "_person1"),
+        ("_left", "_left"),
+        ("person1", "person1"),
+        ("v_left_person1", "v_left"),
+        ("", ""),
+    ],
+)
+def test_videos_of_people(name: str, video: str) -> None:
+    assert video_of(name) == video
+
+
+def test_the_names_that_extract_gives_have_no_side() -> None:
+    subject = parse_subject("v_person1")
+    assert (subject.name, subject.video, subject.side) == ("v_person1", "v_person1", None)
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,12 +13,15 @@ from abaw.data.face_set import join, labelled_stills, stills, without_photos_of
 from abaw.models.architecture import Architecture
 from abaw.models.image_input import ImageInput
 from abaw.models.static import build_static, save_static
+from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.layout import video_of
 from abaw.semisup.label_settings import SoftLabelling
 from abaw.semisup.soft_labels import class_thresholds, debiased, smoothed_over_time
 from abaw.sequence.smooth import parse_smoothing
 from abaw.stores.faces import open_faces
-from pipelines.cli import main
+from pipelines.cli import main, parse_config
+from pipelines.train_static import _split, read_labelled
 from tests.data.faces import still_store, video_store
 
 
@@ -107,6 +110,31 @@ def test_faces_with_soft_labels_are_trained_on(tmp_path: Path, teachers: list[Pa
     assert main(["train-static", *map(str, given)]) == 0
     spec = open_spec(tmp_path / "run/last")
     assert sum(spec["train_counts"]) == 56 + 24 + 5 and spec["selection_counts"] == [1] * 8
+
+
+def test_frames_of_held_out_videos_are_not_learned_from_with_soft_labels(
+    tmp_path: Path, teachers: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor those of the other person in such a video, nor their neighbours without a label."""
+    names = ["one", "two", "three_person1", "three_person2"]
+    for name in names:
+        video_store(tmp_path / f"faces/{name}.arrow", [index % 8 for index in range(16)])
+        write_annotation(tmp_path / f"ann/Train_Set/{name}.txt", np.array([index % 8 for index in range(16)]))
+    assert (
+        label(tmp_path / "pseudo", teachers, "--faces", tmp_path / "faces", "--soft.lowest", 0, "--soft.every", 1) == 0
+    )
+    videos = ["--videos", tmp_path / "faces", "--annotations", tmp_path / "ann", "--every", 2, "--holdout", 0.4]
+    quick = ["--size", 16, "--train.steps", 1, "--train.warmup_steps", 0, "--train.accelerator", "cpu"]
+    words = ["train-static", *videos, *quick, "--pseudo_labelled", tmp_path / "pseudo", "--out", tmp_path / "run"]
+    config = parse_config("train-static", list(map(str, words[1:])))
+    _, selection = _split(config, read_labelled(config))
+    assert selection is not None
+    held = {video_of(selection.stores[store].name) for store in selection.store_index}
+    left = sum(16 for name in names if video_of(name) not in held)
+    assert main(list(map(str, words))) == 0
+    assert f"{left} faces with pseudo-labels" in capsys.readouterr().err and 0 < left < 64
+    spec = open_spec(tmp_path / "run/last")
+    assert sum(spec["train_counts"]) == 8 * len(names) - sum(spec["selection_counts"]) + left
 
 
 def open_spec(folder: Path) -> dict[str, list[int]]:

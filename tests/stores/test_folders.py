@@ -26,10 +26,12 @@ def test_many_stores_are_spread_over_sub_folders(tmp_path: Path) -> None:
 
 def test_a_folder_keeps_its_layout(tmp_path: Path) -> None:
     (tmp_path / "old.arrow").touch()
-    (tmp_path / "tracks_track2.arrow").touch()
+    for name in ("tracks_track2.arrow", "people_person1.arrow", "x_left.arrow"):
+        (tmp_path / name).touch()
     many = StoreFolders(tmp_path, 10**6)
     assert many.path("old.arrow") == tmp_path / "old.arrow", "not made twice"
-    assert many.sub_folder("tracks", ["tracks.arrow"]) == "" != many.sub_folder("other", ["other.arrow"])
+    assert many.sub_folder("tracks", ["tracks.arrow"]) == many.sub_folder("people", ["people.arrow"]) == ""
+    assert many.sub_folder("other", ["other.arrow"]) and many.sub_folder("x", ["x.arrow"])
     new = many.path("new.arrow")
     new.parent.mkdir()
     new.touch()

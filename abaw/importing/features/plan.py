@@ -12,7 +12,7 @@ from abaw.core.folders import user_files
 from abaw.core.text import listed
 from abaw.importing.features.registry import SUFFIXES, is_feature_file, open_feature_file
 from abaw.importing.features.rows import FeatureFile, ReadOptions
-from abaw.protocol.layout import parse_subject
+from abaw.protocol.layout import video_of
 from abaw.stores.sources import FACE
 
 
@@ -105,7 +105,7 @@ def plan_import(files: Sequence[Path], faces: Mapping[str, Path], opened: OpenFi
                 raise DataError(f"two files hold the video '{video}': {other} and {file}; import one of them")
     if plan.faults and not places:
         raise DataError(plan.faults[0])
-    subjects = {name: parse_subject(name).video for name in faces}
+    subjects = {name: video_of(name) for name in faces}
     for name, path in faces.items():
         video = name if name in places or modality == FACE else subjects[name]
         if video in places:

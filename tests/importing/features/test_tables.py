@@ -126,6 +126,17 @@ def test_sound_of_a_video_goes_to_all_its_people(tmp_path: Path) -> None:
     assert column(tmp_path, "v_left") == column(tmp_path, "v") and column(tmp_path, "v_right")[0] is None
 
 
+def test_sound_of_a_video_goes_to_the_people_that_extract_numbered(tmp_path: Path) -> None:
+    make_faces(tmp_path / "faces", "v_person1", "v_person2", "v_track3", "w_person1", num_frames=6)
+    (tmp_path / "in").mkdir()
+    put(tmp_path, "v.csv", OPENSMILE_HEADER, *opensmile("unknown"))
+    put(tmp_path, "v_person2.csv", OPENSMILE_HEADER, *opensmile("unknown")[4:])
+    assert run(tmp_path, str(tmp_path / "in"), "--modality", "sound") == 0
+    assert sorted(path.stem for path in (tmp_path / "out").glob("*.arrow")) == ["v_person1", "v_person2", "v_track3"]
+    assert column(tmp_path, "v_person1") == column(tmp_path, "v_track3") == [0, 4, 8, 12, 16, 20]
+    assert column(tmp_path, "v_person2")[0] is None
+
+
 def test_features_of_a_face_stay_with_one_person(tmp_path: Path) -> None:
     make_faces(tmp_path / "faces", "v", "v_left", num_frames=6)
     (tmp_path / "in").mkdir()

@@ -221,7 +221,16 @@ def test_a_run_on_other_labels_is_refused(done: Path, tmp_path: Path, capsys: py
     shutil.copytree(done, tmp_path / "other")
     make_split(tmp_path / "other", "Validation_Set", ["late"])
     assert main(_words(tmp_path / "other", tmp_path / "other" / "run")) == 2
-    assert "holds a run with other settings (labels.validation: " in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "holds a run with other settings (" in error and "; labels.validation: " in error
+
+
+def test_a_run_on_other_features_is_refused(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(done, tmp_path / "other")
+    make_split(tmp_path / "other", "Train_Set", [f"train{index}" for index in range(6)], noise=2.5)
+    assert main(_words(tmp_path / "other", tmp_path / "other" / "run")) == 2
+    error = capsys.readouterr().err
+    assert "holds a run with other settings (features.training: " in error and "labels" not in error
 
 
 def test_a_video_in_both_splits_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from abaw.protocol.classes import EXPRESSION_CLASSES
@@ -211,6 +212,40 @@ def test_videos_of_the_other_split_are_no_reason_for_a_warning(
     predict(tmp_path / "predictions", "stranger", CLASSES)
     assert validate(tmp_path) == 0
     assert "not scored, because they are not annotated: 1 videos (stranger)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ends", [("_left", "_right"), ("_person1", "_person2"), ("_person1", "")])
+def test_a_model_that_learned_from_the_other_person_of_a_video_is_reported(
+    tmp_path: Path, ends: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        for own, other in (ends, ends[::-1]):
+            trained = {"trained_on": [f"v{number}{other}", "elsewhere"], "selected_on": []}
+            predict(tmp_path / "predictions", f"v{number}{own}", CLASSES, meta=trained)
+            annotate(tmp_path / "labels", f"v{number}{own}", CLASSES)
+    assert validate(tmp_path) == 0
+    captured = capsys.readouterr()
+    assert "TRAINED ON SCORED VIDEOS: 6 of 6 scored videos (v0" in captured.err + captured.out
+    assert "out-of-fold" not in captured.err + captured.out
+    origin = metrics(tmp_path)[0]["origin"]
+    assert len(origin["trained_on"]) == 6
+
+
+def test_intervals_draw_the_people_of_a_video_together(tmp_path: Path) -> None:
+    """Names of people give the same interval whether they name a side or a number."""
+    found = []
+    for case, ends in enumerate([("_left", "_right"), ("_person1", "_person2"), ("_1", "_2")]):
+        root, rng = tmp_path / str(case), np.random.default_rng(0)
+        for number in range(6):
+            wrong = rng.integers(0, 24)
+            for end in ends:
+                predict(root / "predictions", f"v{number}{end}", [*CLASSES[:wrong], *[0] * (24 - wrong)])
+                annotate(root / "labels", f"v{number}{end}", CLASSES)
+        assert validate(root) == 0
+        found.append(metrics(root)[0]["macro_f1_interval"])
+    sides, people, videos = found
+    assert people == sides
+    assert people[1] - people[0] > 1.2 * (videos[1] - videos[0]), "as many videos of their own are more certain"
 
 
 def test_what_operating_systems_leave_among_annotations_and_predictions_is_ignored(tmp_path: Path) -> None:
