@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -30,6 +30,10 @@ _CHUNKS = 100
 
 Side = Literal["left", "right"]
 _SUBJECT = re.compile(r"^(?P<video>.+?)_(?P<side>left|right)(?P<number>_\d+)?$")
+NUMBERED = r"_(?:person|track)[0-9]+"
+"""What `extract --subjects all` adds to the name of a video, and added in earlier versions, as a regular expression."""
+
+_NUMBERED = re.compile(rf"(?P<video>.+){NUMBERED}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,15 @@ def parse_subject(name: str) -> Subject:
     return Subject(name, match["video"], "left" if match["side"] == "left" else "right")
 
 
+def video_of(name: str) -> str:
+    """The video of a person by the name of the store: `v` for `v_left`, `v_right_1`, `v_person2` and `v_track3`.
+
+    `v_1` and `v_2` are videos of their own: only next to its video can such a name be told from that of a video.
+    """
+    match = _NUMBERED.fullmatch(name)
+    return parse_subject(name).video if match is None else match["video"]
+
+
 def frame_name(video: str, frame: int) -> str:
     """`<video>/00001.jpg`: frames count from 1, five digits (more when needed)."""
     return f"{video}/{frame:05d}.jpg"
@@ -66,9 +79,9 @@ def find_videos(paths: Iterable[Path]) -> list[Path]:
     return _find(paths, is_video, "video")
 
 
-def find_media(paths: Iterable[Path]) -> list[Path]:
-    """Same as `find_videos`, for videos and still images."""
-    return _find(paths, lambda path: is_video(path) or is_image(path), "video or image")
+def find_media(paths: Iterable[Path], without: Iterable[Path] = ()) -> list[Path]:
+    """Same as `find_videos`, for videos and still images. without: files and folders below the folders to leave out."""
+    return _find(paths, lambda path: is_video(path) or is_image(path), "video or image", without)
 
 
 def is_image(path: Path) -> bool:
@@ -122,11 +135,12 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES or _is_animated(path)
 
 
-def _find(paths: Iterable[Path], wanted: Callable[[Path], bool], what: str) -> list[Path]:
+def _find(paths: Iterable[Path], wanted: Callable[[Path], bool], what: str, without: Iterable[Path] = ()) -> list[Path]:
+    left_out = {path.resolve() for path in without}
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = [file for file in user_files(path) if wanted(file) and file.is_file()]
+            below = _without(left_out, path, [file for file in user_files(path) if wanted(file) and file.is_file()])
             if not below:
                 raise DataError(f"{path}: no {what} found; searched by suffix (.mp4, .avi, .mov, …)")
             found += below
@@ -145,3 +159,11 @@ def _find(paths: Iterable[Path], wanted: Callable[[Path], bool], what: str) -> l
                 "rename one or process them separately"
             )
     return [by_name[name] for name in sorted(by_name)]
+
+
+def _without(left_out: Collection[Path], folder: Path, files: Sequence[Path]) -> list[Path]:
+    """The files found in a folder that are neither `left_out` (resolved) nor in one of these below the folder."""
+    root = folder.resolve()
+    below = {path for path in left_out if root in path.parents}
+    places = ((file, root / file.relative_to(folder)) for file in files)
+    return [file for file, place in places if below.isdisjoint((place, *place.parents))]

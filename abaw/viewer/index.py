@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from abaw.core.reading import read_errors
 from abaw.core.typed import from_plain
 from abaw.page.parts import address, clock, document, swatch
 from abaw.protocol.classes import EXPRESSION_CLASSES
@@ -95,12 +97,21 @@ def _shown(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return {each.name: values[each.name] for each in fields(kind) if each.name in values}
 
 
+_HEADING = "<main>\n<h1>Expressions</h1>"
+
+
+def is_index(page: Path) -> bool:
+    """Whether a file is a page that `render_index` made. Raises DataError when it cannot be read."""
+    with read_errors(page, "cannot be read", "check the file"):
+        return _HEADING in page.read_text(encoding="utf-8", errors="replace")
+
+
 def render_index(videos: Sequence[VideoCard]) -> str:
     """The index page: one card per video, in order, with the shares of the person who is visible longest."""
     legend = "".join(swatch(index, name) for index, name in enumerate(EXPRESSION_CLASSES))
     cards = "\n".join(map(_card, videos))
     parts = [
-        "<main>\n<h1>Expressions</h1>",
+        _HEADING,
         f'<p class="soft">{len(videos)} videos and images</p>',
         f'<div class="legend">{legend}</div>',
         f'<ul class="cards">\n{cards}\n</ul>\n</main>',

@@ -44,18 +44,37 @@ def prepare_media(source: Path, page: Path, keep: Keep, meta: Mapping[str, Any],
     next to the page (`<page>.web.mp4`) when it is linked. meta: metadata of a faces store of this video.
     Raises DataError when an image cannot be converted to PNG.
     """
-    if is_image(source):
-        return _image(source, page, keep)
-    whole = not (meta["missing_frames"] or meta["lost_frames"])
-    mime = playable_mime(source)
-    if mime is not None and whole:
+    mime = _mime(source, meta)
+    if mime is not None:
         return _kept(source, mime, page, keep)
-    copy = page.with_suffix(".web.mp4")
+    copy = _copy(source, page)
+    if is_image(source):
+        return _converted(source, copy, page, keep)
     write_playable(source, copy, meta["options"]["reader"], progress)
     media = _kept(copy, "video/mp4", page, keep)
     if media.data is not None:
         copy.unlink()
     return media
+
+
+def copy_beside(source: Path, page: Path, meta: Mapping[str, Any] | None = None) -> Path | None:
+    """The file that `prepare_media` writes next to the page, and keeps when it is linked; None when it needs none.
+
+    meta: as there; None before the video was read, when no frame counts as damaged.
+    """
+    return _copy(source, page) if _mime(source, meta) is None else None
+
+
+def _copy(source: Path, page: Path) -> Path:
+    return page.with_suffix(".web.png" if is_image(source) else ".web.mp4")
+
+
+def _mime(source: Path, meta: Mapping[str, Any] | None) -> str | None:
+    """The kind of a file that browsers show as it is, None for any other."""
+    if is_image(source):
+        return _IMAGE_MIMES.get(source.suffix.lower())
+    whole = meta is None or not (meta["missing_frames"] or meta["lost_frames"])
+    return playable_mime(source) if whole else None
 
 
 def _kept(file: Path, mime: str, page: Path, keep: Keep) -> Media:
@@ -65,10 +84,7 @@ def _kept(file: Path, mime: str, page: Path, keep: Keep) -> Media:
     return Media(mime, None, address(relative))
 
 
-def _image(source: Path, page: Path, keep: Keep) -> Media:
-    mime = _IMAGE_MIMES.get(source.suffix.lower())
-    if mime is not None:
-        return _kept(source, mime, page, keep)
+def _converted(source: Path, copy: Path, page: Path, keep: Keep) -> Media:
     with open_video(source, STILL) as frames:
         (frame,) = frames
     encoded, data = (
@@ -78,7 +94,6 @@ def _image(source: Path, page: Path, keep: Keep) -> Media:
         raise DataError(f"{source}: could not be converted to PNG")
     if keep != "link":
         return Media("image/png", data.tobytes(), None)
-    copy = page.with_suffix(".web.png")
     with atomic_path(copy) as temporary:
         temporary.write_bytes(data.tobytes())
     return _kept(copy, "image/png", page, keep)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -96,8 +97,15 @@ def run(config: PredictVideoConfig) -> int:
 
 
 def chosen_videos(config: PredictVideoConfig) -> Sequence[Path]:
-    """The videos and photos that the settings name, those of lists included, of this shard."""
-    return config.of_shard([video.path for video in listed_and_found(map(Path, config.videos), find_media)], _name)
+    """The videos and photos that the settings name, those of lists included, of this shard.
+
+    What lies in `out` below a folder of videos, and earlier results among the videos, are not taken for videos.
+    """
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from pipelines.predict_video.results import results_in
+
+    find = partial(find_media, without=[config.out, *results_in(config.out)])
+    return config.of_shard([video.path for video in listed_and_found(map(Path, config.videos), find)], _name)
 
 
 def _name(path: Path) -> str:

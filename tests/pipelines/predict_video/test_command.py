@@ -20,13 +20,15 @@ from PIL import Image
 from abaw.extractors.registry import open_extractor
 from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.protocol.labels import write_valence_arousal
 from abaw.stores.crop import Crop
 from abaw.stores.faces import open_faces
 from abaw.video.reading.registry import open_video
 from pipelines.cli import main
 from tests.checkpoints import static_checkpoint, temporal_checkpoint
 from tests.extractors.networks import CLASSES, MEAN, STD, ConvNet
-from tests.video.clips import noise, portrait, portraits, write_clip
+from tests.video.clips import corrupt, noise, portrait, portraits, write_clip
+from tests.video.numbered import write_numbered
 
 NUM_FRAMES = 30
 
@@ -126,6 +128,47 @@ def test_annotations_are_shown_next_to_the_predictions(videos: Path, tmp_path: P
     assert "Comparison with the annotation" in (tmp_path / "out" / "Gesicht 面.html").read_text()
 
 
+@pytest.mark.parametrize("above", [".", "annotations"])
+def test_the_expression_files_of_an_annotation_root_are_shown(videos: Path, tmp_path: Path, above: str) -> None:
+    """Files of the other tasks have the same names."""
+    video, official = videos / "Gesicht 面.mp4", tmp_path / above
+    for task, split in (("EXPR_Recognition_Challenge", "Train_Set"), ("VA_Estimation_Challenge", "Validation_Set")):
+        (official / task / split).mkdir(parents=True)
+    name = f"{video.stem}.txt"
+    write_annotation(official / "EXPR_Recognition_Challenge/Train_Set" / name, np.full(NUM_FRAMES, 4))
+    values = np.zeros((NUM_FRAMES, 2), np.float32)
+    write_valence_arousal(official / "VA_Estimation_Challenge/Validation_Set" / name, values)
+    assert predict_video(video, "--out", tmp_path / "out", "--annotations", tmp_path) == 0
+    (person,) = summary(tmp_path / "out", video.stem)["people"]
+    happy = person["share_of_time"]["Happiness"]
+    assert person["annotated"]["frames"] == person["frames_with_face"]
+    assert person["annotated"]["agreement"] == pytest.approx(happy, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (["VA_Estimation_Challenge/Train_Set/v.txt"], "no annotation file (*.txt) of expressions"),
+        (["a/v.txt", "b/v.txt"], "two annotations are named 'v'"),
+        (
+            ["EXPR_Recognition_Challenge/Train_Set/v.txt", "EXPR_Recognition_Challenge/Validation_Set/v.txt"],
+            "two annotations are named 'v'",
+        ),
+    ],
+)
+def test_annotations_that_are_missing_or_ambiguous(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], files: list[str], says: str
+) -> None:
+    for name in files:
+        (tmp_path / "labels" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_annotation(tmp_path / "labels" / name, np.zeros(5, int))
+    arguments = ["--out", tmp_path / "out", "--annotations", tmp_path / "labels"]
+    assert predict_video(videos / "nobody.mp4", *arguments) != 0
+    said = capsys.readouterr().err
+    assert says in said and all(str(tmp_path / "labels" / name) in said for name in files if "two" in says)
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_bad_video_does_not_stop_the_others(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +186,114 @@ def test_files_of_others_are_left_alone(
     assert predict_video(videos / "nobody.mp4", "--out", tmp_path) == 1
     assert f"{name}: has the name of a result and is none" in capsys.readouterr().err
     assert results(tmp_path) == {name: b'{"mine": 1}'}
+
+
+@pytest.mark.parametrize("name", ["nobody.mp4", "photo.jpg"])
+def test_no_rendering_replaces_its_source(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """The annotated video of `nobody.mp4` and picture of `photo.png` would have their names."""
+    source = tmp_path / name
+    shutil.copy(videos / name, source)
+    if name == "photo.jpg":
+        Image.open(source).save(tmp_path / "photo.png")
+        source = source.rename(tmp_path / "elsewhere").with_name("photo.png")
+    before = source.read_bytes()
+    arguments = [source, "--out", tmp_path, "--video", "link"]
+    assert predict_video(*arguments, "--render") == 1
+    assert f"{source}: is the source, and a result would have its name; choose another --out" in capsys.readouterr().err
+    assert not (tmp_path / "stores").exists()
+    assert predict_video(*arguments) == 0
+    for more in ([], ["--smoothing", "gaussian:0.4s"]):
+        assert predict_video(*arguments, "--render", *more) == 1
+        assert f"{source}: is the source" in capsys.readouterr().err
+    assert source.read_bytes() == before
+    assert predict_video(source, "--out", tmp_path / "out", "--render") == 0
+    assert (tmp_path / "out" / source.name).stat().st_size and source.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["k.web.mp4", "k_person1.csv", "k_person12.csv", "k.mp4"])
+@pytest.mark.parametrize("again", [False, True], ids=["first", "after other results"])
+def test_files_of_others_are_left_alone_whatever_the_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, again: bool
+) -> None:
+    source = write_numbered(tmp_path / "k.ts", 3, "mpeg4")
+    if again:
+        assert predict_video(source, "--out", tmp_path) == 0
+    (tmp_path / name).write_bytes(b"mine")
+    before = results(tmp_path)
+    assert predict_video(source, "--out", tmp_path, "--subjects", "all", "--render", "--video", "link") == 1
+    assert f"{tmp_path / name}: has the name of a result and is none; choose another --out" in capsys.readouterr().err
+    assert results(tmp_path) == before
+
+
+def test_a_copy_of_a_damaged_video_replaces_no_other_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That it needs a copy is known only once it was read."""
+    whole = write_clip(tmp_path / "whole.mp4", noise(30))
+    source = corrupt(whole, tmp_path / "k.mp4", 0.4, 0.6)
+    (tmp_path / "k.web.mp4").write_bytes(b"mine")
+    before = results(tmp_path)
+    assert predict_video(source, "--out", tmp_path) == 1
+    assert "k.web.mp4: has the name of a result and is none" in capsys.readouterr().err
+    assert results(tmp_path) == before
+
+
+def test_results_of_other_settings_are_replaced(tmp_path: Path) -> None:
+    """The table of a person, the copy for the page and the annotated video are results whatever was asked for last."""
+    source = write_clip(tmp_path / "k.avi", portraits(NUM_FRAMES))
+    out = tmp_path / "out"
+    everything = [source, "--out", out, "--subjects", "all", "--render", "--video", "link"]
+    assert predict_video(*everything) == 0
+    unbroken = results(out)
+    assert {"k_person1.csv", "k.html", "k.web.mp4", "k.mp4"} <= set(summary(out, "k")["files"])
+    assert predict_video(source, "--out", out, "--smoothing", "box:0.2s") == 0
+    assert summary(out, "k")["files"] == ["k.csv", "k.html"]
+    assert summary(out, "k")["outdated"] == ["k.mp4", "k_person1.csv"]
+    for name in ("k.mp4", "k_person1.csv"):
+        (out / name).write_bytes(b"of other settings")
+    assert predict_video(*everything) == 0
+    assert {name: data for name, data in results(out).items() if name in unbroken and name != "k.json"} == {
+        name: data for name, data in unbroken.items() if name != "k.json"
+    }
+
+
+def test_an_outdated_rendering_is_made_again(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "k.mp4", portraits(8))
+    out = tmp_path / "out"
+    assert predict_video(source, "--out", out, "--render") == 0
+    assert predict_video(source, "--out", out, "--smoothing", "box:0.2s") == 0
+    (out / "k.mp4").write_bytes(b"of other settings")
+    assert predict_video(source, "--out", out, "--smoothing", "box:0.2s", "--render") == 0
+    with open_video(out / "k.mp4") as rendered:
+        assert sum(1 for _ in rendered) == 8
+
+
+def test_a_page_of_another_name_is_no_overview(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "index.html").write_text("<h1>My films</h1>")
+    assert predict_video(videos / "nobody.mp4", videos / "photo.jpg", "--out", tmp_path) == 0
+    assert f"{tmp_path / 'index.html'}: has the name of the overview and is none" in capsys.readouterr().err
+    assert (tmp_path / "index.html").read_text() == "<h1>My films</h1>"
+    assert (tmp_path / "nobody.html").exists() and (tmp_path / "photo.html").exists()
+
+
+@pytest.mark.parametrize("place", [".", "pages", "pages/of today"])
+def test_results_among_the_videos_are_no_videos(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    write_numbered(tmp_path / "k.ts", 3, "mpeg4")
+    (tmp_path / "more").mkdir()
+    write_clip(tmp_path / "more" / "nobody.avi", noise(3))
+    monkeypatch.chdir(tmp_path)
+    arguments = [".", "--out", tmp_path / place, "--render", "--video", "link"]
+    assert predict_video(*arguments) == 0
+    before = results(tmp_path / place)
+    assert {"k.mp4", "k.web.mp4", "nobody.mp4"} <= set(before)
+    capsys.readouterr()
+    assert predict_video(*arguments) == 0
+    assert capsys.readouterr().err.count("exists already") == 2
+    assert results(tmp_path / place) == before
 
 
 @pytest.mark.parametrize(
