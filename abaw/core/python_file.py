@@ -5,10 +5,18 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from abaw.core.errors import ConfigError
+
+
+class _SourceLoader(SourceFileLoader):
+    """Never takes a compiled file, which counts as current when size and second of the last change are the same."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load_python_file(path: Path, name: str, what: str, require: Callable[[ModuleType], None]) -> ModuleType:
@@ -19,7 +27,7 @@ def load_python_file(path: Path, name: str, what: str, require: Callable[[Module
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; expected a Python file that defines {what}")
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickle look the module up by its name.

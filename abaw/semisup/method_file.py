@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -16,16 +15,29 @@ _MODULE = "abaw_method_file_"
 _EXAMPLE = "docs/semi-supervised.md has an example"
 
 
-def load_method_file(path: Path) -> ModuleType:
-    """The module of a file that defines `SETTINGS` and `METHOD`; the same module when it is loaded again.
+@dataclass(frozen=True, slots=True)
+class MethodFile:
+    """A file that was loaded. hash: SHA-256 of what it contained then."""
+
+    path: Path
+    hash: str
+    module: ModuleType
+
+
+def load_method_file(path: Path, loaded: MethodFile | None = None) -> MethodFile:
+    """Run a file that defines `SETTINGS` and `METHOD`. loaded: the same file, returned if its content has not changed.
 
     Raises ConfigError when the file is missing, fails, or lacks one of the two. Running it may load torch.
     """
-    name = f"{_MODULE}{path.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__file__ == str(path):
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.core.artifacts import file_hash
+
+    content = file_hash(path) if path.is_file() else ""
+    if loaded is not None and loaded.hash == content:
         return loaded
-    return load_python_file(path, name, "a method", lambda module: _require_method(path, module))
+    name = f"{_MODULE}{path.stem}"
+    module = load_python_file(path, name, "a method", lambda made: _require_method(path, made))
+    return MethodFile(path, content, module)
 
 
 def _require_method(path: Path, module: ModuleType) -> None:

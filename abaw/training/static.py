@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from abaw.core.artifacts import file_hash, provenance
+from abaw.core.artifacts import provenance
 from abaw.core.errors import ConfigError
 from abaw.core.progress import Progress, silent
 from abaw.core.run_folder import RunFolder
@@ -30,7 +30,15 @@ from abaw.stores.faces import common_crop
 from abaw.stores.spec import load_spec
 from abaw.training.launch import launch, with_whole_batch
 from abaw.training.loop import LAST, TrainResult, train
-from abaw.training.static_recipe import OWN, StaticSettings, architecture_of, balance_of, default_plain, recipe_plain
+from abaw.training.static_recipe import (
+    OWN,
+    StaticSettings,
+    architecture_of,
+    balance_of,
+    default_plain,
+    file_hashes,
+    recipe_plain,
+)
 
 
 def train_static_on(
@@ -151,8 +159,12 @@ def _open_run(
     init: Path | None,
     facts: Mapping[str, Any],
 ) -> RunFolder:
-    """The run folder. To be resumed, a run must have the same settings, faces and initial weights."""
+    """The run folder. To be resumed, a run must have the same settings, faces, initial weights and method file.
+
+    Runs of earlier versions do not name the content of files.
+    """
     faces = {"training": training, "selection": selection, "unlabelled": unlabelled}
+    hashes = file_hashes(recipe)
     return RunFolder(
         out,
         {
@@ -160,8 +172,9 @@ def _open_run(
             **facts,
             "init_weights": load_spec(init).weights_id if init is not None else None,
             "faces": {name: None if part is None else part.fingerprint() for name, part in faces.items()},
+            "file_hashes": hashes,
         },
-        default_plain(recipe.method),
+        {**default_plain(recipe.method), "file_hashes": hashes},
         with_whole_batch,
     )
 
@@ -193,7 +206,7 @@ def _saver(
         selection_counts=None if selection is None else selection.class_counts().tolist(),
         unlabelled=None if unlabelled is None else len(unlabelled),
         init=None if start is None else {"weights": start.weights_id, "training": start.training},
-        backbone_weights=None if recipe.backbone_weights is None else file_hash(recipe.backbone_weights),
+        backbone_weights=file_hashes(recipe)["backbone_weights"],
     )
 
     def save(folder: Path, model: nn.Module, result: Mapping[str, Any]) -> None:

@@ -12,7 +12,16 @@ from abaw.core.errors import ConfigError
 from abaw.core.ranges import require_at_least
 from abaw.data.settings import Aggregation, Balance
 from abaw.models.architecture import Architecture, Experts
-from abaw.semisup.registry import method_class, method_files, method_name, method_names, require_method, settings_class
+from abaw.semisup.registry import (
+    method_class,
+    method_file_hash,
+    method_files,
+    method_name,
+    method_names,
+    require_method,
+    settings_class,
+)
+from abaw.semisup.settings import LabelledLearning
 from abaw.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -91,11 +100,11 @@ def with_methods(base: type[StaticSettings], name: str, module: str) -> Any:
 
 def static_recipe_class() -> Any:
     """`StaticSettings` with a group for every method, those in files included."""
-    return _recipe_class(method_names())
+    return _recipe_class(tuple((name, settings_class(name)) for name in method_names()))
 
 
 @cache
-def _recipe_class(methods: tuple[str, ...]) -> Any:
+def _recipe_class(methods: tuple[tuple[str, type[LabelledLearning]], ...]) -> Any:
     made = with_methods(StaticSettings, "StaticRecipe", __name__)
     made.__reduce__ = _reduced
     return made
@@ -107,8 +116,11 @@ def _reduced(recipe: StaticSettings) -> Any:
 
 
 def _blank(files: list[str]) -> Any:
+    known = {str(path) for path in method_files().values()}
     for file in files:
-        method_name(file)
+        # Not again when it has changed: the settings that follow are of the classes that the first recipe loaded.
+        if file not in known:
+            method_name(file)
     return object.__new__(static_recipe_class())
 
 
@@ -125,6 +137,18 @@ def recipe_plain(recipe: StaticSettings) -> dict[str, Any]:
 def default_plain(method: str) -> dict[str, Any]:
     """The defaults of settings that a run of an earlier version may lack."""
     return recipe_plain(static_recipe_class()(method=method))
+
+
+def file_hashes(recipe: StaticSettings) -> dict[str, str | None]:
+    """SHA-256 of the files of a recipe by setting, None without one: its paths stay the same when the files change."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.core.artifacts import file_hash
+
+    weights = recipe.backbone_weights
+    return {
+        "backbone_weights": file_hash(weights) if weights is not None and weights.is_file() else None,
+        "method": method_file_hash(recipe.method),
+    }
 
 
 def balance_of(recipe: StaticSettings) -> Balance:

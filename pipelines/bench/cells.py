@@ -14,7 +14,7 @@ from abaw.core.text import listed
 from abaw.data.label_portions import BenchFaces, Portion, Sources, read_faces, split
 from abaw.data.settings import Pool
 from abaw.training.settings import TrainSettings
-from abaw.training.static_recipe import StaticSettings, default_plain, recipe_plain
+from abaw.training.static_recipe import StaticSettings, default_plain, file_hashes, recipe_plain
 from pipelines.bench.variants import Variant
 from pipelines.compare.runs import train_runs
 from pipelines.engine_settings import EngineSettings
@@ -27,7 +27,7 @@ _SHAPE = ("backbone", "pretrained", "backbone_weights", "size", "grey")
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A run of `supervised` that all cells of a portion and seed start from."""
+    """A run of `supervised` that all cells of a portion and seed start from. hashes: see `file_hashes`."""
 
     name: str
     folder: Path
@@ -36,6 +36,7 @@ class WarmStart:
     recipe: StaticSettings
     init: Path | None
     steps: int
+    hashes: Mapping[str, str | None]
 
     @property
     def file(self) -> Path:
@@ -53,15 +54,19 @@ class WarmStart:
 
     def plain(self) -> dict[str, Any]:
         recipe = replace(self.recipe, method="supervised")
-        return {"steps": self.steps, "init": _weights(self.init), "recipe": recipe_plain(recipe)}
+        settings = {"steps": self.steps, "init": _weights(self.init), "recipe": recipe_plain(recipe)}
+        return {**settings, "file_hashes": self.hashes}
 
     def defaults(self) -> dict[str, Any]:
-        return {"recipe": default_plain("supervised")}
+        return {"recipe": default_plain("supervised"), "file_hashes": self.hashes}
 
 
 @dataclass(frozen=True)
 class BenchCell:
-    """One training run. warm: what it starts from; None when it starts from `variant.init`, or from new weights."""
+    """One training run. warm: what it starts from; None when it starts from `variant.init`, or from new weights.
+
+    hashes: see `file_hashes`.
+    """
 
     name: str
     folder: Path
@@ -70,6 +75,7 @@ class BenchCell:
     seed: int
     recipe: StaticSettings
     warm: WarmStart | None
+    hashes: Mapping[str, str | None]
 
     @property
     def file(self) -> Path:
@@ -84,11 +90,16 @@ class BenchCell:
         warm = None if self.warm is None else self.warm.plain()
         init = _weights(self.variant.init) if self.warm is None else None
         pool = asdict(self.variant.pool)
-        return {"recipe": recipe_plain(self.recipe), "init": init, "warm_start": warm, "unlabelled": pool}
+        settings = {"recipe": recipe_plain(self.recipe), "init": init, "warm_start": warm, "unlabelled": pool}
+        return {**settings, "file_hashes": self.hashes}
 
     def defaults(self) -> dict[str, Any]:
         """The values of settings that cells of an earlier version do not name."""
-        found = {"recipe": default_plain(self.recipe.method), "unlabelled": asdict(Pool())}
+        found = {
+            "recipe": default_plain(self.recipe.method),
+            "unlabelled": asdict(Pool()),
+            "file_hashes": self.hashes,
+        }
         return found if self.warm is None else {**found, "warm_start": self.warm.defaults()}
 
 
@@ -96,17 +107,27 @@ def cells_of(
     out: Path, variants: Sequence[Variant], base: Variant, parts: Sequence[Portion], seeds: Sequence[int]
 ) -> list[BenchCell]:
     """Every cell, those of the first seed first. base: the unchanged recipe, which warm starts use."""
-    return [_cell(out, variant, base, portion, seed) for seed in seeds for portion in parts for variant in variants]
+    hashed = [(variant, file_hashes(variant.recipe)) for variant in variants]
+    return [
+        _cell(out, variant, hashes, base, portion, seed)
+        for seed in seeds
+        for portion in parts
+        for variant, hashes in hashed
+    ]
 
 
-def _cell(out: Path, variant: Variant, base: Variant, portion: Portion, seed: int) -> BenchCell:
+def _cell(
+    out: Path, variant: Variant, hashes: Mapping[str, str | None], base: Variant, portion: Portion, seed: int
+) -> BenchCell:
     name = f"{variant.name},{portion.name},seed={seed}"
     recipe = replace(variant.recipe, train=replace(variant.recipe.train, seed=seed))
-    warm = _warm_start(out, variant, base, portion, seed) if variant.warm_start_steps else None
-    return BenchCell(name, out / "cells" / name, variant, portion, seed, recipe, warm)
+    warm = _warm_start(out, variant, hashes, base, portion, seed) if variant.warm_start_steps else None
+    return BenchCell(name, out / "cells" / name, variant, portion, seed, recipe, warm, hashes)
 
 
-def _warm_start(out: Path, variant: Variant, base: Variant, portion: Portion, seed: int) -> WarmStart:
+def _warm_start(
+    out: Path, variant: Variant, hashes: Mapping[str, str | None], base: Variant, portion: Portion, seed: int
+) -> WarmStart:
     """One for all variants with the same network, init and steps; other overrides do not apply to it."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.core.artifacts import value_hash
@@ -118,7 +139,9 @@ def _warm_start(out: Path, variant: Variant, base: Variant, portion: Portion, se
     usual = {field: getattr(base.recipe, field) for field in _SHAPE}
     if (shape, variant.init, variant.warm_start_steps) != (usual, base.init, base.warm_start_steps):
         name += f",{value_hash([shape, str(variant.init), variant.warm_start_steps])[:8]}"
-    return WarmStart(name, out / "warm_starts" / name, portion, seed, recipe, variant.init, variant.warm_start_steps)
+    folder, steps = out / "warm_starts" / name, variant.warm_start_steps
+    # Its method is one of the package.
+    return WarmStart(name, folder, portion, seed, recipe, variant.init, steps, {**hashes, "method": None})
 
 
 def _weights(init: Path | None) -> str | None:
@@ -175,6 +198,7 @@ class _TrainWarmStarts:
             from abaw.inference.devices import processor
             from abaw.training.static import warm_start
 
+            _require_same_files(run)
             part = split(faces, run.portion, self.holdout, run.seed)
             warm_start(run.recipe, run.steps, part.training, part.selection, run.folder, run.init, hook)
             write_json(run.file, {"made_with": run.plain(), **vars(processor())})
@@ -207,6 +231,7 @@ class _CellTrainer:
         from abaw.training.loop import BEST, LAST
         from abaw.training.static import train_static_on
 
+        _require_same_files(cell)
         begun = time.perf_counter()
         interrupted = (cell.folder / LAST).exists()
         part = split(self.faces, cell.portion, self.holdout, cell.seed, cell.variant.pool)
@@ -262,6 +287,19 @@ def run_bench_cells(
         cells = [cell for cell in cells if cell.file.exists() or cell.warm is None or cell.warm.name in ready]
     results, failed = train_runs(cells, _TrainCells(sources, holdout), _read_cell, _line, engine, out)
     return results, [*(f"warm start {line}" for line in failures), *failed]
+
+
+def _require_same_files(run: WarmStart | BenchCell) -> None:
+    """Raise ConfigError when a file of the recipe is another one than when the command started."""
+    # Loaded on use: `--help` and wrong usage are answered without it.
+    from abaw.core.config import differences
+
+    changed = differences(run.hashes, file_hashes(run.recipe))
+    if changed:
+        raise ConfigError(
+            f"a file has changed since the command started ({listed(changed, separator='; ')}); choose another --out, "
+            "or restore the file and repeat the command"
+        )
 
 
 def _line(result: BenchResult) -> str:

@@ -14,11 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from abaw.core.artifacts import file_hash
+from abaw.core.artifacts import file_hash, write_json
 from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
 from abaw.data.face_set import labelled_stills, unlabelled_frames
 from abaw.models.architecture import Architecture
+from abaw.models.backbones import build_backbone
 from abaw.models.image_input import ImageInput
 from abaw.models.static import build_static, load_static, save_static
 from abaw.protocol.annotations import write_annotation
@@ -170,6 +171,26 @@ def test_a_network_of_timm_is_trained_from_the_weights_of_a_file(tmp_path: Path,
     assert main([*features, "--out", str(tmp_path / "features"), "--accelerator", "cpu"]) == 0
     assert open_features(tmp_path / "features/a.arrow").feature_dim == spec["feature_dim"]
     assert train(tmp_path / "next", *words, "--init", tmp_path / "run/last") == 0
+
+
+def test_other_weights_in_a_file_of_the_same_name_are_another_run(
+    tmp_path: Path, stills: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, run = tmp_path / "weights.pth", tmp_path / "run"
+    words = ["--labelled", stills, "--holdout", "0", "--backbone_weights", file]
+    torch.save(build_backbone("small").state_dict(), file)
+    first = file_hash(file)
+    assert train(run, *words) == 0
+    assert train(run, *words) == 0
+    torch.save(build_backbone("small").state_dict(), file)
+    capsys.readouterr()
+    assert train(run, *words) == 2
+    changed = f"file_hashes.backbone_weights: '{first}' -> '{file_hash(file)}'"
+    assert f"{run}: holds a run with other settings ({changed}); choose another --out" in capsys.readouterr().err
+    facts = json.loads((run / "config.json").read_text())
+    del facts["config"]["file_hashes"]
+    write_json(run / "config.json", facts)
+    assert train(run, *words) == 0, "a run of an earlier version, which does not name the content"
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from abaw.core.artifacts import read_json
+from abaw.core.artifacts import file_hash, read_json, write_json
+from abaw.core.config import to_plain
 from abaw.core.errors import ConfigError
-from abaw.data.label_portions import portions
+from abaw.data.label_portions import Sources, portions
 from abaw.inference.devices import processor
 from abaw.training.static_recipe import StaticRecipe
-from pipelines.bench.cells import cells_of
-from pipelines.bench.command import BenchConfig, run
+from pipelines.bench.cells import BenchCell, BenchResult, CellScores, cells_of, run_bench_cells
+from pipelines.bench.command import BenchConfig, chosen_variants, run
 from pipelines.bench.variants import Variant, variants_of
 from pipelines.cli import parse_config
 from pipelines.recipe_files import recipe
@@ -103,6 +104,53 @@ def test_a_cell_that_fails_stops_no_other(
     assert "fixmatch,share=1,seed=0: method fixmatch also learns from unlabelled faces" in capsys.readouterr().err
     (row,) = _rows(tmp_path)
     assert (row["entry"], row["labelled"], row["selection"], row["best_macro_f1"]) == ("supervised", "80", "0", "")
+
+
+def _cell(config: BenchConfig) -> BenchCell:
+    variants, base = chosen_variants(config)
+    (cell,) = cells_of(config.out, variants, base, portions((0.5,), ()), (0,))
+    return cell
+
+
+def _run_cell(config: BenchConfig, cell: BenchCell) -> tuple[dict[str, BenchResult], list[str]]:
+    sources = Sources(config.labelled, config.scored, (), 10)
+    return run_bench_cells([cell], sources, config.holdout, config, config.out)
+
+
+def test_a_finished_cell_with_other_weights_in_a_file_of_the_same_name_is_refused(
+    tmp_path: Path, stores: tuple[str, ...]
+) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"one")
+    words = ("--only", "supervised", "--warm_start_steps", "3", "--backbone_weights", str(file))
+    config = _config(*stores, *TINY, *words)
+    cell, first = _cell(config), file_hash(file)
+    result = BenchResult(CellScores(0.5, 0.6, (0.5,)), None, 4, 32, 8, 0, 0.1, 0.1, None)
+    facts = {"made_with": cell.plain(), **to_plain(result)}
+    write_json(cell.file, facts)
+    assert _run_cell(config, cell) == ({cell.name: result}, [])
+    file.write_bytes(b"two")
+    changed = f"file_hashes.backbone_weights: '{first}' -> '{file_hash(file)}'"
+    with pytest.raises(ConfigError) as refused:
+        _run_cell(config, _cell(config))
+    assert f"{cell.folder}: finished with other settings ({changed}; warm_start.{changed})" in str(refused.value)
+    for part in (facts["made_with"], facts["made_with"]["warm_start"]):
+        del part["file_hashes"]
+    write_json(cell.file, facts)
+    assert _run_cell(config, _cell(config)) == ({cell.name: result}, []), (
+        "a cell of an earlier version does not name the content"
+    )
+
+
+def test_a_cell_whose_weights_change_while_it_waits_is_not_trained(tmp_path: Path, stores: tuple[str, ...]) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"one")
+    config = _config(*stores, *TINY, "--only", "supervised", "--backbone_weights", str(file))
+    cell, first = _cell(config), file_hash(file)
+    file.write_bytes(b"two")
+    results, (failure,) = _run_cell(config, cell)
+    changed = f"(backbone_weights: '{first}' -> '{file_hash(file)}')"
+    assert not results and f"a file has changed since the command started {changed}" in failure
 
 
 @pytest.mark.parametrize("name", RECIPES)
