@@ -91,7 +91,18 @@ def run_config(name: str, config: Any) -> int:
     """Run a sub-command; returns the exit status."""
     # Before the command loads torch and the like: a mistyped path is reported at once.
     require_inputs(config)
-    status: int = _module(STAGES[name]).run(config)
+    try:
+        status: int = _module(STAGES[name]).run(config)
+    except RuntimeError as error:
+        # Loaded on use: few commands need torch.
+        from abaw.core.data_parallel import other_has_ended
+
+        if not other_has_ended(error):
+            raise
+        raise AbawError(
+            "another process of this training has ended: its own message says why, unless it was killed; run the same "
+            "command again to go on"
+        ) from error
     return status
 
 

@@ -7,6 +7,7 @@ Without other processes these functions change nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -36,6 +37,17 @@ def own_part() -> Part:
     if not (distributed.is_available() and distributed.is_initialized()):
         return WHOLE
     return Part(distributed.get_rank(), distributed.get_world_size())
+
+
+_CONNECTION_LOST: Final = re.compile(r"gloo/\S+\] .*(closed by peer|reset by peer|Broken pipe)|remote process exit")
+"""What Gloo and NCCL say when a process is gone. An operation that times out, or that others do not know, is a bug."""
+
+
+def other_has_ended(error: RuntimeError) -> bool:
+    """Whether an error says that another process of this training has ended, while this one waited for it."""
+    return own_part().count > 1 and (
+        isinstance(error, distributed.DistNetworkError) or bool(_CONNECTION_LOST.search(str(error)))
+    )
 
 
 def drawn_for_all(draw: Callable[[int], Tensor], size: int, dim: int = 0) -> Tensor:

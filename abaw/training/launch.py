@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lsf import LSFEnvironment
+from lightning_fabric.plugins.environments.mpi import MPIEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import distributed
 from torch.distributed import is_torchelastic_launched
 
+from abaw.core.data_parallel import own_part
 from abaw.core.errors import ConfigError
 from abaw.training.settings import TrainSettings
 
@@ -24,9 +29,10 @@ def launch(settings: TrainSettings) -> Fabric:
 
     A process that another one started, torchrun or the first of the run, ends with it: it would train for nobody, and
     the run would stay locked. Raises ConfigError when the accelerator or the precision is not available, or the number
-    of processes is another.
+    of processes is not that of torchrun or of an earlier training of this process.
     """
     _require_started(settings)
+    _require_number_of_earlier(settings)
     if _is_started_by_another():
         threading.Thread(target=_end_after, args=(os.getppid(),), name="abaw-end-with-parent", daemon=True).start()
     try:
@@ -44,11 +50,14 @@ def launch(settings: TrainSettings) -> Fabric:
             f"{settings.precision}"
         )
         raise ConfigError(f"cannot train with {requested}: {error}") from error
+    if fabric.world_size > 1:
+        # For `is_first_process`: of the launchers, only torchrun sets it.
+        os.environ["RANK"] = str(fabric.global_rank)
     return fabric
 
 
 def _require_started(settings: TrainSettings) -> None:
-    """Raise ConfigError unless the settings name the processes that torchrun started, if it did."""
+    """Raise ConfigError unless the settings name the processes that torchrun or another launcher started."""
     requested = (settings.devices, settings.nodes)
     if is_torchelastic_launched():
         local, total = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
@@ -58,6 +67,32 @@ def _require_started(settings: TrainSettings) -> None:
                 f"torchrun started {local} processes on each of {started[1]} machines, but train.devices is "
                 f"{requested[0]} and train.nodes {requested[1]}; set them to {started[0]} and {started[1]}"
             )
+    elif settings.nodes > 1 and not _is_one_of_several_machines():
+        raise ConfigError(
+            f"train.nodes is {settings.nodes}, but nothing has started processes on other machines; start the command "
+            "with torchrun on each of them, see docs/cluster.md"
+        )
+
+
+def _is_one_of_several_machines() -> bool:
+    """Whether a launcher that Fabric knows, or someone by hand, set what this machine needs to find the others."""
+    by_hand = any(name in os.environ for name in ("MASTER_ADDR", "NODE_RANK", "GROUP_RANK"))
+    return by_hand or any(each.detect() for each in (SLURMEnvironment, LSFEnvironment, MPIEnvironment))
+
+
+def _require_number_of_earlier(settings: TrainSettings) -> None:
+    """Raise ConfigError when this process is one of an earlier training's, which had another number of them.
+
+    Each runs the whole script (Fabric starts it again), so each would now train on its own, in one run folder.
+    """
+    earlier, number = own_part().count, settings.devices * settings.nodes
+    if distributed.is_initialized() and earlier != number:
+        # Fabric kills the first process, which may be behind, soon after another has ended with an error.
+        distributed.barrier()
+        raise ConfigError(
+            f"an earlier training of this process had {earlier} processes, each of which runs the whole script, and "
+            f"this one would have {number}; give both the same train.devices, or put them in two scripts"
+        )
 
 
 def _is_started_by_another() -> bool:

@@ -99,7 +99,7 @@ def _point(config: GridRecipe, name: str, values: Mapping[str, Any], given: Coll
 def _kinds() -> dict[str, Any]:
     """Types of the settings that can be varied, by dotted name."""
     # Tasks change what is read, seeds have a flag, and the rest is no property of a model.
-    others = {"tasks", "train.seed", "train.devices", "train.accelerator"}
+    others = {"tasks", "train.seed", "train.devices", "train.nodes", "train.accelerator"}
     return {name: kind for name, kind in setting_kinds(GridRecipe) if name not in others}
 
 

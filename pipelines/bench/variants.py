@@ -54,7 +54,7 @@ def variants_of(base: Variant, overrides: Mapping[str, Sequence[str]], given: Co
 def _variant(base: Variant, texts: Sequence[str], given: Collection[str]) -> Variant:
     if not _NAME.fullmatch(base.name):
         raise ConfigError(f"entry '{base.name}': a name consists of letters, digits and . _ + - (it names a folder)")
-    others = {"train.seed", "train.devices", "train.accelerator"}
+    others = {"train.seed", "train.devices", "train.nodes", "train.accelerator"}
     kinds = {
         **{name: kind for name, kind in setting_kinds(static_recipe_class()) if name not in others},
         **_START,

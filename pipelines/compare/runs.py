@@ -37,8 +37,11 @@ def require_parallel(train: TrainSettings, engine: EngineSettings, command: str)
     if engine.is_local:
         choose_device(train.accelerator)
     require_engine(engine, train.accelerator)
-    if train.devices > 1:
-        raise ConfigError(f"{command} trains each run on one device, several runs in parallel; use --train.devices 1")
+    if train.devices * train.nodes > 1:
+        raise ConfigError(
+            f"{command} trains each run on one device, several runs in parallel; use --train.devices 1 and "
+            "--train.nodes 1"
+        )
 
 
 def train_runs(

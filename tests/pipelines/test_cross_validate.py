@@ -102,6 +102,7 @@ def test_finished_folds_are_kept_and_checkpoints_predict_together(
         (["--hop", "50"], "hop 50 > window 40"),
         (["--workers", "0"], "--workers 0"),
         (["--train.devices", "2"], "cross-validate trains each run on one device"),
+        (["--train.nodes", "2"], "cross-validate trains each run on one device"),
     ],
 )
 def test_settings_that_do_not_fit_leave_nothing(

@@ -184,6 +184,7 @@ def test_values_and_seeds_can_be_added_and_a_cell_that_fails_is_named(
         (["--seeds", "1", "1"], "seeds [1, 1]"),
         (["--workers", "0"], "--workers 0"),
         (["--train.devices", "2"], "on one device"),
+        (["--train.nodes", "2"], "on one device"),
         (["--train.accelerator", "cuda"], "torch finds no GPU"),
     ],
 )
