@@ -108,6 +108,7 @@ class _Account:
 
         self.latencies: Latencies = Latencies()
         self.start: float | None = None
+        self._first_s: float | None = None
         self._labels: dict[int, str] = {}
 
     def add(self, picture: Picture) -> dict[str, Any]:
@@ -118,7 +119,10 @@ class _Account:
         return {"latency_ms": round(1000 * (now - picture.due), 1)}
 
     def time_s(self, picture: Picture) -> float:
-        return picture.due - (picture.due if self.start is None else self.start)
+        """Since the first picture: in the video's own time if it has one, so that results do not depend on the load."""
+        now_s = picture.due if picture.time_s is None else picture.time_s
+        self._first_s = now_s if self._first_s is None else self._first_s
+        return now_s - self._first_s
 
     def changes(self, frame: LiveFrame) -> list[str]:
         """A line per person whose expression is another one than before, or who has gone."""

@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
+from abaw.video.encode import VideoTime
 from abaw.video.reading.geometry import orientation_of
 from abaw.video.reading.registry import open_video
 
@@ -29,10 +30,14 @@ class SourceLost(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One picture. image: RGB (H, W, 3) uint8; due: `time.monotonic()` when it was taken, or would be on a screen."""
+    """One picture. image: RGB (H, W, 3) uint8; due: `time.monotonic()` when it was taken, or would be on a screen.
+
+    time_s: in the video that it comes from, None if only the clock tells.
+    """
 
     image: NDArray[np.uint8]
     due: float
+    time_s: float | None = None
 
 
 class Source(Protocol):
@@ -150,15 +155,17 @@ class File:
     def paced(self, clock: Callable[[], float], sleep: Callable[[float], None]) -> Iterator[Picture]:
         """`pictures` by another clock. Frames that cannot be decoded are left out."""
         with open_video(self.path) as video:
+            time_of = VideoTime(video.fps).push
             start: float | None = None
             for frame in video:
+                time_s = time_of(frame.time_s)
                 if frame.image is None:
                     continue
                 if start is None:
-                    start = clock() - frame.time_s
-                due = start + frame.time_s
+                    start = clock() - time_s
+                due = start + time_s
                 if not self.in_real_time:
                     due = clock()
                 elif (early := due - clock()) > 0:
                     sleep(early)
-                yield Picture(frame.image, due)
+                yield Picture(frame.image, due, time_s)

@@ -25,6 +25,29 @@ _BT601 = 6
 """Number in H.273 of the colour space that the conversion from RGB produces; without it, players guess."""
 
 
+class VideoTime:
+    """Time stamps of frames, one by one -> seconds since the first one, which never run backwards.
+
+    Where stamps begin again, time goes on with the next frame. They begin again with a step back of more than BACK_S,
+    or to the first stamp or before it. After a shorter step back, time stands still until the stamps have caught up.
+    fps: mean frame rate.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._frame_s = 1 / fps
+        self._first_s: float | None = None
+        self._start_s = self._last_s = self._time_s = 0.0
+
+    def push(self, stamp_s: float) -> float:
+        if self._first_s is None:
+            self._first_s = self._start_s = self._last_s = stamp_s
+        if stamp_s < self._last_s and (stamp_s <= self._first_s or stamp_s < self._last_s - BACK_S):
+            self._start_s -= self._last_s + self._frame_s - stamp_s
+        self._last_s = stamp_s
+        self._time_s = max(self._time_s, stamp_s - self._start_s)
+        return self._time_s
+
+
 class H264Writer:
     """An .mp4 that keeps every frame and its time: no B-frames, at least one key frame per second, the index in front.
 
@@ -40,7 +63,7 @@ class H264Writer:
         self._sound: SoundWriter | None = None
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: VideoStream | None = None
-        self._start_s = self._first_s = self._time_s = 0.0
+        self._time = VideoTime(fps)
         self._last = -1
         self._shape: tuple[int, ...] | None = None
 
@@ -67,11 +90,8 @@ class H264Writer:
         if height % 2 or width % 2:
             image = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
         stream = self._stream or self._begin(image, time_s)
-        if time_s < self._time_s and (time_s <= self._first_s or time_s < self._time_s - BACK_S):
-            self._start_s -= self._time_s + 1 / self._fps - time_s
-        self._time_s = time_s
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-        self._last = max(round((time_s - self._start_s) / _TICK), self._last + 1)
+        self._last = max(round(self._time.push(time_s) / _TICK), self._last + 1)
         frame.pts, frame.time_base = self._last, _TICK
         with storage_errors(self._path):
             self._container.mux(stream.encode(frame))
@@ -87,7 +107,6 @@ class H264Writer:
         stream.codec_context.time_base = _TICK
         stream.codec_context.colorspace = _BT601
         self._stream = stream
-        self._start_s = self._first_s = self._time_s = time_s
         if self._source is not None:
             self._sound = sound_writer(self._source, self._container, time_s)
         return stream

@@ -44,7 +44,8 @@ def test_what_a_text_names(tmp_path: Path) -> None:
     assert parse_source("clip.mp4", False) == File(Path("clip.mp4"), in_real_time=False)
 
 
-def test_a_file_keeps_its_own_time(clip: Path) -> None:
+def read_in_time(path: Path) -> tuple[list[float], list[float], list[float]]:
+    """When the pictures of a file were due, their times, and how long was slept, by a clock that begins at 100."""
     now, slept = 100.0, []
 
     def sleep(seconds: float) -> None:
@@ -55,13 +56,35 @@ def test_a_file_keeps_its_own_time(clip: Path) -> None:
     def clock() -> float:
         return now
 
-    dues = []
-    for one in File(clip).paced(clock, sleep):
+    dues, times = [], []
+    for one in File(path).paced(clock, sleep):
+        assert one.time_s is not None
         dues.append(one.due)
+        times.append(one.time_s)
         now += 0.01  # work
-    np.testing.assert_allclose(np.diff(dues), 0.04, atol=1e-6)
+    return dues, times, slept
+
+
+def test_a_file_keeps_its_own_time(clip: Path) -> None:
+    dues, times, slept = read_in_time(clip)
+    np.testing.assert_allclose(times, np.arange(12) / 25, atol=1e-6)
+    np.testing.assert_allclose(np.subtract(dues, 100), times, atol=1e-6)
     np.testing.assert_allclose(slept, 0.03, atol=1e-6)
-    assert dues[0] == 100.0
+
+
+def test_joined_recordings_go_on_at_their_pace(tmp_path: Path) -> None:
+    recording = write_clip(tmp_path / "one.ts", portraits(20), fps=25).read_bytes()
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(recording * 2)
+    dues, times, slept = read_in_time(joined)
+    np.testing.assert_allclose(times, np.arange(40) / 25, atol=1e-6)
+    np.testing.assert_allclose(np.subtract(dues, 100), times, atol=1e-6)
+    np.testing.assert_allclose(slept, [0.03] * 39, atol=1e-6)
+
+
+def test_read_as_fast_as_possible_a_file_has_the_same_times(clip: Path) -> None:
+    times = [one.time_s for one in File(clip, in_real_time=False).pictures()]
+    np.testing.assert_allclose(np.array(times, np.float64), np.arange(12) / 25, atol=1e-6)
 
 
 def test_a_slow_reader_gets_pictures_at_once_with_their_own_times(clip: Path) -> None:

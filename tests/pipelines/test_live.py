@@ -7,10 +7,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from abaw.live.analyser import Analyser, LiveFrame
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from pipelines.cli import main
 from tests.video.clips import portraits, write_clip
@@ -32,6 +36,35 @@ def test_every_frame_of_a_file_as_json(clip: Path, capsys: pytest.CaptureFixture
     (person,) = rows[-1]["people"]
     assert person["label"] == "Happiness" and set(person["probabilities"]) == set(EXPRESSION_CLASSES)
     assert re.search(r"20 pictures, 0 dropped, [\d.]+ per second; latency \d+ ms, 95 % within \d+ ms", said.err)
+
+
+def rows_of(path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """The results of every frame, without how long they took."""
+    assert main(["live", "--source", str(path), "--json", "--every_frame", "--detector", "builtin"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [{key: value for key, value in row.items() if key != "latency_ms"} for row in rows]
+
+
+def test_the_results_of_a_file_do_not_depend_on_the_load(
+    clip: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of(clip, capsys)
+    assert [row["time_s"] for row in rows] == [round(frame / 25, 4) for frame in range(20)]
+    push = Analyser.push
+
+    def slowly(analyser: Analyser, image: NDArray[np.uint8], time_s: float) -> LiveFrame:
+        time.sleep(0.02)
+        return push(analyser, image, time_s)
+
+    monkeypatch.setattr(Analyser, "push", slowly)
+    assert rows_of(clip, capsys) == rows
+
+
+def test_the_time_of_joined_recordings_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(write_clip(tmp_path / "one.ts", portraits(20, 256)).read_bytes() * 2)
+    rows = rows_of(joined, capsys)
+    assert [row["time_s"] for row in rows] == [round(frame / 25, 4) for frame in range(40)]
 
 
 def test_in_real_time_a_line_per_change(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:

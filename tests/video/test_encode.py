@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from abaw.video.encode import H264Writer
+from abaw.video.encode import H264Writer, VideoTime
 from abaw.video.playable import playable_mime, write_playable
 from abaw.video.reading.registry import open_video
 from tests.video.clips import noise, write_clip
@@ -47,6 +47,23 @@ def test_where_times_begin_again_those_of_the_file_go_on(
     found = read(tmp_path / "out.mp4")
     assert [number for number, _ in found] == list(range(1, len(times) + 1))
     np.testing.assert_allclose([time_s for _, time_s in found], expected, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("stamps_s", "times"),
+    [
+        ([], []),
+        ([3.0], [0.0]),
+        ([1.4, 1.44, 1.44, 2.5], [0.0, 0.04, 0.04, 1.1]),
+        ([1.4, 1.5, 1.4, 1.5, 1.4], [0.0, 0.1, 0.14, 0.24, 0.28]),
+        ([0.0, 1.0, 2.0, 0.5, 1.5], [0.0, 1.0, 2.0, 2.04, 3.04]),
+        ([0.0, 0.1, 0.3, 0.2, 0.4], [0.0, 0.1, 0.3, 0.3, 0.4]),
+    ],
+    ids=["empty", "single", "in order", "again twice", "again later", "one late frame"],
+)
+def test_video_time_goes_on_where_stamps_begin_again(stamps_s: list[float], times: list[float]) -> None:
+    time = VideoTime(25)
+    assert [time.push(stamp_s) for stamp_s in stamps_s] == pytest.approx(times)
 
 
 def test_frames_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
