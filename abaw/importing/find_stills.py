@@ -24,8 +24,8 @@ def find_stills(descriptor: Descriptor, root: Path, subset: str = "") -> list[St
     """The images of a set, or of one split of it, sorted by key.
 
     Raises DataError for anything missing below the root (folder, table, column, image), a folder or value that is not
-    in the label map, a set without an image, and counts other than the expected ones; ConfigError for an unknown
-    subset.
+    in the label map, two images with one label file, a set without an image, and counts other than the expected ones;
+    ConfigError for an unknown subset.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give the folder with the images of {descriptor.name}")
@@ -91,8 +91,15 @@ def _with_label_files(descriptor: Descriptor, files: LabelFiles, root: Path) -> 
             f"{folder}: no such folder, though {descriptor.name} has its images in it. Give the folder that contains it"
         )
     stills = []
+    image_of: dict[Path, Path] = {}
     for path in images_below(folder):
-        value = _value_of(root / files.label_file.format(stem=path.stem), path)
+        file = root / files.label_file.format(stem=path.stem)
+        if (other := image_of.setdefault(file, path)) != path:
+            raise DataError(
+                f"{file}: expected the label of one image, but {other} and {path} have this name; rename one of them "
+                "and its label, or remove it"
+            )
+        value = _value_of(file, path)
         if value not in descriptor.labels:
             raise DataError(
                 f"{path}: its label is '{value}', which is not in the label map of {descriptor.name}; it has "

@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import pyarrow as pa
 
-from abaw.core.artifacts import provenance, value_hash
+from abaw.core.artifacts import provenance, quick_hash, value_hash
 from abaw.core.config import to_plain
-from abaw.core.errors import AbawError
+from abaw.core.errors import AbawError, DataError
 from abaw.core.progress import Progress, silent
 from abaw.engine.engine import Engine, ItemResult, in_order
 from abaw.engine.serial import SERIAL
@@ -22,7 +22,7 @@ from abaw.importing.descriptor import Descriptor
 from abaw.importing.face_finder import FaceFinder, Image, OpenFinder
 from abaw.importing.still import Still
 from abaw.protocol.classes import EXPRESSION_CLASSES, UNLABELLED
-from abaw.stores.arrow import is_done
+from abaw.stores.arrow import StoreError, is_done, read_meta
 from abaw.stores.crop import ALIGNED_112, Crop, crop_identity
 from abaw.stores.faces import IMAGE_SCHEMA, image_faces_writer
 from abaw.video.extract import encode_crop
@@ -30,6 +30,7 @@ from abaw.video.reading.still import read_picture
 
 _ROWS = 256
 _JPEG_QUALITY = 95
+_BLOCK = 1 << 13
 
 
 @dataclass(slots=True)
@@ -54,6 +55,20 @@ def fingerprint(descriptor: Descriptor, stills: Sequence[Still], finder: str, cr
     return value_hash({"role": descriptor.role, "files": files, "finder": finder, **crop_identity(crop)})
 
 
+def contents(stills: Sequence[Still]) -> str:
+    """Identifies what is in the files by their first and last bytes, in which pictures differ; copies are the same."""
+    found = {path: _content(path) for path in dict.fromkeys(still.path for still in stills)}
+    return value_hash(list(found.values()))
+
+
+def _content(path: Path) -> str:
+    """Empty for a file that cannot be read: its row says so."""
+    try:
+        return quick_hash(path, _BLOCK)
+    except DataError:
+        return ""
+
+
 def import_stills(
     descriptor: Descriptor,
     stills: Sequence[Still],
@@ -67,11 +82,11 @@ def import_stills(
     paths: of the stores; those that exist are kept, and each image is read and its face found once for all others. An
     image without a face, one that cannot be read, and one whose processing fails is a row without a face. The stores do
     not depend on the engine, whose items are images, as progress counts them. Raises StoreError when another store is
-    in the way, and StorageError when writing fails.
+    in the way, such as one of other pictures of the same names and sizes, and StorageError when writing fails.
     """
-    identity = finder(None).identity
+    identity, inside = finder(None).identity, contents(stills)
     made_from = {crop: fingerprint(descriptor, stills, identity, crop) for crop in paths}
-    missing = tuple(crop for crop, path in paths.items() if not is_done(path, made_from[crop]))
+    missing = tuple(crop for crop, path in paths.items() if not _is_done(path, made_from[crop], inside))
     if not missing:
         return None
     report = StillsReport()
@@ -81,6 +96,7 @@ def import_stills(
         classes=list(EXPRESSION_CLASSES),
         detector=identity,
         images=len(stills),
+        contents=inside,
     )
     results = in_order(engine.map(_FindFaces(finder, missing), stills))
     with ExitStack() as stack:
@@ -92,6 +108,15 @@ def import_stills(
             for place, write in enumerate(writers):
                 write(_batch(rows, place))
     return report
+
+
+def _is_done(path: Path, made_from: str, inside: str) -> bool:
+    """See `is_done`. inside: the `contents`, which stores of earlier versions do not record."""
+    if not is_done(path, made_from):
+        return False
+    if (read_meta(path) or {}).get("contents", inside) != inside:
+        raise StoreError(f"{path}: was made from other pictures of the same names; choose another --out or remove it")
+    return True
 
 
 @dataclass(frozen=True, slots=True)

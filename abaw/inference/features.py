@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from abaw.core.artifacts import provenance, value_hash
 from abaw.core.errors import DataError
 from abaw.core.progress import Progress, silent
+from abaw.core.text import listed
 from abaw.data.decoding import at_size, channels_first, decode_arrays
 from abaw.extractors.extractor import Extractor
-from abaw.stores.arrow import StoreError, is_done
+from abaw.stores.arrow import StoreError, is_done, read_meta
 from abaw.stores.faces import FaceStore, require_crop
 from abaw.stores.features import feature_batch, write_features
 from abaw.video.reading.read_ahead import ahead
@@ -25,14 +26,15 @@ def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, pro
     """Write the features of one video to `path`; False when they already exist, made from the same faces.
 
     Raises StoreError for an image set, a kind of crop that the model does not expect, or when `path` has other
-    features, and DataError for a damaged crop or a feature
-    that does not fit float16.
+    features or says that their network was trained on other data, and DataError for a damaged crop or a feature that
+    does not fit float16.
     """
     if not faces.is_video:
         raise StoreError(f"{faces.store.path}: holds stills; features need the frames of a video")
     require_crop(faces, extractor.crop, extractor.name)
     fingerprint = value_hash({"faces": faces.fingerprint, **extractor.identity})
     if is_done(path, fingerprint):
+        _require_trained_on(path, extractor)
         return False
     meta = provenance(
         fingerprint=fingerprint,
@@ -46,6 +48,17 @@ def write_video_features(faces: FaceStore, extractor: Extractor, path: Path, pro
     )
     write_features(path, extractor.dim, _batches(faces, extractor, progress), meta)
     return True
+
+
+def _require_trained_on(path: Path, extractor: Extractor) -> None:
+    """Raise StoreError for a store that records other training data, which are no part of the features' identity."""
+    expected = sorted(extractor.trained_on)
+    found = sorted((read_meta(path) or {}).get("trained_on", expected))
+    if found != expected:
+        raise StoreError(
+            f"{path}: records that {extractor.name} was trained on {listed(found) or 'nothing'}, expected "
+            f"{listed(expected) or 'nothing'} (trained_on); choose another --out or remove it"
+        )
 
 
 def features_of_crops(crops: Iterable[NDArray[np.uint8]], extractor: Extractor) -> NDArray[np.float16]:

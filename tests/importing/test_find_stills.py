@@ -125,6 +125,21 @@ def test_a_label_that_means_none(tmp_path: Path) -> None:
     assert [still.label for still in stills] == [-1, 3]
 
 
+def test_two_images_with_one_label_file_are_refused(tmp_path: Path) -> None:
+    root = affectnet(tmp_path, **{"1": "1"})
+    (root / "images" / "1.jpg").unlink()
+    touch(root, "images/train/1.jpg")
+    descriptor = load_descriptor("affectnet")
+    assert [still.key for still in find_stills(descriptor, root)] == ["images/train/1.jpg"]
+    touch(root, "images/val/1.jpg")
+    with pytest.raises(DataError) as error:
+        find_stills(descriptor, root)
+    assert str(error.value) == (
+        f"{root}/annotations/1_exp.npy: expected the label of one image, but {root}/images/train/1.jpg and "
+        f"{root}/images/val/1.jpg have this name; rename one of them and its label, or remove it"
+    )
+
+
 def test_faults_of_label_files(tmp_path: Path) -> None:
     descriptor = load_descriptor("affectnet")
     with pytest.raises(DataError, match="images: no such folder, though affectnet has its images in it"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from abaw.importing.import_stills import fingerprint, import_stills, read_rgb
 from abaw.importing.still import Still
 from abaw.stores.arrow import StoreError
 from abaw.stores.crop import ALIGNED_112, Crop
-from abaw.stores.faces import open_faces
+from abaw.stores.faces import image_faces_writer, open_faces
 from abaw.video.detecting.detections import Detections
 
 FLAT = Descriptor("flat", "unlabelled", "flat")
@@ -173,6 +174,43 @@ def test_the_fingerprint_changes_with_files_labels_and_finder(tmp_path: Path) ->
     ]
     assert len(set(prints)) == 6
     assert fingerprint(FLAT, [still], "none") == prints[0]
+
+
+def test_other_pictures_of_the_same_names_and_sizes_are_refused(tmp_path: Path) -> None:
+    for name in ("a.bmp", "b.bmp"):
+        save(tmp_path / "set" / name)
+    out = tmp_path / "s.arrow"
+
+    def again(root: Path) -> object:
+        return import_stills(FLAT, find_stills(FLAT, root), NO_DETECTOR, {ALIGNED_112: out})
+
+    assert again(tmp_path / "set") is not None
+    shutil.copytree(tmp_path / "set", tmp_path / "copy", copy_function=shutil.copyfile)
+    assert again(tmp_path / "copy") is None, "a copy has other times"
+    before, size = out.read_bytes(), (tmp_path / "copy" / "b.bmp").stat().st_size
+    save(tmp_path / "copy" / "b.bmp", colour=(0, 255, 0))
+    assert (tmp_path / "copy" / "b.bmp").stat().st_size == size
+    with pytest.raises(StoreError) as error:
+        again(tmp_path / "copy")
+    assert str(error.value) == (
+        f"{out}: was made from other pictures of the same names; choose another --out or remove it"
+    )
+    assert out.read_bytes() == before and again(tmp_path / "set") is None
+
+
+def test_stores_of_versions_that_did_not_record_contents_are_kept(tmp_path: Path) -> None:
+    save(tmp_path / "set" / "a.png")
+    stills, path = find_stills(FLAT, tmp_path / "set"), tmp_path / "s.arrow"
+    import_stills(FLAT, stills, NO_DETECTOR, {ALIGNED_112: path})
+    faces = open_faces(path)
+    meta = {key: value for key, value in faces.meta.items() if key not in ("kind", "contents")}
+    earlier = tmp_path / "earlier.arrow"
+    with image_faces_writer(earlier, meta) as write:
+        for batch in faces.store.table.to_batches():
+            write(batch)
+    before = earlier.read_bytes()
+    assert import_stills(FLAT, stills, NO_DETECTOR, {ALIGNED_112: earlier}) is None
+    assert earlier.read_bytes() == before
 
 
 def test_a_full_disk_leaves_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,25 @@ def test_features_of_the_same_faces_are_kept_and_others_refused(tmp_path: Path, 
             write_video_features(other_faces, other, out)
 
 
+@pytest.mark.parametrize(
+    ("before", "now"), [((), ("Aff-Wild2",)), (("Aff-Wild2",), ()), (("valid1",), ("valid1", "valid2"))]
+)
+def test_features_that_record_other_training_data_are_refused(
+    tmp_path: Path, extractor: Extractor, before: tuple[str, ...], now: tuple[str, ...]
+) -> None:
+    faces, out = open_faces(video_store(tmp_path / "v.arrow", LABELS)), tmp_path / "out.arrow"
+    assert write_video_features(faces, replace(extractor, trained_on=before), out)
+    assert not write_video_features(faces, replace(extractor, trained_on=before[::-1]), out)
+    with pytest.raises(StoreError) as error:
+        write_video_features(faces, replace(extractor, trained_on=now), out)
+    assert str(error.value) == (
+        f"{out}: records that {extractor.name} was trained on {', '.join(before) or 'nothing'}, expected "
+        f"{', '.join(now) or 'nothing'} (trained_on); choose another --out or remove it"
+    )
+    store = open_features(out)
+    assert (store.meta["trained_on"], store.backbone) == (list(before), extractor.source)
+
+
 def test_stills_are_refused(tmp_path: Path, extractor: Extractor) -> None:
     faces = open_faces(still_store(tmp_path / "a.arrow", [0, 1]))
     with pytest.raises(StoreError, match=r"a\.arrow: holds stills"):

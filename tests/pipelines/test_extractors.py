@@ -54,6 +54,18 @@ def test_the_stored_features_are_those_of_the_crops(work: Path) -> None:
     assert (recorded["name"], recorded["output"]) == (f"onnx:{work / 'net.onnx'}", "feature")
 
 
+def test_the_training_data_of_a_network_are_never_ignored(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert features(work) == 0
+    assert features(work, "--extractor.trained_on", "Aff-Wild2") == 1
+    said = "was trained on nothing, expected Aff-Wild2 (trained_on); choose another --out or remove it"
+    assert capsys.readouterr().err.count(said) == 6, "each of three stores fails, and is listed at the end"
+    assert open_features(work / "out/a.arrow").meta["trained_on"] == []
+    assert features(work) == 0
+    assert features(work, "--extractor.trained_on", "Aff-Wild2", "--out", str(work / "other")) == 0
+    before, after = (open_features(work / name / "a.arrow") for name in ("out", "other"))
+    assert after.meta["trained_on"] == ["Aff-Wild2"] and after.backbone == before.backbone
+
+
 def test_the_features_train_a_temporal_model_that_predicts(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert features(work) == 0
     train = ["train-temporal", "--features", str(work / "out"), "--annotations", str(work / "annotations")]

@@ -162,19 +162,48 @@ def _whole(node: Node, where: str, from_one: bool) -> VideoRows:
     """A video whose features are one array, perhaps with arrays of frame numbers, times and validity."""
     if isinstance(node, Leaf):
         return VideoRows(where, node.load())
-    features = _array(node, FEATURE_NAMES)
-    assert features is not None
+    leaf = _array(node, FEATURE_NAMES)
+    assert leaf is not None
+    features = leaf.load()
     frames, times, valid = (
         _numbers(_array(node, names), f"{where}: {names[0]}") for names in (FRAME_NAMES, TIME_NAMES, VALID_NAMES)
     )
     return VideoRows(
         where,
-        features.load(),
+        features,
         None if frames is None else whole_numbers(frames, where),
         None if times is None else times.astype(np.float64),
         None if valid is None else valid == 1,
         from_one,
+        unread=_unread(node, len(features)) if frames is None and features.ndim else (),
     )
+
+
+_READ = frozenset((*FEATURE_NAMES, *FRAME_NAMES, *TIME_NAMES, *VALID_NAMES, EXPORT_KEY))
+
+
+def _unread(node: Mapping[Any, Node], num_rows: int) -> tuple[str, ...]:
+    """The arrays under other names that may say which frames the rows are."""
+    others = [(str(key), leaf) for key, leaf in node.items() if isinstance(leaf, Leaf) and key not in _READ]
+    return tuple(name for name, leaf in others if _may_number(leaf, num_rows))
+
+
+def _may_number(leaf: Leaf, num_rows: int) -> bool:
+    """Whether an array has a value per row, none of them twice, that is text, a whole number or larger than the last.
+
+    Labels, masks and the like repeat values, which frame numbers and times may not; scores go up and down. An array
+    that is not readable, as of objects, is something else too.
+    """
+    try:
+        values = leaf.load().reshape(-1)
+    except DataError:
+        return False
+    if not num_rows or len(values) != num_rows:
+        return False
+    given = values.tolist()
+    if any(not isinstance(each, str | bytes | int | float) for each in given) or len(set(given)) < num_rows:
+        return False
+    return values.dtype.kind not in "fiu" or bool((values == np.rint(values)).all() or (np.diff(values) > 0).all())
 
 
 def _numbers(leaf: Leaf | None, where: str) -> NDArray[Any] | None:

@@ -64,6 +64,11 @@ def way_of(rows: VideoRows, rules: MatchRules) -> Literal["order", "frame", "tim
         if rows.times is None:
             raise DataError(f"{rows.where}: has no time stamps; expected a column such as 'timestamp', in seconds")
         return "time"
+    if rows.numbers is None and rows.unread:
+        raise DataError(
+            f"{rows.where}: has '{rows.unread[0]}', a value per row that is not read; name it frame (frame numbers) or "
+            "time_s (seconds), or remove it"
+        )
     if rows.numbers is None:
         return "order"
     if rules.first_frame is None and not rows.from_one:

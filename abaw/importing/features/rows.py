@@ -54,8 +54,9 @@ class VideoRows:
     where: the file and the video, for messages; values: (N, D) real numbers. What the file lacks is None: numbers: (N,)
     the frame numbers that it states; times: (N,) in seconds; valid: (N,) False where the tool found no face or sound.
     from_one: the numbers are those of image names, `00001.jpg`, which count from 1; columns: names of the D numbers,
-    empty where they have none; place: what messages call a row. Raises DataError for values of another shape or type,
-    and for parts of different lengths.
+    empty where they have none; place: what messages call a row; unread: names of arrays that may say which frames
+    the rows are, but are not read. Raises DataError for values of another shape or type, and for parts of different
+    lengths.
     """
 
     where: str
@@ -66,6 +67,7 @@ class VideoRows:
     from_one: bool = False
     columns: tuple[str, ...] = ()
     place: Callable[[int], str] = row_place
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape, dtype = self.values.shape, self.values.dtype

@@ -100,7 +100,7 @@ class TableFile:
         if not len(rows):
             raise DataError(f"{where}: contains no row")
         start, stop = int(rows[0]), int(rows[-1]) + 1
-        table = self.source.read([*self.columns, *self.keys.used], start, stop)
+        table = self.source.read(list(dict.fromkeys([*self.columns, *self.keys.used])), start, stop)
         if len(rows) < stop - start:
             table = table.take(pa.array(rows - start))
 

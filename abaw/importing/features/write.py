@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from abaw.core.text import listed
 from abaw.importing.features.exported import require_unchanged
 from abaw.importing.features.matching import Match, MatchRules, match_rows, matched_features, way_of
 from abaw.importing.features.plan import ImportItem, OpenFiles
-from abaw.importing.features.rows import VideoRows, rows_of
+from abaw.importing.features.rows import ReadOptions, VideoRows, rows_of
 from abaw.stores.arrow import StoreError, is_done
 from abaw.stores.faces import FaceStore, open_faces
-from abaw.stores.features import feature_batch, write_features
+from abaw.stores.features import feature_batch, open_features, write_features
 from abaw.stores.sources import FACE
 
 _ROWS = 1024
@@ -37,7 +37,7 @@ class Imported:
     name: of what computed the features; empty to restore what `abaw export-features` wrote; modality: what they
     describe; trained_on: data sets or videos on which it was trained; faces_only: features of frames that have no face
     in the faces store are left out; dim and columns: what every video must have, None for anything.
-    Raises ConfigError for a name with characters that separate names elsewhere.
+    Raises ConfigError for a name with characters that separate names elsewhere, and for facts of features without one.
     """
 
     name: str
@@ -52,6 +52,12 @@ class Imported:
         for field, text in (("name", self.name), ("modality", self.modality)):
             if any(each in _FORBIDDEN or each.isspace() for each in text):
                 raise ConfigError(f"--{field} '{text}': expected one word without {' '.join(_FORBIDDEN)}")
+        for field, given in (("modality", self.modality), ("trained_on", self.trained_on)):
+            if given and not self.name:
+                raise ConfigError(
+                    f"--{field} has no meaning without --name: files of `abaw export-features` are restored with what "
+                    "they record; leave it out, or import them as other features with --name NAME"
+                )
         if self.dim is not None and self.dim < 1:
             raise ConfigError(f"--width {self.dim}: expected at least 1")
         if self.rules.tolerance < 0:
@@ -88,13 +94,15 @@ def import_video(
 ) -> ImportReport | None:
     """Write the features of one video to `path`; None when they already exist, made from the same files.
 
-    Raises DataError for anything that is wrong with the rows, and StoreError when `path` has other features.
+    Raises DataError for anything that is wrong with the rows, and StoreError when `path` has other features, or another
+    number of them.
     """
     faces = open_faces(item.faces)
     if not faces.is_video:
         raise StoreError(f"{faces.store.path}: holds stills; features need the frames of a video")
-    meta = _restored(item, opened) if not imported.name else _named(item, opened, imported, faces)
+    meta = (_named if imported.name else _restored)(item, opened, imported, faces)
     if is_done(path, meta["fingerprint"]):
+        _require_length(path, faces)
         return None
     rows = rows_of(opened.open(item.file), item.file, item.video)
     _require_same(rows, imported)
@@ -110,6 +118,16 @@ def import_video(
         notes += _without_a_face(match, faces)
     write_features(path, rows.dim, _batches(rows, match, len(faces), progress), meta)
     return ImportReport(len(faces), len(np.unique(match.frames)), notes)
+
+
+def _require_length(path: Path, faces: FaceStore) -> None:
+    """Raise StoreError for a store of another length than the video's: restored features do not record the faces."""
+    num_rows = len(open_features(path, checked=True))
+    if num_rows != len(faces):
+        raise StoreError(
+            f"{path}: has {num_rows} rows, expected {len(faces)}, one per frame of {faces.store.path}; choose another "
+            "--out or remove it"
+        )
 
 
 def _without_a_face(match: Match, faces: FaceStore) -> tuple[str, ...]:
@@ -133,6 +151,7 @@ def _named(item: ImportItem, opened: OpenFiles, imported: Imported, faces: FaceS
         imported.columns,
         imported.dim,
         to_plain(imported.rules),
+        *_reading(imported, opened.options),
     ]
     origin = {"file": sha256, "video": item.video, "faces": faces.fingerprint, "settings": settings}
     return dict(
@@ -147,6 +166,18 @@ def _named(item: ImportItem, opened: OpenFiles, imported: Imported, faces: FaceS
     )
 
 
+def _reading(imported: Imported, options: ReadOptions) -> list[dict[str, Any]]:
+    """The options by which a table is read that are not the default; empty if there is none, as in earlier versions.
+
+    Columns of numbers are recorded by their names; the patterns that chose them count only where there are no names.
+    """
+    changed = replace(options, columns=() if imported.columns else options.columns)
+    usual = ReadOptions(options.known)
+    given = {field.name: getattr(changed, field.name) for field in fields(ReadOptions)}
+    given = {name: value for name, value in given.items() if value != getattr(usual, name)}
+    return [given] if given else []
+
+
 def _facts_of(rows: VideoRows, rules: MatchRules) -> dict[str, Any]:
     """How the rows were matched, and the names of their columns."""
     way = way_of(rows, rules)
@@ -158,14 +189,23 @@ def _facts_of(rows: VideoRows, rules: MatchRules) -> dict[str, Any]:
     return facts | ({"columns": list(rows.columns)} if rows.columns else {})
 
 
-def _restored(item: ImportItem, opened: OpenFiles) -> dict[str, Any]:
-    """The metadata of the store from which a file was exported. Raises ConfigError for a file from elsewhere."""
+def _restored(item: ImportItem, opened: OpenFiles, imported: Imported, faces: FaceStore) -> dict[str, Any]:
+    """The metadata of the store from which a file was exported; with other rules than the default, of another origin.
+
+    Raises ConfigError for a file from elsewhere.
+    """
     exported = opened.open(item.file).exported
     if exported is None:
         raise ConfigError(f"{item.file}: was not written by `abaw export-features`; name its features: --name NAME")
     meta = exported["meta"]
     restored = {key: value for key, value in meta.items() if key not in _OWN_KEYS}
-    return restored if isinstance(meta.get("fingerprint"), str) else {**restored, "fingerprint": value_hash(meta)}
+    if not isinstance(restored.get("fingerprint"), str):
+        restored["fingerprint"] = value_hash(meta)
+    rules = [imported.faces_only, to_plain(imported.rules), *_reading(imported, opened.options)]
+    if rules != [False, to_plain(MatchRules())]:
+        origin = {"restored": restored["fingerprint"], "faces": faces.fingerprint, "settings": rules}
+        restored["fingerprint"] = value_hash(origin)
+    return restored
 
 
 _OWN_KEYS = ("kind", "feature_dim")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,18 @@ def test_groups_of_hdf5(root: Path) -> None:
     assert np.array_equal(imported(root), X)
 
 
+def test_texts_of_hdf5(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(root / "in" / "a.h5", "w") as file:
+        file["features"], file["image"] = X, [f"{k:05d}.jpg" for k in range(T)]
+        file["points"] = np.array([np.arange(k) for k in range(T)], h5py.vlen_dtype(int))
+    assert run(root, str(root / "in")) == 1
+    assert len(lines(capsys, "a.h5: has 'image', a value per row that is not read")) == 1
+    with h5py.File(root / "in" / "a.h5", "a") as file:
+        del file["image"]
+    assert run(root, str(root / "in")) == 0
+    assert np.array_equal(imported(root), X)
+
+
 def test_hdf5_reads_no_other_file(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with h5py.File(root / "other.h5", "w") as other:
         other["a"] = X
@@ -118,6 +132,80 @@ def test_arrays_that_are_no_features(
     np.savez(root / "in" / "a.npz", **arrays)
     assert run(root, str(root / "in"), "--first_frame", "0") == 1
     assert len(lines(capsys, message)) == 1
+
+
+NUMBERS = np.arange(3, T)
+REMEDY = "a value per row that is not read; name it frame (frame numbers) or time_s (seconds), or remove it"
+
+
+def _write_npz(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path.with_suffix(".npz"), **arrays)
+
+
+def _write_hdf5(path: Path, arrays: dict[str, Any]) -> None:
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        for key, values in arrays.items():
+            file[key] = values
+
+
+def _write_torch(path: Path, arrays: dict[str, Any]) -> None:
+    torch.save({key: torch.from_numpy(values) for key, values in arrays.items()}, path.with_suffix(".pt"))
+
+
+def _write_pickle(path: Path, arrays: dict[str, Any]) -> None:
+    path.with_suffix(".pkl").write_bytes(pickle.dumps(arrays))
+
+
+@pytest.mark.parametrize("write", [_write_npz, _write_hdf5, _write_torch, _write_pickle])
+def test_frame_numbers_under_a_name_that_is_not_read_are_refused(
+    root: Path, write: Callable[[Path, dict[str, Any]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(root / "in" / "a", {"features": X[3:], "frame_idx": NUMBERS})
+    assert run(root, str(root / "in")) == 1
+    assert len(lines(capsys, f"has 'frame_idx', {REMEDY}")) == 1 and not (root / "out" / "a.arrow").exists()
+    write(root / "in" / "a", {"features": X[3:], "frame": NUMBERS})
+    assert run(root, str(root / "in"), "--first_frame", "0") == 0
+    assert np.array_equal(imported(root)[3:], X[3:]) and not open_features(root / "out" / "a.arrow").valid[:3].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        pytest.param("Frame", NUMBERS.astype(np.float32), [], id="whole numbers, floating"),
+        pytest.param("index", NUMBERS[::-1], [], id="in another order"),
+        pytest.param("index", NUMBERS[:, None], [], id="a column"),
+        pytest.param("index", NUMBERS.astype(np.uint8), ["--match_by", "frame"], id="although there are times"),
+        pytest.param("pts", NUMBERS / 25, [], id="times"),
+        pytest.param("image", np.array([f"{k:05d}.jpg" for k in NUMBERS]), [], id="names"),
+    ],
+)
+def test_what_may_say_which_frame_a_row_is(
+    root: Path, name: str, values: np.ndarray, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = {"time_s": NUMBERS / 25} if words else {}
+    np.savez(root / "in" / "a.npz", features=X[3:], **{name: values}, **times)
+    assert run(root, str(root / "in"), *words) == 1
+    assert len(lines(capsys, f"a.npz: has '{name}', {REMEDY}")) == 1
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({"labels": np.arange(T) % 8}, id="labels"),
+        pytest.param({"mask": np.ones(T, bool)}, id="a mask"),
+        pytest.param({"confidence": np.random.default_rng(1).random(T)}, id="scores"),
+        pytest.param({"subject": np.array(["left"] * T)}, id="names that repeat"),
+        pytest.param({"ids": np.arange(T + 1), "fps": np.array(25.0)}, id="of another length"),
+        pytest.param({"logits": np.arange(T * 8).reshape(T, 8)}, id="several values per row"),
+        pytest.param({"paths": np.array([{}] * T)}, id="objects"),
+        pytest.param({"index": NUMBERS[::-1], "time_s": np.arange(T) / 25}, id="next to times"),
+        pytest.param({"index": np.arange(T), "frame": np.arange(T)}, id="next to frame numbers"),
+    ],
+)
+def test_other_arrays_are_something_else(root: Path, others: dict[str, Any]) -> None:
+    np.savez(root / "in" / "a.npz", features=X, **others)
+    assert run(root, str(root / "in"), "--first_frame", "0") == 0
+    assert np.array_equal(imported(root), X)
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,57 @@ def test_files_from_elsewhere_need_a_name(tmp_path: Path, capsys: pytest.Capture
     assert len(lines(capsys, "was not written by `abaw export-features`; name its features: --name NAME")) == 1
 
 
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_store_of_another_length_is_not_done(
+    tmp_path: Path, file_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = some(tmp_path)
+    assert export(tmp_path, file_format) == 0
+    make_faces(tmp_path / "shorter", "v ü_left", num_frames=N - 2)
+    assert run(tmp_path, str(tmp_path / "in"), "--faces", str(tmp_path / "shorter"), name="") == 0
+    assert len(back(tmp_path)) == N - 2
+    capsys.readouterr()
+    assert run(tmp_path, str(tmp_path / "in"), name="") == 1
+    message = f"has {N - 2} rows, expected {N}, one per frame of {tmp_path}/faces/v ü_left.arrow; choose another --out"
+    assert len(lines(capsys, message)) == 1
+    (tmp_path / "out" / "v ü_left.arrow").unlink()
+    assert run(tmp_path, str(tmp_path / "in"), name="") == 0
+    assert back(tmp_path).store.table.equals(before.store.table)
+
+
+@pytest.mark.parametrize("words", [["--modality", "sound"], ["--trained_on", "valid1"]], ids=["modality", "trained_on"])
+def test_what_an_export_records_is_not_given(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    some(tmp_path)
+    assert export(tmp_path, "npz") == 0
+    assert run(tmp_path, str(tmp_path / "in"), *words, name="") == 2
+    message = f"{words[0]} has no meaning without --name: files of `abaw export-features` are restored with what they"
+    assert len(lines(capsys, message)) == 1 and not (tmp_path / "out").exists()
+    assert run(tmp_path, str(tmp_path / "in"), *words, name="mine") == 0
+
+
+@pytest.mark.parametrize("words", [["--faces_only"], ["--missing", "zero"], ["--tolerance", "3"]])
+def test_restored_with_other_rules_is_another_store(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = np.arange(N * D).reshape(N, D).astype(np.float16)
+    before = make_store(tmp_path, values, np.ones(N, bool))
+    make_faces(tmp_path / "faces", "v ü_left", num_frames=N, faceless=[0])
+    assert export(tmp_path, "npz") == 0
+    assert run(tmp_path, str(tmp_path / "in"), name="") == 0
+    assert back(tmp_path).meta["fingerprint"] == before.meta["fingerprint"]
+    capsys.readouterr()
+    assert run(tmp_path, str(tmp_path / "in"), *words, name="") == 1
+    assert len(lines(capsys, "v ü_left.arrow: was made from another input or with other settings")) == 1
+    (tmp_path / "out" / "v ü_left.arrow").unlink()
+    for _ in range(2):
+        assert run(tmp_path, str(tmp_path / "in"), *words, name="") == 0
+    assert back(tmp_path).valid.tolist() == [words != ["--faces_only"], *[True] * (N - 1)]
+    assert len(lines(capsys, "v ü_left: already exists")) == 1
+    assert run(tmp_path, str(tmp_path / "in"), name="") == 1
+
+
 GOOD_META = '"crc32": "00", "origin": "x"'
 
 

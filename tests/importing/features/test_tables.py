@@ -9,6 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from abaw.core.artifacts import file_hash, value_hash
+from abaw.core.config import to_plain
+from abaw.importing.features.matching import MatchRules
 from abaw.stores.features import FeatureStore, open_features
 from tests.importing.features.test_faults import lines
 from tests.importing.features.writers import FPS, make_faces, run
@@ -52,6 +55,72 @@ def test_a_minimum_of_confidence(root: Path) -> None:
     assert run(root, put(root, "a.csv", *OPENFACE), *words) == 0
     assert [each is None for each in column(root)] == [False, False, True, False, True, False]
     assert store(root).meta["columns"] == ["gaze_0_x", "AU01_r"], "in the order of the file"
+
+
+TWICE = (
+    "frame,n,timestamp,t2,confidence,f",
+    *(f"{k + 1},{6 - k},{k / FPS},{(k + 1) / FPS},{(0.9, 0.4)[k == 2]},{k}" for k in range(6)),
+)
+LISTS = pa.table({name: [[float(k + step)] for k in range(6)] for step, name in enumerate(("feature", "other"))})
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "expected"),
+    [
+        pytest.param([], ["--min_confidence", "0.5"], [0, 1, None, 3, 4, 5], id="min_confidence"),
+        pytest.param(["--match_by", "time"], ["--time_column", "t2"], [None, 0, 1, 2, 3, 4], id="time_column"),
+        pytest.param([], ["--frame_column", "n"], [5, 4, 3, 2, 1, 0], id="frame_column"),
+    ],
+)
+def test_a_table_that_is_read_otherwise_is_another_store(
+    root: Path, before: list[str], words: list[str], expected: list[float | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual = [put(root, "a.csv", *TWICE), "--first_frame", "1", "--columns", "f", *before]
+    assert run(root, *usual) == 0
+    assert run(root, *usual, *words) == 1
+    assert len(lines(capsys, "a.arrow: was made from another input or with other settings")) == 1
+    assert column(root) == [0, 1, 2, 3, 4, 5]
+    (root / "out" / "a.arrow").unlink()
+    assert run(root, *usual, *words) == 0
+    assert column(root) == expected
+    capsys.readouterr()
+    assert run(root, *usual, *words) == 0
+    assert len(lines(capsys, "a: already exists")) == 1
+
+
+def test_another_column_of_videos_is_another_store(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{name},{other},0,{k}" for k, (name, other) in enumerate((("a", "b"), ("b", "a")))]
+    words = [put(root, "all.csv", "video,clip,frame,f", *rows), "--first_frame", "0", "--columns", "f"]
+    assert run(root, *words) == 0
+    assert (column(root)[0], column(root, "b")[0]) == (0, 1)
+    assert run(root, *words, "--video_column", "clip") == 1
+    assert len(lines(capsys, "was made from another input or with other settings")) == 2
+
+
+def test_another_column_of_lists_is_another_store(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pq.write_table(LISTS, root / "in" / "a.parquet")
+    assert run(root, str(root / "in"), "--columns", "feature") == 0
+    assert run(root, str(root / "in"), "--columns", "other") == 1
+    assert len(lines(capsys, "a.arrow: was made from another input or with other settings")) == 1
+    assert column(root) == [0, 1, 2, 3, 4, 5]
+
+
+def test_stores_of_versions_that_did_not_record_how_tables_are_read(root: Path) -> None:
+    path = put(root, "a.csv", *OPENFACE)
+    assert run(root, path, "--first_frame", "1", "--columns", "AU*_r") == 0
+    settings = ["net", "face", [], False, ["AU01_r"], 1, to_plain(MatchRules(1))]
+    origin = {"file": file_hash(Path(path)), "video": "a", "faces": "a", "settings": settings}
+    assert store(root).meta["fingerprint"] == value_hash(origin)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_may_be_a_feature_and_say_which_frame_a_row_is(root: Path, kind: str) -> None:
+    if kind == "csv":
+        put(root, "a.csv", "frame,f", *(f"{k},{k / 2}" for k in range(6)))
+    else:
+        pq.write_table(pa.table({"frame": range(6), "f": np.arange(6) / 2}), root / "in" / "a.parquet")
+    assert run(root, str(root / "in"), "--first_frame", "0", "--columns", "*") == 0
+    assert store(root).features().tolist() == [[k, k / 2] for k in range(6)]
 
 
 def test_all_numbers_of_openface_without_its_keys(root: Path) -> None:
