@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from abaw.core.errors import ConfigError, DataError
 from abaw.core.text import in_line
@@ -25,6 +26,11 @@ class Called:
     config: Any
     status: int
     said: Listener
+
+    @property
+    def out(self) -> Path:
+        """Where its results are, as a keyword or a file of settings says."""
+        return Path(self.config.out)
 
 
 def call(name: str, progress: ProgressChoice, settings: Mapping[str, Any]) -> Called:
@@ -50,41 +56,62 @@ def called(name: str, progress: ProgressChoice, settings: Mapping[str, Any]) -> 
 
 
 def words_of(name: str, settings: Mapping[str, Any]) -> list[str]:
-    """The command line for these settings."""
+    """The command line for these settings. Raises ConfigError for None where a setting cannot be without a value."""
     positional = STAGES[name].positional
     types = get_type_hints(config_class_of(name))
     words: list[str] = []
     for key, value in settings.items():
+        kind = types.get(key)
         if key == positional:
-            words = [*_texts(value), *words]
+            words = [*_texts(key, value, kind), *words]
+        elif key in ("config", "profile") and value is None:
+            continue
+        elif get_origin(kind) is Mapping:
+            words += _pairs(key, value or {})
         else:
-            words += _pairs(key, value) if get_origin(types.get(key)) is Mapping else _flags(key, value)
+            words += _flags(key, value, kind)
     return words
 
 
 def _pairs(key: str, values: Mapping[str, Any]) -> list[str]:
     """`--vary window=100,200`"""
-    pairs = [f"{name}={','.join(_texts(value))}" for name, value in values.items()]
+    pairs = [f"{name}={','.join(_texts(name, value))}" for name, value in values.items()]
     return [f"--{key}", *pairs] if pairs else []
 
 
-def _flags(key: str, value: Any) -> Iterable[str]:
+def _flags(key: str, value: Any, kind: Any) -> list[str]:
+    """kind: the type of the setting, None for one that the parser has to know or refuse."""
+    is_group = is_dataclass(kind)
+    if value is None and is_group:
+        return []
     if isinstance(value, bool):
         return [f"--{key}" if value else f"--no-{key}"]
     if isinstance(value, Mapping):
-        return [word for name, inner in value.items() for word in _flags(f"{key}.{name}", inner)]
-    if isinstance(value, list | tuple):
-        return [f"--{key}", *map(_text, value)] if value else []
-    return [f"--{key}={_text(value)}"]
+        types = get_type_hints(kind) if is_group else {}
+        return [word for name, inner in value.items() for word in _flags(f"{key}.{name}", inner, types.get(name))]
+    texts = _texts(key, value, kind)
+    if _is_several(value):
+        return [f"--{key}", *texts] if texts else []
+    return [f"--{key}={texts[0]}"]
 
 
-def _texts(value: Any) -> list[str]:
-    return [_text(each) for each in ([value] if isinstance(value, str | Path) else value)]
+def _texts(key: str, value: Any, kind: Any = None) -> list[str]:
+    """The words for one value or several. Raises ConfigError for None unless the type, where it is known, has it."""
+    values = list(value) if _is_several(value) else [value]
+    if kind is not None and type(None) not in get_args(kind) and any(each is None for each in values):
+        raise ConfigError(f"{key}: expected a value, found None; give one, or leave this setting out")
+    return [_text(each) for each in values]
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | os.PathLike)
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "null"
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abaw.core.errors import DataError
+from abaw.stores.spec import GRAPH, SPEC, WEIGHTS
+from abaw.weights import resolve_checkpoint
 from pipelines.api.call import ProgressChoice
-from pipelines.api.functions import PathLike, predict_video
+from pipelines.api.functions import predict_video
+from pipelines.api.reading import PathLike
 from pipelines.api.results import VideoResult
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ def predict_faces(
     from abaw.inference.features import features_of_crops
     from abaw.models.running import softmax
 
-    extractor = replace(_models(Path(checkpoint), accelerator).extractor, flip=flip)
+    extractor = replace(_models(Path(checkpoint), accelerator, _state(Path(checkpoint))).extractor, flip=flip)
     head = extractor.head
     if head is None:
         raise DataError(f"checkpoint {checkpoint}: {extractor.name} has no expression head; give a static checkpoint")
@@ -52,8 +55,16 @@ def predict_faces(
     return np.concatenate(parts)
 
 
+def _state(checkpoint: Path) -> tuple[Path, *tuple[tuple[int, int], ...]]:
+    """Differs when a path leads to another model: in another folder, or since it was trained on or replaced."""
+    found = resolve_checkpoint(checkpoint, "static").resolve()
+    files = (found, found / SPEC, found / WEIGHTS, found / GRAPH)
+    return found, *((stat.st_mtime_ns, stat.st_size) for stat in (file.stat() for file in files if file.is_file()))
+
+
 @lru_cache(maxsize=2)
-def _models(checkpoint: Path, accelerator: Literal["auto", "cpu", "cuda"]) -> VideoModels:
+def _models(checkpoint: Path, accelerator: Literal["auto", "cpu", "cuda"], state: Hashable) -> VideoModels:
+    """state: of the checkpoint; another one is loaded anew."""
     # Loaded on use: `import abaw` is answered without it.
     from abaw.inference.video import load_models
 

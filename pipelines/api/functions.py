@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,14 +15,16 @@ from docstring_parser import parse_from_object
 from abaw.core.config import GIVEN
 from abaw.core.errors import AbawError
 from abaw.core.object_store import is_remote
-from pipelines.api.call import ProgressChoice, call, called
+from abaw.core.yaml_file import read_yaml
+from pipelines.api.call import Called, ProgressChoice, call, called, words_of
+from pipelines.api.reading import PathLike
 from pipelines.api.results import Report, Run, VideoResult
 from pipelines.cli import config_class_of
+from pipelines.recipe_files import readable_configs
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PathLike = str | Path
 Function = TypeVar("Function", bound=Callable[..., Any])
 COMMANDS: dict[str, str] = {}
 """Name of a function -> its command."""
@@ -76,14 +78,14 @@ def description_of(name: str) -> str:
     return "\n".join(lines)
 
 
-def _stores(out: PathLike) -> list[Path]:
-    """The stores in a folder; none for an object store, whose stores have no path."""
-    if is_remote(out):
+def _stores(done: Called) -> list[Path]:
+    """The stores in the folder for results; none for an object store, whose stores have no path."""
+    if is_remote(done.out):
         return []
     # Loaded on use: `import abaw` is answered without it.
     from abaw.stores.arrow import find_stores
 
-    return find_stores([Path(out)])
+    return find_stores([done.out])
 
 
 @command("predict-video")
@@ -94,56 +96,58 @@ def predict_video(
     progress: ProgressChoice = None,
     **settings: Any,
 ) -> VideoResult:
-    """Returns the results as an object; without `out`, its files exist as long as it does."""
+    """Returns the results as an object; without `out`, here or in `config`, its files exist as long as it does."""
     # Loaded on use: `import abaw` is answered without it.
     from pipelines.predict_video.command import chosen_videos
 
-    keeper = TemporaryDirectory(prefix="abaw_") if out is None else None
-    folder = Path(keeper.name if keeper is not None else str(out))
-    done = call("predict-video", progress, {"videos": videos, "out": folder, **settings})
-    return VideoResult(folder, [path.stem for path in chosen_videos(done.config)], keeper)
+    keeper = TemporaryDirectory(prefix="abaw_") if out is None and not _file_says("out", settings) else None
+    folder = out if keeper is None else keeper.name
+    chosen = {} if folder is None else {"out": folder}
+    done = call("predict-video", progress, {"videos": videos, **chosen, **settings})
+    return VideoResult(done.out, [path.stem for path in chosen_videos(done.config)], keeper)
+
+
+def _file_says(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether the file of settings among these settings has one of this name."""
+    files = readable_configs(words_of("predict-video", {"config": settings.get("config")}))
+    found = [read_yaml(file, "not readable as settings") for file in files]
+    return any(isinstance(values, dict) and values.get(name) is not None for values in found)
 
 
 @command("extract")
 def extract(videos: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
     """Returns the faces stores in `out`."""
-    call("extract", progress, {"videos": videos, **settings})
-    return _stores(settings["out"])
+    return _stores(call("extract", progress, {"videos": videos, **settings}))
 
 
 @command("features")
 def features(*, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
     """Returns the features stores in `out`."""
-    call("features", progress, settings)
-    return _stores(settings["out"])
+    return _stores(call("features", progress, settings))
 
 
 @command("train-static")
 def train_static(*, progress: ProgressChoice = None, **settings: Any) -> Run:
     """Returns the run."""
-    call("train-static", progress, settings)
-    return Run(Path(settings["out"]))
+    return Run(call("train-static", progress, settings).out)
 
 
 @command("train-temporal")
 def train_temporal(*, progress: ProgressChoice = None, **settings: Any) -> Run:
     """Returns the run."""
-    call("train-temporal", progress, settings)
-    return Run(Path(settings["out"]))
+    return Run(call("train-temporal", progress, settings).out)
 
 
 @command("predict")
 def predict(*, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
     """Returns the predictions stores in `out`."""
-    call("predict", progress, settings)
-    return _stores(settings["out"])
+    return _stores(call("predict", progress, settings))
 
 
 @command("validate")
 def validate(*, progress: ProgressChoice = None, **settings: Any) -> Report:
     """Returns the report with its numbers."""
-    call("validate", progress, settings)
-    return Report(Path(settings["out"]))
+    return Report(call("validate", progress, settings).out)
 
 
 @command("submit")
@@ -152,7 +156,7 @@ def submit(*, progress: ProgressChoice = None, **settings: Any) -> Path:
     done = called("submit", progress, settings)
     if done.status:
         raise AbawError("; ".join(done.said.results))
-    return Path(settings["out"])
+    return done.out
 
 
 @command("check-submission")
@@ -168,22 +172,20 @@ def ablate(*, progress: ProgressChoice = None, **settings: Any) -> pa.Table:
     # Loaded on use: `import abaw` is answered without it.
     from pyarrow import csv
 
-    call("ablate", progress, settings)
-    return csv.read_csv(Path(settings["out"]) / "ablation.csv")
+    done = call("ablate", progress, settings)
+    return csv.read_csv(done.out / "ablation.csv")
 
 
 @command("cross-validate")
 def cross_validate(*, progress: ProgressChoice = None, **settings: Any) -> Path:
     """Returns the folder of the out-of-fold predictions."""
-    call("cross-validate", progress, settings)
-    return Path(settings["out"]) / "predictions"
+    return call("cross-validate", progress, settings).out / "predictions"
 
 
 @command("fuse")
 def fuse(predictions: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any) -> list[Path]:
     """Returns the fused predictions stores in `out`."""
-    call("fuse", progress, {"predictions": predictions, **settings})
-    return _stores(settings["out"])
+    return _stores(call("fuse", progress, {"predictions": predictions, **settings}))
 
 
 @command("audio-features")
@@ -191,8 +193,7 @@ def audio_features(
     videos: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any
 ) -> list[Path]:
     """Returns the features stores in `out`."""
-    call("audio-features", progress, {"videos": videos, **settings})
-    return _stores(settings["out"])
+    return _stores(call("audio-features", progress, {"videos": videos, **settings}))
 
 
 @command("import-features")
@@ -200,5 +201,4 @@ def import_features(
     files: PathLike | Sequence[PathLike], *, progress: ProgressChoice = None, **settings: Any
 ) -> list[Path]:
     """Returns the features stores in `out`."""
-    call("import-features", progress, {"files": files, **settings})
-    return _stores(settings["out"])
+    return _stores(call("import-features", progress, {"files": files, **settings}))

@@ -26,16 +26,16 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from abaw.core.errors import AbawError as AbawError
-from abaw.protocol.annotations import read_annotations as read_annotations
-from abaw.stores.faces import open_faces as read_faces
-from abaw.stores.features import open_features as read_features
-from abaw.stores.predictions import read_predictions as read_predictions
 from pipelines.api.call import ProgressChoice
 from pipelines.api.faces import predict_faces as predict_faces
 from pipelines.api.faces import predict_images as predict_images
+from pipelines.api.reading import PathLike
+from pipelines.api.reading import read_annotations as read_annotations
+from pipelines.api.reading import read_faces as read_faces
+from pipelines.api.reading import read_features as read_features
+from pipelines.api.reading import read_predictions as read_predictions
 from pipelines.api.results import Report, Run, VideoResult
 
-PathLike = str | Path
 CLASSES: tuple[str, ...]
 __version__: str
 __all__: list[str]

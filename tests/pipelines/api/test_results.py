@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import gc
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 import abaw
+from abaw.inference.video import VideoModels, load_models
 from pipelines.api.results import VideoResult
 from pipelines.cli import main
+from tests.checkpoints import static_checkpoint
 from tests.video.clips import noise, portrait, portraits, write_clip
 
 
@@ -86,6 +90,21 @@ def test_several_inputs_and_one_that_fails(folder: Path, tmp_path: Path) -> None
     assert "done" not in str(fault.value) and (tmp_path / "out" / "clip.csv").exists()
 
 
+def test_where_results_go_can_be_said_in_the_file_of_settings(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text(f"detector: builtin\nout: {tmp_path / 'in_file'}\n")
+    result = abaw.predict_video(folder / "empty.mp4", config=tmp_path / "settings.yaml")
+    assert result.folder == tmp_path / "in_file" and len(result.table) == 4
+    result.folder.rename(tmp_path / "kept")
+    result = abaw.predict_video(folder / "empty.mp4", config=tmp_path / "settings.yaml", out=str(tmp_path / "keyword"))
+    assert result.folder == tmp_path / "keyword" and not (tmp_path / "in_file").exists()
+    (tmp_path / "settings.yaml").write_text("detector: builtin\nout: null\n")
+    result = abaw.predict_video(folder / "empty.mp4", config=tmp_path / "settings.yaml")
+    place = result.folder
+    del result
+    gc.collect()
+    assert not place.exists()
+
+
 def test_photos(folder: Path) -> None:
     result = abaw.predict_images(folder / "photo.png", detector="builtin")
     assert len(result.table) == 1 and result.table["label"].to_pylist() == ["Happiness"]
@@ -107,6 +126,57 @@ def test_face_crops() -> None:
     flipped = abaw.predict_faces(crops, flip=True)
     np.testing.assert_allclose(flipped[0], flipped[1], atol=1e-3)
     assert abaw.predict_faces(crops[:0]).shape == (0, 8)
+
+
+def _probs(checkpoint: str | Path) -> NDArray[np.float32]:
+    return abaw.predict_faces(
+        np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8), checkpoint=checkpoint
+    )
+
+
+def test_faces_are_predicted_by_the_weights_that_are_there_now(tmp_path: Path) -> None:
+    before = _probs(static_checkpoint(tmp_path / "run", seed=0))
+    expected = _probs(static_checkpoint(tmp_path / "other", seed=1))
+    assert np.abs(expected - before).max() > 1e-3
+    np.testing.assert_array_equal(_probs(static_checkpoint(tmp_path / "run", seed=1)), expected)
+    np.testing.assert_array_equal(_probs(static_checkpoint(tmp_path / "run", seed=0)), before)
+
+
+@pytest.mark.slow
+def test_faces_are_predicted_by_the_exported_file_that_is_there_now(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    for seed, name in enumerate(["one", "two"]):
+        checkpoint = str(static_checkpoint(tmp_path / name, seed))
+        assert main(["export", "--checkpoint", checkpoint, "--out", str(tmp_path / f"{name}.onnx")]) == 0
+    before, expected = _probs(tmp_path / "one.onnx"), _probs(tmp_path / "two")
+    (tmp_path / "two.onnx").replace(tmp_path / "one.onnx")
+    assert np.abs(expected - before).max() > 1e-3
+    np.testing.assert_allclose(_probs(tmp_path / "one.onnx"), expected, atol=1e-5)
+
+
+def test_a_relative_checkpoint_is_that_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    expected = [_probs(static_checkpoint(folder / "run", seed)) for seed, folder in enumerate(folders)]
+    for folder, probs in zip(folders, expected, strict=True):
+        monkeypatch.chdir(folder)
+        np.testing.assert_array_equal(_probs("run"), probs)
+
+
+def test_a_model_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str | Path] = []
+
+    def load(checkpoint: str | Path, **settings: Any) -> VideoModels:
+        loaded.append(checkpoint)
+        return load_models(checkpoint, **settings)
+
+    monkeypatch.setattr("abaw.inference.video.load_models", load)
+    static_checkpoint(tmp_path / "run")
+    np.testing.assert_array_equal(_probs(tmp_path / "run"), _probs(str(tmp_path / "run")))
+    monkeypatch.chdir(tmp_path)
+    _probs("builtin")
+    (tmp_path / "builtin").mkdir()
+    _probs("builtin")
+    assert loaded in ([tmp_path / "run"], [tmp_path / "run", Path("builtin")])  # another test may have loaded builtin
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (1, 8, 8), (1, 0, 8, 3), (1, 8, 8, 4)])
