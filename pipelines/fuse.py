@@ -59,18 +59,18 @@ def run(config: FuseConfig) -> int:
     _require_settings(config)
     inputs = _inputs(config.predictions)
     tasks = _tasks(inputs)
-    weights: Weights = equal_weights(tasks, len(inputs))
-    choice = Choice()
-    if config.weights == "oof":
-        fitted = _fit(config, inputs, tasks)
-        weights, choice = fitted.weights, fitted.choice
+    fitted = _fit(config, inputs, tasks) if config.weights == "oof" else None
+    weights = fitted.weights if fitted else equal_weights(tasks, len(inputs))
+    choice = fitted.choice if fitted else Choice()
+    videos = sorted({video for each in inputs for video in each.stores})
+    function = FuseVideos(tuple(inputs), weights, choice, StoreFolders(config.out, len(videos)))
+    items = config.of_shard(videos, str)
+    if fitted:
+        function.require_no_others(videos)  # before the report that describes them is replaced
         names = [each.name for each in inputs]
         write_json(config.out / REPORT, {**provenance(), **fitted.facts(names)})
         _print_fit(fitted, names)
-    videos = sorted({video for each in inputs for video in each.stores})
     _warn_of_gaps(videos, inputs)
-    function = FuseVideos(tuple(inputs), weights, choice, StoreFolders(config.out, len(videos)))
-    items = config.of_shard(videos, str)
     return run_items(items, str, function, config.out, engine_for(config, len(items)))
 
 
@@ -199,22 +199,45 @@ class FuseVideos:
     def set_up(self, threads: int | None) -> Callable[[str, Progress], str]:
         return lambda video, progress: self._fuse(video)
 
+    def require_no_others(self, videos: Sequence[str]) -> None:
+        """Raise StoreError when a store of one of the videos is there that was made in another way."""
+        for video in videos:
+            self._is_done(video)
+
     def _fuse(self, video: str) -> str:
         # Loaded on use: `--help` and wrong usage are answered without it.
-        from abaw.core.artifacts import quick_hash
         from abaw.evaluation.fusion import read_members
-        from abaw.inference.fuse import fingerprint, fuse, weights_of
-        from abaw.stores.arrow import is_done
+        from abaw.inference.fuse import fuse
         from abaw.stores.predictions import write_predictions
 
-        present = [index for index, each in enumerate(self.inputs) if video in each.stores]
-        weights = weights_of(present, self.weights)
-        used = [(self.inputs[index].name, self.inputs[index].stores[video]) for index in present]
-        target = self.folders.path(f"{video}.arrow")
-        if is_done(target, fingerprint([(name, quick_hash(path)) for name, path in used], weights, self.choice)):
+        if self._is_done(video):
             return "already exists"
-        predictions = fuse(read_members(self.inputs, video), weights, self.choice)
-        write_predictions(target, predictions)
+        members = read_members(self.inputs, video)
+        predictions = fuse(members, self._weights(video), self.choice)
+        write_predictions(self._target(video), predictions)
         without = int((~predictions.predicted).sum())
-        of = "" if len(used) == len(self.inputs) else f" of {len(self.inputs)}"
-        return f"{len(predictions)} frames from {len(used)}{of} members, {without} of them not predicted"
+        of = "" if len(members) == len(self.inputs) else f" of {len(self.inputs)}"
+        return f"{len(predictions)} frames from {len(members)}{of} members, {without} of them not predicted"
+
+    def _is_done(self, video: str) -> bool:
+        """Raises StoreError when another store is there."""
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.core.artifacts import quick_hash
+        from abaw.inference.fuse import fingerprint
+        from abaw.stores.arrow import is_done
+
+        target = self._target(video)
+        if not target.exists():
+            return False
+        members = [(each.name, quick_hash(each.stores[video])) for each in self.inputs if video in each.stores]
+        return is_done(target, fingerprint(members, self._weights(video), self.choice))
+
+    def _weights(self, video: str) -> Weights:
+        """Of the inputs that have the video."""
+        # Loaded on use: `--help` and wrong usage are answered without it.
+        from abaw.inference.fuse import weights_of
+
+        return weights_of([index for index, each in enumerate(self.inputs) if video in each.stores], self.weights)
+
+    def _target(self, video: str) -> Path:
+        return self.folders.path(f"{video}.arrow")

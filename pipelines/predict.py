@@ -68,7 +68,7 @@ def _run(config: PredictConfig, mirror: Mirror) -> int:
     mirror.look_up([stores[0] for stores in found])
     paths = [{path.stem: path for path in stores} for stores in found]
     faces = [by_name for by_name, source in zip(paths, sources, strict=True) if source.modality == FACE]
-    names = list((faces or paths)[0])
+    names = list(dict.fromkeys(name for by_name in faces or paths for name in by_name))
     function = PredictVideos(config, paths, sources, StoreFolders(config.out, len(names)))
     settings = made_with(config, ("features", "out"), config.checkpoint)
     finished = Finished(config.out, len(names), settings, function.files, mirror)

@@ -280,6 +280,10 @@ def _build(
             assert isinstance(kind, type)
             with _naming_the_section(field.name, kind):
                 value = _build(kind, value, given, notes, f"{prefix}{field.name}.")
+        if value is None and type(None) not in get_args(kind):  # `lr:` in a file; the parser lets it pass
+            raise ConfigError(
+                f"{prefix}{field.name}: expected a value, found none; give one, or leave this setting out"
+            )
         if isinstance(value, Mapping):
             value = {name: tuple(values) for name, values in value.items()}
         arguments[field.name] = tuple(value) if isinstance(value, list) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def read_smoothings(
     texts: Sequence[str], transitions: Path | None, transitions_fps: float | None, predictions: Sequence[Path]
 ) -> tuple[list[Smoothing], set[str]]:
-    """The smoothings, and the videos on which transitions were counted.
+    """The smoothings, and the videos on which their transitions were counted, as far as this is known.
 
     texts: text forms, or paths of .json files; transitions: annotations whose Train_Set gives the transitions of the
     passes among the texts; transitions_fps: its frame rate, by default the median of the predictions'. Raises
@@ -33,17 +34,20 @@ def read_smoothings(
         )
     if transitions_fps is not None and transitions is None:
         raise ConfigError("--transitions_fps is the frame rate of --transitions, which is not given; leave it out")
-    chain, counted_on = None, set[str]()
+    chain, counted_on = None, tuple[str, ...]()
     if transitions is not None:
         chain, counted_on = _count(transitions, transitions_fps or median_fps(predictions))
-    found = [
-        read_smoothing(Path(text), EXPRESSION_CLASSES) if is_file(text) else parse_smoothing(text, chain)
-        for text in texts
-    ]
+
+    def named(text: str) -> Smoothing:
+        if is_file(text):
+            return read_smoothing(Path(text), EXPRESSION_CLASSES)
+        return replace(parse_smoothing(text, chain), counted_on=counted_on if needs_transitions(text) else ())
+
+    found = [named(text) for text in texts]
     twice = next((each for index, each in enumerate(found) if each in found[:index]), None)
     if twice is not None:
         raise ConfigError(f"smoothing '{twice}' is given twice")
-    return found, counted_on
+    return found, {name for smoothing in found for name in smoothing.counted_on or ()}
 
 
 def is_file(text: str) -> bool:
@@ -54,7 +58,7 @@ def is_file(text: str) -> bool:
     return text.endswith(SUFFIX)
 
 
-def _count(folder: Path, fps: float | None) -> tuple[Transitions, set[str]]:
+def _count(folder: Path, fps: float | None) -> tuple[Transitions, tuple[str, ...]]:
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.protocol.annotations import TRAIN_SET
     from abaw.protocol.classes import NUM_EXPRESSIONS
@@ -63,7 +67,7 @@ def _count(folder: Path, fps: float | None) -> tuple[Transitions, set[str]]:
 
     annotated = read_labels(folder, TRAIN_SET, ("expression",))
     labels = (video.expression for video in annotated.values())
-    return count_transitions(labels, NUM_EXPRESSIONS, fps=fps), set(annotated)
+    return count_transitions(labels, NUM_EXPRESSIONS, fps=fps), tuple(annotated)
 
 
 def median_fps(predictions: Sequence[Path]) -> float | None:

@@ -5,7 +5,8 @@ Shapes: T time, C class, K folds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,22 @@ def fit_smoothing(
     """The smoothing with the bias that is best on all videos, and K with those that are best outside each fold.
 
     The WEIGHT of a hidden Markov pass is fitted together with its bias. Where no video outside a fold is annotated, its
-    bias is 0. folds: of each video, from 0 to K - 1. Also returns the stride of the frames of the fit. Raises DataError
-    when no frame is annotated.
+    bias is 0. A bias that the smoothing has is replaced. folds: of each video, from 0 to K - 1. Also returns the stride
+    of the frames of the fit. Raises DataError when no frame is annotated.
     """
-    return (_fit_pass if smoothing.needs_transitions else _fit_filter)(smoothing, videos, folds)
+    fit = _fit_pass if smoothing.needs_transitions else _fit_filter
+    return fit(smoothing.without_bias(), _certain(videos), folds)
+
+
+def _certain(videos: Annotated) -> Iterator[tuple[Predictions, NDArray[np.int8]]]:
+    """A video without any prediction is certain to be of the first class: no bias changes this when it is decoded."""
+    for predictions, known in videos:
+        if predictions.predicted.any():
+            yield predictions, known
+        else:
+            first = np.zeros_like(predictions.probs)
+            first[:, 0] = 1
+            yield replace(predictions, probs=first, predicted=np.ones_like(predictions.predicted)), known
 
 
 def _fit_filter(

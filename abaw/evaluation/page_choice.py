@@ -87,7 +87,7 @@ def comparison_section(comparison: Comparison, results: Sequence[Result | TaskRe
 def choice_text(choice: BestOption, leaked: bool) -> str:
     """A text: what was chosen, its score on the videos it was chosen on, and the unbiased estimate.
 
-    leaked: models were trained or chosen on scored videos, so no figure is unbiased.
+    leaked: see Result.
     """
     text = (
         f"‘{choice.labels[choice.best]}’ is the best of {len(choice.labels)}, chosen on the videos that score it: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from abaw.evaluation.report_json import metrics_json
 from abaw.evaluation.result import Comparison, Result, TaskOption, TaskResult
 from abaw.page.parts import address
 from abaw.protocol.classes import ACTION_UNITS, EXPRESSION_CLASSES
+from abaw.sequence.smooth import Smoothing
 from abaw.sequence.smoothing_file import write_smoothing
 
 PAGE = "index.html"
@@ -68,7 +70,8 @@ def write_report(
             continue
         if result.option.decoding is not None:
             facts = {"predictions": result.source, "chosen_on": annotations if result.choice else None}
-            write_smoothing(place / SMOOTHING, result.option.decoding, EXPRESSION_CLASSES, **facts)
+            smoothing = _with_videos(result.option.decoding, result)
+            write_smoothing(place / SMOOTHING, smoothing, EXPRESSION_CLASSES, **facts)
         images = pictures[result.name] = _draw(result)
         write_text(place / PER_CLASS, csv_text(_class_rows(result)))
         write_text(place / PER_VIDEO, csv_text(_video_rows(result.evaluation.videos)))
@@ -78,6 +81,13 @@ def write_report(
             write_bytes(place / CALIBRATION_FIGURE, images.calibration)
     write_text(folder / PAGE, render_page(results, annotations, pictures, comparison, _links(folder, viewers)))
     return folder / PAGE
+
+
+def _with_videos(smoothing: Smoothing, result: Result) -> Smoothing:
+    """With the scored videos among those on which it was chosen, if it was chosen here."""
+    if result.choice is None:
+        return smoothing
+    return replace(smoothing, chosen_on=tuple(sorted({*(smoothing.chosen_on or ()), *result.option.names})))
 
 
 def _remove_older(folder: Path) -> None:

@@ -185,5 +185,7 @@ def _origin(origin: Origin) -> dict[str, Any]:
         "trained_on": list(origin.trained_on),
         "selected_on": list(origin.selected_on),
         "weights_chosen_on": list(origin.weights_chosen_on),
+        "smoothing_chosen_on": list(origin.smoothing_chosen_on),
         "unknown": list(origin.unknown),
+        "smoothings_unknown": list(origin.smoothings_unknown),
     }

@@ -55,7 +55,7 @@ class Option:
 
     calibration: None when the smoothing leaves no probabilities; class_bias: (C,), None for no bias; by_fold: (K, V, C,
     C), with what was fitted on the videos outside each fold, None when nothing was; decoding: the smoothing with its
-    bias.
+    bias; refitted: the bias was fitted anew, next to the same smoothing with the bias of a file.
     """
 
     smoothing: str
@@ -64,10 +64,12 @@ class Option:
     class_bias: NDArray[np.float64] | None = None
     by_fold: Counts | None = None
     decoding: Smoothing | None = None
+    refitted: bool = False
 
     @property
     def label(self) -> str:
-        return self.smoothing if self.class_bias is None else f"{self.smoothing} + class bias"
+        bias = "" if self.class_bias is None else " + class bias"
+        return f"{self.smoothing}{bias}{' (refitted)' if self.refitted else ''}"
 
     @property
     def names(self) -> list[str]:
@@ -152,12 +154,12 @@ class ScoredPredictions(Generic[OneOption]):
 
     @property
     def leaked(self) -> bool:
-        """Models or their weights were trained or chosen on scored videos: no figure is unbiased."""
+        """Models, their weights or a smoothing were trained or chosen on scored videos: no figure is unbiased."""
         return self.origin.leaked
 
     @property
     def optimistic(self) -> bool:
-        """The figures are too high: the option or the model was chosen on scored videos, or trained on them."""
+        """The figures are too high: the option was chosen on the scored videos, or something before it was."""
         return self.choice is not None or self.leaked
 
 

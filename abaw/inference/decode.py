@@ -34,10 +34,10 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
 
     smoothing: converted to the frame rate of the predictions; class_bias: (C,), replaces its bias.
 
-    In a video without any prediction the probabilities are uniform and the class is the first, Neutral; valence,
-    arousal and action units are 0. Raises DataError when the classes are not those of the challenge, the frames are not
-    1, 2, 3, …, or a prediction is not finite; and ConfigError for a bias that is not one finite number per class, or
-    for seconds without a frame rate.
+    In a video without any prediction the probabilities are uniform and the class is the first, Neutral, with every
+    smoothing and bias; valence, arousal and action units are 0. Raises DataError when the classes are not those of the
+    challenge, the frames are not 1, 2, 3, …, or a prediction is not finite; and ConfigError for a bias that is not one
+    finite number per class, or for seconds without a frame rate.
     """
     if predictions.classes not in (EXPRESSION_CLASSES, ()):
         raise DataError(
@@ -61,7 +61,8 @@ def decode(predictions: Predictions, smoothing: Smoothing, class_bias: NDArray[n
 
 
 def _classes(predictions: Predictions, smoothing: Smoothing) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    probs = smoothing(fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES)))
+    filled = fill_gaps(predictions.probs, predictions.predicted, 1 / len(EXPRESSION_CLASSES))
+    probs = smoothing(filled) if predictions.predicted.any() else filled
     return probs.argmax(axis=1).astype(np.int8), probs
 
 

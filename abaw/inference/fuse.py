@@ -133,8 +133,13 @@ def _mean(
 
 
 def fingerprint(members: Sequence[tuple[str, str]], weights: Weights, choice: Choice) -> str:
-    """Identifies the inputs and the weights of one fused store. members: name and hash of the store of each."""
-    return value_hash([*map(list, members), {task: list(each) for task, each in weights.items()}, choice.method])
+    """Identifies the inputs of one fused store, the weights and how they were chosen.
+
+    members: name and hash of the store of each.
+    """
+    # Nothing is added where nothing was fitted, so that stores of earlier versions stay.
+    fit = [list(choice.fitted_on), dict(choice.scores)] if choice.fitted_on else []
+    return value_hash([*map(list, members), {task: list(each) for task, each in weights.items()}, choice.method, *fit])
 
 
 def _facts(members: Sequence[Member], weights: Weights, choice: Choice) -> Mapping[str, Any]:

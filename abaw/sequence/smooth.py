@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,8 +41,9 @@ class Smoothing:
     below 1 because the errors of neighbouring frames are correlated. transitions: needed by these two. class_bias: C
     numbers, or None for no bias; a pass adds them to the log of each frame's probabilities, before WEIGHT, and a filter
     to the log of the smoothed probabilities. shares: a pass without a bias uses the one that follows from the class
-    shares that the model expects and those of the transitions (see `for_shares`). `str()` returns the text form,
-    without the bias. Raises ConfigError for an unknown name, a value out of range, a bias that is not finite, or
+    shares that the model expects and those of the transitions (see `for_shares`). chosen_on, counted_on: the videos on
+    which the smoothing was chosen and its transitions were counted, None when this is unknown. `str()` returns the text
+    form, without the bias. Raises ConfigError for an unknown name, a value out of range, a bias that is not finite, or
     missing transitions.
     """
 
@@ -52,6 +53,8 @@ class Smoothing:
     seconds: bool = False
     class_bias: tuple[float, ...] | None = None
     shares: bool = False
+    chosen_on: tuple[str, ...] | None = field(default=(), compare=False)
+    counted_on: tuple[str, ...] | None = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.class_bias is not None and not np.isfinite(self.class_bias).all():
@@ -103,6 +106,9 @@ class Smoothing:
     def biased(self, class_bias: Sequence[float] | NDArray[np.floating]) -> Smoothing:
         """The same smoothing with this bias, (C,), in place of any other."""
         return replace(self, class_bias=tuple(map(float, class_bias)), shares=False)
+
+    def without_bias(self) -> Smoothing:
+        return replace(self, class_bias=None)
 
     def for_shares(self, model_shares: Sequence[float] | None) -> Smoothing:
         """With the bias of `shares`; unchanged unless `shares` is set.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -207,7 +207,7 @@ def _result(
         source=str(found.path),
         options=tuple(options),
         intervals=score_intervals(evaluation, config.draws),
-        origin=origin_of(found.metas),
+        origin=origin_of(found.metas, smoothings),
         choice=choice,
         tasks=scores,
         facts=found.facts,
@@ -233,16 +233,17 @@ def _options(
     for smoothing in _to_fit(smoothings) if fit_bias else ():
         with progress(f"{found.name}: fitting a class bias for {smoothing}", "videos") as hook:
             option, of_option, stride = fitted_option(found, smoothing, labels, folds, hook)
-        options.append(option)
+        options.append(replace(option, refitted=option.label in {each.label for each in options}))
         tasks.append(of_option)
         strides.append(stride)
     return options, tasks, max(strides)
 
 
 def _to_fit(smoothings: Sequence[Smoothing]) -> list[Smoothing]:
-    """Each filter, and each pass once, as its WEIGHT is fitted."""
+    """Each filter without its bias, and each pass once, as its WEIGHT is fitted."""
     passes = {smoothing.name: smoothing for smoothing in smoothings if smoothing.needs_transitions}
-    return [*(smoothing for smoothing in smoothings if not smoothing.needs_transitions), *passes.values()]
+    filters = (smoothing.without_bias() for smoothing in smoothings if not smoothing.needs_transitions)
+    return [*dict.fromkeys(filters), *passes.values()]
 
 
 def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[str], stride: int) -> list[str]:
@@ -255,12 +256,18 @@ def _notes(found: StoreScores, smoothings: Sequence[Smoothing], counted_on: set[
         notes.append(f"{num_videos} videos are too few for a bootstrap over videos: the intervals are too narrow")
     if stride > 1:
         notes.append(f"the class bias is fitted on one annotated frame in {stride}, and scored on all")
-    both = sorted(counted_on & set(found.scored))
+    counted = set(video_groups(sorted(counted_on)))
+    both = [video for video in video_groups(found.scored) if video in counted]
     if both:
         notes.append(
             f"the transitions were counted on {len(both)} of the scored videos; the gain of viterbi and "
             "forward_backward is slightly too high"
         )
+    notes += [
+        f"the file of smoothing '{smoothing}' does not say on which videos its transitions were counted"
+        for smoothing in smoothings
+        if smoothing.counted_on is None
+    ]
     return notes
 
 

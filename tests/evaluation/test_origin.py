@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from abaw.evaluation.origin import Origin, origin_of
+from abaw.sequence.smooth import Smoothing
 
 
 def meta(trained_on: list[str], selected_on: list[str] | None = None) -> dict[str, Any]:
@@ -51,6 +52,31 @@ def test_the_step_was_chosen_on_scored_videos() -> None:
     found = origin_of({name: meta(["x"], ["a", "b"]) for name in ("a", "b", "c")})
     assert found.selected_on == ("a", "b")
     assert found.warnings()[0].startswith("CHOSEN ON SCORED VIDEOS: the checkpoint is the best step on 2 of 3")
+
+
+def test_the_smoothing_was_chosen_on_scored_videos() -> None:
+    metas = {name: meta(["x"]) for name in ("a_left", "a_right", "b")}
+    found = origin_of(metas, [Smoothing(), Smoothing("box", 3, chosen_on=("a_left", "y"))])
+    assert found.smoothing_chosen_on == ("a_left", "a_right") and found.leaked and not found.clean
+    (warning,) = found.warnings()
+    assert warning.startswith(
+        "SMOOTHING CHOSEN ON SCORED VIDEOS: by its file, a smoothing was chosen on 2 of 3 scored videos (a_left, "
+        "a_right)"
+    )
+    assert found.summary() == warning
+    elsewhere = origin_of(metas, [Smoothing("box", 3, chosen_on=("y",))])
+    assert elsewhere.clean and not elsewhere.warnings()
+    folds = origin_of({"a": meta(["b"]), "b": meta(["a"])}, [Smoothing(chosen_on=("a",))])
+    assert folds.out_of_fold and folds.summary().endswith("but their smoothings were chosen on scored videos")
+
+
+def test_where_a_smoothing_was_chosen_may_be_unknown() -> None:
+    found = origin_of({"a": meta(["x"])}, [Smoothing("box", 3, chosen_on=None), Smoothing()])
+    assert found.smoothings_unknown == ("box:3",) and not found.leaked and not found.clean
+    assert found.warnings() == (
+        "the file of smoothing 'box:3' does not say on which videos it was chosen; it is unknown whether the figures "
+        "are too high",
+    )
 
 
 def test_older_predictions_are_of_unknown_origin() -> None:

@@ -263,6 +263,18 @@ def test_viterbi_has_nothing_to_calibrate(tmp_path: Path) -> None:
     [
         pytest.param(Origin(3, ("video 0",), (), (), 1), "alarm", "TRAINED ON SCORED VIDEOS", id="trained"),
         pytest.param(Origin(3, (), ("video 0",), (), 1), "alarm", "CHOSEN ON SCORED VIDEOS", id="chosen"),
+        pytest.param(
+            Origin(3, (), (), (), 1, smoothing_chosen_on=("video 0",)),
+            "alarm",
+            "SMOOTHING CHOSEN ON SCORED VIDEOS",
+            id="smoothing",
+        ),
+        pytest.param(
+            Origin(3, (), (), (), 1, smoothings_unknown=("box:3",)),
+            "caution-box",
+            "does not say on which videos",
+            id="smoothing unknown",
+        ),
         pytest.param(Origin(3, (), (), ("video 0",), 0), "caution-box", "do not say which videos", id="unknown"),
         pytest.param(Origin(3, (), (), (), 3), "good", "out-of-fold", id="out of fold"),
     ],

@@ -58,6 +58,17 @@ def test_smoothing_comes_after_filling_and_before_the_arg_max() -> None:
     assert decode(predictions(frames), parse_smoothing("box:3")).labels.tolist() == [1] * 7
 
 
+@pytest.mark.parametrize("text", ["none", "median:3", "viterbi:0.5", "forward_backward:0.5"])
+@pytest.mark.parametrize("bias", [None, [0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0]])
+def test_a_video_without_any_prediction_has_the_first_class_whatever_is_applied(
+    text: str, bias: list[float] | None
+) -> None:
+    smoothing = parse_smoothing(text, count_transitions([np.full(50, 5)], 8))
+    decoded = decode(predictions([None] * 6), smoothing if bias is None else smoothing.biased(bias))
+    assert decoded.labels.tolist() == [0] * 6
+    np.testing.assert_array_equal(decoded.probs, np.full((6, 8), 1 / 8, np.float32))
+
+
 def test_the_stored_predictions_are_unchanged() -> None:
     given = predictions([1, None, 4])
     before = given.probs.copy()

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from abaw.core.artifacts import value_hash
 from abaw.core.errors import DataError
-from abaw.inference.fuse import Choice, Member, equal_weights, fuse, fusion_lines, weights_of
+from abaw.inference.fuse import Choice, Member, equal_weights, fingerprint, fuse, fusion_lines, weights_of
 from abaw.protocol.classes import EXPRESSION_CLASSES, TASKS
 from abaw.stores.predictions import Predictions
 
@@ -108,6 +109,18 @@ def test_the_record_names_every_member() -> None:
     again = fuse([Member("f", "h", replace(predictions(1), meta=meta)), member(3)], equal_weights(TASKS, 2), Choice())
     assert again.meta["weights_chosen_on"] == ["x", "y"], "a fused member's record is kept"
     assert again.meta["fusion"]["members"][0]["fusion"] == meta["fusion"]
+
+
+def test_the_fingerprint_covers_what_the_weights_were_fitted_to() -> None:
+    members, weights = [("a", "1"), ("b", "2")], {"expression": (1.0, 0.0)}
+    choices = [
+        Choice("oof", videos, {"expression": score})
+        for videos, score in ((("x",), "nested 0.5"), (("y",), "nested 0.5"), (("x",), "nested 0.6"))
+    ]
+    assert len({fingerprint(members, weights, choice) for choice in [Choice(), *choices]}) == 4
+    assert fingerprint(members, weights, choices[0]) == fingerprint(members, weights, replace(choices[0]))
+    earlier = value_hash([["a", "1"], ["b", "2"], {"expression": [1.0, 0.0]}, "equal"])
+    assert fingerprint(members, weights, Choice()) == earlier, "stores of earlier versions are kept"
 
 
 def test_the_expected_class_shares_are_averaged_where_all_members_say_theirs() -> None:

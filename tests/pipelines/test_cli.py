@@ -126,6 +126,18 @@ class TestSettings:
         assert stop.value.code == 2
         assert expected in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [("flip: true\nwindows:\n", "windows"), ("reader: null\n", "reader"), ("size:\n  width:\n", "size.width")],
+    )
+    def test_a_setting_without_a_value_in_file(
+        self, text: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text(text)
+        assert cli.main(["sample", "a", "--out", "o", "--config", str(recipe)]) == 2
+        assert f"{name}: expected a value, found none; give one, or leave this setting out" in capsys.readouterr().err
+
 
 class TestMain:
     @pytest.mark.parametrize(("error", "status"), [(DataError("row 3"), 1), (ConfigError("hop 9"), 2)])

@@ -129,6 +129,60 @@ def test_the_nested_score_leaves_out_the_scored_people(made: Path, fitted: dict[
     assert scores["nested"]["value"] < scores["fitted"]["value"]
 
 
+def _oof(root: Path, labels: str, *words: str, out: str = "out") -> int:
+    return fuse(root, "--weights", "oof", "--annotations", str(root / labels), *words, out=out)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_stores_with_the_same_weights_from_other_annotations_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All the weight goes to the same model, but the stores also say on which videos that was chosen."""
+    rng = np.random.default_rng(0)
+    halves: dict[str, list[str]] = {"even": [], "odd": []}
+    for index in range(12):
+        name, half, labels = f"w{index:02d}", ("even", "odd")[index % 2], runs(rng, 140)
+        halves[half].append(name)
+        annotate(tmp_path / half, name, labels)
+        for folder, skill in (("a", 1.5), ("b", -1.0)):
+            store(tmp_path / folder, name, noisy(rng, labels, skill), meta={"trained_on": []})
+    split = ["--split", "validation"]
+    assert _oof(tmp_path, "even", *split) == _oof(tmp_path, "odd", *split, out="fresh") == 0
+    for out, half in (("out", "even"), ("fresh", "odd")):
+        report = read_json(tmp_path / out / "fusion.json")
+        assert report["weights"]["expression"] == {"a": 1, "b": 0} and report["fitted_on"] == halves[half]
+        assert read_predictions(tmp_path / out / "w00.arrow").meta["weights_chosen_on"] == halves[half]
+    before = _contents(tmp_path / "out")
+    capsys.readouterr()
+    assert _oof(tmp_path, "odd", *split) == 1
+    assert "out/w00.arrow: was made from another input or with other settings" in capsys.readouterr().err
+    assert _contents(tmp_path / "out") == before
+    assert _oof(tmp_path, "even", *split) == 0
+    assert capsys.readouterr().err.count("already exists") == 12
+    assert _contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("first", [["--split", "train"], None], ids=["other weights", "equal weights"])
+def test_a_refused_fit_leaves_the_folder_as_it_is(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], first: list[str] | None
+) -> None:
+    """Also where only some of the stores exist: no report describes two fits."""
+    out = tmp_path / "out"
+    assert (_oof(made, "labels", *first, out=str(out)) if first else fuse(made, out=str(out))) == 0
+    for name in VIDEOS[:-1]:
+        (out / f"{name}.arrow").unlink()
+    before = _contents(out)
+    assert ("fusion.json" in before) == bool(first)
+    capsys.readouterr()
+    assert _oof(made, "labels", out=str(out)) == 1
+    assert f"{VIDEOS[-1]}.arrow: was made from another input or with other settings" in capsys.readouterr().err
+    assert [_oof(made, "labels", "--shard", shard, out=str(out)) for shard in ("1/2", "2/2")] == [1, 1]
+    assert _contents(out) == before
+
+
 def test_validate_marks_weights_that_were_chosen_on_scored_videos(
     made: Path, fitted: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.features import feature_batch, write_features
 from abaw.stores.predictions import read_predictions
+from abaw.stores.sources import SOUND, Source, joined_backbone
 from pipelines.cli import main
 from tests.checkpoints import temporal_checkpoint
 from tests.pipelines.temporal_data import BACKBONE, D, make_split
@@ -82,6 +85,38 @@ def test_the_batch_goes_on_past_bad_stores(root: Path, capsys: pytest.CaptureFix
     error = capsys.readouterr().err
     assert "2 done, 2 failed:" in error and "a.arrow: not a readable store" in error
     assert "b.arrow: written with another backbone" in error and f"expects {BACKBONE}, found {'f' * 16}" in error
+
+
+@pytest.mark.parametrize("lacking", ["features", "other"])
+def test_a_video_that_one_source_of_a_face_lacks_is_named(
+    root: Path, capsys: pytest.CaptureFixture[str], lacking: str
+) -> None:
+    shutil.copytree(root / "features", root / "other")
+    (root / lacking / "c_left.arrow").unlink()
+    has = {"features": "other", "other": "features"}[lacking]
+    words = [*_words(root, _checkpoint(root / "t")), "--features", str(root / "features"), str(root / "other")]
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    there = root / has / "c_left.arrow"
+    assert f"c_left: {root / lacking}: has no features of this video, but {there} exists" in error
+    assert "2 done, 1 failed:" in error
+    assert sorted(path.stem for path in (root / "out").iterdir()) == ["a", "ünï code"]
+
+
+def test_without_a_source_of_a_face_a_video_needs_only_one_source(tmp_path: Path) -> None:
+    sources = [Source(name, name[0] * 16, D, SOUND) for name in ("music", "speech")]
+    for source, names in zip(sources, ("ab", "bc"), strict=True):
+        for name in names:
+            frames, valid = np.arange(1, 61, dtype=np.int32), np.ones(60, dtype=bool)
+            features = np.random.default_rng(ord(name)).normal(size=(60, D)).astype(np.float16)
+            path, meta = tmp_path / source.name / f"{name}.arrow", {"backbone": source.backbone, "modality": SOUND}
+            write_features(path, D, [feature_batch(frames, valid, features)], meta)
+    joined = {**INPUT, "backbone": joined_backbone(sources), "sources": [asdict(source) for source in sources]}
+    words = _words(tmp_path, _checkpoint(tmp_path / "t", feature_dim=2 * D, input=joined))
+    assert main([*words, "--features", *(str(tmp_path / source.name) for source in sources)]) == 0
+    found = {path.stem: read_predictions(path) for path in (tmp_path / "out").iterdir()}
+    assert sorted(found) == ["a", "b", "c"]
+    assert all(len(each) == 60 and each.predicted.all() and not each.valid.any() for each in found.values())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +104,9 @@ def test_a_video_without_any_predicted_frame_is_reported(tmp_path: Path, capsys:
     write_template(tmp_path / "t.txt", a=2, b=1)
     assert submit(tmp_path) == 0
     assert labels(tmp_path) == [0, 0, 5]
-    assert "a: no frame was predicted" in capsys.readouterr().err
+    assert "a: no frame was predicted; all its rows get the first class" in capsys.readouterr().err
+    assert submit(tmp_path, "--class_bias", "0", "0", "0", "0", "9", "0", "0", "0") == 0
+    assert labels(tmp_path) == [0, 0, 4]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +237,11 @@ def test_a_smoothing_file_brings_its_bias_and_transitions(tmp_path: Path) -> Non
         write_smoothing(tmp_path / "s.json", smoothing.biased(bias) if bias else smoothing, EXPRESSION_CLASSES)
         assert submit(tmp_path, "--smoothing", str(tmp_path / "s.json")) == 0
         assert labels(tmp_path) == [expected] * 6
+    plain = json.loads((tmp_path / "s.json").read_text())
+    plain["facts"] = {"tool": "abaw 0.1.0", "predictions": "p", "chosen_on": "labels"}  # of an earlier version
+    (tmp_path / "s.json").write_text(json.dumps(plain))
+    assert submit(tmp_path, "--smoothing", str(tmp_path / "s.json")) == 0
+    assert labels(tmp_path) == [5] * 6
 
 
 @pytest.mark.parametrize("smoothing", ["viterbi", "forward_backward"])

@@ -15,7 +15,7 @@ from abaw.protocol.annotations import write_annotation
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.protocol.labels import write_action_units, write_valence_arousal
 from abaw.sequence.smooth import parse_smoothing
-from abaw.sequence.smoothing_file import read_smoothing
+from abaw.sequence.smoothing_file import read_smoothing, write_smoothing
 from abaw.stores.predictions import read_predictions
 from tests.pipelines.validate_data import CLASSES, annotate, metrics, noisy, predict, runs, store, validate
 
@@ -167,6 +167,106 @@ def test_transitions_counted_on_scored_videos_are_reported(tmp_path: Path) -> No
     words = ("--smoothing", "viterbi", "--transitions", str(tmp_path / "Train_Set"))
     assert validate(tmp_path, str(tmp_path / "predictions"), *words) == 0
     assert any("counted on 1 of the scored videos" in note for note in metrics(tmp_path)[0]["notes"])
+    file = (tmp_path / "report" / "smoothing.json").rename(tmp_path / "kept.json")
+    assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", str(file)) == 0
+    assert any("counted on 1 of the scored videos" in note for note in metrics(tmp_path)[0]["notes"])
+    without_facts(file)
+    assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", str(file)) == 0
+    notes = metrics(tmp_path)[0]["notes"]
+    assert "the file of smoothing 'viterbi:1' does not say on which videos its transitions were counted" in notes
+
+
+def without_facts(file: Path, **facts: str) -> None:
+    """As earlier versions wrote it."""
+    file.write_text(json.dumps({**json.loads(file.read_text()), "facts": facts}))
+
+
+def biased_model(root: Path, seed: int = 1) -> None:
+    """Ten videos, and predictions of a model that has learned that most frames are Neutral."""
+    rng = np.random.default_rng(seed)
+    prior = [0.65, *[0.05] * 7]
+    for number in range(10):
+        labels = runs(rng, 200)
+        annotate(root / "labels", f"v{number}", labels)
+        meta = {"trained_on": ["x"], "selected_on": []}
+        store(root / "predictions", f"v{number}", noisy(rng, labels, prior=prior), meta=meta)
+
+
+def test_a_smoothing_file_that_was_chosen_on_scored_videos_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    biased_model(tmp_path)
+    predictions, draws = str(tmp_path / "predictions"), ("--draws", "100")
+    assert validate(tmp_path, predictions, "--smoothing", "none", "box:5", "--fit_bias", *draws) == 0
+    file = tmp_path / "report" / "smoothing.json"
+    assert json.loads(file.read_text())["facts"]["chosen_on_videos"] == [f"v{number}" for number in range(10)]
+    first = metrics(tmp_path)[0]["macro_f1"]
+    for name in ("kept.json", "again.json"):  # the second is written without a choice, and keeps what the first says
+        kept = str(file.rename(tmp_path / name))
+        capsys.readouterr()
+        assert validate(tmp_path, predictions, "--smoothing", kept, *draws) == 0
+        said, (entry,) = capsys.readouterr(), metrics(tmp_path)
+        assert (
+            "predictions: SMOOTHING CHOSEN ON SCORED VIDEOS: by its file, a smoothing was chosen on 10 of 10 scored "
+            "videos (v0, v1, v2, v3, v4 and 5 more); the figures are too high" in said.err
+        )
+        assert "no model was trained or chosen" not in said.out
+        assert entry["optimistic"] is True and entry["macro_f1"] == first and entry["choice"] is None
+        assert len(entry["origin"]["smoothing_chosen_on"]) == 10
+    assert validate(tmp_path, predictions, "--smoothing", "none", kept, *draws) == 0
+    said = capsys.readouterr()
+    assert "; nested selection, each video scored" in said.out and "unbiased estimate" not in said.out
+    (tmp_path / "labels").rename(tmp_path / "other")
+    annotate(tmp_path / "labels", "w", CLASSES)
+    predict(tmp_path / "predictions", "w", CLASSES, meta={"trained_on": ["x"], "selected_on": []})
+    assert validate(tmp_path, predictions, "--smoothing", kept, *draws) == 0
+    assert metrics(tmp_path)[0]["optimistic"] is False
+    assert "no model was trained or chosen on any of the 1 scored videos" in capsys.readouterr().out
+
+
+def test_a_smoothing_file_of_an_earlier_version_does_not_say_where_it_was_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    biased_model(tmp_path)
+    predictions = str(tmp_path / "predictions")
+    assert validate(tmp_path, predictions, "--smoothing", "box:3", "box:5", "--draws", "100") == 0
+    chosen = metrics(tmp_path)[0]["smoothing"]
+    file = (tmp_path / "report" / "smoothing.json").rename(tmp_path / "kept.json")
+    without_facts(file, predictions=predictions, chosen_on=str(tmp_path / "labels"))
+    capsys.readouterr()
+    assert validate(tmp_path, predictions, "--smoothing", str(file), "--draws", "100") == 0
+    said = capsys.readouterr()
+    assert f"the file of smoothing '{chosen}' does not say on which videos it was chosen; it is unknown" in said.err
+    assert "no model was trained or chosen" not in said.out
+    (entry,) = metrics(tmp_path)
+    assert entry["optimistic"] is False and entry["origin"]["smoothings_unknown"] == [chosen]
+
+
+@pytest.mark.parametrize("also", [(), ("box:5",)], ids=["file", "filter and file"])
+def test_a_bias_is_fitted_anew_next_to_that_of_a_file(tmp_path: Path, also: tuple[str, ...]) -> None:
+    biased_model(tmp_path)
+    predictions = str(tmp_path / "predictions")
+    assert validate(tmp_path, predictions, "--smoothing", "box:5", "--fit_bias", "--draws", "100") == 0
+    first = metrics(tmp_path)[0]["choice"]
+    assert first["best"] == "box:5 + class bias"
+    file = str((tmp_path / "report" / "smoothing.json").rename(tmp_path / "kept.json"))
+    assert validate(tmp_path, predictions, "--smoothing", *also, file, "--fit_bias", "--draws", "100") == 0
+    options = {option["name"]: option["macro_f1"] for option in metrics(tmp_path)[0]["choice"]["options"]}
+    assert list(options) == [*also, "box:5 + class bias", "box:5 + class bias (refitted)"]
+    assert options["box:5 + class bias (refitted)"] == options["box:5 + class bias"] == first["optimistic_f1"]
+
+
+def test_a_video_without_any_prediction_counts_as_the_first_class_with_a_bias(tmp_path: Path) -> None:
+    annotate(tmp_path / "labels", "a", [0, 0, 4, 4])
+    annotate(tmp_path / "labels", "b", [0, 0, 4])
+    predict(tmp_path / "predictions", "a", [0, 0, 4, 4])
+    predict(tmp_path / "predictions", "b", [4, 4, 4], predicted=[False] * 3)
+    biased = parse_smoothing("none").biased([0, 0, 0, 0, 1, 0, 0, 0])
+    write_smoothing(tmp_path / "s.json", biased, EXPRESSION_CLASSES)
+    assert validate(tmp_path, str(tmp_path / "predictions"), "--smoothing", str(tmp_path / "s.json")) == 0
+    assert "b: no frame was predicted; all count as the first class" in metrics(tmp_path)[0]["notes"]
+    rows = (tmp_path / "report" / "confusion.csv").read_text().splitlines()
+    assert (rows[1], rows[5]) == ("Neutral,4,0,0,0,0,0,0,0", "Happiness,1,0,0,0,2,0,0,0")
 
 
 @pytest.mark.parametrize(
