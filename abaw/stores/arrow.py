@@ -158,6 +158,8 @@ def read_header(path: Path, kind: str) -> StoreHeader:
 def _opening(path: Path) -> Iterator[None]:
     if not path.exists():
         raise StoreError(f"{path}: no such store")
+    if path.is_dir():
+        raise StoreError(f"{path}: is a folder; give one store, a file {SUFFIX}")
     require_regular(path, StoreError)
     with read_errors(path, "not a readable store", _AGAIN, _UNREADABLE, StoreError):
         yield

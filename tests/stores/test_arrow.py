@@ -71,6 +71,8 @@ def test_a_file_that_is_not_a_store_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     with pytest.raises(StoreError, match=r"a\.arrow: no such store"):
         open_store(path, "test", {})
+    with pytest.raises(StoreError, match=r"is a folder; give one store, a file \.arrow$"):
+        open_store(tmp_path, "test", {})
     path.write_bytes(b"rubbish")
     with pytest.raises(StoreError, match="not a readable store"):
         open_store(path, "test", {})
