@@ -179,7 +179,7 @@ def labelled_by(checkpoint: Path, stores: Sequence[Path], training: FaceSet, out
         thresholds = np.full(NUM_EXPRESSIONS, SOFT.lowest)
         sets = [each.take(each.labels == UNLABELLED) for each in map(stills, missing)]
         for path, made in zip(missing, label_faces(sets, ensemble, SOFT, shares, thresholds), strict=True):
-            write_soft_labels(out / path.name, made, ensemble.names, SOFT)
+            write_soft_labels(out / path.name, made, ensemble, SOFT)
     return join([labelled_stills(out / path.name) for path in stores])
 
 

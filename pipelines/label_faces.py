@@ -69,7 +69,7 @@ def run(config: LabelFacesConfig) -> int:
     with progress("label-faces", "stores") as hook:
         made = label_faces([_read(config, path) for path in paths], ensemble, config.soft, *expected, hook)
     for target, labels in zip(targets, made, strict=True):
-        write_soft_labels(target, labels, ensemble.names, config.soft)
+        write_soft_labels(target, labels, ensemble, config.soft)
         counts = _by_class(labels.labels[labels.labelled])
         result(f"{target}: {int(labels.labelled.sum())} of {len(labels.faces)} faces have a label: {counts}")
     return 0

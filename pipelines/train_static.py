@@ -146,7 +146,7 @@ def read_labelled(config: TrainStaticSettings) -> FaceSet:
 
 
 def _read_unlabelled(config: TrainStaticSettings, selection: FaceSet | None) -> FaceSet | None:
-    """All unlabelled faces of the config; None without any."""
+    """All unlabelled faces of the config but those of videos that are held out; None without any."""
     # Loaded on use: `--help` and wrong usage are answered without it.
     from abaw.data.face_set import join, stills, unlabelled_faces, unlabelled_frames, without_videos_of
     from abaw.protocol.annotations import TRAIN_SET, split_folder
@@ -159,10 +159,11 @@ def _read_unlabelled(config: TrainStaticSettings, selection: FaceSet | None) -> 
         parts += [rest for faces in sets if len(rest := faces.take(faces.labels == UNLABELLED).without_labels())]
     if config.rest_unlabelled and config.videos is not None and config.annotations is not None:
         frames = unlabelled_frames(config.videos, split_folder(config.annotations, TRAIN_SET), config.every)
-        if frames is not None and selection is not None:
-            frames = without_videos_of(frames, selection)
-        parts += [frames] if frames is not None and len(frames) else []
-    return join(parts) if parts else None
+        parts += [] if frames is None else [frames]
+    if not parts:
+        return None
+    found = join(parts) if selection is None else without_videos_of(join(parts), selection)
+    return found if len(found) else None
 
 
 def _with_pseudo_labelled(config: TrainStaticSettings, training: FaceSet, selection: FaceSet | None) -> FaceSet:

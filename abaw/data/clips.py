@@ -65,8 +65,8 @@ class Clip:
 class ClipSet:
     """Videos with features of the same sources.
 
-    sources: S, in the order of the features; trained_on: per source, the names of the stores on which its backbone was
-    trained.
+    sources: S, in the order of the features; trained_on: per source, the names of the stores from which its backbone
+    has learned.
     """
 
     clips: tuple[Clip, ...]

@@ -79,7 +79,9 @@ def read_clips(
     first_stores = [first_store(video) for video in opened]
     warnings = _in_some_sources(paths, shared) + _lacking(names, paths, described)
     warnings += _unmatched(shared, labels, elsewhere) + _odd_lengths(first_stores, labels)
-    trained_on = tuple(tuple(stores[0].meta.get("trained_on", ())) if stores else () for stores in stores_of)
+    trained_on = tuple(
+        tuple(sorted({name for store in stores for name in store.meta.get("trained_on", ())})) for stores in stores_of
+    )
     return ClipSet(tuple(clips), tuple(described), trained_on), warnings
 
 

@@ -22,12 +22,12 @@ from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.stores.features import FeatureStore
 from abaw.stores.predictions import Predictions
 from abaw.stores.sources import Source, joined_backbone
-from abaw.stores.spec import Spec
+from abaw.stores.spec import Spec, trained_names
 
 
 def predict_clips(run: RunWindows, spec: Spec, clips: Iterable[Clip]) -> Iterator[Predictions]:
     """Predictions for videos, one by one; memory holds the features of one. run: the model; clips: of its sources."""
-    facts = _origin([spec], str(spec.input["backbone"]))
+    facts = _origin([spec], str(spec.input["backbone"]), set())
     for clip in clips:
         outputs = _mean([temporal_outputs(run, spec, clip.features[:], clip.present)])
         yield _as_predictions(clip.name, clip.face, outputs, {**facts, "fps": clip.fps})
@@ -51,7 +51,7 @@ def predict_stores(members: Sequence[Member], video: Sequence[OfSource]) -> Pred
     used = [fitting_sources(member, sources, paths) for member in members]
     known = joined_features(video)
     facts = {
-        **_origin([member.spec for member in members], joined_backbone(sources)),
+        **_origin([member.spec for member in members], joined_backbone(sources), _learned_by(video, used)),
         "fps": first.meta.get("fps"),
         "fingerprint": fingerprint(members, paths),
     }
@@ -74,13 +74,18 @@ def _nothing(tasks: Sequence[str]) -> FrameOutputs:
     )
 
 
-def _origin(specs: Sequence[Spec], backbone: str) -> Mapping[str, Any]:
-    """Provenance of predictions: the models, the videos on which they and their backbones were trained, the videos on
+def _learned_by(video: Sequence[OfSource], used: Sequence[Sequence[int]]) -> set[str]:
+    """The videos from which the networks of the used features have learned. used: indices of sources, by member."""
+    stores = [video[index] for index in {index for each in used for index in each}]
+    return {name for store in stores if isinstance(store, FeatureStore) for name in store.meta.get("trained_on", ())}
+
+
+def _origin(specs: Sequence[Spec], backbone: str, learned: set[str]) -> Mapping[str, Any]:
+    """Provenance of predictions: the models, the videos from which they and their backbones have learned, the videos on
     which a model's step was chosen, and the class shares that the models expect on average."""
-    keys = ("videos", "backbone_videos", "faces")
     shares = [spec.class_shares for spec in specs if spec.classes]
     known = [each for each in shares if each is not None]
-    trained = {name for spec in specs for key in keys for name in spec.training.get(key, ())}
+    trained = learned.union(*(trained_names(spec.training) for spec in specs))
     chosen = {name for spec in specs if spec.training.get("chosen") for name in spec.training.get("scored_on", ())}
     return provenance(
         backbone=backbone,

@@ -66,7 +66,11 @@ def pretrain(
         folder,
         recipe.train,
         evaluate=None,
-        save=_saver(architecture, image, {"settings": settings, "num_faces": len(faces)}),
+        save=_saver(
+            architecture,
+            image,
+            {"settings": settings, "num_faces": len(faces), "unlabelled_faces": [store.name for store in faces.stores]},
+        ),
         select_by="",
         progress=hook,
     )

@@ -29,7 +29,7 @@ from abaw.semisup.label_settings import SoftLabelling
 from abaw.sequence.filters import fill_gaps
 from abaw.sequence.smooth import Smoothing, parse_smoothing
 from abaw.stores.faces import IMAGE_SCHEMA, FaceStore, require_crop, write_image_faces
-from abaw.stores.spec import Spec
+from abaw.stores.spec import Spec, trained_names
 
 Probs = NDArray[np.float32]
 
@@ -50,6 +50,11 @@ class Ensemble:
     def names(self) -> list[str]:
         """The members' ids."""
         return [spec.weights_id for _, spec in self._members]
+
+    @property
+    def trained_on(self) -> list[str]:
+        """The stores from which the members have learned, by name."""
+        return sorted(set().union(*(trained_names(spec.training) for _, spec in self._members)))
 
     def __call__(self, faces: FaceSet) -> Probs:
         """Probabilities (N, C). Raises StoreError for a kind of crop that a member does not expect."""
@@ -148,8 +153,10 @@ def class_thresholds(probs: Probs, labels: NDArray[np.integer], settings: SoftLa
     return thresholds
 
 
-def write_soft_labels(path: Path, made: SoftLabels, teachers: Sequence[str], settings: SoftLabelling) -> None:
+def write_soft_labels(path: Path, made: SoftLabels, teachers: Ensemble, settings: SoftLabelling) -> None:
     """Write the faces of one store as an image set with labels and votes; a frame is named VIDEO:FRAME.
+
+    Its metadata name the faces from which the teachers have learned.
 
     Raises StorageError when writing fails.
     """
@@ -159,7 +166,8 @@ def write_soft_labels(path: Path, made: SoftLabels, teachers: Sequence[str], set
         source=store.name if store.is_video else store.meta.get("source"),
         classes=list(EXPRESSION_CLASSES),
         images=len(made.faces),
-        soft_labels={"teachers": list(teachers), **to_plain(settings)},
+        soft_labels={"teachers": teachers.names, **to_plain(settings)},
+        trained_on=teachers.trained_on,
         **copied,
     )
     write_image_faces(path, _batches(store, made), meta)

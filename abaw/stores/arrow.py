@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from abaw.core.artifacts import atomic_path, quick_hash, utf8
+from abaw.core.artifacts import atomic_path, quick_hash, utf8, value_hash
 from abaw.core.errors import DataError
 from abaw.core.folders import is_system_file
 from abaw.core.reading import read_errors, require_regular, why_unreadable
@@ -260,4 +260,7 @@ class NamedStore:
     @property
     def fingerprint(self) -> str:
         """Identifies what the store was made from; for a store that does not record it, its own content."""
-        return str(self.meta.get("fingerprint") or quick_hash(self.store.path))
+        found = str(self.meta.get("fingerprint") or quick_hash(self.store.path))
+        # A correction changes who is shown, and what the store is made from stays.
+        correction = self.meta.get("correction")
+        return found if correction is None else value_hash([found, correction])

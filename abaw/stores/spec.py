@@ -91,6 +91,18 @@ def has_graph(path: Path) -> bool:
     return is_exported(path) or (path / GRAPH).is_file()
 
 
+def trained_names(training: Mapping[str, Any]) -> set[str]:
+    """The stores from which a checkpoint has learned, by name, with and without labels: its own, those of its backbone
+    and of the checkpoint that it started from, and those of the models whose labels it has learned.
+
+    training: of its spec.
+    """
+    keys = ("videos", "backbone_videos", "faces", "unlabelled_faces", "labelled_by")
+    names = {name for key in keys for name in training.get(key, ())}
+    start = (training.get("init") or {}).get("training")
+    return names | trained_names(start) if start else names
+
+
 def parse_spec(values: Any, path: Path) -> Spec:
     """The spec from JSON values. Raises CheckpointError, which names the path, for other keys or types of values."""
     try:

@@ -202,6 +202,8 @@ def _saver(
     written = provenance(
         settings={**recipe_plain(recipe), **facts},
         faces=[store.name for store in training.stores],
+        unlabelled_faces=[] if unlabelled is None else [store.name for store in unlabelled.stores],
+        labelled_by=sorted({name for store in training.stores for name in store.meta.get("trained_on", ())}),
         train_counts=training.class_counts().tolist(),
         selection_counts=None if selection is None else selection.class_counts().tolist(),
         unlabelled=None if unlabelled is None else len(unlabelled),

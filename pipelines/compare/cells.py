@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,10 +135,16 @@ def shared_in_run(
     config = {**settings, "backbone": training.backbone, "labels": labels, **features}
     with RunFolder(out, config, {**defaults, **features}):  # a run of an earlier version did not record its features
         yield Splits(
-            Shared(replace(training, clips=(*training.clips, *validation.clips)), out),
+            Shared(_joined(training, validation), out),
             tuple(clip.name for clip in training.clips),
             tuple(clip.name for clip in validation.clips),
         )
+
+
+def _joined(training: ClipSet, validation: ClipSet) -> ClipSet:
+    both = zip_longest(training.trained_on, validation.trained_on, fillvalue=())
+    trained_on = tuple(tuple(sorted({*one, *other})) for one, other in both)
+    return replace(training, clips=(*training.clips, *validation.clips), trained_on=trained_on)
 
 
 def _require_fit(training: ClipSet, validation: ClipSet) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from abaw.core.artifacts import read_json
 from abaw.protocol.layout import parse_subject
+from abaw.stores.features import feature_batch, open_features, write_features
 from abaw.stores.predictions import read_predictions
 from abaw.stores.spec import load_spec
 from pipelines.cli import main
 from tests.pipelines.interrupt import check_interrupt
-from tests.pipelines.temporal_data import TINY, data_flags, make_data, make_split
+from tests.pipelines.temporal_data import TINY, D, data_flags, make_data, make_split
 
 FLAGS = [*TINY, "--holdout", "0.34", "--train.steps", "10", "--window", "40", "--hop", "20", "--folds", "3"]
 PAIRS = ["pair0", "pair0_left", "pair1_left", "pair1_right"]
@@ -42,6 +43,20 @@ def test_every_video_is_predicted_once_by_a_model_that_never_saw_it(done: Path) 
         own = parse_subject(store.stem).video
         seen = {parse_subject(name).video for key in ("trained_on", "selected_on") for name in predictions.meta[key]}
         assert own not in seen
+
+
+@pytest.mark.parametrize("split", ["Train_Set", "Validation_Set"])
+def test_what_any_features_were_trained_on_counts_for_all_models(split: str, tmp_path: Path) -> None:
+    """The stores of one source may say different things, those of both splits too."""
+    make_data(tmp_path, num_training=3, num_validation=2)
+    name = "train2" if split == "Train_Set" else "valid1"
+    store = open_features(tmp_path / "features" / f"{name}.arrow")
+    batch = feature_batch(store.frames, store.valid, store.features())
+    (tmp_path / "features" / f"{name}.arrow").unlink()
+    write_features(tmp_path / "features" / f"{name}.arrow", D, [batch], {**store.meta, "trained_on": ["valid0"]})
+    assert main(_words(tmp_path, tmp_path / "run", "--folds", "2", "--workers", "1")) == 0
+    for path in (tmp_path / "run" / "predictions").glob("*.arrow"):
+        assert "valid0" in read_predictions(path).meta["trained_on"]
 
 
 def test_the_folds_part_the_videos_and_keep_two_people_together(done: Path) -> None:

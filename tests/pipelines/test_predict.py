@@ -47,6 +47,17 @@ def test_a_row_for_every_frame_of_every_video(root: Path, capsys: pytest.Capture
     assert "120 frames, 5 of them without a face" in capsys.readouterr().err
 
 
+def test_predictions_name_the_videos_from_which_their_features_have_learned(root: Path) -> None:
+    """Each store says it for itself: those of one folder may come from several imports."""
+    for name, videos in (("a", ["a", "x"]), ("c_left", ["y"])):
+        batch = feature_batch(np.array([1, 2], np.int32), np.ones(2, bool), np.zeros((2, D), np.float16))
+        meta = {"backbone": BACKBONE, "fps": 25.0, "trained_on": videos}
+        write_features(root / "features" / f"{name}.arrow", D, [batch], meta)
+    assert main(_words(root, _checkpoint(root / "t"))) == 0
+    found = {path.stem: read_predictions(path).meta["trained_on"] for path in (root / "out").iterdir()}
+    assert found == {"a": ["a", "x"], "c_left": ["y"], "ünï code": []}
+
+
 def test_stores_do_not_depend_on_the_number_of_workers(root: Path) -> None:
     words = _words(root, _checkpoint(root / "t"))
     for workers in "12":

@@ -345,6 +345,18 @@ def test_frames_without_a_label_serve_as_unlabelled_ones_when_asked(
     assert sum(spec.training["train_counts"]) * 11 == count * 12
 
 
+def test_unlabelled_frames_of_held_out_videos_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "ann/EXPR_Recognition_Challenge/Train_Set"
+    for name in ("a", "b", "c"):
+        video_store(tmp_path / f"faces/{name}.arrow", [index % 8 for index in range(16)], seed=ord(name))
+        write_annotation(folder / f"{name}.txt", np.arange(16) % 8)
+    words = ["--videos", tmp_path / "faces", "--annotations", tmp_path / "ann", "--every", 1, "--holdout", 0.34]
+    assert train(tmp_path / "run", *words, "--unlabelled", tmp_path / "faces", "--method", "fixmatch") == 0
+    assert f"{2 * 16} unlabelled faces" in capsys.readouterr().err
+    _, spec = load_static(tmp_path / "run/last")
+    assert spec.training["unlabelled"] == sum(spec.training["train_counts"]) == 2 * 16
+
+
 def test_without_such_frames_there_are_none(tmp_path: Path) -> None:
     video_store(tmp_path / "faces/a.arrow", [0, 1, None])
     write_annotation(tmp_path / "ann/a.txt", np.array([0, 1, 2]))

@@ -20,6 +20,7 @@ from abaw.semisup.label_settings import SoftLabelling
 from abaw.semisup.soft_labels import class_thresholds, debiased, smoothed_over_time
 from abaw.sequence.smooth import parse_smoothing
 from abaw.stores.faces import open_faces
+from abaw.stores.spec import trained_names
 from pipelines.cli import main, parse_config
 from pipelines.train_static import _split, read_labelled
 from tests.data.faces import still_store, video_store
@@ -83,7 +84,8 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for seed, size in ((0, 16), (1, 20)):
         model = build_static(architecture, 8, size, seed=seed)
         model.head.weight.data *= 30  # predictions that differ from face to face
-        save_static(folder / str(seed), model, architecture, EXPRESSION_CLASSES, ImageInput(size), {})
+        facts = {"faces": [f"known by {seed}"]}
+        save_static(folder / str(seed), model, architecture, EXPRESSION_CLASSES, ImageInput(size), facts)
     return [folder / "0", folder / "1"]
 
 
@@ -102,6 +104,7 @@ def test_faces_with_soft_labels_are_trained_on(tmp_path: Path, teachers: list[Pa
     assert made.votes.sum(axis=1) == pytest.approx(np.ones(24), abs=1e-5)
     assert ((made.votes > 0.01).sum(axis=1) > 1).any()
     frames = open_faces(tmp_path / "pseudo/clip.arrow")
+    assert frames.meta["trained_on"] == ["known by 0", "known by 1"]
     assert frames.keys.to_pylist() == ["clip:1", "clip:4", "clip:6", "clip:9", "clip:11"]
     assert frames.meta["soft_labels"]["smoothing"] == "gaussian:1" and len(frames.meta["soft_labels"]["teachers"]) == 2
     train = ["--labelled", still_store(tmp_path / "known.arrow", [index % 8 for index in range(64)]), "--size", "16"]
@@ -110,6 +113,7 @@ def test_faces_with_soft_labels_are_trained_on(tmp_path: Path, teachers: list[Pa
     assert main(["train-static", *map(str, given)]) == 0
     spec = open_spec(tmp_path / "run/last")
     assert sum(spec["train_counts"]) == 56 + 24 + 5 and spec["selection_counts"] == [1] * 8
+    assert trained_names(spec) == {"known", "photos", "clip", "known by 0", "known by 1"}
 
 
 def test_frames_of_held_out_videos_are_not_learned_from_with_soft_labels(

@@ -19,6 +19,7 @@ from abaw.stores.faces import (
     write_image_faces,
     write_video_faces,
 )
+from tests.data.faces import video_store
 
 FACE = {"jpeg": b"\xff\xd8", "box_xyxy": [1.0, 2.0, 3.0, 4.0], "landmarks_xy": [0.5] * 10, "score": 0.75}
 
@@ -96,6 +97,17 @@ def test_no_rows(tmp_path: Path) -> None:
     assert faces.valid.shape == (0,)
     write_image_faces(tmp_path / "s.arrow", [], {})
     assert open_faces(tmp_path / "s.arrow").votes.shape == (0, 8)
+
+
+def test_a_corrected_store_is_another_one(tmp_path: Path) -> None:
+    """It shows somebody else, though it is made from the same video with the same settings."""
+    corrections = (None, [2], [3])
+    made = [
+        video_store(tmp_path / f"{number}.arrow", [0, 1], meta={"fingerprint": "same", "correction": correction})
+        for number, correction in enumerate(corrections)
+    ]
+    found = [open_faces(path).fingerprint for path in made]
+    assert found[0] == "same" and len(set(found)) == 3
 
 
 def test_a_store_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from abaw.extractors.extractor import Compute, Extractor, Head
 from abaw.extractors.settings import ExtractorSettings
 from abaw.models.image_input import image_input
 from abaw.models.running import Classify, runs_without_torch
-from abaw.stores.spec import Spec, require_kind
+from abaw.stores.spec import Spec, require_kind, trained_names
 from abaw.weights import resolve_checkpoint
 
 USES: Final[frozenset[str]] = frozenset()
@@ -31,7 +31,7 @@ def open_extractor(argument: str, settings: ExtractorSettings, device: Device, t
         spec.feature_dim,
         spec.weights_sha256,
         head=Head(classify, spec.classes),
-        trained_on=tuple(spec.training.get("faces", ())),
+        trained_on=tuple(sorted(trained_names(spec.training))),
         notes=notes,
     )
 
