@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from abaw.core.config import differences
 from abaw.core.errors import DataError
+from abaw.core.text import listed
 from abaw.stores.spec import EXPORTED, is_exported, load_spec
 from abaw.weights import NAME, resolve_checkpoint
 from pipelines.console import result
@@ -70,3 +72,6 @@ def _require_same(file: Path, folder: Path) -> None:
             f"{file}: exists, with the weights {found.weights_id} instead of {wanted.weights_id}; choose another --out "
             "or remove it"
         )
+    changed = differences(found.input, wanted.input)
+    if changed:
+        raise DataError(f"{file}: exists, with another input ({listed(changed)}); choose another --out or remove it")

@@ -107,13 +107,12 @@ class PredictVideos:
     def _predict(self, members: Sequence[Member], name: str) -> str:
         # Loaded on use: `--help` and wrong usage are answered without it.
         from abaw.data.read_clips import open_video
-        from abaw.inference.predict import fingerprint, predict_stores
-        from abaw.stores.arrow import is_done
+        from abaw.inference.predict import is_predicted, predict_stores
         from abaw.stores.predictions import write_predictions
 
         paths = self._paths(name)
         target = self.folders.path(paths[0].name)
-        if is_done(target, fingerprint(members, paths)):
+        if is_predicted(target, members, paths):
             return "already exists"
         predictions = predict_stores(members, open_video(name, self.paths, self.sources))
         write_predictions(target, predictions)

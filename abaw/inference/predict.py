@@ -19,6 +19,7 @@ from abaw.inference.members import FrameOutputs, Member, fitting_sources, tempor
 from abaw.models.running import RunWindows
 from abaw.models.tasks import NUM_OUTPUTS
 from abaw.protocol.classes import EXPRESSION_CLASSES
+from abaw.stores.arrow import StoreError, is_done, read_meta
 from abaw.stores.features import FeatureStore
 from abaw.stores.predictions import Predictions
 from abaw.stores.sources import Source, joined_backbone
@@ -36,6 +37,25 @@ def predict_clips(run: RunWindows, spec: Spec, clips: Iterable[Clip]) -> Iterato
 def fingerprint(members: Sequence[Member], store_paths: Sequence[Path]) -> str:
     """Identifies the inputs and the models of one predictions store."""
     return value_hash([*map(quick_hash, store_paths), *(member.spec.weights_id for member in members)])
+
+
+def is_predicted(path: Path, members: Sequence[Member], store_paths: Sequence[Path]) -> bool:
+    """Whether a predictions store was made from these inputs by these models; raises StoreError for another one."""
+    if not is_done(path, fingerprint(members, store_paths)):
+        return False
+    # Not part of the fingerprint: stores of earlier versions, which do not record it, stay.
+    hops = _hops([member.spec for member in members])
+    found = (read_meta(path) or {}).get("hops", hops)
+    if found != hops:
+        raise StoreError(
+            f"{path}: was predicted with a window every {found} frames (hop of each model) instead of {hops}; choose "
+            "another --out or remove it"
+        )
+    return True
+
+
+def _hops(specs: Sequence[Spec]) -> list[int | None]:
+    return [spec.input.get("hop") for spec in specs]
 
 
 def predict_stores(members: Sequence[Member], video: Sequence[OfSource]) -> Predictions:
@@ -92,6 +112,7 @@ def _origin(specs: Sequence[Spec], backbone: str, learned: set[str]) -> Mapping[
         checkpoints=[spec.weights_id for spec in specs],
         trained_on=sorted(trained),
         selected_on=sorted(chosen),
+        hops=_hops(specs),
         class_shares=np.mean(known, axis=0).tolist() if known and len(known) == len(shares) else None,
     )
 

@@ -14,10 +14,9 @@ from abaw.extractors.registry import is_external, open_extractor, require_head
 from abaw.inference.devices import choose_device
 from abaw.inference.features import write_video_features
 from abaw.inference.members import Member, load_member, static_member
-from abaw.inference.predict import fingerprint, predict_stores
+from abaw.inference.predict import is_predicted, predict_stores
 from abaw.models.tasks import require_expression
 from abaw.protocol.layout import Subject, is_image
-from abaw.stores.arrow import is_done
 from abaw.stores.crop import ALIGNED_112, Crop
 from abaw.stores.faces import FaceStore, open_faces
 from abaw.stores.features import open_features
@@ -165,6 +164,6 @@ class VideoPipeline:
         features, predictions = self.folder / "features" / name, self.folder / "predictions" / name
         write_video_features(faces, self.models.extractor, features, hook)
         members = [self.models.member]
-        if not is_done(predictions, fingerprint(members, [features])):
+        if not is_predicted(predictions, members, [features]):
             write_predictions(predictions, predict_stores(members, [open_features(features)]))
         return read_predictions(predictions)

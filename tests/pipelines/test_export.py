@@ -106,6 +106,16 @@ def test_an_existing_file_of_the_same_weights_is_kept(root: Path, capsys: pytest
     assert "static.onnx: exists already" in capsys.readouterr().out
 
 
+def test_an_existing_file_of_another_hop_is_refused(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """hop serves prediction alone, so the weights are the same."""
+    identity = load_spec(root / "static").weights_id
+    other = temporal_checkpoint(tmp_path / "temporal", 128, identity, window=8, hop=2)
+    assert main(["export", "--checkpoint", str(other), "--out", str(root / "temporal.onnx")]) == 1
+    assert "temporal.onnx: exists, with another input (hop: 5 -> 2)" in capsys.readouterr().err
+
+
 def test_a_file_is_complete_without_its_checkpoint(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "static.onnx", tmp_path / "renamed.onnx")
     words = ["--accelerator", "cpu", "--checkpoint", str(tmp_path / "renamed.onnx"), "--out", str(tmp_path / "f")]

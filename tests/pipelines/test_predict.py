@@ -86,6 +86,18 @@ def test_existing_stores_are_kept_and_others_are_refused(root: Path, capsys: pyt
     assert "was made from another input or with other settings" in capsys.readouterr().err
 
 
+def test_the_same_weights_with_another_hop_are_another_model(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """hop serves prediction alone, so runs that differ in it have equal weights."""
+    often = temporal_checkpoint(root / "often", D, BACKBONE, 50, 10)
+    rarely = temporal_checkpoint(root / "rarely", D, BACKBONE, 50, 30)
+    assert main(_words(root, often)) == 0
+    assert main(_words(root, often)) == 0
+    assert "already exists" in capsys.readouterr().err
+    assert main(_words(root, rarely)) == 1
+    expected = "was predicted with a window every [10] frames (hop of each model) instead of [30]"
+    assert expected in capsys.readouterr().err
+
+
 def test_the_batch_goes_on_past_bad_stores(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damaged = root / "features" / "a.arrow"
     damaged.write_bytes(damaged.read_bytes()[:-200])
