@@ -18,7 +18,7 @@ from abaw.core.progress import Progress, silent
 from abaw.core.text import listed
 from abaw.data.clips import Clip, ClipSet
 from abaw.protocol.labels import FrameLabels
-from abaw.stores.arrow import StoreError
+from abaw.stores.arrow import StoreError, learned_from
 from abaw.stores.features import FeatureStore, open_features
 from abaw.stores.sources import FACE, Source
 from abaw.stores.stored_features import MappedRows, StoredFeatures
@@ -79,9 +79,7 @@ def read_clips(
     first_stores = [first_store(video) for video in opened]
     warnings = _in_some_sources(paths, shared) + _lacking(names, paths, described)
     warnings += _unmatched(shared, labels, elsewhere) + _odd_lengths(first_stores, labels)
-    trained_on = tuple(
-        tuple(sorted({name for store in stores for name in store.meta.get("trained_on", ())})) for stores in stores_of
-    )
+    trained_on = tuple(tuple(learned_from(stores)) for stores in stores_of)
     return ClipSet(tuple(clips), tuple(described), trained_on), warnings
 
 

@@ -55,7 +55,7 @@ class Option:
 
     calibration: None when the smoothing leaves no probabilities; class_bias: (C,), None for no bias; by_fold: (K, V, C,
     C), with what was fitted on the videos outside each fold, None when nothing was; decoding: the smoothing with its
-    bias; refitted: the bias was fitted anew, next to the same smoothing with the bias of a file.
+    bias; refitted: the bias was fitted again, next to the same smoothing with the bias of a file.
     """
 
     smoothing: str

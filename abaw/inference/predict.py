@@ -19,7 +19,7 @@ from abaw.inference.members import FrameOutputs, Member, fitting_sources, tempor
 from abaw.models.running import RunWindows
 from abaw.models.tasks import NUM_OUTPUTS
 from abaw.protocol.classes import EXPRESSION_CLASSES
-from abaw.stores.arrow import StoreError, is_done, read_meta
+from abaw.stores.arrow import StoreError, is_done, learned_from, read_meta
 from abaw.stores.features import FeatureStore
 from abaw.stores.predictions import Predictions
 from abaw.stores.sources import Source, joined_backbone
@@ -96,8 +96,8 @@ def _nothing(tasks: Sequence[str]) -> FrameOutputs:
 
 def _learned_by(video: Sequence[OfSource], used: Sequence[Sequence[int]]) -> set[str]:
     """The videos from which the networks of the used features have learned. used: indices of sources, by member."""
-    stores = [video[index] for index in {index for each in used for index in each}]
-    return {name for store in stores if isinstance(store, FeatureStore) for name in store.meta.get("trained_on", ())}
+    parts = [video[index] for index in {index for each in used for index in each}]
+    return set(learned_from(part for part in parts if isinstance(part, FeatureStore)))
 
 
 def _origin(specs: Sequence[Spec], backbone: str, learned: set[str]) -> Mapping[str, Any]:

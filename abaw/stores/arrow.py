@@ -264,3 +264,8 @@ class NamedStore:
         # A correction changes who is shown, and what the store is made from stays.
         correction = self.meta.get("correction")
         return found if correction is None else value_hash([found, correction])
+
+
+def learned_from(stores: Iterable[NamedStore]) -> list[str]:
+    """The names of the stores from which the networks that made these have learned: `trained_on` in their metadata."""
+    return sorted({name for store in stores for name in store.meta.get("trained_on", ())})

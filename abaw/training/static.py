@@ -26,6 +26,7 @@ from abaw.models.image_input import ImageInput, image_input
 from abaw.models.static import StaticModel, build_static, image_for, initialise, load_static, save_static
 from abaw.protocol.classes import EXPRESSION_CLASSES
 from abaw.semisup.image_method import Setup
+from abaw.stores.arrow import learned_from
 from abaw.stores.faces import common_crop
 from abaw.stores.spec import load_spec
 from abaw.training.launch import launch, with_whole_batch
@@ -203,7 +204,7 @@ def _saver(
         settings={**recipe_plain(recipe), **facts},
         faces=[store.name for store in training.stores],
         unlabelled_faces=[] if unlabelled is None else [store.name for store in unlabelled.stores],
-        labelled_by=sorted({name for store in training.stores for name in store.meta.get("trained_on", ())}),
+        labelled_by=learned_from(training.stores),
         train_counts=training.class_counts().tolist(),
         selection_counts=None if selection is None else selection.class_counts().tolist(),
         unlabelled=None if unlabelled is None else len(unlabelled),

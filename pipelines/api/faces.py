@@ -64,7 +64,7 @@ def _state(checkpoint: Path) -> tuple[Path, *tuple[tuple[int, int], ...]]:
 
 @lru_cache(maxsize=2)
 def _models(checkpoint: Path, accelerator: Literal["auto", "cpu", "cuda"], state: Hashable) -> VideoModels:
-    """state: of the checkpoint; another one is loaded anew."""
+    """state: of the checkpoint; a checkpoint in another state is loaded again."""
     # Loaded on use: `import abaw` is answered without it.
     from abaw.inference.video import load_models
 
